@@ -1,0 +1,22 @@
+# cython: language_level=3
+from libc.stdint cimport int32_t, int64_t
+from sklearn_vectorflow.engine.kernels cimport vf_rows
+
+
+cdef class Rows:
+    cdef vf_rows rows
+    cdef readonly int64_t longest, n_nonzero
+    cdef readonly bint canonical
+    cdef object arrays
+
+
+cdef class Targets:
+    cdef readonly int64_t n_rows
+    cdef readonly int32_t n_targets
+    cdef const double *dense
+    cdef const int32_t *indices
+    cdef const int64_t *indptr
+    cdef const double *weight
+    cdef object arrays
+    cdef void load(self, int64_t row, double *y) noexcept nogil
+    cdef double weight_of(self, int64_t row) noexcept nogil

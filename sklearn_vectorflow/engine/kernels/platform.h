@@ -1,0 +1,56 @@
+/* What differs between compilers and processors, in one place. */
+#ifndef VF_PLATFORM_H
+#define VF_PLATFORM_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define VF_INLINE static __forceinline
+#define VF_RESTRICT __restrict
+#else
+#define VF_INLINE static inline __attribute__((always_inline))
+#define VF_RESTRICT __restrict__
+#endif
+
+/* Kernels carry VF_SIMD: one copy for each width of vector unit, picked when
+ * the module is loaded. It needs ifunc, which glibc has and musl, macOS and
+ * Windows have not; there the compiler's baseline serves. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
+    (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11)
+#define VF_SIMD \
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VF_SIMD
+#endif
+
+/* Lanes of arithmetic done together: a multiple of every vector width. */
+#define VF_LANES 16
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_M_X64)
+#include <intrin.h>
+#define VF_PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#define VF_PREFETCH_READ(address) VF_PREFETCH(address)
+#else
+#define VF_PREFETCH(address) ((void)(address))
+#define VF_PREFETCH_READ(address) ((void)(address))
+#endif
+#else
+#define VF_PREFETCH(address) __builtin_prefetch((address), 1, 3)
+#define VF_PREFETCH_READ(address) __builtin_prefetch((address), 0, 3)
+#endif
+
+/* A lock held for a few instructions, once every few dozen steps. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#define VF_LOCK(flag) while (_InterlockedExchange((volatile long *)(flag), 1)) {}
+#define VF_UNLOCK(flag) _InterlockedExchange((volatile long *)(flag), 0)
+#else
+#define VF_LOCK(flag) while (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE)) {}
+#define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
+#endif
+
+#endif

@@ -1,0 +1,121 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Losses of classes. Their formulas stand in sklearn_vectorflow/losses/classification.py.
+
+A target is one class index per row, or an indicator per output (multilabel).
+"""
+from libc.math cimport exp, fmax, log, log1p
+from libc.stdint cimport int64_t
+
+from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
+from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
+
+
+cdef inline double softplus(double x) noexcept nogil:
+    """log(1 + exp(x)) without overflow."""
+    return fmax(x, 0.0) + log1p(exp(-x if x > 0 else x))
+
+
+cdef inline double expit(double x) noexcept nogil:
+    cdef double e = exp(-x if x > 0 else x)
+    return (1.0 if x > 0 else e) / (1.0 + e)
+
+
+cdef inline double positive(const double *y, int64_t row, int64_t output, const vf_loss *loss) noexcept nogil:
+    """1 if the row belongs to the output's class, else 0."""
+    if loss.n_targets == loss.n_outputs:
+        return y[row * loss.n_targets + output]
+    return 1.0 if y[row] == output else 0.0
+
+
+cdef double log_loss(int64_t n, const double *y, const double *raw, const double *weight,
+                     double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, target
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            target = positive(y, r, c, loss)
+            total += weight[r] * (softplus(raw[k]) - target * raw[k])
+            gradient[k] = weight[r] * (expit(raw[k]) - target)
+    return total
+
+
+cdef double multinomial(int64_t n, const double *y, const double *raw, const double *weight,
+                        double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, n_outputs = loss.n_outputs
+    cdef double total = 0.0, largest, norm
+    cdef const double *f
+    cdef double *g
+    for r in range(n):
+        f = raw + r * n_outputs
+        g = gradient + r * n_outputs
+        largest = f[0]
+        for c in range(1, n_outputs):
+            largest = fmax(largest, f[c])
+        norm = 0.0
+        for c in range(n_outputs):
+            g[c] = exp(f[c] - largest)
+            norm += g[c]
+        for c in range(n_outputs):
+            g[c] *= weight[r] / norm
+        c = <int64_t>y[r]
+        total += weight[r] * (log(norm) + largest - f[c])
+        g[c] -= weight[r]
+    return total
+
+
+cdef double hinge(int64_t n, const double *y, const double *raw, const double *weight,
+                  double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, sign, slack
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            sign = 2.0 * positive(y, r, c, loss) - 1.0
+            slack = fmax(1.0 - sign * raw[k], 0.0) if raw[k] == raw[k] else raw[k]
+            total += weight[r] * slack
+            gradient[k] = -weight[r] * sign if slack > 0.0 else 0.0
+    return total
+
+
+cdef double squared_hinge(int64_t n, const double *y, const double *raw, const double *weight,
+                          double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, sign, slack
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            sign = 2.0 * positive(y, r, c, loss) - 1.0
+            slack = fmax(1.0 - sign * raw[k], 0.0) if raw[k] == raw[k] else raw[k]
+            total += weight[r] * slack * slack
+            gradient[k] = -2.0 * weight[r] * sign * slack
+    return total
+
+
+cdef double modified_huber(int64_t n, const double *y, const double *raw, const double *weight,
+                           double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, sign, margin
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            sign = 2.0 * positive(y, r, c, loss) - 1.0
+            margin = sign * raw[k]
+            if margin >= 1.0:
+                gradient[k] = 0.0
+            elif margin >= -1.0:
+                total += weight[r] * (1.0 - margin) * (1.0 - margin)
+                gradient[k] = -2.0 * weight[r] * sign * (1.0 - margin)
+            else:  # also NaN, which must show in the sum
+                total += -4.0 * weight[r] * margin
+                gradient[k] = -4.0 * weight[r] * sign
+    return total
+
+
+KERNELS = {
+    "log_loss": make_capsule(log_loss),
+    "multinomial": make_capsule(multinomial),
+    "hinge": make_capsule(hinge),
+    "squared_hinge": make_capsule(squared_hinge),
+    "modified_huber": make_capsule(modified_huber),
+}
