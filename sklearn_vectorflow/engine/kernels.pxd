@@ -66,7 +66,11 @@ cdef extern from "kernels/linear.h" nogil:
         void (*update)(const vf_linear *, const vf_clock *, vf_row, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
-    const vf_linear_kernels VF_KERNELS[6][2]
+    const vf_linear_kernels VF_KERNELS[6][3]
+    cdef enum:
+        VF_EAGER
+        VF_DECAYING
+        VF_LAZY
 
 
 cdef extern from "kernels/activations.h" nogil:

@@ -17,6 +17,7 @@ from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels cimport *
 
 RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl")
+EAGER, DECAYING, LAZY = VF_EAGER, VF_DECAYING, VF_LAZY
 ACTIVATIONS = ("relu", "tanh", "selu", "logistic")
 
 cdef enum:
@@ -34,7 +35,7 @@ cdef struct Node:
     int kind, parent, activation
     int64_t width
     float rate                 # dropout
-    bint has_bias, lazy
+    bint has_bias
     vf_linear weights, bias
     vf_linear_kernels kernels, bias_kernels
     double orthogonal          # strength of the soft orthogonality of its columns
@@ -127,7 +128,7 @@ cdef class Net:
         """Add dropout; it acts in training only."""
         self._add(DROPOUT, parent).rate = rate
 
-    def add_linear(self, int parent, record, bias, int n_out, layout, rule, bint lazy,
+    def add_linear(self, int parent, record, bias, int n_out, layout, rule, int lazy,
                    dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
                    int64_t average_from=0):
         """Add a linear layer.
@@ -142,8 +143,8 @@ cdef class Net:
             Offset of each kind of state in a record, -1 where absent.
         rule : str
             One of `RULES`.
-        lazy : bool
-            Whether missed penalty steps or averages are caught up on reading.
+        lazy : int
+            What is caught up on reading: `EAGER`, `DECAYING` or `LAZY`.
         optimizer, penalty : dict
             Fields of the C structs of these names.
         """
@@ -154,14 +155,13 @@ cdef class Net:
         node.n_draws = n_draws
         self._fill(&node.weights, record, n_out, layout, optimizer, average_from)
         self._fill_penalty(&node.weights.penalty, penalty)
-        node.lazy = lazy
         node.kernels = VF_KERNELS[kind][lazy]
         node.has_bias = bias is not None
         if node.has_bias:
             # averaging is the only thing an intercept catches up on
             self._fill(&node.bias, bias, n_out, layout, optimizer, average_from)
             self._fill_penalty(&node.bias.penalty, {})
-            node.bias_kernels = VF_KERNELS[kind][lazy and layout["average"] >= 0]
+            node.bias_kernels = VF_KERNELS[kind][VF_LAZY if layout["average"] >= 0 else VF_EAGER]
 
     cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from):
         cdef float[:, :] view = record

@@ -17,14 +17,16 @@ VF_INLINE int32_t vf_to_bits(float x) {
     return out;
 }
 
-/* exp(x) - 1 for x <= 0: 2**n (p + 1) - 1 with |r| <= ln(2) / 2 */
+/* exp(x) - 1 for x <= 0: 2**n (p + 1) - 1 with |r| <= ln(2) / 2. Adding 1.5 * 2**23
+ * rounds to an integer in the low bits; a conversion would not be vectorised. */
 VF_INLINE float vf_expm1_negative(float x) {
     x = x < -87.0f ? -87.0f : x;
-    const int32_t n = (int32_t)(x * 1.44269504f - 0.5f);
-    const float r = (x - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f;
+    const float shifted = x * 1.44269504f + 12582912.0f;
+    const float n = shifted - 12582912.0f;
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     const float p = r + r * r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f
                   + r * (0.00138888889f + r * 0.000198412698f)))));
-    const float scale = vf_from_bits((n + 127) << 23);
+    const float scale = vf_from_bits((vf_to_bits(shifted) - 0x4B400000 + 127) << 23);
     return scale * p + (scale - 1.0f);
 }
 
@@ -39,6 +41,14 @@ VF_INLINE float vf_log1p_positive(float x) {
     const float s = numerator / denominator, q = s * s;
     const float series = 1.0f + q * (0.333333333f + q * (0.2f + q * (0.142857143f + q * 0.111111111f)));
     return (float)n * 0.693147181f + 2.0f * s * series;
+}
+
+/* (1 + x)**-k - 1 for x, k >= 0; where k x is tiny, as it mostly is, by its series. */
+VF_INLINE float vf_power_m1(const int branches, float x, float k) {
+    const float t = k * x;
+    if (branches && t < 0.01f)
+        return -t * (1.0f - 0.5f * (t + x) * (1.0f - 0.333333333f * (t + 2.0f * x)));
+    return vf_expm1_negative(-k * vf_log1p_positive(x));
 }
 
 #endif

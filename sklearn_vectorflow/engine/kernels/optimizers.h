@@ -1,7 +1,5 @@
-/* Update rules, one weight at a time. Each has two faces: what a weight is worth
- * now (`vf_current`: with missed penalty steps) and one gradient step on it
- * (`vf_step`). `kind` is a constant where they are called, so each kernel is
- * compiled with its own rule and nothing else. */
+/* Update rules, one weight at a time. `kind` is a constant where they are called,
+ * so each kernel is compiled with its own rule and nothing else. */
 #ifndef VF_OPTIMIZERS_H
 #define VF_OPTIMIZERS_H
 
@@ -11,9 +9,9 @@ enum { VF_FIXED, VF_SGD, VF_ADAGRAD, VF_ADAGRAD_ROWWISE, VF_ADAM, VF_FTRL };
 
 typedef struct {
     float learning_rate;
-    float epsilon;
-    float beta;                       /* FTRL */
-    float decay1, decay2;             /* Adam */
+    float epsilon;        /* AdaGrad: what its sum of squares starts from */
+    float beta;           /* FTRL */
+    float decay1, decay2; /* Adam */
     float log_decay1, log_decay2;
 } vf_optimizer;
 
@@ -24,95 +22,87 @@ typedef struct {
     double rate, elapsed;
 } vf_clock;
 
-/* One weight and what belongs to it. `row` is the state its whole feature shares:
- * the row-wise accumulator or Adam's count of touches. */
-typedef struct {
-    float w, s1, s2, row;
-    float gap, elapsed; /* steps, and sum of rates, since the last touch */
-    float l1, l2, center;
-} vf_weight;
+/* Which rules keep what: one number a weight (s1, s2), one a feature (row). */
+#define VF_USES_S1(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAM || (kind) == VF_FTRL)
+#define VF_USES_S2(kind) ((kind) == VF_ADAM || (kind) == VF_FTRL)
+#define VF_USES_ROW(kind) ((kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM)
 
+/* Rules whose step size is the same for all weights of a feature. */
+#define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE)
+
+typedef struct {
+    float s1, s2, row;
+} vf_state;
+
+/* AdaGrad keeps r = 1 / sqrt(epsilon + sum of squared gradients), the number that
+ * both the step and the missed penalties need; 0 stands for "never touched".
+ * Duchi, Hazan and Singer (2011), JMLR 12. */
+VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
+    const int fresh = r == 0.0f;
+    const float sum = fresh ? epsilon + square : 1.0f + square * r * r;
+    return (fresh ? 1.0f : r) / sqrtf(sum);
+}
+
+/* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
+ * of touches: the moments of features that rows don't touch stay as they are. */
 VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
     const float bias = -vf_expm1_negative(touches * o->log_decay2);
     return sqrtf(v / (touches > 0.0f ? bias : 1.0f)) + o->epsilon;
 }
 
-/* Step size of a coordinate between touches: constant, or zero before the first. */
-VF_INLINE float vf_rate(const int kind, const vf_weight *x, const vf_optimizer *o) {
-    if (kind == VF_ADAGRAD)
-        return x->s1 > 0.0f ? o->learning_rate / sqrtf(x->s1 + o->epsilon) : 0.0f;
-    if (kind == VF_ADAGRAD_ROWWISE)
-        return x->row > 0.0f ? o->learning_rate / sqrtf(x->row + o->epsilon) : 0.0f;
-    if (kind == VF_ADAM)
-        return x->row > 0.0f ? o->learning_rate / vf_adam_size(x->s2, x->row, o) : 0.0f;
-    return 0.0f;
-}
-
-/* Closed form of follow-the-regularised-leader after `steps` steps. */
-VF_INLINE float vf_ftrl_weight(const vf_weight *x, float steps, const vf_optimizer *o) {
-    const float size = fabsf(x->s1) - steps * x->l1;
-    const float scale = (o->beta + sqrtf(x->s2)) / o->learning_rate + steps * x->l2;
+/* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
+ * steps, since the objective is the mean of the losses. */
+VF_INLINE float vf_ftrl_weight(float z, float n, float center, float l1, float l2, float steps, const vf_optimizer *o) {
+    const float size = fabsf(z) - steps * l1;
+    const float scale = (o->beta + sqrtf(n)) / o->learning_rate + steps * l2;
     const float u = size > 0.0f ? size / (scale > 0.0f ? scale : 1.0f) : 0.0f;
-    return x->center - copysignf(u, x->s1);
+    return center - copysignf(u, z);
 }
 
-/* What a weight is worth now, as base + change: the change can be smaller than a
- * rounding of the base, and survives if it is first added to the next step. */
-typedef struct {
-    float base, change;
-} vf_value;
-
-VF_INLINE vf_value vf_shrunk(const vf_weight *x, float log_ratio, float time) {
-    const float u = x->w - x->center;
-    const float change = vf_shrinkage(u, x->l1, x->l2, log_ratio, time);
-    const int at_center = change == -u;
-    const vf_value out = {at_center ? x->center : x->w, at_center ? 0.0f : change};
-    return out;
-}
-
-VF_INLINE vf_value vf_current(const int kind, const vf_weight *x, const vf_optimizer *o, float steps) {
-    if (kind == VF_FTRL) {
-        const vf_value out = {vf_ftrl_weight(x, steps, o), 0.0f};
-        return out;
-    }
-    if (kind == VF_SGD)
-        return vf_shrunk(x, -x->l2 * x->elapsed, x->elapsed);
-    const float rate = vf_rate(kind, x, o);
-    return vf_shrunk(x, -x->gap * vf_log1p_positive(rate * x->l2), x->gap * rate);
-}
-
-/* One gradient step: returns what it adds to the weight and advances the state.
- * `row` was advanced before, once a feature, with vf_step_row. */
-VF_INLINE float vf_step(const int kind, vf_weight *x, vf_value now, float g, const vf_optimizer *o, float rate) {
-    if (kind == VF_SGD)
-        return -rate * g;
-    if (kind == VF_ADAGRAD) {
-        x->s1 += g * g;
-        return -o->learning_rate * g / sqrtf(x->s1 + o->epsilon);
-    }
+/* Step size between touches: constant, and zero before the first. */
+VF_INLINE float vf_resting_rate(const int kind, vf_state s, const vf_optimizer *o) {
+    if (kind == VF_ADAGRAD)
+        return o->learning_rate * s.s1;
     if (kind == VF_ADAGRAD_ROWWISE)
-        return -o->learning_rate * g / sqrtf(x->row + o->epsilon);
-    if (kind == VF_ADAM) {
-        x->s1 = o->decay1 * x->s1 + (1.0f - o->decay1) * g;
-        x->s2 = o->decay2 * x->s2 + (1.0f - o->decay2) * g * g;
-        const float bias = -vf_expm1_negative(x->row * o->log_decay1);
-        return -o->learning_rate * (x->s1 / bias) / vf_adam_size(x->s2, x->row, o);
-    }
-    if (kind == VF_FTRL) {
-        const float n = x->s2 + g * g;
-        const float sigma = (sqrtf(n) - sqrtf(x->s2)) / o->learning_rate;
-        x->s1 += g - sigma * (now.base - x->center);
-        x->s2 = n;
-    }
+        return o->learning_rate * s.row;
+    if (kind == VF_ADAM)
+        return s.row > 0.0f ? o->learning_rate / vf_adam_size(s.s2, s.row, o) : 0.0f;
     return 0.0f;
 }
 
-VF_INLINE float vf_step_row(const int kind, float row, float mean_square) {
+/* The state a whole feature shares, once a step. `square`: the mean over its
+ * outputs of the squared gradient. */
+VF_INLINE float vf_step_row(const int kind, float row, float square, const vf_optimizer *o) {
     if (kind == VF_ADAGRAD_ROWWISE)
-        return row + mean_square;
+        return vf_adagrad_scale(row, square, o->epsilon);
     if (kind == VF_ADAM)
         return row < 16777216.0f ? row + 1.0f : row;
     return row;
+}
+
+/* What one gradient step adds to a weight worth `now`; advances s1 and s2. `rate`
+ * is the step size of the rules of VF_ROW_RATE. */
+VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, float g, float rate,
+                        const vf_optimizer *o) {
+    if (VF_ROW_RATE(kind))
+        return -rate * g;
+    if (kind == VF_ADAGRAD) {
+        s->s1 = vf_adagrad_scale(s->s1, g * g, o->epsilon);
+        return -o->learning_rate * s->s1 * g;
+    }
+    if (kind == VF_ADAM) {
+        s->s1 = o->decay1 * s->s1 + (1.0f - o->decay1) * g;
+        s->s2 = o->decay2 * s->s2 + (1.0f - o->decay2) * g * g;
+        const float bias = -vf_expm1_negative(s->row * o->log_decay1);
+        return -o->learning_rate * (s->s1 / bias) / vf_adam_size(s->s2, s->row, o);
+    }
+    if (kind == VF_FTRL) {
+        const float n = s->s2 + g * g;
+        const float sigma = (sqrtf(n) - sqrtf(s->s2)) / o->learning_rate;
+        s->s1 += g - sigma * (now - center);
+        s->s2 = n;
+    }
+    return 0.0f;
 }
 
 #endif

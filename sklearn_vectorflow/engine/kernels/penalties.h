@@ -12,21 +12,56 @@
 
 #include "elementary.h"
 
+/* How much a weight has to catch up on when it is read: nothing; one L2 strength
+ * for all (the common case, and the quickest); or anything of vf_penalty and the
+ * running mean. */
+enum { VF_EAGER, VF_DECAYING, VF_LAZY };
+
 typedef struct {
-    float l1, l2;                  /* strengths on the mean loss */
+    float l1, l2;                   /* strengths on the mean loss */
     const float *l1_each, *l2_each; /* (n_in) factors on them, or NULL */
-    const float *center;           /* (n_in, n_out), or NULL: zero */
-    float lower;                   /* smallest weight allowed; -INFINITY: none */
+    const float *center;            /* (n_in, n_out), or NULL: zero */
+    float lower;                    /* smallest weight allowed; -INFINITY: none */
 } vf_penalty;
 
-/* What k steps add to a weight at distance u from its centre, as a difference:
- * adding it last keeps decays that are smaller than one rounding of u. */
-VF_INLINE float vf_shrinkage(float u, float l1, float l2, float log_ratio, float time) {
-    const float left = vf_expm1_negative(log_ratio); /* r - 1 */
-    const float threshold = l2 > 0.0f ? -left * (l1 / (l2 > 0.0f ? l2 : 1.0f)) : l1 * time;
-    const float size = fabsf(u);
-    const float loss = threshold - size * left;
-    return -copysignf(loss < size ? loss : size, u);
+/* What missed steps do to u = w - center: |u| (1 + left) - threshold, not below 0. */
+typedef struct {
+    float left, threshold;
+} vf_missed;
+
+/* A weight as base + change: the change can be smaller than a rounding of the
+ * base, and survives if it is first added to the next step's change. */
+typedef struct {
+    float base, change;
+} vf_value;
+
+/* k steps of size eta. Branches are quicker for one weight at a time, and keep
+ * compilers from vectorising many. */
+VF_INLINE vf_missed vf_miss(const int branches, float k, float eta, float l1, float l2) {
+    const float left = vf_power_m1(branches, eta * l2, k);
+    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * k * eta};
+    return out;
+}
+
+/* Decay along the gradient flow of the penalty for a time: what steps of varying
+ * size amount to when only the sum of their sizes is kept. */
+VF_INLINE vf_missed vf_miss_flow(float time, float l1, float l2) {
+    const float left = vf_expm1_negative(-time * l2);
+    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * time};
+    return out;
+}
+
+/* The weight after the missed steps; exactly the centre where L1 puts it there. */
+VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed missed) {
+    if (lazy == VF_DECAYING) {
+        const vf_value out = {w, w * missed.left};
+        return out;
+    }
+    const float u = w - center, size = fabsf(u);
+    const float loss = missed.threshold - size * missed.left;
+    const int gone = loss >= size;
+    const vf_value out = {gone ? center : w, gone ? 0.0f : -copysignf(loss, u)};
+    return out;
 }
 
 #endif

@@ -1,0 +1,71 @@
+/* The linear layer with one output: a loop over non-zeros, each a scattered record. */
+#ifndef VF_LINEAR_ONE_H
+#define VF_LINEAR_ONE_H
+
+#include "average.h"
+#include "rows.h"
+
+VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
+                        int64_t k) {
+    const int64_t feature = row.indices[k];
+    const float *record = layer->record + feature * layer->stride;
+    if (!lazy)
+        return row.values[k] * record[0];
+    const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+    const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
+    const vf_value now = vf_now(kind, lazy, 1, record[0], vf_center(lazy, layer, feature, 0), s, rest, clock, &layer->optimizer);
+    return row.values[k] * (now.base + now.change);
+}
+
+/* Four sums, so that a row does not wait for its own additions. */
+VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row) {
+    float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
+    int64_t k = 0;
+    for (; k + 4 <= row.length; k += 4) {
+        a += vf_term(kind, lazy, layer, clock, row, k);
+        b += vf_term(kind, lazy, layer, clock, row, k + 1);
+        c += vf_term(kind, lazy, layer, clock, row, k + 2);
+        d += vf_term(kind, lazy, layer, clock, row, k + 3);
+    }
+    for (; k < row.length; k++)
+        a += vf_term(kind, lazy, layer, clock, row, k);
+    return (a + b) + (c + d);
+}
+
+VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *given, const vf_clock *clock, vf_row row,
+                             float delta) {
+    const vf_linear copy = *given, *layer = &copy; /* no store can alias it */
+    const vf_optimizer *o = &layer->optimizer;
+    for (int64_t k = 0; k < row.length; k++) {
+        const int64_t feature = row.indices[k];
+        const float g = row.values[k] * delta;
+        float *record = layer->record + feature * layer->stride;
+        const float before = vf_read_row(kind, layer, record), center = vf_center(lazy, layer, feature, 0);
+        vf_state s = vf_read_state(kind, layer, record, 0, before);
+        vf_rest rest = {0.0f, 0.0f, 0.0f, 0.0f};
+        vf_value now = {record[0], 0.0f};
+        if (lazy) {
+            rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+            if (lazy == VF_LAZY && layer->average_slot >= 0)
+                vf_average_weight(kind, layer, clock, record[0], center, s, rest, record + layer->average_slot);
+            now = vf_now(kind, lazy, 1, record[0], center, s, rest, clock, o);
+        }
+        s.row = vf_step_row(kind, before, g * g, o);
+        const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
+        const float change = vf_step(kind, &s, now.base, center, g, rate, o);
+        float w = now.base + (now.change + change);
+        if (kind == VF_FTRL && !lazy)
+            w = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, o);
+        record[0] = lazy == VF_LAZY && w < layer->penalty.lower ? layer->penalty.lower : w;
+        if (VF_USES_S1(kind))
+            record[layer->slot1] = s.s1;
+        if (VF_USES_S2(kind))
+            record[layer->slot2] = s.s2;
+        if (VF_USES_ROW(kind))
+            record[layer->row_slot] = s.row;
+        if (lazy)
+            vf_touch(kind, layer, clock, record);
+    }
+}
+
+#endif
