@@ -164,9 +164,9 @@ cdef class Net:
             node.bias_kernels = VF_KERNELS[kind][VF_LAZY if layout["average"] >= 0 else VF_EAGER]
 
     cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from):
-        cdef float[:, :] view = record
+        cdef const float[:, :] view = record  # read-only where the rule is "fixed"
         self.arrays.append(record)
-        linear.record = &view[0, 0]
+        linear.record = <float *>&view[0, 0]
         linear.n_in = view.shape[0]
         linear.n_out = n_out
         linear.stride = view.strides[0] // sizeof(float)
@@ -606,3 +606,16 @@ cdef class Worker:
                 self._forward(rows, row, 0)
                 for c in range(n_outputs):
                     out[row, c] = self.out[last][c]
+
+
+def fill_uniform(float[:, :] record, int64_t n_out, uint64_t seed, float bound):
+    """Fill the first n_out columns with numbers uniform in [-bound, bound).
+
+    Each comes from its own place in the seed's stream.
+    """
+    cdef int64_t row, column
+    cdef uint64_t key = vf_mix(seed)
+    with nogil:
+        for row in range(record.shape[0]):
+            for column in range(n_out):
+                record[row, column] = bound * (2.0 * vf_unit(vf_mix(key + row * n_out + column)) - 1.0)

@@ -1,0 +1,137 @@
+"""Checks of estimators' parameters and of weights, before any work starts."""
+import numbers
+
+import numpy as np
+
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.layers import ACTIVATIONS
+from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
+from sklearn_vectorflow.penalties import ElasticNet, Penalty
+
+
+def check_integer(name, value, low):
+    """Raise unless ``value`` is an integer of at least ``low``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value!r}.")
+
+
+def check_flag(name, value):
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+
+def check_choice(name, value, choices):
+    """Raise unless ``value`` is one of the names."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")
+
+
+def resolve(name, value, choices, kind):
+    """Return the object a parameter names, or the object it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is neither a known name nor an instance of ``kind``.
+    """
+    if isinstance(value, str):
+        check_choice(name, value, choices)
+        return choices[value]()
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} must be one of {sorted(choices)} or an instance of {kind.__name__}, got {value!r}."
+        )
+    value.check_parameters()
+    return value
+
+
+def optimizer_of(estimator):
+    """Return the estimator's optimizer, with the estimator's learning rate if it has one."""
+    optimizer = resolve("optimizer", estimator.optimizer, OPTIMIZERS, Optimizer)
+    if estimator.average and optimizer.rule == "ftrl":
+        raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
+    if estimator.learning_rate is not None:
+        check_number("estimator", "learning_rate", estimator.learning_rate, 0, low_open=True, high_open=True)
+        parameters = {**optimizer.get_params(deep=False), "learning_rate": estimator.learning_rate}
+        optimizer = type(optimizer)(**parameters)
+    return optimizer
+
+
+def penalties_of(estimator):
+    """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
+    if estimator.penalty is None:
+        check_number("estimator", "alpha", estimator.alpha, 0, high_open=True)
+        check_number("estimator", "l1_ratio", estimator.l1_ratio, 0, 1)
+        return [ElasticNet(estimator.alpha, estimator.l1_ratio)]
+    penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty):
+            raise TypeError(f"penalty must be None, a Penalty or a list of them, got {penalty!r}.")
+        penalty.check_parameters()
+    return list(penalties)
+
+
+def check_net_parameters(estimator):
+    """Check the parameters that describe the net."""
+    if estimator.network is not None:
+        raise ValueError(f"network must be None: layer graphs are not available yet, got {estimator.network!r}.")
+    sizes = estimator.hidden_layer_sizes
+    if isinstance(sizes, str) or not hasattr(sizes, "__len__"):
+        raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")
+    for size in sizes:
+        check_integer("hidden_layer_sizes", size, 1)
+    check_choice("activation", estimator.activation, ACTIVATIONS)
+    check_number("estimator", "dropout", estimator.dropout, 0, 1, high_open=True)
+    check_number("estimator", "input_dropout", estimator.input_dropout, 0, 1, high_open=True)
+
+
+def check_training_parameters(estimator):
+    """Check the parameters that say how long and in what steps training goes."""
+    if estimator.batch_size != "auto":
+        check_integer("batch_size", estimator.batch_size, 1)
+    check_integer("max_iter", estimator.max_iter, 1)
+    check_integer("n_iter_no_change", estimator.n_iter_no_change, 1)
+    check_integer("verbose", int(estimator.verbose), 0)
+    if estimator.tol is not None:
+        check_number("estimator", "tol", estimator.tol, 0, high_open=True)
+    check_number("estimator", "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
+    for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
+        check_flag(name, getattr(estimator, name))
+    if not isinstance(estimator.average, (bool, np.bool_)):
+        check_integer("average", estimator.average, 1)
+    if estimator.n_jobs is not None:
+        if not isinstance(estimator.n_jobs, numbers.Integral) or estimator.n_jobs == 0:
+            raise ValueError(f"n_jobs must be None or a non-zero integer, got {estimator.n_jobs!r}.")
+
+
+def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
+    """Return weights as float64 of shape (n_rows,), or None.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape, NaN, infinite, negative, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Number):
+        sample_weight = np.full(n_rows, sample_weight)
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind not in "iufb":
+        try:
+            weight = weight.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be numbers, got dtype {weight.dtype}.") from None
+    if weight.shape != (n_rows,):
+        raise ValueError(f"{name}.shape == {weight.shape}, expected ({n_rows},)!")
+    weight = np.ascontiguousarray(weight, dtype=np.float64)
+    if not np.all(np.isfinite(weight)):
+        raise ValueError(f"{name} contains NaN or infinity.")
+    if np.any(weight < 0):
+        raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
+    if not np.any(weight):
+        raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
+    return weight

@@ -1,0 +1,12 @@
+"""Checks of the numbers users give to objects and estimators."""
+import numpy as np
+
+
+def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False, high_open=False):
+    """Raise unless ``value`` is a real number in the interval."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r}.")
+    inside = (low < value if low_open else low <= value) and (value < high if high_open else value <= high)
+    if not inside:
+        interval = f"{'(' if low_open else '['}{low}, {high}{')' if high_open or high == np.inf else ']'}"
+        raise ValueError(f"{owner}: {name} must be in {interval}, got {value!r}.")

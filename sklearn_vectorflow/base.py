@@ -1,0 +1,306 @@
+"""One fit for all estimators: check, train in epochs, stop, keep what was fitted."""
+import contextlib
+import time
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow import _checks
+from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
+from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.network import Network, chain
+from sklearn_vectorflow.stopping import BestWeights, Stopping
+from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
+
+
+class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
+    """What classifier and regressor share.
+
+    Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
+    (`_loss_for`), and what a model predicts that has seen the targets alone
+    (`_initial_raw`).
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+    # ---- fit -------------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+        with _all_or_nothing(self):
+            self._check_parameters()
+            data = self._data(X, y, sample_weight, reset=not self._continues)
+            validation = self._validation(data, X_val, y_val, sample_weight_val)
+            network, start = self._network(data)
+            self._train(network, start, data, validation, task)
+            self.network_ = network
+            network.keep_state = self.warm_start
+        task.end(self._fitted_attributes)
+        return self
+
+    def _partial_fit(self, X, y, sample_weight):
+        with _all_or_nothing(self):
+            self._check_parameters()
+            first = not hasattr(self, "network_")
+            data = self._data(X, y, sample_weight, reset=first)
+            network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
+            with network.undo_on_error(data.matrix):
+                self._train_once(network, start, data)
+            self.network_ = network
+            network.keep_state = True
+        return self
+
+    def _check_parameters(self):
+        _checks.check_net_parameters(self)
+        _checks.check_training_parameters(self)
+
+    def _data(self, X, y, sample_weight, *, reset):
+        """Check X, y and weights; return them as the engine reads them."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
+            )
+        with Crew(n_workers(self.n_jobs, _size(X))) as crew:
+            matrix = as_matrix(self, X, reset=reset, run=crew.map if crew.n_workers > 1 else None)
+        weight = _checks.check_sample_weight(sample_weight, matrix.shape[0])
+        encoded = self._encode(y, matrix.shape[0], reset=reset)
+        weight = self._weigh(y, encoded, weight)
+        return _Data(matrix, encoded, weight)
+
+    def _weigh(self, y, encoded, weight):
+        """Return the rows' weights; classifiers multiply in those of classes."""
+        return weight
+
+    def _validation(self, data, X_val, y_val, sample_weight_val):
+        """Return the validation rows: those given, or some taken from training; or None."""
+        if X_val is not None:
+            if y_val is None:
+                raise ValueError("X_val was given without y_val.")
+            matrix = as_matrix(self, X_val, reset=False)
+            weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
+            return _Data(matrix, self._encode(y_val, matrix.shape[0], reset=False), weight)
+        if y_val is not None or sample_weight_val is not None:
+            raise ValueError("y_val and sample_weight_val need X_val.")
+        if not self.early_stopping:
+            return None
+        return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
+
+    def _strata(self, data):
+        return None
+
+    def _network(self, data):
+        """Return the net to train: a new one, or a copy of the fitted one (warm_start).
+
+        With it comes what a new net starts from.
+        """
+        new = self._new_network(data)
+        if not self._continues:
+            return new, self._start(data)
+        if new.shapes() != self.network_.shapes() or new.fit_intercept != self.network_.fit_intercept:
+            raise ValueError(
+                f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
+                "set warm_start=False to start anew."
+            )
+        return self.network_.copy(), None
+
+    @property
+    def _continues(self):
+        """Whether fit goes on from what is there."""
+        return self.warm_start and hasattr(self, "network_")
+
+    def _new_network(self, data):
+        layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept))
+
+    def _start(self, data):
+        initial = self._initial_raw(data) if self.fit_intercept else 0.0
+        return check_random_state(self.random_state), initial
+
+    def _trainer(self, network, start, data, crew):
+        optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
+        n_rows = data.matrix.shape[0]
+        batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
+        l2 = sum(p.fields(network.n_features, 1, True, False).get("l2", 0.0) for p in penalties)
+        net, clock = network.live_net(
+            optimizer, penalties, l2, bool(self.average), network.progress[0] + average_from, start
+        )
+        loss = self._loss
+        net.set_loss(loss.kernel, loss.kernel_parameters(), data.n_targets)
+        random_state = check_random_state(self.random_state)
+        return Trainer(
+            network, net, clock, data.matrix, data.targets(), batch_size, self.shuffle, self.input_dropout,
+            random_state, crew,
+        )
+
+    def _train(self, network, start, data, validation, task):
+        stopping = Stopping(self.tol, self.n_iter_no_change)
+        best = BestWeights()
+        loss_curve, validation_scores = [], []
+        with Crew(self._n_workers(data, network)) as crew:
+            trainer = self._trainer(network, start, data, crew)
+            for epoch in range(self.max_iter):
+                begun = time.perf_counter()
+                epoch_task = task.begin_epoch()
+                loss_curve.append(self._epoch(trainer))
+                seconds = time.perf_counter() - begun
+                watched = loss_curve[-1]
+                if validation is not None:
+                    validation_scores.append(-self._mean_loss(network, validation, crew))
+                    if self.early_stopping:
+                        watched = -validation_scores[-1]
+                        best.offer(watched, network)
+                self._report(epoch, loss_curve, validation_scores, data, seconds)
+                stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
+                if stop or stopping.should_stop(watched):
+                    break
+        best.restore(network)
+        _raise_if_diverged(network.settle() == 0)
+        vars(self).update(self._attributes(network, loss_curve))
+        vars(self).pop("validation_scores_", None)
+        if validation is not None:
+            self.validation_scores_ = validation_scores
+
+    def _train_once(self, network, start, data):
+        with Crew(self._n_workers(data, network)) as crew:
+            loss = self._epoch(self._trainer(network, start, data, crew))
+        self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
+        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+
+    def _epoch(self, trainer):
+        loss = trainer.epoch()
+        _raise_if_diverged(np.isfinite(loss))
+        return loss
+
+    def _attributes(self, network, loss_curve):
+        return {"network_": network, "loss_curve_": list(loss_curve), "n_iter_": len(loss_curve)}
+
+    def _fitted_attributes(self):
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def _n_workers(self, data, network):
+        width = sum(n_out for _, n_out in network.shapes())
+        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * width)
+
+    def _mean_loss(self, network, data, crew):
+        raw = raw_outputs(network, data.matrix, crew)
+        weight = np.ones(len(raw)) if data.weight is None else data.weight
+        total, _ = self._loss(data.dense_targets(), raw, weight)
+        return total / weight.sum()
+
+    def _report(self, epoch, loss_curve, validation_scores, data, seconds):
+        if not self.verbose:
+            return
+        validation = f", validation {-validation_scores[-1]:.4f}" if validation_scores else ""
+        rows, nonzeros = data.matrix.shape[0] / seconds, data.matrix.rows.n_nonzero / seconds
+        print(
+            f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
+            f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
+        )
+
+    # ---- prediction --------------------------------------------------------------
+
+    def _raw(self, X):
+        """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
+        check_is_fitted(self, "network_")
+        matrix = as_matrix(self, X, reset=False)
+        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
+        with Crew(n_workers(self.n_jobs, work)) as crew:
+            return raw_outputs(self.network_, matrix, crew)
+
+    # ---- weights -------------------------------------------------------------------
+
+    @property
+    def coefs_(self):
+        """Weights of every linear layer, shape (n_in, n_out); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.weights()
+
+    @property
+    def intercepts_(self):
+        """Intercepts of every linear layer, shape (n_out,); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.intercepts()
+
+
+class _Data:
+    """Rows, encoded targets and weights.
+
+    Parameters
+    ----------
+    matrix : Matrix
+    encoded : ndarray of shape (n_rows, n_targets) or csr_array
+        float64 targets, or an indicator matrix of labels.
+    weight : ndarray of shape (n_rows,) or None
+    """
+
+    def __init__(self, matrix, encoded, weight):
+        self.matrix = matrix
+        self.encoded = encoded
+        self.weight = weight
+
+    @property
+    def n_targets(self):
+        return self.encoded.shape[1]
+
+    def dense_targets(self):
+        """Return the targets as an array."""
+        return self.encoded if isinstance(self.encoded, np.ndarray) else self.encoded.toarray()
+
+    def targets(self):
+        """Return the targets for the engine, with weights scaled to a mean of one."""
+        weight = self.weight
+        if weight is not None:
+            weight = weight * (np.count_nonzero(weight) / weight.sum())
+        encoded = self.encoded
+        if not isinstance(encoded, np.ndarray):
+            encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
+        return Targets(encoded, self.n_targets, weight)
+
+    def split(self, fraction, strata, random_state):
+        """Take a fraction of the rows for validation, out of training by a weight of zero."""
+        from sklearn.model_selection import train_test_split
+
+        rows = np.arange(self.matrix.shape[0])
+        if self.weight is not None:
+            rows = rows[self.weight > 0]
+            strata = None if strata is None else strata[rows]
+        _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
+        weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
+        validation = _Data(self.matrix.take(taken), self.encoded[taken], weight[taken])
+        weight[taken] = 0.0
+        self.weight = weight
+        return validation
+
+
+@contextlib.contextmanager
+def _all_or_nothing(estimator):
+    """Leaves the estimator as it was if fitting fails or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _raise_if_diverged(fine):
+    if not fine:
+        raise ValueError(
+            "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
+            "(or y), or raise alpha. The estimator is as it was before."
+        )
+
+
+def _size(X):
+    """About how many values X holds, before it has been checked."""
+    return int(getattr(X, "nnz", None) or getattr(X, "size", None) or 1)

@@ -1,0 +1,149 @@
+"""Rows of a matrix in memory: sparse in any format, dense, or a data frame."""
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+from sklearn_vectorflow.engine import data as engine
+
+LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
+
+
+class Matrix:
+    """A checked matrix whose rows the engine can read; not copied if it needs no conversion.
+
+    Parameters
+    ----------
+    values : csr_matrix, csr_array or ndarray of shape (n_rows, n_features)
+        float32 or float64; dense values in C order.
+    run : callable, default=map
+        Maps a function over ranges of rows, perhaps in threads.
+
+    Attributes
+    ----------
+    rows : engine.Rows
+    """
+
+    def __init__(self, values, run=None):
+        self.values = values
+        self.shape = values.shape
+        if self.shape[1] > LARGEST_WIDTH:
+            raise ValueError(f"X may have at most 2**31 - 1 features, got {self.shape[1]}; hash them into fewer.")
+        parts = _triplet(values) if sparse.issparse(values) else (values,)
+        _check_parts(parts, self.shape)
+        longest, canonical = _check_values(parts, self.shape, run)
+        values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
+        self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
+
+    def row_lengths(self):
+        """Return the number of stored values of every row."""
+        if sparse.issparse(self.values):
+            return np.diff(self.values.indptr)
+        return np.full(self.shape[0], self.shape[1])
+
+    def touched(self):
+        """Return an index of the columns with values, some perhaps twice; or of all."""
+        if sparse.issparse(self.values) and len(self.values.indices) < self.shape[1]:
+            return self.values.indices
+        return slice(None)
+
+    def take(self, rows):
+        """Return some rows as a matrix of their own."""
+        return Matrix(self.values[rows])
+
+
+def as_matrix(estimator, X, *, reset, run=None):
+    """Check X and its columns against the estimator and return it as a Matrix.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set (reset=True) or compared.
+    X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+    reset : bool
+    run : callable, default=None
+        See `Matrix`.
+
+    Raises
+    ------
+    ValueError
+        If X is empty, has another number of columns than before, holds NaN, infinity or
+        values too large for float32, or is a malformed sparse matrix.
+    """
+    if sparse.issparse(X):
+        if X.ndim != 2:
+            raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        _check_not_empty(X.shape)
+        return Matrix(_as_csr(X), run)
+    X = validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float32, np.float64], order="C",
+        ensure_all_finite=False,
+    )
+    return Matrix(X, run)
+
+
+def _check_not_empty(shape):
+    for count, what in zip(shape, ("sample", "feature")):
+        if count == 0:
+            raise ValueError(f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is required.")
+
+
+def _as_csr(X):
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: X must be real.")
+    if X.dtype.kind not in "fiub":
+        raise TypeError(f"X must be numeric, got dtype {X.dtype}.")
+    if X.format != "csr":
+        X = X.tocsr()
+    if X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float64 if X.dtype.itemsize > 4 else np.float32)
+    return X
+
+
+def _triplet(X):
+    """Contiguous arrays of a CSR matrix in types the engine reads."""
+    parts = [np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr)]
+    for k in (1, 2):
+        if parts[k].dtype not in (np.int32, np.int64):
+            if parts[k].dtype.kind not in "iu":
+                raise TypeError(f"X.{('indices', 'indptr')[k - 1]} must be integers, got {parts[k].dtype}.")
+            parts[k] = parts[k].astype(np.int64)
+    return tuple(parts)
+
+
+def _check_parts(parts, shape):
+    """Lengths and ends of a CSR triplet, which the engine's pass over the rows takes for granted."""
+    if len(parts) == 1:
+        return
+    values, indices, indptr = parts
+    if any(part.ndim != 1 for part in parts):
+        raise ValueError("X.data, X.indices and X.indptr must have one dimension.")
+    if len(indptr) != shape[0] + 1:
+        raise ValueError(f"X.indptr must have n_rows + 1 = {shape[0] + 1} entries, got {len(indptr)}.")
+    if len(values) < len(indices):
+        raise ValueError(f"X.data has {len(values)} entries but X.indices has {len(indices)}.")
+    if indptr[0] < 0:
+        raise ValueError(f"X.indptr must start at 0 or later, got {indptr[0]}.")
+
+
+def _check_values(parts, shape, run):
+    """Run the engine's checks over ranges of rows; return the longest row and canonicity."""
+    check = engine.check_rows if len(parts) == 3 else engine.check_dense
+    extra = (shape[1],) if len(parts) == 3 else ()
+    n_ranges = 1 if run is None else 16
+    edges = np.linspace(0, shape[0], n_ranges + 1).astype(np.int64).tolist()
+    ranges = list(zip(edges[:-1], edges[1:]))
+    found = list((run or map)(lambda span: check(*parts, *extra, *span), ranges))
+    for problem, row, _, _ in found:
+        if problem:
+            _complain(problem, row, parts, shape)
+    return max(longest for _, _, longest, _ in found), all(canonical for _, _, _, canonical in found)
+
+
+def _complain(problem, row, parts, shape):
+    message = engine.PROBLEMS[problem]
+    if "column" in message:
+        message += f" = {shape[1]}"
+    if "NaN" in message:
+        message = "X contains NaN, infinity or a value too large for float32"
+    raise ValueError(f"{message} (in row {row} of X).")

@@ -1,0 +1,152 @@
+r"""Losses of classes, compiled in engine/losses/classification.pyx.
+
+Notation: :math:`f` is the raw output (the decision function) and
+:math:`t = \pm 1` the class. Losses of a single output take several classes one
+against the rest, and several labels each on its own.
+"""
+import numpy as np
+from scipy.special import expit, softmax
+
+from sklearn_vectorflow.engine.losses.classification import KERNELS
+from sklearn_vectorflow.losses.base import Loss
+
+
+class ClassificationLoss(Loss):
+    """A loss for classes or labels.
+
+    Attributes
+    ----------
+    multilabel : bool
+        Whether rows may have several labels.
+    """
+
+    multilabel = True
+
+    def n_outputs(self, n_classes):
+        """Return the number of raw outputs for a number of classes."""
+        return 1 if n_classes == 2 else n_classes
+
+    def initial_raw(self, prior):
+        """Return raw outputs of a model that knows only the classes' frequencies.
+
+        Parameters
+        ----------
+        prior : ndarray of shape (n_outputs,)
+            Weighted frequency of each output's class.
+        """
+        return np.zeros_like(prior)
+
+
+class LogLoss(ClassificationLoss):
+    r"""Logistic loss of two classes (or of several labels, each on its own).
+
+    .. math:: \log(1 + e^{-t f})
+
+    Domain: two classes, or any number of labels. Link: logit,
+    :math:`P(t = 1) = 1 / (1 + e^{-f})`. No constants are dropped.
+    With more than two classes a classifier uses :class:`MultinomialLoss` in its place.
+    """
+
+    kernel = KERNELS["log_loss"]
+
+    def inverse_link(self, raw):
+        """Return the probability of each output's class."""
+        return expit(raw)
+
+    def predict_proba(self, raw):
+        """Return probabilities of the classes, shape (n_rows, n_classes)."""
+        positive = expit(raw)
+        if raw.shape[1] == 1:
+            return np.hstack([1.0 - positive, positive])
+        total = positive.sum(axis=1, keepdims=True)
+        uniform = np.full_like(positive, 1.0 / raw.shape[1])
+        return np.divide(positive, total, out=uniform, where=total > 0)
+
+    def initial_raw(self, prior):
+        """Return the log odds of the frequencies."""
+        bounded = np.clip(prior, 1e-6, 1.0 - 1e-6)
+        return np.log(bounded / (1.0 - bounded))
+
+
+class OneVsRestLogLoss(LogLoss):
+    r"""Logistic loss of every class against the rest, summed.
+
+    .. math:: \sum_c \log(1 + e^{-t_c f_c}), \quad t_c = 1 \text{ if } y = c \text{ else } -1
+
+    Domain: any number of classes or labels. Link: logit for each class; the classes'
+    probabilities are then scaled to sum to one. No constants are dropped.
+    """
+
+
+class MultinomialLoss(ClassificationLoss):
+    r"""Multinomial logistic (softmax, cross-entropy) loss.
+
+    .. math:: \log \sum_c e^{f_c} - f_y
+
+    Domain: two or more classes. Link: :math:`P(c) = e^{f_c} / \sum_k e^{f_k}`.
+    No constants are dropped; the sum is taken after subtracting the largest
+    :math:`f_c`, so it does not overflow.
+    """
+
+    kernel = KERNELS["multinomial"]
+    multilabel = False
+
+    def n_outputs(self, n_classes):
+        """Return one output for each class."""
+        return n_classes
+
+    def inverse_link(self, raw):
+        """Return the probability of each class."""
+        return softmax(raw, axis=1)
+
+    def predict_proba(self, raw):
+        """Return probabilities of the classes, shape (n_rows, n_classes)."""
+        return softmax(raw, axis=1)
+
+    def initial_raw(self, prior):
+        """Return the centred logarithms of the frequencies."""
+        logs = np.log(np.maximum(prior, 1e-6))
+        return logs - logs.mean()
+
+
+class Hinge(ClassificationLoss):
+    r"""Hinge loss of linear support vector machines.
+
+    .. math:: \max(0, 1 - t f)
+
+    Domain: classes or labels. Link: none, there are no probabilities. No constants
+    are dropped. At the kink :math:`t f = 1` the gradient is zero.
+    """
+
+    kernel = KERNELS["hinge"]
+
+
+class SquaredHinge(ClassificationLoss):
+    r"""Squared hinge loss.
+
+    .. math:: \max(0, 1 - t f)^2
+
+    Domain: classes or labels. Link: none, there are no probabilities. No constants
+    are dropped.
+    """
+
+    kernel = KERNELS["squared_hinge"]
+
+
+class ModifiedHuber(ClassificationLoss):
+    r"""Modified Huber loss: squared hinge that grows linearly for outliers.
+
+    .. math:: \max(0, 1 - t f)^2 \text{ if } t f \ge -1, \text{ else } -4 t f
+
+    Domain: classes or labels. Link: :math:`P(t = 1) = (\min(1, \max(-1, f)) + 1) / 2`
+    (Zhang, 2004, doi:10.1214/aos/1079120130); several classes' probabilities are scaled
+    to sum to one. No constants are dropped.
+    """
+
+    kernel = KERNELS["modified_huber"]
+
+    def inverse_link(self, raw):
+        """Return the probability of each output's class."""
+        return (np.clip(raw, -1.0, 1.0) + 1.0) / 2.0
+
+    predict_proba = LogLoss.predict_proba

@@ -1,0 +1,222 @@
+r"""Losses of numbers, compiled in engine/losses/regression.pyx.
+
+Notation: :math:`f` is the raw output, :math:`y` the target. Losses of several
+outputs add up.
+"""
+import numpy as np
+
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.engine.losses.regression import KERNELS
+from sklearn_vectorflow.losses.base import Loss
+
+
+class RegressionLoss(Loss):
+    """A loss for numbers.
+
+    Attributes
+    ----------
+    y_low : float
+        Lower bound of the targets.
+    y_low_open : bool
+        Whether the bound itself is excluded.
+    """
+
+    y_low = -np.inf
+    y_low_open = False
+
+    def check_y(self, y):
+        """Raise ValueError if a target is outside the loss's domain."""
+        outside = y <= self.y_low if self.y_low_open else y < self.y_low
+        if np.any(outside):
+            sign = ">" if self.y_low_open else ">="
+            raise ValueError(
+                f"y must be {sign} {self.y_low:g} for loss {type(self).__name__}, got {y[outside].min():g}. "
+                "Some value(s) of y are out of the valid range of the loss."
+            )
+
+    def initial_raw(self, y, sample_weight):
+        """Return the raw output, per column of y, of the best constant prediction."""
+        return np.average(y, axis=0, weights=sample_weight)
+
+
+class SquaredError(RegressionLoss):
+    r"""Half the squared error; predicts the mean.
+
+    .. math:: (y - f)^2 / 2
+
+    Domain: all real y, one or more outputs. Link: identity. No constants are dropped.
+    """
+
+    kernel = KERNELS["squared_error"]
+
+
+class AbsoluteError(RegressionLoss):
+    r"""Absolute error; predicts the median.
+
+    .. math:: |y - f|
+
+    Domain: all real y. Link: identity. No constants are dropped. At the kink the
+    gradient is zero.
+    """
+
+    kernel = KERNELS["absolute_error"]
+
+    def initial_raw(self, y, sample_weight):
+        """Return the weighted median."""
+        return _quantiles(y, sample_weight, 0.5)
+
+
+class HuberLoss(RegressionLoss):
+    r"""Huber loss: squared near zero, absolute for outliers.
+
+    .. math::
+        (y - f)^2 / 2 \text{ if } |y - f| \le \delta,
+        \text{ else } \delta (|y - f| - \delta / 2)
+
+    Domain: all real y. Link: identity. No constants are dropped (Huber, 1964,
+    doi:10.1214/aoms/1177703732).
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Error, in units of y, at which the loss turns linear. Must be > 0.
+    """
+
+    kernel = KERNELS["huber"]
+
+    def __init__(self, delta=1.0):
+        self.delta = delta
+
+    def check_parameters(self):
+        """Raise ValueError unless delta > 0."""
+        check_number("HuberLoss", "delta", self.delta, 0, low_open=True, high_open=True)
+
+    def kernel_parameters(self):
+        """Return delta."""
+        return np.array([self.delta], dtype=np.float64)
+
+    def initial_raw(self, y, sample_weight):
+        """Return the weighted median."""
+        return _quantiles(y, sample_weight, 0.5)
+
+
+class QuantileLoss(RegressionLoss):
+    r"""Pinball loss; predicts a quantile.
+
+    .. math:: q \max(0, y - f) + (1 - q) \max(0, f - y)
+
+    Domain: all real y. Link: identity. No constants are dropped. At the kink the
+    gradient is zero. (Koenker and Bassett, 1978, doi:10.2307/1913643)
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        The quantile q, in (0, 1).
+    """
+
+    kernel = KERNELS["quantile"]
+
+    def __init__(self, quantile=0.5):
+        self.quantile = quantile
+
+    def check_parameters(self):
+        """Raise ValueError unless 0 < quantile < 1."""
+        check_number("QuantileLoss", "quantile", self.quantile, 0, 1, low_open=True, high_open=True)
+
+    def kernel_parameters(self):
+        """Return the quantile."""
+        return np.array([self.quantile], dtype=np.float64)
+
+    def initial_raw(self, y, sample_weight):
+        """Return the weighted quantile."""
+        return _quantiles(y, sample_weight, self.quantile)
+
+
+class LogLinkLoss(RegressionLoss):
+    """A loss whose raw output is the logarithm of the predicted mean."""
+
+    def inverse_link(self, raw):
+        """Return the predicted mean."""
+        return np.exp(raw)
+
+    def initial_raw(self, y, sample_weight):
+        """Return the logarithm of the mean."""
+        return np.log(np.maximum(np.average(y, axis=0, weights=sample_weight), 1e-10))
+
+
+class PoissonLoss(LogLinkLoss):
+    r"""Poisson loss for counts and rates.
+
+    .. math:: e^f - y f
+
+    Domain: y >= 0. Link: log. The constant :math:`\log y!` is dropped. For rates, pass
+    counts divided by exposure as y and the exposure as sample weight.
+    """
+
+    kernel = KERNELS["poisson"]
+    y_low = 0.0
+
+
+class GammaLoss(LogLinkLoss):
+    r"""Gamma loss for positive, skewed amounts.
+
+    .. math:: f + y e^{-f}
+
+    Domain: y > 0. Link: log. Terms of y alone are dropped (half the deviance is
+    :math:`f + y e^{-f} - \log y - 1`).
+    """
+
+    kernel = KERNELS["gamma"]
+    y_low = 0.0
+    y_low_open = True
+
+
+class TweedieLoss(LogLinkLoss):
+    r"""Tweedie loss, between Poisson (p = 1) and gamma (p = 2) for amounts with many zeros.
+
+    .. math:: \frac{e^{(2 - p) f}}{2 - p} - y \frac{e^{(1 - p) f}}{1 - p}
+
+    Domain: all real y for p = 0, y >= 0 for 1 <= p < 2, y > 0 for p >= 2. Link: log. Terms of
+    y alone are dropped. (Jørgensen, 1987, doi:10.1111/j.2517-6161.1987.tb01685.x)
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        The power p: 0, or at least 1.
+    """
+
+    def __init__(self, power=1.5):
+        self.power = power
+
+    @property
+    def kernel(self):
+        return KERNELS[{1: "poisson", 2: "gamma"}.get(self.power, "tweedie")]
+
+    @property
+    def y_low(self):
+        return -np.inf if self.power == 0 else 0.0
+
+    @property
+    def y_low_open(self):
+        return self.power >= 2
+
+    def check_parameters(self):
+        """Raise ValueError unless power is 0 or at least 1."""
+        check_number("TweedieLoss", "power", self.power, high_open=True)
+        if self.power != 0 and not self.power >= 1:
+            raise ValueError(f"TweedieLoss: power must be 0 or at least 1, got {self.power!r}.")
+
+    def kernel_parameters(self):
+        """Return the power."""
+        return np.array([self.power], dtype=np.float64)
+
+
+def _quantiles(y, sample_weight, quantile):
+    """Weighted quantile of every column: the smallest value that reaches the share."""
+    out = np.empty(y.shape[1])
+    for column in range(y.shape[1]):
+        order = np.argsort(y[:, column], kind="stable")
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight[order]
+        reached = np.cumsum(weight) / weight.sum()
+        out[column] = y[order[min(np.searchsorted(reached, quantile), len(y) - 1)], column]
+    return out

@@ -1,0 +1,260 @@
+"""Optimizers: plain, picklable objects; their arithmetic is engine/kernels/optimizers.h.
+
+All of them read and write the touched coordinates only, and all of them keep their
+state once for all threads.
+"""
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklearn_vectorflow._numbers import check_number
+
+
+class Optimizer(BaseEstimator):
+    """What an optimizer keeps for every weight, and which rule of the engine it is.
+
+    Attributes
+    ----------
+    per_weight : int
+        Numbers kept for every weight.
+    per_feature : int
+        Numbers kept for every feature (row of weights).
+    """
+
+    per_weight = 0
+    per_feature = 0
+    clock_size = 1
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
+
+    def for_layer(self, n_out, is_output):
+        """Return the optimizer in the form it takes for a layer of a width."""
+        return self
+
+    def fields(self):
+        """Return the numbers the engine's rule needs."""
+        return {"learning_rate": self.learning_rate}
+
+    def start_from(self, parameters, center):
+        """Set the state in which the weights are what they are, where zeros don't say it."""
+
+    def rate_schedule(self, l2):
+        """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``."""
+        return self.learning_rate, 0.0, 0.0
+
+
+class AdaGrad(Optimizer):
+    r"""AdaGrad: each coordinate's step falls with the gradients it has seen.
+
+    .. math:: w \leftarrow w - \eta g / \sqrt{\epsilon + \sum g^2}
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.1
+        The rate :math:`\eta`. Larger values suit rows scaled to unit length (0.3 to 1),
+        smaller ones rows of ones and counts (0.02 to 0.1).
+    rowwise : bool or "auto", default="auto"
+        Whether all weights of a feature share one sum, of the mean square of their
+        gradients: it saves close to half of the memory of wide layers. "auto" shares it in
+        hidden layers.
+    epsilon : float, default=1e-8
+        What the sum of squares starts from. Must be > 0.
+
+    References
+    ----------
+    Duchi, Hazan and Singer (2011), "Adaptive subgradient methods for online learning and
+    stochastic optimization", JMLR 12. Row-wise: Mudigere et al. (2022),
+    doi:10.1145/3470496.3533727.
+    """
+
+    def __init__(self, learning_rate=0.1, *, rowwise="auto", epsilon=1e-8):
+        self.learning_rate = learning_rate
+        self.rowwise = rowwise
+        self.epsilon = epsilon
+
+    @property
+    def rule(self):
+        return "adagrad_rowwise" if self.rowwise is True else "adagrad"
+
+    @property
+    def per_weight(self):
+        return 0 if self.rowwise is True else 1
+
+    @property
+    def per_feature(self):
+        return 1 if self.rowwise is True else 0
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_number("AdaGrad", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+        if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
+            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
+
+    def for_layer(self, n_out, is_output):
+        """Return the optimizer with "auto" decided."""
+        if self.rowwise != "auto":
+            return self
+        return AdaGrad(self.learning_rate, rowwise=not is_output and n_out > 1, epsilon=self.epsilon)
+
+    def fields(self):
+        """Return learning rate and epsilon."""
+        return {"learning_rate": self.learning_rate, "epsilon": self.epsilon}
+
+
+class Adam(Optimizer):
+    r"""Adam, lazy: only features that a batch touches move, and each has its own count
+    of touches for the correction of its moments' bias.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        The rate :math:`\eta`.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the moments per touch, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of the second moment. Must be > 0.
+
+    References
+    ----------
+    Kingma and Ba (2015), arXiv:1412.6980.
+    """
+
+    rule = "adam"
+    per_weight = 2
+    per_feature = 1
+
+    def __init__(self, learning_rate=0.001, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_number("Adam", "beta_1", self.beta_1, 0, 1, high_open=True)
+        check_number("Adam", "beta_2", self.beta_2, 0, 1, high_open=True)
+        check_number("Adam", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+
+    def fields(self):
+        """Return learning rate, decays and epsilon."""
+        return {
+            "learning_rate": self.learning_rate,
+            "decay1": self.beta_1,
+            "decay2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
+class FTRL(Optimizer):
+    r"""Follow the (proximally) regularised leader; exact sparsity under L1.
+
+    Weights are a closed form of two sums :math:`z, n`, so penalties act at no cost on
+    untouched coordinates:
+
+    .. math::
+        w = -\operatorname{sign}(z) \frac{\max(0, |z| - t \lambda_1)}
+        {(\beta + \sqrt n) / \eta + t \lambda_2}
+
+    The strengths :math:`\lambda` are those of the penalty on the mean loss, so they grow
+    with the number t of steps.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.1
+        The rate :math:`\eta`.
+    beta : float, default=1.0
+        Damps the first steps. Must be > 0.
+
+    References
+    ----------
+    McMahan et al. (2013), doi:10.1145/2487575.2488200; McMahan (2017), JMLR 18.
+    """
+
+    rule = "ftrl"
+    per_weight = 2
+    clock_size = 0
+
+    def __init__(self, learning_rate=0.1, *, beta=1.0):
+        self.learning_rate = learning_rate
+        self.beta = beta
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_number("FTRL", "beta", self.beta, 0, low_open=True, high_open=True)
+
+    def start_from(self, parameters, center):
+        """Choose z such that the closed form gives the weights."""
+        n_out = parameters.layout.n_out
+        for array, origin in ((parameters.record, center), (parameters.bias, None)):
+            if array is not None and np.any(array[:, :n_out]):
+                distance = array[:, :n_out] if origin is None else array[:, :n_out] - origin
+                array[:, n_out : 2 * n_out] = -distance * (self.beta / self.learning_rate)
+
+    def fields(self):
+        """Return learning rate and beta."""
+        return {"learning_rate": self.learning_rate, "beta": self.beta}
+
+
+class SGD(Optimizer):
+    r"""Plain stochastic gradient descent with a schedule.
+
+    .. math:: w \leftarrow w - \eta_t g
+
+    Penalties decay along their gradient flow, by :math:`e^{-\lambda_2 \eta_t}` a step.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.1
+        The first rate :math:`\eta_0`.
+    schedule : {"invscaling", "constant", "optimal"}, default="invscaling"
+        With t the number of steps taken,
+
+        - "constant": :math:`\eta_t = \eta_0`;
+        - "invscaling": :math:`\eta_t = \eta_0 / (1 + t)^p`;
+        - "optimal": :math:`\eta_t = \eta_0 / (1 + \eta_0 \lambda_2 t)`, for objectives
+          with an L2 penalty.
+    power_t : float, default=0.5
+        The power p of "invscaling", >= 0.
+
+    References
+    ----------
+    Bottou (2012), "Stochastic gradient descent tricks", doi:10.1007/978-3-642-35289-8_25.
+    """
+
+    rule = "sgd"
+    clock_size = 3
+
+    def __init__(self, learning_rate=0.1, *, schedule="invscaling", power_t=0.5):
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.power_t = power_t
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_number("SGD", "power_t", self.power_t, 0, high_open=True)
+        if self.schedule not in ("invscaling", "constant", "optimal"):
+            raise ValueError(
+                f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {self.schedule!r}."
+            )
+
+    def rate_schedule(self, l2):
+        """Return (rate, decay, power)."""
+        decay, power = {
+            "constant": (0.0, 0.0),
+            "invscaling": (1.0, self.power_t),
+            "optimal": (self.learning_rate * l2, 1.0),
+        }[self.schedule]
+        return self.learning_rate, decay, power
+
+
+OPTIMIZERS = {"adagrad": AdaGrad, "adam": Adam, "ftrl": FTRL, "sgd": SGD}

@@ -1,0 +1,118 @@
+"""Arrays of one linear layer: a record of weights and optimizer state a feature."""
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in a record each kind of state lies; -1 where there is none.
+
+    A record holds `n_out` weights, then the optimizer's state of every weight and of
+    the feature, then its clock, then the running mean of the weights.
+    """
+
+    n_out: int
+    slot1: int = -1
+    slot2: int = -1
+    row: int = -1
+    clock: int = -1
+    average: int = -1
+    stride: int = 0
+
+    @classmethod
+    def plan(cls, n_out, *, per_weight=0, per_feature=0, clock_size=0, averaged=False):
+        """Place the state one after the other."""
+        places, end = {}, n_out
+        for name, present, size in (
+            ("slot1", per_weight >= 1, n_out),
+            ("slot2", per_weight >= 2, n_out),
+            ("row", per_feature > 0, 1),
+            ("clock", clock_size > 0, clock_size),
+            ("average", averaged, n_out),
+        ):
+            if present:
+                places[name] = end
+                end += size
+        return cls(n_out, stride=end, **places)
+
+    def offsets(self):
+        """Return the offsets as the engine names them."""
+        return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
+
+
+@dataclass
+class LinearParameters:
+    """Weights and state of a linear layer.
+
+    Parameters
+    ----------
+    n_in : int
+    layout : Layout
+    fit_intercept : bool
+    """
+
+    n_in: int
+    layout: Layout
+    fit_intercept: bool = True
+    record: np.ndarray = field(default=None, repr=False)
+    bias: np.ndarray = field(default=None, repr=False)
+
+    def __post_init__(self):
+        if self.record is None:
+            # zeros are only reserved: memory comes with the first touch of a feature
+            self.record = np.zeros((self.n_in, self.layout.stride), dtype=np.float32)
+            self.bias = np.zeros((1, self.layout.stride), dtype=np.float32) if self.fit_intercept else None
+
+    @property
+    def averaged(self):
+        return self.layout.average >= 0
+
+    def _span(self, array, averaged):
+        start = self.layout.average if averaged and self.averaged else 0
+        return array[:, start : start + self.layout.n_out]
+
+    def weights(self, averaged=False):
+        """Return the weights, a view of shape (n_in, n_out); or their running means."""
+        return self._span(self.record, averaged)
+
+    def intercept(self, averaged=False):
+        """Return the intercepts, a view of shape (n_out,)."""
+        if self.bias is None:
+            return np.zeros(self.layout.n_out, dtype=np.float32)
+        return self._span(self.bias, averaged)[0]
+
+    def moved_to(self, layout, averaged=False):
+        """Return the same weights (or their means) in another layout, with fresh state."""
+        new = LinearParameters(self.n_in, layout, self.fit_intercept)
+        new.weights()[:] = self.weights(averaged)
+        if self.bias is not None:
+            new.bias[:, : layout.n_out] = self.intercept(averaged)
+        return new
+
+    def copy(self):
+        """Return a copy, state and all."""
+        bias = None if self.bias is None else self.bias.copy()
+        return LinearParameters(self.n_in, self.layout, self.fit_intercept, self.record.copy(), bias)
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        state["record"] = _packed(self.record)
+        return state
+
+    def __setstate__(self, state):
+        state["record"] = _unpacked(state["record"])
+        self.__dict__.update(state)
+
+
+def _packed(array):
+    """A mostly zero array as CSR."""
+    array = np.ascontiguousarray(array)
+    if np.count_nonzero(array) * 3 < array.size:
+        return sparse.csr_array(array)
+    return array
+
+
+def _unpacked(array):
+    return array.toarray() if sparse.issparse(array) else array

@@ -1,0 +1,234 @@
+r"""Penalties: plain, picklable objects; their arithmetic is engine/kernels/penalties.h.
+
+A strength multiplies a penalty on the **mean** loss, so it depends neither on the
+batch size nor on the number of rows, and it never acts on intercepts. L1 and L2 are
+caught up lazily and exactly: a weight that no row touches pays for its missed steps
+when it is next read.
+"""
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklearn_vectorflow._numbers import check_number
+
+
+class Penalty(BaseEstimator):
+    """What is added to the mean loss, or demanded of the weights.
+
+    Arrays of features (strengths, centres) concern the layer that reads X; other
+    layers get the numbers alone.
+    """
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+
+    def fields(self, n_features, n_out, is_input, is_output):
+        """Return the fields of the engine's penalty for one layer.
+
+        Parameters
+        ----------
+        n_features, n_out : int
+            Shape of the layer's weights.
+        is_input, is_output : bool
+            Whether the layer reads X, and whether it is the last one.
+        """
+        return {}
+
+
+def _strengths(owner, name, value, n_features, is_input):
+    """Split a strength into a number and an array of factors on it, or None."""
+    if np.ndim(value) == 0:
+        return float(value), None
+    if not is_input:
+        return 0.0, None
+    value = np.asarray(value, dtype=np.float64)
+    if value.shape != (n_features,):
+        raise ValueError(f"{owner}: {name} must be a number or of shape ({n_features},), got shape {value.shape}.")
+    return 1.0, np.ascontiguousarray(value, dtype=np.float32)
+
+
+def _check_strength(owner, name, value):
+    if np.ndim(value) == 0:
+        check_number(owner, name, value, 0, high_open=True)
+        return
+    value = np.asarray(value)
+    if value.ndim != 1 or value.dtype.kind not in "iuf":
+        raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {value!r}.")
+    if not np.all(np.isfinite(value)) or np.any(value < 0):
+        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature.")
+
+
+class ElasticNet(Penalty):
+    r"""L1 and L2 together.
+
+    .. math:: \alpha \left( \rho \sum |w| + \tfrac{1 - \rho}{2} \sum w^2 \right)
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_features,), default=1e-6
+        The strength :math:`\alpha`, for all features or for each.
+    l1_ratio : float, default=0.5
+        The share :math:`\rho` of L1, in [0, 1].
+    """
+
+    def __init__(self, alpha=1e-6, l1_ratio=0.5):
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        _check_strength("ElasticNet", "alpha", self.alpha)
+        check_number("ElasticNet", "l1_ratio", self.l1_ratio, 0, 1)
+
+    def fields(self, n_features, n_out, is_input, is_output):
+        """Return l1 and l2 and, for several strengths, their factors."""
+        strength, each = _strengths("ElasticNet", "alpha", self.alpha, n_features, is_input)
+        return {
+            "l1": strength * self.l1_ratio,
+            "l2": strength * (1 - self.l1_ratio),
+            "l1_each": each,
+            "l2_each": each,
+        }
+
+
+class _Norm(Penalty):
+    """A single norm of the distance from a centre."""
+
+    def __init__(self, strength=1e-6, center=None):
+        self.strength = strength
+        self.center = center
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        _check_strength(type(self).__name__, "strength", self.strength)
+
+    def fields(self, n_features, n_out, is_input, is_output):
+        """Return the strength, its factors for features, and the centre."""
+        owner = type(self).__name__
+        strength, each = _strengths(owner, "strength", self.strength, n_features, is_input)
+        center = None
+        if self.center is not None and is_input:
+            center = np.atleast_2d(np.asarray(self.center, dtype=np.float32))
+            if center.shape != (n_out, n_features) or not np.all(np.isfinite(center)):
+                raise ValueError(
+                    f"{owner}: center must be finite and of shape ({n_out}, {n_features}) like the weights "
+                    f"it is for (outputs, features), got shape {center.shape}."
+                )
+            center = np.ascontiguousarray(center.T)
+        return {self._strength_field: strength, self._each_field: each, "center": center}
+
+
+class L2(_Norm):
+    r"""Ridge penalty, around zero or around a prior.
+
+    .. math:: \tfrac{1}{2} \sum_j \lambda_j (w_j - c_j)^2
+
+    Parameters
+    ----------
+    strength : float or array-like of shape (n_features,), default=1e-6
+        The strength :math:`\lambda`, for all features or for each.
+    center : array-like of shape (n_outputs, n_features) or (n_features,), default=None
+        The prior c, as a fitted ``coef_``; None is zero.
+    """
+
+    _strength_field = "l2"
+    _each_field = "l2_each"
+
+
+class L1(_Norm):
+    r"""Lasso penalty, around zero or around a prior; weights reach their centre exactly.
+
+    .. math:: \sum_j \lambda_j |w_j - c_j|
+
+    Parameters
+    ----------
+    strength : float or array-like of shape (n_features,), default=1e-6
+        The strength :math:`\lambda`, for all features or for each.
+    center : array-like of shape (n_outputs, n_features) or (n_features,), default=None
+        The prior c, as a fitted ``coef_``; None is zero.
+    """
+
+    _strength_field = "l1"
+    _each_field = "l1_each"
+
+
+class NonNegative(Penalty):
+    """Weights (not intercepts) of at least ``eps``, by projection after every step.
+
+    Parameters
+    ----------
+    eps : float, default=0.0
+        Smallest weight allowed, >= 0.
+    """
+
+    def __init__(self, eps=0.0):
+        self.eps = eps
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_number("NonNegative", "eps", self.eps, 0, high_open=True)
+
+    def fields(self, n_features, n_out, is_input, is_output):
+        """Return the lower bound."""
+        return {"lower": float(self.eps)}
+
+
+class Orthogonal(Penalty):
+    r"""Soft orthogonality of a hidden layer's units (columns of its weights W).
+
+    .. math:: \tfrac{\lambda}{4} \| W^\top W - I \|_F^2
+
+    It acts on every layer but the last. A step reads the layer's weights whole, so for the
+    layer that reads X it needs few features (at most 16,384).
+
+    Parameters
+    ----------
+    strength : float, default=1e-4
+        The strength :math:`\lambda`.
+    n_draws : int or None, default=None
+        Pairs of units drawn for each step, an unbiased estimate of the gradient; None
+        takes all pairs.
+    """
+
+    largest_input = 16_384
+
+    def __init__(self, strength=1e-4, n_draws=None):
+        self.strength = strength
+        self.n_draws = n_draws
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_number("Orthogonal", "strength", self.strength, 0, high_open=True)
+        if self.n_draws is not None:
+            check_number("Orthogonal", "n_draws", self.n_draws, 1)
+
+    def fields(self, n_features, n_out, is_input, is_output):
+        """Return strength and draws for layers before the last."""
+        if is_output:
+            if is_input:
+                raise ValueError("penalty: Orthogonal needs a hidden layer; set hidden_layer_sizes.")
+            return {}
+        if is_input and n_features > self.largest_input:
+            raise ValueError(
+                f"penalty: Orthogonal reads all weights of a layer at every step, so X may have at most "
+                f"{self.largest_input} features, got {n_features}."
+            )
+        return {"orthogonal": float(self.strength), "n_draws": int(self.n_draws or 0)}
+
+
+def combine(penalties, n_features, n_out, is_input, is_output):
+    """Merge the fields of several penalties on one layer.
+
+    Raises
+    ------
+    ValueError
+        If two of them set the same field.
+    """
+    merged = {}
+    for penalty in penalties:
+        for name, value in penalty.fields(n_features, n_out, is_input, is_output).items():
+            if value is None or (name in ("l1", "l2") and value == 0.0):
+                continue
+            if name in merged:
+                raise ValueError(f"penalty: two penalties set {name!r}; combine them into one.")
+            merged[name] = value
+    return merged

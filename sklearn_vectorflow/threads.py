@@ -1,0 +1,120 @@
+"""How many threads, and work shared between them."""
+import functools
+import itertools
+import threading
+
+import joblib
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_info
+
+# Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
+WORTHWHILE = 1_000_000
+
+
+def n_workers(n_jobs, work):
+    """Return the number of threads for an amount of work.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As everywhere in scikit-learn: None is 1 outside a joblib context, -1 all cores.
+        Limits of threadpoolctl and of joblib's nested parallelism hold.
+    work : int
+        Multiplications the work needs, about.
+    """
+    jobs = joblib.effective_n_jobs(n_jobs)
+    if jobs > 1:
+        jobs = min(jobs, max(1, work // WORTHWHILE))
+    return min(jobs, _pool_limit()) if jobs > 1 else 1
+
+
+def _pool_limit():
+    """The least number of threads that threadpoolctl or OMP_NUM_THREADS allows."""
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
+    return min(pools, default=joblib.cpu_count())
+
+
+class Crew:
+    """Threads that live as long as a fit.
+
+    Parameters
+    ----------
+    n_workers : int
+        1 runs everything in the caller's thread.
+    """
+
+    def __init__(self, n_workers):
+        self.n_workers = n_workers
+        self._parallel = None
+
+    def __enter__(self):
+        if self.n_workers > 1:
+            self._parallel = Parallel(n_jobs=self.n_workers, require="sharedmem")
+            self._parallel.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        if self._parallel is not None:
+            self._parallel.__exit__(*error)
+
+    def map(self, function, items):
+        """Return ``[function(item) for item in items]``, shared between the threads.
+
+        Items are handed out as threads become free. Each call may ask which thread it is
+        in by a second argument if ``function`` is made by `by_worker`.
+        """
+        items = list(items)
+        if self._parallel is None:
+            return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
+        shared = _Shared(items)
+        try:
+            self._parallel(delayed(_work)(function, shared, worker) for worker in range(self.n_workers))
+        finally:
+            shared.stop()
+        return shared.results
+
+
+def by_worker(function):
+    """Mark a function that takes (item, index of the worker)."""
+
+    @functools.wraps(function)
+    def marked(item, worker):
+        return function(item, worker)
+
+    marked.wants_worker = True
+    return marked
+
+
+def _wants_worker(function):
+    return getattr(function, "wants_worker", False)
+
+
+class _Shared:
+    """Items waiting, and the results of those done."""
+
+    def __init__(self, items):
+        self.items = items
+        self.results = [None] * len(items)
+        self._next = itertools.count()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def take(self):
+        """Return the index of the next item, or None."""
+        with self._lock:
+            index = next(self._next)
+        return None if self._stopped or index >= len(self.items) else index
+
+    def stop(self):
+        """Hand out no more items: an error or an interrupt ends the work."""
+        self._stopped = True
+
+
+def _work(function, shared, worker):
+    try:
+        while (index := shared.take()) is not None:
+            item = shared.items[index]
+            shared.results[index] = function(item, worker) if _wants_worker(function) else function(item)
+    except BaseException:
+        shared.stop()
+        raise
