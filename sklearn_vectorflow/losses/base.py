@@ -28,6 +28,11 @@ class Loss(BaseEstimator):
         """Return predictions on the scale of y for raw outputs, elementwise."""
         return raw
 
+    def check_block(self, y, raw):
+        """Raise ValueError unless the compiled function can read targets and raw outputs together."""
+        if y.shape != raw.shape:
+            raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
+
     def __call__(self, y, raw, sample_weight=None):
         """Evaluate a block of rows.
 
@@ -49,6 +54,7 @@ class Loss(BaseEstimator):
         """
         y = _columns(y)
         raw = _columns(raw)
+        self.check_block(y, raw)
         weight = np.ones(len(raw)) if sample_weight is None else sample_weight
         weight = np.ascontiguousarray(weight, dtype=np.float64)
         gradient = np.empty_like(raw)

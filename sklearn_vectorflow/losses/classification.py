@@ -26,6 +26,11 @@ class ClassificationLoss(Loss):
         """Return the number of raw outputs for a number of classes."""
         return 1 if n_classes == 2 else n_classes
 
+    def check_block(self, y, raw):
+        """Raise ValueError unless y is a class in each row, or an indicator for each output."""
+        if y.ndim != 2 or raw.ndim != 2 or y.shape[1] not in (1, raw.shape[1]):
+            raise ValueError(f"y must have one column or the shape of raw, {raw.shape}, got {y.shape}.")
+
     def initial_raw(self, prior):
         """Return raw outputs of a model that knows only the classes' frequencies.
 
@@ -94,6 +99,13 @@ class MultinomialLoss(ClassificationLoss):
     def n_outputs(self, n_classes):
         """Return one output for each class."""
         return n_classes
+
+    def check_block(self, y, raw):
+        """Raise ValueError unless y is an output's number in each row."""
+        if y.ndim != 2 or raw.ndim != 2 or y.shape[1] != 1:
+            raise ValueError(f"y must have one column, the class, got shape {y.shape}.")
+        if not np.all((y >= 0) & (y < raw.shape[1])):
+            raise ValueError(f"y must be in 0 ... {raw.shape[1] - 1}, the numbers of the outputs.")
 
     def inverse_link(self, raw):
         """Return the probability of each class."""
