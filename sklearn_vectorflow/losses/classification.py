@@ -132,6 +132,10 @@ class Hinge(ClassificationLoss):
 
     kernel = KERNELS["hinge"]
 
+    def initial_raw(self, prior):
+        """Return the likelier sign."""
+        return np.sign(2.0 * np.asarray(prior) - 1.0)
+
 
 class SquaredHinge(ClassificationLoss):
     r"""Squared hinge loss.
@@ -143,6 +147,10 @@ class SquaredHinge(ClassificationLoss):
     """
 
     kernel = KERNELS["squared_hinge"]
+
+    def initial_raw(self, prior):
+        """Return the mean sign."""
+        return 2.0 * np.asarray(prior) - 1.0
 
 
 class ModifiedHuber(ClassificationLoss):
@@ -162,3 +170,4 @@ class ModifiedHuber(ClassificationLoss):
         return (np.clip(raw, -1.0, 1.0) + 1.0) / 2.0
 
     predict_proba = LogLoss.predict_proba
+    initial_raw = SquaredHinge.initial_raw

@@ -96,8 +96,9 @@ class HuberLoss(RegressionLoss):
         return np.array([self.delta], dtype=np.float64)
 
     def initial_raw(self, y, sample_weight):
-        """Return the weighted median."""
-        return _quantiles(y, sample_weight, 0.5)
+        """Return the constant at which the gradient is zero."""
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        return np.array([_huber_location(column, weight, self.delta) for column in y.T])
 
 
 class QuantileLoss(RegressionLoss):
@@ -209,6 +210,16 @@ class TweedieLoss(LogLinkLoss):
     def kernel_parameters(self):
         """Return the power."""
         return np.array([self.power], dtype=np.float64)
+
+
+def _huber_location(y, weight, delta):
+    """The root of the gradient, which is linear between y - delta and y + delta of all rows."""
+    knots = np.concatenate([y - delta, y + delta])
+    order = np.argsort(knots, kind="stable")
+    knots = knots[order]
+    slopes = np.cumsum(np.concatenate([weight, -weight])[order])
+    rises = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(knots))])
+    return np.interp(delta * weight.sum(), rises, knots)
 
 
 def _quantiles(y, sample_weight, quantile):
