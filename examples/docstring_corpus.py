@@ -18,13 +18,15 @@ INSTALLED = ("joblib", "numpy", "scipy", "sklearn")
 SKIPPED = {"idle_test", "site-packages", "test", "tests"}
 
 
-def load_docstrings(min_count=150):
+def load_docstrings(min_count=150, only=None):
     """Docstrings and the package that each comes from.
 
     Parameters
     ----------
     min_count : int
         Packages with fewer docstrings are left out.
+    only : collection of str, default=None
+        Packages to load; None loads all.
 
     Returns
     -------
@@ -37,6 +39,8 @@ def load_docstrings(min_count=150):
     folders += [Path(find_spec(name).origin).parent for name in INSTALLED]
     package_of = {}
     for folder in sorted(folders, key=lambda path: path.name):
+        if only is not None and folder.name not in only:
+            continue
         for file in sorted(folder.rglob("*.py")):
             if not SKIPPED.intersection(file.relative_to(folder.parent).parts):
                 for text in docstrings_of(file):

@@ -1,0 +1,57 @@
+"""
+Prediction intervals with the quantile loss
+===========================================
+
+Three models with :class:`~sklearn_vectorflow.losses.QuantileLoss` predict the 5 %, 50 % and 95 %
+quantiles of a noisy curve. The noise grows to the right, which a model of the mean cannot
+tell. Each input is turned into a sparse row of local splines, of which four are not zero, and
+the models are linear in these.
+"""
+
+# %%
+# Data
+# ----
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
+
+from sklearn_vectorflow import VectorFlowRegressor
+from sklearn_vectorflow.losses import QuantileLoss
+
+rng = np.random.default_rng(0)
+x = rng.uniform(0, 10, size=4000)
+y = np.sin(x) + 0.1 * x * rng.standard_normal(x.size)
+train, test = slice(0, 3000), slice(3000, None)
+
+# %%
+# One model for each quantile
+# ---------------------------
+
+models = {
+    quantile: make_pipeline(
+        SplineTransformer(n_knots=25, sparse_output=True),
+        VectorFlowRegressor(loss=QuantileLoss(quantile), max_iter=60, random_state=0),
+    ).fit(x[train, None], y[train])
+    for quantile in (0.05, 0.5, 0.95)
+}
+
+grid = np.linspace(0, 10, 400)
+low, middle, high = (model.predict(grid[:, None]) for model in models.values())
+
+fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
+ax.scatter(x[test], y[test], s=6, color="0.65", label="test rows")
+ax.fill_between(grid, low, high, color="tab:blue", alpha=0.2, label="5 % to 95 %")
+ax.plot(grid, middle, color="tab:blue", label="median")
+ax.plot(grid, np.sin(grid), color="black", linestyle=":", label="true median")
+ax.set(xlabel="x", ylabel="y", title="Quantile regression")
+ax.legend(loc="lower left", ncols=2)
+plt.show()
+
+# %%
+# Do the quantiles hold on rows that were not used to fit?
+
+for quantile, model in models.items():
+    share = np.mean(y[test] <= model.predict(x[test, None]))
+    print(f"{share:6.1%} of the test rows lie below the {quantile:.0%} quantile")
