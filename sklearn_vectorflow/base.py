@@ -118,7 +118,9 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     def _new_network(self, data):
         layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
-        return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept))
+        return Network(
+            layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), data.matrix.typical_length(data.weight)
+        )
 
     def _start(self, data):
         initial = self._initial_raw(data) if self.fit_intercept else 0.0

@@ -28,8 +28,18 @@ class Optimizer(BaseEstimator):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
 
-    def for_layer(self, n_out, is_output):
-        """Return the optimizer in the form it takes for a layer of a width."""
+    def for_layer(self, n_out, is_output, is_linear, row_length):
+        """Return the optimizer in the form it takes for a layer.
+
+        Parameters
+        ----------
+        n_out : int
+            Outputs of the layer.
+        is_output, is_linear : bool
+            Whether it is the last layer, and whether it is the only one.
+        row_length : float
+            Median Euclidean length of the rows of X.
+        """
         return self
 
     def fields(self):
@@ -40,8 +50,11 @@ class Optimizer(BaseEstimator):
         """Set the state in which the weights are what they are, where zeros don't say it."""
 
     def rate_schedule(self, l2):
-        """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``."""
-        return self.learning_rate, 0.0, 0.0
+        """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``.
+
+        Only plain SGD has one rate for all coordinates.
+        """
+        return 0.0, 0.0, 0.0
 
 
 class AdaGrad(Optimizer):
@@ -51,9 +64,10 @@ class AdaGrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default=0.1
-        The rate :math:`\eta`. Larger values suit rows scaled to unit length (0.3 to 1),
-        smaller ones rows of ones and counts (0.02 to 0.1).
+    learning_rate : float, default=None
+        The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
+        median Euclidean length of the rows of X: a step then moves the output by about as
+        much whether rows are scaled to unit length or hold ones or counts.
     rowwise : bool or "auto", default="auto"
         Whether all weights of a feature share one sum, of the mean square of their
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
@@ -68,7 +82,7 @@ class AdaGrad(Optimizer):
     doi:10.1145/3470496.3533727.
     """
 
-    def __init__(self, learning_rate=0.1, *, rowwise="auto", epsilon=1e-8):
+    def __init__(self, learning_rate=None, *, rowwise="auto", epsilon=1e-8):
         self.learning_rate = learning_rate
         self.rowwise = rowwise
         self.epsilon = epsilon
@@ -87,16 +101,20 @@ class AdaGrad(Optimizer):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        super().check_parameters()
+        if self.learning_rate is not None:
+            super().check_parameters()
         check_number("AdaGrad", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
 
-    def for_layer(self, n_out, is_output):
-        """Return the optimizer with "auto" decided."""
-        if self.rowwise != "auto":
-            return self
-        return AdaGrad(self.learning_rate, rowwise=not is_output and n_out > 1, epsilon=self.epsilon)
+    def for_layer(self, n_out, is_output, is_linear, row_length):
+        """Return the optimizer with its rate and "auto" decided."""
+        rate, rowwise = self.learning_rate, self.rowwise
+        if rate is None:
+            rate = (0.4 if is_linear else 0.04) / row_length
+        if rowwise == "auto":
+            rowwise = not is_output and n_out > 1
+        return AdaGrad(rate, rowwise=rowwise, epsilon=self.epsilon)
 
     def fields(self):
         """Return learning rate and epsilon."""

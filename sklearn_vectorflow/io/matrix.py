@@ -6,6 +6,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_vectorflow.engine import data as engine
 
 LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
+SAMPLE = 1_000             # rows that tell what rows are like
 
 
 class Matrix:
@@ -39,6 +40,20 @@ class Matrix:
         if sparse.issparse(self.values):
             return np.diff(self.values.indptr)
         return np.full(self.shape[0], self.shape[1])
+
+    def typical_length(self, weight=None):
+        """Return the weighted median Euclidean length of some rows (of 1,000, evenly spaced)."""
+        some = slice(None, None, max(1, self.shape[0] // SAMPLE))
+        values = self.values[some]
+        squares = values.multiply(values) if sparse.issparse(values) else values.astype(np.float64) ** 2
+        lengths = np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
+        weight = np.ones(len(lengths)) if weight is None else weight[some]
+        order = np.argsort(lengths, kind="stable")
+        reached = np.cumsum(weight[order])
+        if reached[-1] == 0:
+            return 1.0
+        median = lengths[order[np.searchsorted(reached, reached[-1] / 2)]]
+        return float(median) if median > 0 else 1.0
 
     def touched(self):
         """Return an index of the columns with values, some perhaps twice; or of all."""
