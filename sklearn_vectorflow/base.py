@@ -12,6 +12,7 @@ from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.network import Network, chain
+from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
@@ -21,7 +22,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
-    (`_loss_for`), and what a model predicts that has seen the targets alone
+    (`_loss`), and what a model predicts that has seen the targets alone
     (`_initial_raw`).
     """
 
@@ -118,9 +119,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     def _new_network(self, data):
         layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
-        return Network(
-            layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), data.matrix.typical_length(data.weight)
-        )
+        weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
+        return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), weight_scale)
+
+    def _output_scale(self, data):
+        """Return the typical size of raw outputs."""
+        return 1.0
 
     def _start(self, data):
         initial = self._initial_raw(data) if self.fit_intercept else 0.0
@@ -131,7 +135,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         n_rows = data.matrix.shape[0]
         batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
-        l2 = sum(p.fields(network.n_features, 1, True, False).get("l2", 0.0) for p in penalties)
+        l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(
             optimizer, penalties, l2, bool(self.average), network.progress[0] + average_from, start
         )

@@ -33,8 +33,8 @@ class Network:
         Each reads the one before it, the first one rows of X.
     n_features, n_outputs : int
     fit_intercept : bool
-    row_length : float
-        Typical Euclidean length of the rows it is meant for, the unit of step sizes.
+    weight_scale : float
+        Typical size of outputs over the typical length of rows: the unit of step sizes.
 
     Attributes
     ----------
@@ -42,12 +42,12 @@ class Network:
         Of the linear layers, in order.
     """
 
-    def __init__(self, layers, n_features, n_outputs, fit_intercept=True, row_length=1.0):
+    def __init__(self, layers, n_features, n_outputs, fit_intercept=True, weight_scale=1.0):
         self.layers = layers
         self.n_features = n_features
         self.n_outputs = n_outputs
         self.fit_intercept = fit_intercept
-        self.row_length = row_length
+        self.weight_scale = weight_scale
         self.parameters = []
         self.progress = (0, 0.0)  # steps taken, sum of their rates
         self.keep_state = False
@@ -250,7 +250,7 @@ class Network:
         plans, shapes = [], self.shapes()
         for position, (n_in, n_out) in enumerate(shapes):
             is_output = position == len(shapes) - 1
-            own = optimizer.for_layer(n_out, is_output, self.is_linear, self.row_length)
+            own = optimizer.for_layer(n_out, is_output, self.is_linear, self.weight_scale)
             fields = combine(penalties, n_in, n_out, position == 0, is_output)
             lazy = _laziness(fields, averaged)
             layout = Layout.plan(
@@ -300,7 +300,7 @@ class Network:
     def copy(self):
         """Return a copy, state and all."""
         self.settle()
-        new = Network(self.layers, self.n_features, self.n_outputs, self.fit_intercept, self.row_length)
+        new = Network(self.layers, self.n_features, self.n_outputs, self.fit_intercept, self.weight_scale)
         new.sparse_coef = self.sparse_coef
         new.parameters = [parameters.copy() for parameters in self.parameters]
         new.progress, new.keep_state, new._average_from = self.progress, self.keep_state, self._average_from

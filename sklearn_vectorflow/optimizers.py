@@ -28,7 +28,7 @@ class Optimizer(BaseEstimator):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
 
-    def for_layer(self, n_out, is_output, is_linear, row_length):
+    def for_layer(self, n_out, is_output, is_linear, weight_scale):
         """Return the optimizer in the form it takes for a layer.
 
         Parameters
@@ -37,8 +37,8 @@ class Optimizer(BaseEstimator):
             Outputs of the layer.
         is_output, is_linear : bool
             Whether it is the last layer, and whether it is the only one.
-        row_length : float
-            Median Euclidean length of the rows of X.
+        weight_scale : float
+            Typical size of outputs over the typical length of rows.
         """
         return self
 
@@ -66,8 +66,8 @@ class AdaGrad(Optimizer):
     ----------
     learning_rate : float, default=None
         The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
-        median Euclidean length of the rows of X: a step then moves the output by about as
-        much whether rows are scaled to unit length or hold ones or counts.
+        median Euclidean length of the rows of X and, for losses in units of y, times the
+        standard deviation of y: results then do not depend on the units of either.
     rowwise : bool or "auto", default="auto"
         Whether all weights of a feature share one sum, of the mean square of their
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
@@ -107,11 +107,11 @@ class AdaGrad(Optimizer):
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
 
-    def for_layer(self, n_out, is_output, is_linear, row_length):
+    def for_layer(self, n_out, is_output, is_linear, weight_scale):
         """Return the optimizer with its rate and "auto" decided."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
-            rate = (0.4 if is_linear else 0.04) / row_length
+            rate = (0.4 if is_linear else 0.04) * weight_scale
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         return AdaGrad(rate, rowwise=rowwise, epsilon=self.epsilon)

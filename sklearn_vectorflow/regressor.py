@@ -15,8 +15,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
     shared weights. A step costs what the non-zeros of its rows cost, whatever the
-    number of columns. Steps do not scale with y: targets far from a unit scale need a
-    larger learning rate, or scaling.
+    number of columns.
 
     Parameters
     ----------
@@ -260,6 +259,9 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             raise ValueError(f"y must have {self._n_targets} target(s) as before, got {y.shape[1]}.")
         self._loss.check_y(y)
         return np.ascontiguousarray(y)
+
+    def _output_scale(self, data):
+        return self._loss.output_scale(data.encoded, data.weight)
 
     def _initial_raw(self, data):
         return self._loss.initial_raw(data.encoded, data.weight)

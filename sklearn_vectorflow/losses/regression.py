@@ -38,6 +38,12 @@ class RegressionLoss(Loss):
         """Return the raw output, per column of y, of the best constant prediction."""
         return np.average(y, axis=0, weights=sample_weight)
 
+    def output_scale(self, y, sample_weight):
+        """Return the typical size of raw outputs: the standard deviation of y, all columns together."""
+        distance = y - np.average(y, axis=0, weights=sample_weight)
+        variance = np.average(np.mean(distance**2, axis=1), weights=sample_weight)
+        return float(np.sqrt(variance)) or 1.0
+
 
 class SquaredError(RegressionLoss):
     r"""Half the squared error; predicts the mean.
@@ -143,6 +149,10 @@ class LogLinkLoss(RegressionLoss):
     def initial_raw(self, y, sample_weight):
         """Return the logarithm of the mean."""
         return np.log(np.maximum(np.average(y, axis=0, weights=sample_weight), 1e-10))
+
+    def output_scale(self, y, sample_weight):
+        """Return one: logarithms have no unit."""
+        return 1.0
 
 
 class PoissonLoss(LogLinkLoss):
