@@ -239,7 +239,7 @@ class SGD(Optimizer):
         - "constant": :math:`\eta_t = \eta_0`;
         - "invscaling": :math:`\eta_t = \eta_0 / (1 + t)^p`;
         - "optimal": :math:`\eta_t = \eta_0 / (1 + \eta_0 \lambda_2 t)`, for objectives
-          with an L2 penalty.
+          with an L2 penalty (:math:`\lambda_2` the mean strength, if features differ).
     power_t : float, default=0.5
         The power p of "invscaling", >= 0.
 

@@ -232,3 +232,9 @@ def combine(penalties, n_features, n_out, is_input, is_output):
                 raise ValueError(f"penalty: two penalties set {name!r}; combine them into one.")
             merged[name] = value
     return merged
+
+
+def l2_strength(penalties, n_features, n_out):
+    """Return the strength of L2 on the layer that reads X; the mean of several."""
+    merged = combine(penalties, n_features, n_out, True, False)
+    return merged.get("l2", 0.0) * float(np.mean(merged.get("l2_each", 1.0)))
