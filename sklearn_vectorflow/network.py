@@ -137,7 +137,8 @@ class Network:
 
     @property
     def _has_averages(self):
-        return self.progress[0] > self._average_from
+        averaged = bool(self.parameters) and self.parameters[0].averaged
+        return averaged and self.progress[0] > self._average_from
 
     def weights(self):
         """Return the weights of every linear layer, shape (n_in, n_out); views."""
@@ -153,6 +154,7 @@ class Network:
 
     def set_weights(self, weights, intercepts):
         """Replace all weights, and the intercepts where the net has them, by copies."""
+        self.settle()
         for parameters, own, intercept in zip(self.parameters, weights, intercepts):
             parameters.weights(self._has_averages)[:] = own
             if parameters.bias is not None:
@@ -313,15 +315,16 @@ class Network:
         What the matrix can touch is saved, so this costs what its non-zeros cost.
         """
         saved = [_saved(parameters, matrix, position) for position, parameters in enumerate(self.parameters)]
-        progress, parameters = self.progress, list(self.parameters)
+        before = {name: getattr(self, name) for name in ("progress", "settled", "_live", "_rules", "_average_from")}
+        parameters = list(self.parameters)
         try:
             yield
         except BaseException:
-            self.parameters, self.progress = parameters, progress
+            vars(self).update(before, parameters=parameters)
             for restore in saved:
                 restore()
             if self._live is not None:
-                self._live = self._live[0], engine.Clock(step=progress[0], elapsed=progress[1])
+                self._live = self._live[0], engine.Clock(step=self.progress[0], elapsed=self.progress[1])
             raise
 
     def __getstate__(self):
