@@ -136,9 +136,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(
-            optimizer, penalties, l2, bool(self.average), network.progress[0] + average_from, start
-        )
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
         loss = self._loss
         net.set_loss(loss.kernel, loss.kernel_parameters(), data.n_targets)
         random_state = check_random_state(self.random_state)

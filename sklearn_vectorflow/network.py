@@ -220,7 +220,8 @@ class Network:
         l2 : float
             Strength of L2, for schedules that depend on it.
         averaged : bool
-            Whether running means of the weights are kept, from step `average_from` on.
+            Whether running means of the weights are kept, from step `average_from` on (where
+            there are some already they go on as they are).
         start : tuple of (RandomState, ndarray), default=None
             For a new net: where weights are drawn from, and the last intercepts.
         """
@@ -230,7 +231,8 @@ class Network:
         fresh = self._allocate([layout for _, _, layout, _ in plans])
         if start is not None:
             self._initialize(*start, [fields for _, _, _, fields in plans])
-        self._average_from = average_from if averaged else 0
+        if fresh:
+            self._average_from = average_from
         net = engine.Net(len(self.layers), self.n_features)
         own_plans = iter(plans)
         for parent, layer, parameters in self._nodes():
@@ -242,7 +244,7 @@ class Network:
                 own.start_from(parameters, fields.get("center"))
             net.add_linear(
                 parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), own.rule, lazy,
-                own.fields(), fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), average_from,
+                own.fields(), fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
             )
         self._live = net, engine.Clock(*optimizer.rate_schedule(l2), *self.progress)
         return self._live
