@@ -52,6 +52,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "primary_sidebar_end": [],
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
 }

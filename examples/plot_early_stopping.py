@@ -44,7 +44,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 # A tenth of the training rows is held out; ``X_val`` and ``y_val`` would replace them.
 # ``n_iter_no_change`` is so large that training goes on, for the sake of the plot.
 
-shared = {"learning_rate": 0.03, "max_iter": 30, "early_stopping": True, "n_iter_no_change": 30, "random_state": 0}
+shared = {"max_iter": 30, "early_stopping": True, "n_iter_no_change": 30, "random_state": 0}
 linear = VectorFlowClassifier(**shared)
 net = VectorFlowClassifier(hidden_layer_sizes=(32,), **shared)
 for model in (linear, net):
