@@ -54,27 +54,35 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     return bad;
 }
 
+/* `forward` leaves the row's misses behind for `update`; `miss` computes them for
+ * other sets of features. */
 typedef struct {
-    void (*forward)(const vf_linear *, const vf_clock *, vf_row, float *);
-    void (*update)(const vf_linear *, const vf_clock *, vf_row, const float *);
+    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_misses, float *);
+    void (*miss)(const vf_linear *, const vf_clock *, vf_row, vf_misses);
+    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_misses, const float *);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
 } vf_linear_kernels;
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \
+    static void vf_miss_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,              \
+                               vf_misses misses) {                                                     \
+        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
+    }                                                                                                  \
     VF_SIMD static void vf_forward_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,   \
-                                          float *out) {                                                \
+                                          vf_misses misses, float *out) {                              \
+        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
         if (layer->n_out == 1)                                                                         \
-            out[0] += vf_forward_one(kind, lazy, layer, clock, row);                                   \
+            out[0] += vf_forward_one(kind, lazy, layer, clock, row, misses);                           \
         else                                                                                           \
-            vf_forward_wide(kind, lazy, layer, clock, row, out);                                       \
+            vf_forward_wide(kind, lazy, layer, clock, row, misses, out);                               \
     }                                                                                                  \
     VF_SIMD static void vf_update_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,    \
-                                         const float *delta) {                                         \
+                                         vf_misses misses, const float *delta) {                       \
         if (layer->n_out == 1)                                                                         \
-            vf_update_one(kind, lazy, layer, clock, row, delta[0]);                                    \
+            vf_update_one(kind, lazy, layer, clock, row, misses, delta[0]);                            \
         else                                                                                           \
-            vf_update_wide(kind, lazy, layer, clock, row, delta);                                      \
+            vf_update_wide(kind, lazy, layer, clock, row, misses, delta);                              \
     }                                                                                                  \
     VF_SIMD static void vf_backward_##name(const vf_linear *layer, const vf_clock *clock,              \
                                            const double *delta, double *gradient) {                    \
@@ -97,7 +105,8 @@ VF_DEFINE_RULE(rowwise, VF_ADAGRAD_ROWWISE)
 VF_DEFINE_RULE(adam, VF_ADAM)
 VF_DEFINE_RULE(ftrl, VF_FTRL)
 
-#define VF_ENTRY(name) {vf_forward_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
+#define VF_ENTRY(name) \
+    {vf_forward_##name, vf_miss_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
 #define VF_ENTRIES(name) {VF_ENTRY(name##_eager), VF_ENTRY(name##_decaying), VF_ENTRY(name##_lazy)}
 
 /* in the order of the rules' enum */
