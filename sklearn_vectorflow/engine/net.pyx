@@ -463,11 +463,9 @@ cdef class Worker:
 
     cdef void _look_ahead(self, Rows rows, int64_t at, int64_t ahead) noexcept nogil:
         cdef Node *node = &self.net.nodes[0]
-        if ahead == 0:
-            return
         if at + AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + AHEAD_DATA])
-        if at + ahead < self.queued:
+        if ahead and at + ahead < self.queued:
             vf_prefetch_row(&rows.rows, self.queue[at + ahead], node.weights.record, node.weights.stride,
                             min(4, (node.weights.stride + 15) // 16))
 
