@@ -5,7 +5,9 @@ Nothing is copied. Every index is checked here, once, in one pass without the
 GIL; below this seam indices are trusted.
 """
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 ctypedef fused value_t:
     float
@@ -18,6 +20,9 @@ ctypedef fused index_t:
 ctypedef fused pointer_t:
     int32_t
     int64_t
+
+cdef enum:
+    BLOCK = 64  # rows looked at together
 
 cdef double LARGEST = 3.4028234663852886e38  # of float32, in which the engine computes
 
@@ -36,38 +41,104 @@ PROBLEMS = (
 )
 
 
-cdef Findings _check_rows(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
-                          int64_t n_features, int64_t from_row, int64_t to_row) noexcept nogil:
-    cdef Findings found
-    cdef int64_t row, k, start, end, stored = indices.shape[0]
-    cdef index_t column, previous
-    cdef bint outside, infinite
-    found.problem = 0
-    found.longest = 0
-    found.canonical = True
-    found.bad_row = -1
+cdef bint _finite(const value_t *values, int64_t n) noexcept nogil:
+    cdef int64_t k
+    cdef value_t largest = <value_t>LARGEST
+    cdef bint fine = True
+    for k in range(n):
+        fine &= (values[k] <= largest) & (values[k] >= -largest)
+    return fine
+
+
+cdef bint _inside(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
+    """Whether all indices are in [0, n_features): the sign of either number shows it."""
+    cdef int64_t k
+    cdef uint32_t signs = 0, last = <uint32_t>min(n_features - 1, INT32_MAX)
+    cdef uint64_t wide_signs = 0
+    if index_t is int32_t:
+        for k in range(n):
+            signs |= <uint32_t>indices[k] | (last - <uint32_t>indices[k])
+        return signs >> 31 == 0
+    else:
+        for k in range(n):
+            wide_signs |= <uint64_t>indices[k] | (<uint64_t>(n_features - 1) - <uint64_t>indices[k])
+        return wide_signs >> 63 == 0
+
+
+cdef int64_t _descents(const index_t *indices, int64_t n) noexcept nogil:
+    cdef int64_t k, count = 0
+    for k in range(1, n):
+        count += indices[k] <= indices[k - 1]
+    return count
+
+
+cdef bint _increasing(const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
+    """Whether columns increase within every row: they then descend between rows only."""
+    cdef int64_t row, start = indptr[0], expected = 0
+    for row in range(1, n_rows):
+        if start < indptr[row] < indptr[row + 1]:
+            expected += indices[indptr[row]] <= indices[indptr[row] - 1]
+    return _descents(indices + start, indptr[n_rows] - start) == expected
+
+
+cdef bint _repeats(const index_t *indices, int64_t n, int64_t first, int64_t *table, int bits) noexcept nogil:
+    """Whether a column occurs twice. The table hashes `first` + column; `first` grows
+    by n_features from row to row, so what earlier rows left behind is below it."""
+    cdef int64_t k, key, at, mask = (<int64_t>1 << bits) - 1
+    for k in range(n):
+        key = first + indices[k]
+        at = <int64_t>((<uint64_t>key * <uint64_t>0x9E3779B97F4A7C15) >> (64 - bits))
+        while table[at] >= first:
+            if table[at] == key:
+                return True
+            at = (at + 1) & mask
+        table[at] = key
+    return False
+
+
+cdef bint _block_repeats(const index_t *indices, const pointer_t *indptr, int64_t from_row, int64_t to_row,
+                         int64_t n_features, int64_t *table, int bits) noexcept nogil:
+    cdef int64_t row
     for row in range(from_row, to_row):
-        start = indptr[row]
-        end = indptr[row + 1]
-        if end < start or start < 0 or end > stored:
+        if _repeats(indices + indptr[row], indptr[row + 1] - indptr[row], row * n_features, table, bits):
+            return True
+    return False
+
+
+cdef Findings _check_pointers(const pointer_t *indptr, int64_t stored, int64_t from_row, int64_t to_row) noexcept nogil:
+    cdef Findings found = Findings(bad_row=-1, longest=0, problem=0, canonical=True)
+    cdef int64_t row
+    for row in range(from_row, to_row):
+        if indptr[row] < 0 or indptr[row + 1] < indptr[row] or indptr[row + 1] > stored:
             found.problem = 1
             found.bad_row = row
-            return found
-        found.longest = max(found.longest, end - start)
-        outside = False
-        infinite = False
-        previous = -1
-        for k in range(start, end):
-            column = indices[k]
-            outside |= (column < 0) | (column >= n_features)
-            infinite |= not (fabs(<double>values[k]) <= LARGEST)
-            found.canonical &= column > previous
-            previous = column
-        if outside or infinite:
-            found.problem = 2 if outside else 3
-            found.bad_row = row
-            return found
+            break
+        found.longest = max(found.longest, indptr[row + 1] - indptr[row])
     return found
+
+
+cdef int _problem(const value_t *values, const index_t *indices, const pointer_t *indptr, int64_t from_row,
+                  int64_t to_row, int64_t n_features) noexcept nogil:
+    cdef int64_t start = indptr[from_row], n = indptr[to_row] - start
+    if not _inside(indices + start, n, n_features):
+        return 2
+    return 0 if _finite(values + start, n) else 3
+
+
+cdef void _check_rows(const value_t *values, const index_t *indices, const pointer_t *indptr, int64_t n_features,
+                      int64_t from_row, int64_t to_row, int64_t *table, int bits, Findings *found) noexcept nogil:
+    cdef int64_t row, end = from_row
+    while end < to_row:
+        row = end
+        end = min(row + BLOCK, to_row)
+        if _problem(values, indices, indptr, row, end, n_features):
+            found.bad_row = row
+            while not _problem(values, indices, indptr, found.bad_row, found.bad_row + 1, n_features):
+                found.bad_row += 1
+            found.problem = _problem(values, indices, indptr, found.bad_row, found.bad_row + 1, n_features)
+            return
+        if found.canonical and not _increasing(indices, indptr + row, end - row):
+            found.canonical = not _block_repeats(indices, indptr, row, end, n_features, table, bits)
 
 
 def check_rows(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
@@ -75,11 +146,24 @@ def check_rows(const value_t[::1] values, const index_t[::1] indices, const poin
     """Check rows [from_row, to_row) of a CSR matrix.
 
     Returns (problem, row, longest, canonical): an index into `PROBLEMS` and the row
-    it was found in; the longest row; whether columns strictly increase in every row.
+    it was found in; the longest row; whether no column occurs twice in a row.
     """
     cdef Findings found
+    cdef int64_t *table
+    cdef int bits = 4
     with nogil:
-        found = _check_rows(values, indices, indptr, n_features, from_row, to_row)
+        found = _check_pointers(&indptr[0], indices.shape[0], from_row, to_row)
+    if found.problem or found.longest == 0:
+        return found.problem, found.bad_row, found.longest, True
+    while (<int64_t>1 << bits) < 8 * found.longest:
+        bits += 1
+    table = <int64_t *>malloc((<size_t>1 << bits) * sizeof(int64_t))
+    if table == NULL:
+        raise MemoryError
+    with nogil:
+        memset(table, 0xFF, (<size_t>1 << bits) * sizeof(int64_t))
+        _check_rows(&values[0], &indices[0], &indptr[0], n_features, from_row, to_row, table, bits, &found)
+    free(table)
     return found.problem, found.bad_row, found.longest, bool(found.canonical)
 
 
@@ -113,7 +197,7 @@ cdef class Rows:
     longest : int
         Number of stored values in the longest row.
     canonical : bool
-        Whether columns strictly increase in every row.
+        Whether no column occurs twice in a row.
     """
 
     def __init__(self, values, indices, indptr, n_rows, n_features, longest, canonical):

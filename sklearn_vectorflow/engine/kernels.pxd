@@ -38,6 +38,7 @@ cdef extern from "kernels/denormals.h" nogil:
 
 
 cdef extern from "kernels/platform.h" nogil:
+    const int VF_LANES
     void VF_LOCK(int32_t *flag)
     void VF_UNLOCK(int32_t *flag)
 
@@ -61,9 +62,13 @@ cdef extern from "kernels/linear.h" nogil:
         int64_t average_from
         vf_optimizer optimizer
         vf_penalty penalty
+    ctypedef struct vf_misses:
+        float *left
+        float *threshold
     ctypedef struct vf_linear_kernels:
-        void (*forward)(const vf_linear *, const vf_clock *, vf_row, float *) noexcept nogil
-        void (*update)(const vf_linear *, const vf_clock *, vf_row, const float *) noexcept nogil
+        void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_misses, float *) noexcept nogil
+        void (*miss)(const vf_linear *, const vf_clock *, vf_row, vf_misses) noexcept nogil
+        void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_misses, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
     const vf_linear_kernels VF_KERNELS[6][3]

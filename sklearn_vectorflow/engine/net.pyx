@@ -254,6 +254,8 @@ cdef class Worker:
     cdef double **gradient    # by node: (batch_size, width)
     cdef float **mask         # by dropout node
     cdef vf_gathered *gathered  # by linear node
+    cdef vf_misses *misses    # by linear node: of the row or the gathered features at hand
+    cdef vf_misses bias_misses
     cdef double *y
     cdef double *raw
     cdef double *weight
@@ -285,6 +287,8 @@ cdef class Worker:
         self.gradient = <double **>self._take(net.n_nodes * sizeof(void *))
         self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
+        self.misses = <vf_misses *>self._take(net.n_nodes * sizeof(vf_misses))
+        self._take_misses(&self.bias_misses, 1)
         for i in range(net.n_nodes):
             node = &net.nodes[i]
             widest = max(widest, node.width)
@@ -293,6 +297,7 @@ cdef class Worker:
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             if node.kind == LINEAR:
+                self._take_misses(&self.misses[i], max(longest, self._n_slots(i, batch_nonzeros)))
                 if not self.direct or node.orthogonal > 0.0:
                     self._take_gathered(i, batch_nonzeros)
                     slots = max(slots, self._n_slots(i, batch_nonzeros))
@@ -320,6 +325,10 @@ cdef class Worker:
             raise MemoryError
         self.owned.append(<uintptr_t>memory)
         return memory
+
+    cdef _take_misses(self, vf_misses *misses, int64_t most):
+        misses.left = <float *>self._take((most + VF_LANES) * sizeof(float))
+        misses.threshold = <float *>self._take((most + VF_LANES) * sizeof(float))
 
     cdef int64_t _n_slots(self, int i, int64_t batch_nonzeros):
         cdef Node *node = &self.net.nodes[i]
@@ -454,11 +463,9 @@ cdef class Worker:
 
     cdef void _look_ahead(self, Rows rows, int64_t at, int64_t ahead) noexcept nogil:
         cdef Node *node = &self.net.nodes[0]
-        if ahead == 0:
-            return
         if at + AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + AHEAD_DATA])
-        if at + ahead < self.queued:
+        if ahead and at + ahead < self.queued:
             vf_prefetch_row(&rows.rows, self.queue[at + ahead], node.weights.record, node.weights.stride,
                             min(4, (node.weights.stride + 15) // 16))
 
@@ -488,8 +495,9 @@ cdef class Worker:
             if node.kind == LINEAR:
                 memset(out, 0, width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, out)
-                node.kernels.forward(&node.weights, &self.clock, self._input_of(node, rows, row, r), out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_misses, out)
+                node.kernels.forward(&node.weights, &self.clock, self._input_of(node, rows, row, r),
+                                     self.misses[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * width, out, width)
             else:
@@ -517,19 +525,20 @@ cdef class Worker:
                 node.kernels.backward(&node.weights, &self.clock, gradient + r * width,
                                       self.gradient[node.parent] + r * node.weights.n_in)
         if self.direct and node.orthogonal == 0.0:
-            self._update_directly(node, rows, gradient)
+            self._update_directly(i, rows, gradient)
         else:
             self._update_gathered(i, rows, gradient, n)
 
-    cdef void _update_directly(self, Node *node, Rows rows, const double *gradient) noexcept nogil:
+    cdef void _update_directly(self, int i, Rows rows, const double *gradient) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for c in range(node.width):
             self.delta[c] = gradient[c]
         node.kernels.update(&node.weights, &self.clock,
-                            self._input_of(node, rows, self.queue[self.taken], 0), self.delta)
+                            self._input_of(node, rows, self.queue[self.taken], 0), self.misses[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_misses, self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, const double *gradient, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -537,21 +546,25 @@ cdef class Worker:
         cdef int64_t r, c, k, width = node.width
         cdef double total
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1), slots
+        cdef vf_misses misses = self.misses[i]
         for r in range(n):
             vf_gather_row(g, self._input_of(node, rows, self.queue[self.taken + r], r), gradient + r * width)
         if node.orthogonal > 0.0:
             self._add_orthogonality(node, g)
+        slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
+        node.kernels.miss(&node.weights, &self.clock, slots, misses)
         if width == 1:
             for k in range(g.n_slots):
                 self.slot_values[k] = g.gradient[k]
-            slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
-            node.kernels.update(&node.weights, &self.clock, slots, &ONE)
+            node.kernels.update(&node.weights, &self.clock, slots, misses, &ONE)
         else:
             for k in range(g.n_slots):
                 for c in range(width):
                     self.delta[c] = g.gradient[k * width + c]
                 one.indices = g.features + k
-                node.kernels.update(&node.weights, &self.clock, one, self.delta)
+                node.kernels.update(&node.weights, &self.clock, one, misses, self.delta)
+                misses.left += 1
+                misses.threshold += 1
             one.indices = &ZERO
         vf_gathered_clear(g)
         if node.has_bias:
@@ -560,7 +573,7 @@ cdef class Worker:
                 for r in range(n):
                     total += gradient[r * width + c]
                 self.delta[c] = total
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_misses, self.delta)
 
     cdef void _add_orthogonality(self, Node *node, vf_gathered *g) noexcept nogil:
         """Adds the gradient of strength / 4 * ||W'W - I||^2, over all pairs of columns

@@ -51,4 +51,9 @@ VF_INLINE float vf_power_m1(const int branches, float x, float k) {
     return vf_expm1_negative(-k * vf_log1p_positive(x));
 }
 
+/* The same for x < 0.01, with few operations and no branch. */
+VF_INLINE float vf_power_m1_small(float x, float k) {
+    return vf_expm1_negative(-k * (x * (1.0f - x * (0.5f - x * (0.333333333f - x * 0.25f)))));
+}
+
 #endif

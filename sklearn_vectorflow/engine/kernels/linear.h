@@ -6,25 +6,52 @@
 #include "linear_one.h"
 #include "linear_wide.h"
 
-/* Adds W delta to the gradient of the layer's inputs. */
-VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
+/* Adds W delta to the gradient of the layer's inputs [from, from + n), n <= VF_LANES. */
+VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                const double *VF_RESTRICT delta, double *VF_RESTRICT gradient, int64_t from, int64_t n) {
+    const int shared = vf_shares_misses(kind, lazy, layer->n_out);
+    int32_t features[VF_LANES];
+    float left[2 * VF_LANES] = {0.0f}, threshold[2 * VF_LANES] = {0.0f};
+    const vf_misses misses = {left, threshold};
+    for (int64_t k = 0; k < n; k++)
+        features[k] = (int32_t)(from + k);
+    vf_miss_row(kind, lazy, layer, clock, features, n, misses);
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t feature = from + k;
+        const float *record = layer->record + feature * layer->stride;
+        const float row = vf_read_row(kind, layer, record);
+        const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+        double sum = 0.0;
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            const float center = vf_center(lazy, layer, feature, c);
+            const vf_state s = vf_read_state(kind, layer, record, c, row);
+            const vf_value now = shared ? vf_shrunk(lazy, record[c], center, vf_missed_at(lazy, misses, k))
+                                        : vf_now(kind, lazy, 1, record[c], center, s, rest, clock, &layer->optimizer);
+            sum += (double)(now.base + now.change) * delta[c];
+        }
+        gradient[feature] += sum;
+    }
+}
+
+VF_INLINE void vf_backward_eager(const vf_linear *layer, const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
     for (int64_t i = 0; i < layer->n_in; i++) {
         const float *record = layer->record + i * layer->stride;
-        const float row = vf_read_row(kind, layer, record);
         double sum = 0.0;
-        if (lazy) {
-            const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, i);
-            for (int64_t c = 0; c < layer->n_out; c++) {
-                const vf_state s = vf_read_state(kind, layer, record, c, row);
-                const vf_value now = vf_now(kind, lazy, 1, record[c], vf_center(lazy, layer, i, c), s, rest, clock, &layer->optimizer);
-                sum += (double)(now.base + now.change) * delta[c];
-            }
-        } else {
-            for (int64_t c = 0; c < layer->n_out; c++)
-                sum += (double)record[c] * delta[c];
-        }
+        for (int64_t c = 0; c < layer->n_out; c++)
+            sum += (double)record[c] * delta[c];
         gradient[i] += sum;
+    }
+}
+
+VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
+    if (!lazy) {
+        vf_backward_eager(layer, delta, gradient);
+        return;
+    }
+    for (int64_t from = 0; from < layer->n_in; from += VF_LANES) {
+        const int64_t left = layer->n_in - from;
+        vf_backward_span(kind, lazy, layer, clock, delta, gradient, from, left < VF_LANES ? left : VF_LANES);
     }
 }
 
@@ -54,27 +81,35 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     return bad;
 }
 
+/* `forward` leaves the row's misses behind for `update`; `miss` computes them for
+ * other sets of features. */
 typedef struct {
-    void (*forward)(const vf_linear *, const vf_clock *, vf_row, float *);
-    void (*update)(const vf_linear *, const vf_clock *, vf_row, const float *);
+    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_misses, float *);
+    void (*miss)(const vf_linear *, const vf_clock *, vf_row, vf_misses);
+    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_misses, const float *);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
 } vf_linear_kernels;
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \
+    static void vf_miss_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,              \
+                               vf_misses misses) {                                                     \
+        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
+    }                                                                                                  \
     VF_SIMD static void vf_forward_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,   \
-                                          float *out) {                                                \
+                                          vf_misses misses, float *out) {                              \
+        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
         if (layer->n_out == 1)                                                                         \
-            out[0] += vf_forward_one(kind, lazy, layer, clock, row);                                   \
+            out[0] += vf_forward_one(kind, lazy, layer, clock, row, misses);                           \
         else                                                                                           \
-            vf_forward_wide(kind, lazy, layer, clock, row, out);                                       \
+            vf_forward_wide(kind, lazy, layer, clock, row, misses, out);                               \
     }                                                                                                  \
     VF_SIMD static void vf_update_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,    \
-                                         const float *delta) {                                         \
+                                         vf_misses misses, const float *delta) {                       \
         if (layer->n_out == 1)                                                                         \
-            vf_update_one(kind, lazy, layer, clock, row, delta[0]);                                    \
+            vf_update_one(kind, lazy, layer, clock, row, misses, delta[0]);                            \
         else                                                                                           \
-            vf_update_wide(kind, lazy, layer, clock, row, delta);                                      \
+            vf_update_wide(kind, lazy, layer, clock, row, misses, delta);                              \
     }                                                                                                  \
     VF_SIMD static void vf_backward_##name(const vf_linear *layer, const vf_clock *clock,              \
                                            const double *delta, double *gradient) {                    \
@@ -97,7 +132,8 @@ VF_DEFINE_RULE(rowwise, VF_ADAGRAD_ROWWISE)
 VF_DEFINE_RULE(adam, VF_ADAM)
 VF_DEFINE_RULE(ftrl, VF_FTRL)
 
-#define VF_ENTRY(name) {vf_forward_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
+#define VF_ENTRY(name) \
+    {vf_forward_##name, vf_miss_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
 #define VF_ENTRIES(name) {VF_ENTRY(name##_eager), VF_ENTRY(name##_decaying), VF_ENTRY(name##_lazy)}
 
 /* in the order of the rules' enum */

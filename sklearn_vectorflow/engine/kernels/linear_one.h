@@ -3,37 +3,47 @@
 #define VF_LINEAR_ONE_H
 
 #include "average.h"
+#include "misses.h"
 #include "rows.h"
 
+/* What a weight that catches up is worth now; of FTRL's, only its state knows. */
+VF_INLINE vf_value vf_value_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               const float *record, int64_t feature, vf_misses misses, int64_t k) {
+    const float center = vf_center(lazy, layer, feature, 0);
+    if (kind != VF_FTRL)
+        return vf_shrunk(lazy, record[0], center, vf_missed_at(lazy, misses, k));
+    return vf_now(kind, lazy, 1, record[0], center, vf_read_state(kind, layer, record, 0, 0.0f),
+                  vf_read_rest(kind, lazy, layer, clock, record, feature), clock, &layer->optimizer);
+}
+
 VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
-                        int64_t k) {
+                        vf_misses misses, int64_t k) {
     const int64_t feature = row.indices[k];
     const float *record = layer->record + feature * layer->stride;
     if (!lazy)
         return row.values[k] * record[0];
-    const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
-    const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
-    const vf_value now = vf_now(kind, lazy, 1, record[0], vf_center(lazy, layer, feature, 0), s, rest, clock, &layer->optimizer);
+    const vf_value now = vf_value_of(kind, lazy, layer, clock, record, feature, misses, k);
     return row.values[k] * (now.base + now.change);
 }
 
 /* Four sums, so that a row does not wait for its own additions. */
-VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row) {
+VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
+                               vf_misses misses) {
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
     int64_t k = 0;
     for (; k + 4 <= row.length; k += 4) {
-        a += vf_term(kind, lazy, layer, clock, row, k);
-        b += vf_term(kind, lazy, layer, clock, row, k + 1);
-        c += vf_term(kind, lazy, layer, clock, row, k + 2);
-        d += vf_term(kind, lazy, layer, clock, row, k + 3);
+        a += vf_term(kind, lazy, layer, clock, row, misses, k);
+        b += vf_term(kind, lazy, layer, clock, row, misses, k + 1);
+        c += vf_term(kind, lazy, layer, clock, row, misses, k + 2);
+        d += vf_term(kind, lazy, layer, clock, row, misses, k + 3);
     }
     for (; k < row.length; k++)
-        a += vf_term(kind, lazy, layer, clock, row, k);
+        a += vf_term(kind, lazy, layer, clock, row, misses, k);
     return (a + b) + (c + d);
 }
 
 VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *given, const vf_clock *clock, vf_row row,
-                             float delta) {
+                             vf_misses misses, float delta) {
     const vf_linear copy = *given, *layer = &copy; /* no store can alias it */
     const vf_optimizer *o = &layer->optimizer;
     for (int64_t k = 0; k < row.length; k++) {
@@ -42,14 +52,12 @@ VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *gi
         float *record = layer->record + feature * layer->stride;
         const float before = vf_read_row(kind, layer, record), center = vf_center(lazy, layer, feature, 0);
         vf_state s = vf_read_state(kind, layer, record, 0, before);
-        vf_rest rest = {0.0f, 0.0f, 0.0f, 0.0f};
         vf_value now = {record[0], 0.0f};
-        if (lazy) {
-            rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
-            if (lazy == VF_LAZY && layer->average_slot >= 0)
-                vf_average_weight(kind, layer, clock, record[0], center, s, rest, record + layer->average_slot);
-            now = vf_now(kind, lazy, 1, record[0], center, s, rest, clock, o);
-        }
+        if (lazy == VF_LAZY && layer->average_slot >= 0)
+            vf_average_record(kind, layer, clock, record, feature, before,
+                              vf_read_rest(kind, lazy, layer, clock, record, feature));
+        if (lazy)
+            now = vf_value_of(kind, lazy, layer, clock, record, feature, misses, k);
         s.row = vf_step_row(kind, before, g * g, o);
         const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
         const float change = vf_step(kind, &s, now.base, center, g, rate, o);

@@ -4,6 +4,7 @@
 #define VF_LINEAR_WIDE_H
 
 #include "average.h"
+#include "misses.h"
 #include "rows.h"
 
 /* ---- forward ----------------------------------------------------------------- */
@@ -16,19 +17,9 @@ VF_INLINE void vf_add_four(float *VF_RESTRICT out, const float *const *r, const 
         out[c] += (v0 * r0[c] + v1 * r1[c]) + (v2 * r2[c] + v3 * r3[c]);
 }
 
-/* `factor` is what a feature's missed L2 steps multiply its weights by. */
-VF_INLINE float vf_factor(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                          const float *record, int64_t feature) {
-    if (!lazy)
-        return 1.0f;
-    const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
-    const vf_state s = {0.0f, 0.0f, vf_read_row(kind, layer, record)};
-    return 1.0f + vf_missed_by(kind, 1, s, rest, &layer->optimizer).left;
-}
-
 /* Weights that are stored as they are, up to a factor a feature. */
-VF_INLINE void vf_forward_scaled(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                                 vf_row row, float *VF_RESTRICT out) {
+VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row row, vf_misses misses,
+                                 float *VF_RESTRICT out) {
     const int64_t n = layer->n_out;
     int64_t k = 0;
     for (; k + 4 <= row.length; k += 4) {
@@ -37,31 +28,32 @@ VF_INLINE void vf_forward_scaled(const int kind, const int lazy, const vf_linear
         for (int64_t i = 0; i < 4; i++) {
             const int64_t feature = row.indices[k + i];
             r[i] = layer->record + feature * layer->stride;
-            v[i] = row.values[k + i] * vf_factor(kind, lazy, layer, clock, r[i], feature);
+            v[i] = lazy ? row.values[k + i] * (1.0f + misses.left[k + i]) : row.values[k + i];
         }
         vf_add_four(out, r, v, n);
     }
     for (; k < row.length; k++) {
         const int64_t feature = row.indices[k];
         const float *r = layer->record + feature * layer->stride;
-        const float v = row.values[k] * vf_factor(kind, lazy, layer, clock, r, feature);
+        const float v = lazy ? row.values[k] * (1.0f + misses.left[k]) : row.values[k];
         for (int64_t c = 0; c < n; c++)
             out[c] += v * r[c];
     }
 }
 
+VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_misses misses, int64_t k) {
+    const vf_missed none = {0.0f, 0.0f};
+    return lazy && VF_ROW_RATE(kind) ? vf_missed_at(lazy, misses, k) : none;
+}
+
 /* Adds v times the current weights of a record. */
 VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, const vf_linear *layer, const vf_clock *clock,
-                          int64_t feature, float v, float *VF_RESTRICT out) {
+                          int64_t feature, float v, vf_missed missed, float *VF_RESTRICT out) {
     const vf_optimizer o = layer->optimizer;
     const float *VF_RESTRICT record = layer->record + feature * layer->stride;
     const float *VF_RESTRICT center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
     const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
     const float row = vf_read_row(kind, layer, record);
-    const vf_state shared = {0.0f, 0.0f, row};
-    vf_missed missed = {0.0f, 0.0f};
-    if (VF_ROW_RATE(kind))
-        missed = vf_missed_by(kind, 1, shared, rest, &o);
     const int64_t n = layer->n_out;
     for (int64_t c = 0; c < n; c++) {
         const vf_state s = vf_read_state(kind, layer, record, c, row);
@@ -73,15 +65,15 @@ VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, co
 }
 
 VF_INLINE void vf_forward_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                               vf_row row, float *VF_RESTRICT out) {
+                               vf_row row, vf_misses misses, float *VF_RESTRICT out) {
     if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
-        vf_forward_scaled(kind, lazy, layer, clock, row, out);
+        vf_forward_scaled(lazy, layer, row, misses, out);
     else if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
-            vf_add_now(kind, lazy, 1, layer, clock, row.indices[k], row.values[k], out);
+            vf_add_now(kind, lazy, 1, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, misses, k), out);
     else
         for (int64_t k = 0; k < row.length; k++)
-            vf_add_now(kind, lazy, 0, layer, clock, row.indices[k], row.values[k], out);
+            vf_add_now(kind, lazy, 0, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, misses, k), out);
 }
 
 /* ---- update -------------------------------------------------------------------- */
@@ -115,7 +107,8 @@ VF_INLINE void vf_update_span(const int kind, const int lazy, const int centered
 }
 
 VF_INLINE void vf_update_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
-                                const vf_clock *clock, int64_t feature, const float *delta, float v, float square) {
+                                const vf_clock *clock, int64_t feature, const float *delta, float v, float square,
+                                vf_missed missed) {
     const vf_optimizer *o = &layer->optimizer;
     float *record = layer->record + feature * layer->stride;
     const float *center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
@@ -123,14 +116,10 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
     const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * after;
     const int64_t n = layer->n_out;
     vf_rest rest = {0.0f, 0.0f, 0.0f, 0.0f};
-    vf_missed missed = {0.0f, 0.0f};
     if (lazy) {
-        const vf_state shared = {0.0f, 0.0f, before};
         rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
         if (lazy == VF_LAZY && layer->average_slot >= 0)
             vf_average_record(kind, layer, clock, record, feature, before, rest);
-        if (VF_ROW_RATE(kind))
-            missed = vf_missed_by(kind, 1, shared, rest, o);
     }
     int64_t from = 0;
     for (; from + 16 <= n; from += 16)
@@ -144,7 +133,7 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
 }
 
 VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                              vf_row row, const float *delta) {
+                              vf_row row, vf_misses misses, const float *delta) {
     float square = 0.0f; /* mean over the outputs */
     if (kind == VF_ADAGRAD_ROWWISE) {
         for (int64_t c = 0; c < layer->n_out; c++)
@@ -153,10 +142,12 @@ VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *l
     }
     if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], square);
+            vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], square,
+                             vf_row_missed(kind, lazy, misses, k));
     else
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], square);
+            vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], square,
+                             vf_row_missed(kind, lazy, misses, k));
 }
 
 #endif

@@ -103,9 +103,11 @@ static inline vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices,
     return out;
 }
 
-/* Asks for the weights of a coming row, `lines` cache lines a feature. */
-static inline void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record,
-                                   int64_t stride, int64_t lines) {
+/* Asks for the weights of a coming row, `lines` cache lines a feature. Inlined by
+ * force: compilers take a function that only prefetches for one without effect,
+ * and drop calls to it. */
+VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record,
+                               int64_t stride, int64_t lines) {
     if (rows->indices == NULL)
         return;
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
@@ -117,7 +119,7 @@ static inline void vf_prefetch_row(const vf_rows *rows, int64_t row, const float
 }
 
 /* Asks for the indices and values of a row further ahead. */
-static inline void vf_prefetch_data(const vf_rows *rows, int64_t row) {
+VF_INLINE void vf_prefetch_data(const vf_rows *rows, int64_t row) {
     if (rows->indices == NULL)
         return;
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);

@@ -10,16 +10,6 @@ from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
 
 
-cdef inline double softplus(double x) noexcept nogil:
-    """log(1 + exp(x)) without overflow."""
-    return fmax(x, 0.0) + log1p(exp(-x if x > 0 else x))
-
-
-cdef inline double expit(double x) noexcept nogil:
-    cdef double e = exp(-x if x > 0 else x)
-    return (1.0 if x > 0 else e) / (1.0 + e)
-
-
 cdef inline double positive(const double *y, int64_t row, int64_t output, const vf_loss *loss) noexcept nogil:
     """1 if the row belongs to the output's class, else 0."""
     if loss.n_targets == loss.n_outputs:
@@ -30,13 +20,14 @@ cdef inline double positive(const double *y, int64_t row, int64_t output, const 
 cdef double log_loss(int64_t n, const double *y, const double *raw, const double *weight,
                      double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t r, c, k
-    cdef double total = 0.0, target
+    cdef double total = 0.0, target, e
     for r in range(n):
         for c in range(loss.n_outputs):
             k = r * loss.n_outputs + c
             target = positive(y, r, c, loss)
-            total += weight[r] * (softplus(raw[k]) - target * raw[k])
-            gradient[k] = weight[r] * (expit(raw[k]) - target)
+            e = exp(-raw[k] if raw[k] > 0 else raw[k])
+            total += weight[r] * (fmax(raw[k], 0.0) + log1p(e) - target * raw[k])
+            gradient[k] = weight[r] * ((1.0 if raw[k] > 0 else e) / (1.0 + e) - target)
     return total
 
 
