@@ -371,7 +371,8 @@ def test_identity_link(loss):
 
 
 def test_modified_huber_link():
-    assert_array_equal(ModifiedHuber().inverse_link(np.array([-1000.0, -1.0, 0.0, 0.5, 1.0, 2.0])), [0, 0, 0.5, 0.75, 1, 1])
+    raw = np.array([-1000.0, -1.0, 0.0, 0.5, 1.0, 2.0])
+    assert_array_equal(ModifiedHuber().inverse_link(raw), [0, 0, 0.5, 0.75, 1, 1])
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if hasattr(loss, "predict_proba")], ids=name_of)

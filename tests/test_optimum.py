@@ -64,7 +64,8 @@ def test_logistic_regression_with_averaging(binary, optimizer):
     X, y, optimum = binary
     epochs = 40
     model = VectorFlowClassifier(
-        optimizer=optimizer, alpha=1e-4, max_iter=epochs, tol=None, average=last_half(X.shape[0], epochs), random_state=0
+        optimizer=optimizer, alpha=1e-4, max_iter=epochs, tol=None,
+        average=last_half(X.shape[0], epochs), random_state=0,
     ).fit(X, y)
     assert_reached(log_loss_objective(model, X, y, alpha=1e-4), optimum)
 
