@@ -4,6 +4,8 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from sklearn_vectorflow.io.matrix import check_structure
+
 MANY = 10_000  # rows from which a guess at the classes is worth its check
 
 
@@ -19,6 +21,7 @@ def label_matrix(y):
     """Return an indicator matrix as CSR, or as a float64 array if it is dense."""
     if not sparse.issparse(y):
         return np.ascontiguousarray(y, dtype=np.float64)
+    check_structure(y, "y")
     y = sparse.csr_array(y, copy=True)
     y.sum_duplicates()
     y.eliminate_zeros()

@@ -307,4 +307,4 @@ def _raise_if_diverged(fine):
 
 def _size(X):
     """About how many values X holds, before it has been checked."""
-    return int(getattr(X, "nnz", None) or getattr(X, "size", None) or 1)
+    return int(len(X.data) if hasattr(X, "indptr") else getattr(X, "size", None) or 1)

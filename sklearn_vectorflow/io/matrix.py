@@ -109,10 +109,28 @@ def _as_csr(X):
     if X.dtype.kind not in "fiub":
         raise TypeError(f"X must be numeric, got dtype {X.dtype}.")
     if X.format != "csr":
+        check_structure(X, "X")
         X = X.tocsr()
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64 if X.dtype.itemsize > 4 else np.float32)
     return X
+
+
+def check_structure(X, name):
+    """Raise if a sparse matrix names rows or columns it does not have: scipy's conversions trust it.
+
+    Raises
+    ------
+    ValueError
+        If an index is out of range, or the arrays of the format do not fit each other.
+    """
+    try:
+        if X.format == "coo":
+            type(X)((X.data, (X.row, X.col)), shape=X.shape)
+        elif X.format in ("csr", "csc", "bsr"):
+            X.check_format(full_check=True)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{name} is a malformed {X.format} matrix: {error}") from error
 
 
 def _triplet(X):
