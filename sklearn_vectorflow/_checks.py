@@ -1,20 +1,24 @@
 """Checks of estimators' parameters and of weights, before any work starts."""
+import contextlib
 import numbers
 
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow._numbers import check_integer, check_number
 from sklearn_vectorflow.layers import ACTIVATIONS
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
 
 
-def check_integer(name, value, low):
-    """Raise unless ``value`` is an integer of at least ``low``."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}.")
-    if value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value!r}.")
+@contextlib.contextmanager
+def naming(name):
+    """Says which argument an error is about, where its message can't know."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from error
 
 
 def check_flag(name, value):
@@ -54,7 +58,7 @@ def optimizer_of(estimator):
     if estimator.average and optimizer.rule == "ftrl":
         raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
     if estimator.learning_rate is not None:
-        check_number("estimator", "learning_rate", estimator.learning_rate, 0, low_open=True, high_open=True)
+        check_number(type(estimator).__name__, "learning_rate", estimator.learning_rate, 0, low_open=True, high_open=True)
         parameters = {**optimizer.get_params(deep=False), "learning_rate": estimator.learning_rate}
         optimizer = type(optimizer)(**parameters)
     return optimizer
@@ -63,8 +67,8 @@ def optimizer_of(estimator):
 def penalties_of(estimator):
     """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
     if estimator.penalty is None:
-        check_number("estimator", "alpha", estimator.alpha, 0, high_open=True)
-        check_number("estimator", "l1_ratio", estimator.l1_ratio, 0, 1)
+        check_number(type(estimator).__name__, "alpha", estimator.alpha, 0, high_open=True)
+        check_number(type(estimator).__name__, "l1_ratio", estimator.l1_ratio, 0, 1)
         return [ElasticNet(estimator.alpha, estimator.l1_ratio)]
     penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]
     for penalty in penalties:
@@ -79,32 +83,54 @@ def check_net_parameters(estimator):
     if estimator.network is not None:
         raise ValueError(f"network must be None: layer graphs are not available yet, got {estimator.network!r}.")
     sizes = estimator.hidden_layer_sizes
-    if isinstance(sizes, str) or not hasattr(sizes, "__len__"):
+    if not isinstance(sizes, (tuple, list, np.ndarray)):
         raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")
     for size in sizes:
         check_integer("hidden_layer_sizes", size, 1)
     check_choice("activation", estimator.activation, ACTIVATIONS)
-    check_number("estimator", "dropout", estimator.dropout, 0, 1, high_open=True)
-    check_number("estimator", "input_dropout", estimator.input_dropout, 0, 1, high_open=True)
+    check_number(type(estimator).__name__, "dropout", estimator.dropout, 0, 1, high_open=True)
+    check_number(type(estimator).__name__, "input_dropout", estimator.input_dropout, 0, 1, high_open=True)
 
 
 def check_training_parameters(estimator):
     """Check the parameters that say how long and in what steps training goes."""
-    if estimator.batch_size != "auto":
-        check_integer("batch_size", estimator.batch_size, 1)
+    if not _is_word(estimator.batch_size, "auto"):
+        check_integer("batch_size, if not 'auto',", estimator.batch_size, 1)
     check_integer("max_iter", estimator.max_iter, 1)
     check_integer("n_iter_no_change", estimator.n_iter_no_change, 1)
-    check_integer("verbose", int(estimator.verbose), 0)
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        check_integer("verbose", estimator.verbose, 0)
     if estimator.tol is not None:
-        check_number("estimator", "tol", estimator.tol, 0, high_open=True)
-    check_number("estimator", "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
+        check_number(type(estimator).__name__, "tol", estimator.tol, 0, high_open=True)
+    check_number(type(estimator).__name__, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
     for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
         check_flag(name, getattr(estimator, name))
     if not isinstance(estimator.average, (bool, np.bool_)):
         check_integer("average", estimator.average, 1)
-    if estimator.n_jobs is not None:
-        if not isinstance(estimator.n_jobs, numbers.Integral) or estimator.n_jobs == 0:
-            raise ValueError(f"n_jobs must be None or a non-zero integer, got {estimator.n_jobs!r}.")
+    _check_n_jobs(estimator.n_jobs)
+
+
+def check_class_weight(class_weight):
+    """Raise unless ``class_weight`` is None, 'balanced' or a dict of numbers."""
+    if class_weight is None or _is_word(class_weight, "balanced"):
+        return
+    if not isinstance(class_weight, dict):
+        raise ValueError(f"class_weight must be None, 'balanced' or a dict, got {class_weight!r}.")
+    for label, factor in class_weight.items():
+        check_number("class_weight", repr(label), factor, 0, high_open=True)
+
+
+def _check_n_jobs(n_jobs):
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be None or a non-zero integer, got {n_jobs!r}.")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None or a non-zero integer, got 0.")
+
+
+def _is_word(value, word):
+    return isinstance(value, str) and value == word
 
 
 def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
@@ -120,6 +146,8 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
     if isinstance(sample_weight, numbers.Number):
         sample_weight = np.full(n_rows, sample_weight)
     weight = np.asarray(sample_weight)
+    if weight.dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers, got dtype {weight.dtype}.")
     if weight.dtype.kind not in "iufb":
         try:
             weight = weight.astype(np.float64)
@@ -130,6 +158,8 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
     weight = np.ascontiguousarray(weight, dtype=np.float64)
     if not np.all(np.isfinite(weight)):
         raise ValueError(f"{name} contains NaN or infinity.")
+    if weight.max() > np.finfo(np.float64).max / n_rows:
+        raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
         raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
     if not np.any(weight):

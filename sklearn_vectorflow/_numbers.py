@@ -1,4 +1,6 @@
 """Checks of the numbers users give to objects and estimators."""
+import numbers
+
 import numpy as np
 
 
@@ -10,3 +12,11 @@ def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False
     if not inside:
         interval = f"{'(' if low_open else '['}{low}, {high}{')' if high_open or high == np.inf else ']'}"
         raise ValueError(f"{owner}: {name} must be in {interval}, got {value!r}.")
+
+
+def check_integer(name, value, low):
+    """Raise unless ``value`` is an integer of at least ``low``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value!r}.")

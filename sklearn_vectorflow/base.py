@@ -85,14 +85,18 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         if X_val is not None:
             if y_val is None:
                 raise ValueError("X_val was given without y_val.")
-            matrix = as_matrix(self, X_val, reset=False)
+            with _checks.naming("X_val"):
+                matrix = as_matrix(self, X_val, reset=False)
             weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
-            return _Data(matrix, self._encode(y_val, matrix.shape[0], reset=False), weight)
+            with _checks.naming("y_val"):
+                encoded = self._encode(y_val, matrix.shape[0], reset=False)
+            return _Data(matrix, encoded, weight)
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val.")
         if not self.early_stopping:
             return None
-        return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
+        with _checks.naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
+            return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
 
     def _strata(self, data):
         return None

@@ -311,8 +311,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
     def _check_parameters(self):
         super()._check_parameters()
         _checks.resolve("loss", self.loss, CLASSIFICATION_LOSSES, ClassificationLoss)
-        if self.class_weight is not None and self.class_weight != "balanced" and not isinstance(self.class_weight, dict):
-            raise ValueError(f"class_weight must be None, 'balanced' or a dict, got {self.class_weight!r}.")
+        _checks.check_class_weight(self.class_weight)
 
     def _encode(self, y, n_rows, *, reset):
         multilabel = is_multilabel(y)
@@ -355,7 +354,8 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
         codes = encoded[:, 0].astype(np.intp)
         factors = _class_factors(self.class_weight, self.classes_, codes)
-        return factors[codes] if weight is None else factors[codes] * weight
+        weight = factors[codes] if weight is None else factors[codes] * weight
+        return _checks.check_sample_weight(weight, n_rows=len(codes), name="sample_weight times class_weight")
 
     def _strata(self, data):
         return None if self.multilabel_ else data.encoded[:, 0]

@@ -8,7 +8,7 @@ when it is next read.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow._numbers import check_integer, check_number
 
 
 class Penalty(BaseEstimator):
@@ -90,6 +90,22 @@ class ElasticNet(Penalty):
         }
 
 
+def _center(owner, value, n_features, n_out):
+    """Return a centre in the shape of the engine's weights, (n_features, n_out)."""
+    try:
+        center = np.atleast_2d(np.asarray(value, dtype=np.float32))
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: center must be an array of numbers, got {value!r}.") from None
+    if center.shape != (n_out, n_features):
+        raise ValueError(
+            f"{owner}: center must be of shape ({n_out}, {n_features}) like the weights it is for "
+            f"(outputs, features), got shape {center.shape}."
+        )
+    if not np.all(np.isfinite(center)):
+        raise ValueError(f"{owner}: center contains NaN, infinity or a value too large for float32.")
+    return np.ascontiguousarray(center.T)
+
+
 class _Norm(Penalty):
     """A single norm of the distance from a centre."""
 
@@ -107,13 +123,7 @@ class _Norm(Penalty):
         strength, each = _strengths(owner, "strength", self.strength, n_features, is_input)
         center = None
         if self.center is not None and is_input:
-            center = np.atleast_2d(np.asarray(self.center, dtype=np.float32))
-            if center.shape != (n_out, n_features) or not np.all(np.isfinite(center)):
-                raise ValueError(
-                    f"{owner}: center must be finite and of shape ({n_out}, {n_features}) like the weights "
-                    f"it is for (outputs, features), got shape {center.shape}."
-                )
-            center = np.ascontiguousarray(center.T)
+            center = _center(owner, self.center, n_features, n_out)
         return {self._strength_field: strength, self._each_field: each, "center": center}
 
 
@@ -199,7 +209,7 @@ class Orthogonal(Penalty):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number("Orthogonal", "strength", self.strength, 0, high_open=True)
         if self.n_draws is not None:
-            check_number("Orthogonal", "n_draws", self.n_draws, 1)
+            check_integer("Orthogonal: n_draws", self.n_draws, 1)
 
     def fields(self, n_features, n_out, is_input, is_output):
         """Return strength and draws for layers before the last."""

@@ -247,7 +247,8 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         self._loss
 
     def _encode(self, y, n_rows, *, reset):
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", order="C")
+        with _checks.naming("y"):
+            y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", order="C")
         single = y.ndim == 1 or (y.shape[1] == 1 and (reset or self._single_target))
         if single:
             y = column_or_1d(y, warn=True)[:, None]
