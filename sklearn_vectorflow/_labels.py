@@ -41,6 +41,8 @@ def encode_labels(y, expected=None):
     """
     if expected is not None:
         classes = np.unique(np.asarray(expected))
+        if classes.dtype.kind == "f":
+            assert_all_finite(classes, input_name="classes")
         return classes, encode_known_labels(y, classes)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")

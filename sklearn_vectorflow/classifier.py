@@ -230,6 +230,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         self : object
             The estimator.
         """
+        self._check_expected(y, classes)
         self._expected = classes
         try:
             return self._partial_fit(X, y, sample_weight)
@@ -312,6 +313,14 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         super()._check_parameters()
         _checks.resolve("loss", self.loss, CLASSIFICATION_LOSSES, ClassificationLoss)
         _checks.check_class_weight(self.class_weight)
+
+    def _check_expected(self, y, classes):
+        """Raise unless `partial_fit` knows all classes at first, and the same ones later."""
+        first = not hasattr(self, "network_")
+        if first and classes is None and not is_multilabel(y):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be as on the first call to partial_fit, {self.classes_!r}, got {classes!r}.")
 
     def _encode(self, y, n_rows, *, reset):
         multilabel = is_multilabel(y)
