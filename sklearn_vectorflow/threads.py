@@ -70,7 +70,7 @@ class Crew:
         try:
             self._parallel(delayed(_work)(function, shared, worker) for worker in range(self.n_workers))
         finally:
-            shared.stop()
+            shared.stop()  # also waits: nothing may write once the caller goes on
         return shared.results
 
 
@@ -96,25 +96,39 @@ class _Shared:
         self.items = items
         self.results = [None] * len(items)
         self._next = itertools.count()
-        self._lock = threading.Lock()
-        self._stopped = False
+        self._changed = threading.Condition()
+        self.stopped = False
+        self._busy = 0
 
     def take(self):
         """Return the index of the next item, or None."""
-        with self._lock:
+        with self._changed:
             index = next(self._next)
-        return None if self._stopped or index >= len(self.items) else index
+            if self.stopped or index >= len(self.items):
+                return None
+            self._busy += 1
+            return index
+
+    def give_back(self):
+        """Tell that an item is done, or has failed."""
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
 
     def stop(self):
-        """Hand out no more items: an error or an interrupt ends the work."""
-        self._stopped = True
+        """Hand out no more items, and wait for those in work: an error or an interrupt ends it all."""
+        with self._changed:
+            self.stopped = True
+            self._changed.wait_for(lambda: self._busy == 0)
 
 
 def _work(function, shared, worker):
-    try:
-        while (index := shared.take()) is not None:
-            item = shared.items[index]
+    while (index := shared.take()) is not None:
+        item = shared.items[index]
+        try:
             shared.results[index] = function(item, worker) if _wants_worker(function) else function(item)
-    except BaseException:
-        shared.stop()
-        raise
+        except BaseException:
+            shared.stopped = True
+            raise
+        finally:
+            shared.give_back()
