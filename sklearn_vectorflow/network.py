@@ -316,17 +316,17 @@ class Network:
 
         What the matrix can touch is saved, so this costs what its non-zeros cost.
         """
-        saved = [_saved(parameters, matrix, position) for position, parameters in enumerate(self.parameters)]
-        before = {name: getattr(self, name) for name in ("progress", "settled", "_live", "_rules", "_average_from")}
-        parameters = list(self.parameters)
+        before, dense = vars(self).copy(), self.sparse_coef is None
+        saved = [
+            _saved(parameters, matrix.touched() if position == 0 and dense else slice(None))
+            for position, parameters in enumerate(self.parameters)
+        ]
         try:
             yield
         except BaseException:
-            vars(self).update(before, parameters=parameters)
+            vars(self).update(before)
             for restore in saved:
                 restore()
-            if self._live is not None:
-                self._live = self._live[0], engine.Clock(step=self.progress[0], elapsed=self.progress[1])
             raise
 
     def __getstate__(self):
@@ -343,12 +343,13 @@ class Network:
         return state
 
 
-def _saved(parameters, matrix, position):
-    """Save the records that rows of a matrix can touch; return a function that restores them."""
-    touched = matrix.touched() if position == 0 else slice(None)
+def _saved(parameters, touched):
+    """Save some records and the intercepts; return a function that restores them."""
     record, bias = parameters.record[touched].copy(), None if parameters.bias is None else parameters.bias.copy()
 
     def restore():
+        if not parameters.record.flags.writeable:  # memory-mapped: training worked on a copy
+            return
         parameters.record[touched] = record
         if bias is not None:
             parameters.bias[:] = bias
