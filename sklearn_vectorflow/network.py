@@ -1,5 +1,6 @@
 """A net: its layers with their shapes and weights, and its form for the engine."""
 import contextlib
+import threading
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +10,7 @@ from sklearn_vectorflow.layers import ACTIVATIONS, Activation, Dropout, Linear
 from sklearn_vectorflow.parameters import Layout, LinearParameters
 from sklearn_vectorflow.penalties import combine
 
+_SETTLING = threading.Lock()
 INPUT = -1  # the parent of a layer that reads rows of X
 
 
@@ -295,11 +297,13 @@ class Network:
         n_bad : int
             Number of weights that are not finite.
         """
-        if self.settled:
-            return 0
-        net, clock = self._live
-        self.settled = True
-        return net.settle(clock, 0, self.n_features)
+        with _SETTLING:  # threads that predict at once must not pay for the same steps twice
+            if self.settled:
+                return 0
+            net, clock = self._live
+            n_bad = net.settle(clock, 0, self.n_features)
+            self.settled = True
+            return n_bad
 
     def copy(self):
         """Return a copy, state and all."""
