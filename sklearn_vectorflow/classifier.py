@@ -336,7 +336,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         self.multilabel_ = False
         self.classes_, codes = encode_labels(y, getattr(self, "_expected", None))
         if len(self.classes_) < 2:
-            raise ValueError(f"y must have at least two classes, got one class: {self.classes_[0]!r}.")
+            raise ValueError(f"y must have at least two classes, got one class: {self.classes_.tolist()[0]!r}.")
         return codes[:, None]
 
     def _encode_multilabel(self, y, n_rows, reset):

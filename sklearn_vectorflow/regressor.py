@@ -258,6 +258,8 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             self._single_target, self._n_targets = single, y.shape[1]
         elif y.shape[1] != self._n_targets:
             raise ValueError(f"y must have {self._n_targets} target(s) as before, got {y.shape[1]}.")
+        if np.abs(y).max() > np.finfo(np.float32).max:
+            raise ValueError(f"y has values too large for float32, up to {np.abs(y).max():g}.")
         self._loss.check_y(y)
         return np.ascontiguousarray(y)
 
