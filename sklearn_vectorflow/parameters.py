@@ -107,12 +107,12 @@ class LinearParameters:
 
 
 def _packed(array):
-    """A mostly zero array as CSR."""
+    """A mostly zero array as CSC, which has no entry for every feature."""
     array = np.ascontiguousarray(array)
     if np.count_nonzero(array) * 3 < array.size:
-        return sparse.csr_array(array)
+        return sparse.csc_array(array)
     return array
 
 
 def _unpacked(array):
-    return array.toarray() if sparse.issparse(array) else array
+    return array.toarray(order="C") if sparse.issparse(array) else array
