@@ -57,9 +57,10 @@ def optimizer_of(estimator):
     optimizer = resolve("optimizer", estimator.optimizer, OPTIMIZERS, Optimizer)
     if estimator.average and optimizer.rule == "ftrl":
         raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
-    if estimator.learning_rate is not None:
-        check_number(type(estimator).__name__, "learning_rate", estimator.learning_rate, 0, low_open=True, high_open=True)
-        parameters = {**optimizer.get_params(deep=False), "learning_rate": estimator.learning_rate}
+    rate = estimator.learning_rate
+    if rate is not None:
+        check_number(type(estimator).__name__, "learning_rate", rate, 0, low_open=True, high_open=True)
+        parameters = {**optimizer.get_params(deep=False), "learning_rate": rate}
         optimizer = type(optimizer)(**parameters)
     return optimizer
 
@@ -94,6 +95,7 @@ def check_net_parameters(estimator):
 
 def check_training_parameters(estimator):
     """Check the parameters that say how long and in what steps training goes."""
+    owner = type(estimator).__name__
     if not _is_word(estimator.batch_size, "auto"):
         check_integer("batch_size, if not 'auto',", estimator.batch_size, 1)
     check_integer("max_iter", estimator.max_iter, 1)
@@ -101,8 +103,8 @@ def check_training_parameters(estimator):
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         check_integer("verbose", estimator.verbose, 0)
     if estimator.tol is not None:
-        check_number(type(estimator).__name__, "tol", estimator.tol, 0, high_open=True)
-    check_number(type(estimator).__name__, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
+        check_number(owner, "tol", estimator.tol, 0, high_open=True)
+    check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
     for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
         check_flag(name, getattr(estimator, name))
     if not isinstance(estimator.average, (bool, np.bool_)):

@@ -320,7 +320,9 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         if first and classes is None and not is_multilabel(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be as on the first call to partial_fit, {self.classes_!r}, got {classes!r}.")
+            raise ValueError(
+                f"classes must be as on the first call to partial_fit, {self.classes_!r}, got {classes!r}."
+            )
 
     def _encode(self, y, n_rows, *, reset):
         multilabel = is_multilabel(y)
