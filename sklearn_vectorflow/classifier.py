@@ -98,7 +98,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
         Epochs trained.

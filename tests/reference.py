@@ -194,11 +194,12 @@ class AdaGrad:
         self.rate, self.rowwise, self.epsilon = rate, rowwise, epsilon
 
     def start(self, w, penalty):
-        self.penalty, self.sum, self.seen = penalty, np.full(w.shape, self.epsilon), np.zeros((len(w), 1), bool)
+        self.penalty, self.sum, self.seen = penalty, np.full(w.shape, self.epsilon), np.zeros(w.shape, bool)
 
     def advance(self, w, g, touched, t):
-        self.seen |= touched
-        self.sum += touched * (np.mean(g**2, axis=1, keepdims=True) if self.rowwise else g**2)
+        square = touched * (np.mean(g**2, axis=1, keepdims=True) if self.rowwise else g**2)
+        self.seen |= square > 0
+        self.sum += square
         size = self.seen * self.rate / np.sqrt(self.sum)
         return self.penalty.proximal(w - size * g, size)
 

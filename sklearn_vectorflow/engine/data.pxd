@@ -19,4 +19,5 @@ cdef class Targets:
     cdef const double *weight
     cdef object arrays
     cdef void load(self, int64_t row, double *y) noexcept nogil
+    cdef void look_ahead(self, int64_t row) noexcept nogil
     cdef double weight_of(self, int64_t row) noexcept nogil

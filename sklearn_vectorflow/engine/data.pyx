@@ -9,6 +9,8 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintpt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from sklearn_vectorflow.engine.kernels cimport VF_PREFETCH_READ
+
 ctypedef fused value_t:
     float
     double
@@ -273,6 +275,11 @@ cdef class Targets:
             y[k] = 0.0
         for k in range(self.indptr[row], self.indptr[row + 1]):
             y[self.indices[k]] = 1.0
+
+    cdef void look_ahead(self, int64_t row) noexcept nogil:
+        """Asks for a row's target before it is needed."""
+        if self.dense != NULL:
+            VF_PREFETCH_READ(self.dense + row * self.n_targets)
 
     cdef double weight_of(self, int64_t row) noexcept nogil:
         return 1.0 if self.weight == NULL else self.weight[row]

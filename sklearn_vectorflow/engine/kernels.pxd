@@ -41,6 +41,7 @@ cdef extern from "kernels/platform.h" nogil:
     const int VF_LANES
     void VF_LOCK(int32_t *flag)
     void VF_UNLOCK(int32_t *flag)
+    void VF_PREFETCH_READ(const void *address)
 
 
 cdef extern from "kernels/linear.h" nogil:
@@ -62,13 +63,17 @@ cdef extern from "kernels/linear.h" nogil:
         int64_t average_from
         vf_optimizer optimizer
         vf_penalty penalty
-    ctypedef struct vf_misses:
+    ctypedef struct vf_copies:
         float *left
         float *threshold
+        float *w
+        float *s1
+        float *s2
+        float *row
     ctypedef struct vf_linear_kernels:
-        void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_misses, float *) noexcept nogil
-        void (*miss)(const vf_linear *, const vf_clock *, vf_row, vf_misses) noexcept nogil
-        void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_misses, const float *) noexcept nogil
+        void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
+        void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil
+        void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
     const vf_linear_kernels VF_KERNELS[6][3]

@@ -181,8 +181,8 @@ cdef class Net:
         linear.optimizer.beta = optimizer.get("beta", 0.0)
         linear.optimizer.decay1 = optimizer.get("decay1", 0.0)
         linear.optimizer.decay2 = optimizer.get("decay2", 0.0)
-        linear.optimizer.log_decay1 = log(max(optimizer.get("decay1", 0.0), 1e-300))
-        linear.optimizer.log_decay2 = log(max(optimizer.get("decay2", 0.0), 1e-300))
+        linear.optimizer.log_decay1 = log(max(<double>linear.optimizer.decay1, 1e-300))
+        linear.optimizer.log_decay2 = log(max(<double>linear.optimizer.decay2, 1e-300))
 
     cdef _fill_penalty(self, vf_penalty *penalty, dict values):
         penalty.l1 = values.get("l1", 0.0)
@@ -254,8 +254,8 @@ cdef class Worker:
     cdef double **gradient    # by node: (batch_size, width)
     cdef float **mask         # by dropout node
     cdef vf_gathered *gathered  # by linear node
-    cdef vf_misses *misses    # by linear node: of the row or the gathered features at hand
-    cdef vf_misses bias_misses
+    cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
+    cdef vf_copies bias_copies
     cdef double *y
     cdef double *raw
     cdef double *weight
@@ -287,8 +287,8 @@ cdef class Worker:
         self.gradient = <double **>self._take(net.n_nodes * sizeof(void *))
         self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
-        self.misses = <vf_misses *>self._take(net.n_nodes * sizeof(vf_misses))
-        self._take_misses(&self.bias_misses, 1)
+        self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
+        self._take_copies(&self.bias_copies, 1)
         for i in range(net.n_nodes):
             node = &net.nodes[i]
             widest = max(widest, node.width)
@@ -297,7 +297,7 @@ cdef class Worker:
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             if node.kind == LINEAR:
-                self._take_misses(&self.misses[i], max(longest, self._n_slots(i, batch_nonzeros)))
+                self._take_copies(&self.copies[i], max(longest, self._n_slots(i, batch_nonzeros)))
                 if not self.direct or node.orthogonal > 0.0:
                     self._take_gathered(i, batch_nonzeros)
                     slots = max(slots, self._n_slots(i, batch_nonzeros))
@@ -326,9 +326,14 @@ cdef class Worker:
         self.owned.append(<uintptr_t>memory)
         return memory
 
-    cdef _take_misses(self, vf_misses *misses, int64_t most):
-        misses.left = <float *>self._take((most + VF_LANES) * sizeof(float))
-        misses.threshold = <float *>self._take((most + VF_LANES) * sizeof(float))
+    cdef _take_copies(self, vf_copies *copies, int64_t most):
+        cdef size_t n_bytes = (most + VF_LANES) * sizeof(float)
+        copies.left = <float *>self._take(n_bytes)
+        copies.threshold = <float *>self._take(n_bytes)
+        copies.w = <float *>self._take(n_bytes)
+        copies.s1 = <float *>self._take(n_bytes)
+        copies.s2 = <float *>self._take(n_bytes)
+        copies.row = <float *>self._take(n_bytes)
 
     cdef int64_t _n_slots(self, int i, int64_t batch_nonzeros):
         cdef Node *node = &self.net.nodes[i]
@@ -443,7 +448,7 @@ cdef class Worker:
                                                  self.net.nodes[i].weights.n_in)
         for r in range(n):
             row = self.queue[self.taken + r]
-            self._look_ahead(rows, self.taken + r, ahead)
+            self._look_ahead(rows, targets, self.taken + r, ahead)
             self._forward(rows, row, r)
             targets.load(row, self.y + r * n_targets)
             self.weight[r] = targets.weight_of(row)
@@ -461,10 +466,11 @@ cdef class Worker:
             self._backward(i, rows, n)
         return loss
 
-    cdef void _look_ahead(self, Rows rows, int64_t at, int64_t ahead) noexcept nogil:
+    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
         cdef Node *node = &self.net.nodes[0]
         if at + AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + AHEAD_DATA])
+            targets.look_ahead(self.queue[at + AHEAD_DATA])
         if ahead and at + ahead < self.queued:
             vf_prefetch_row(&rows.rows, self.queue[at + ahead], node.weights.record, node.weights.stride,
                             min(4, (node.weights.stride + 15) // 16))
@@ -495,9 +501,9 @@ cdef class Worker:
             if node.kind == LINEAR:
                 memset(out, 0, width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_misses, out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies, out)
                 node.kernels.forward(&node.weights, &self.clock, self._input_of(node, rows, row, r),
-                                     self.misses[i], out)
+                                     self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * width, out, width)
             else:
@@ -536,9 +542,9 @@ cdef class Worker:
         for c in range(node.width):
             self.delta[c] = gradient[c]
         node.kernels.update(&node.weights, &self.clock,
-                            self._input_of(node, rows, self.queue[self.taken], 0), self.misses[i], self.delta)
+                            self._input_of(node, rows, self.queue[self.taken], 0), self.copies[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_misses, self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, const double *gradient, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -546,25 +552,25 @@ cdef class Worker:
         cdef int64_t r, c, k, width = node.width
         cdef double total
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1), slots
-        cdef vf_misses misses = self.misses[i]
+        cdef vf_copies copies = self.copies[i]
         for r in range(n):
             vf_gather_row(g, self._input_of(node, rows, self.queue[self.taken + r], r), gradient + r * width)
         if node.orthogonal > 0.0:
             self._add_orthogonality(node, g)
         slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
-        node.kernels.miss(&node.weights, &self.clock, slots, misses)
+        node.kernels.read(&node.weights, &self.clock, slots, copies)
         if width == 1:
             for k in range(g.n_slots):
                 self.slot_values[k] = g.gradient[k]
-            node.kernels.update(&node.weights, &self.clock, slots, misses, &ONE)
+            node.kernels.update(&node.weights, &self.clock, slots, copies, &ONE)
         else:
             for k in range(g.n_slots):
                 for c in range(width):
                     self.delta[c] = g.gradient[k * width + c]
                 one.indices = g.features + k
-                node.kernels.update(&node.weights, &self.clock, one, misses, self.delta)
-                misses.left += 1
-                misses.threshold += 1
+                node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
+                copies.left += 1
+                copies.threshold += 1
             one.indices = &ZERO
         vf_gathered_clear(g)
         if node.has_bias:
@@ -573,7 +579,7 @@ cdef class Worker:
                 for r in range(n):
                     total += gradient[r * width + c]
                 self.delta[c] = total
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_misses, self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
 
     cdef void _add_orthogonality(self, Node *node, vf_gathered *g) noexcept nogil:
         """Adds the gradient of strength / 4 * ||W'W - I||^2, over all pairs of columns

@@ -12,10 +12,10 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
     const int shared = vf_shares_misses(kind, lazy, layer->n_out);
     int32_t features[VF_LANES];
     float left[2 * VF_LANES] = {0.0f}, threshold[2 * VF_LANES] = {0.0f};
-    const vf_misses misses = {left, threshold};
+    const vf_copies copies = {left, threshold};
     for (int64_t k = 0; k < n; k++)
         features[k] = (int32_t)(from + k);
-    vf_miss_row(kind, lazy, layer, clock, features, n, misses);
+    vf_miss_row(kind, lazy, layer, clock, features, n, copies);
     for (int64_t k = 0; k < n; k++) {
         const int64_t feature = from + k;
         const float *record = layer->record + feature * layer->stride;
@@ -25,8 +25,8 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
         for (int64_t c = 0; c < layer->n_out; c++) {
             const float center = vf_center(lazy, layer, feature, c);
             const vf_state s = vf_read_state(kind, layer, record, c, row);
-            const vf_value now = shared ? vf_shrunk(lazy, record[c], center, vf_missed_at(lazy, misses, k))
-                                        : vf_now(kind, lazy, 1, record[c], center, s, rest, clock, &layer->optimizer);
+            const vf_value now = shared ? vf_shrunk(lazy, record[c], center, vf_missed_at(lazy, copies, k), layer->penalty.lower)
+                                        : vf_now(kind, lazy, 1, record[c], center, s, rest, clock, layer);
             sum += (double)(now.base + now.change) * delta[c];
         }
         gradient[feature] += sum;
@@ -55,13 +55,25 @@ VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *laye
     }
 }
 
+/* Features that never came have nothing to catch up on, unless zero is not where they
+ * belong. They are left alone: their memory is only reserved. */
+VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
+    if (layer->penalty.center || layer->penalty.lower > 0.0f)
+        return 0;
+    for (int64_t c = 0; c < layer->stride; c++)
+        if (record[c] != 0.0f)
+            return 0;
+    return 1;
+}
+
 /* Applies what features [from, to) still miss; returns how many weights are not finite. */
 VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                             int64_t from, int64_t to) {
-    const float lower = layer->penalty.lower;
     int64_t bad = 0;
     for (int64_t feature = from; feature < to; feature++) {
         float *record = layer->record + feature * layer->stride;
+        if (vf_is_untouched(layer, record))
+            continue;
         if (lazy) {
             const float row = vf_read_row(kind, layer, record);
             const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
@@ -69,9 +81,8 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
                 vf_average_record(kind, layer, clock, record, feature, row, rest);
             for (int64_t c = 0; c < layer->n_out; c++) {
                 const vf_state s = vf_read_state(kind, layer, record, c, row);
-                const vf_value now = vf_now(kind, lazy, 1, record[c], vf_center(lazy, layer, feature, c), s, rest, clock, &layer->optimizer);
-                const float w = now.base + now.change;
-                record[c] = lazy == VF_LAZY && w < lower ? lower : w;
+                const vf_value now = vf_now(kind, lazy, 1, record[c], vf_center(lazy, layer, feature, c), s, rest, clock, layer);
+                record[c] = now.base + now.change;
             }
             vf_touch(kind, layer, clock, record);
         }
@@ -81,35 +92,43 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     return bad;
 }
 
-/* `forward` leaves the row's misses behind for `update`; `miss` computes them for
+VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                 const int32_t *indices, int64_t n, vf_copies copies) {
+    if (vf_is_copied(kind, lazy, layer->n_out))
+        vf_copy_row(kind, lazy, layer, clock, indices, n, copies);
+    else
+        vf_miss_row(kind, lazy, layer, clock, indices, n, copies);
+}
+
+/* `forward` leaves what it read of the row behind for `update`; `read` does so for
  * other sets of features. */
 typedef struct {
-    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_misses, float *);
-    void (*miss)(const vf_linear *, const vf_clock *, vf_row, vf_misses);
-    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_misses, const float *);
+    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
+    void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
+    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
 } vf_linear_kernels;
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \
-    static void vf_miss_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,              \
-                               vf_misses misses) {                                                     \
-        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
+    VF_SIMD static void vf_read_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,      \
+                                       vf_copies copies) {                                             \
+        vf_read_row_state(kind, lazy, layer, clock, row.indices, row.length, copies);                  \
     }                                                                                                  \
     VF_SIMD static void vf_forward_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,   \
-                                          vf_misses misses, float *out) {                              \
-        vf_miss_row(kind, lazy, layer, clock, row.indices, row.length, misses);                        \
+                                          vf_copies copies, float *out) {                              \
+        vf_read_row_state(kind, lazy, layer, clock, row.indices, row.length, copies);                  \
         if (layer->n_out == 1)                                                                         \
-            out[0] += vf_forward_one(kind, lazy, layer, clock, row, misses);                           \
+            out[0] += vf_forward_one(kind, lazy, layer, clock, row, copies);                           \
         else                                                                                           \
-            vf_forward_wide(kind, lazy, layer, clock, row, misses, out);                               \
+            vf_forward_wide(kind, lazy, layer, clock, row, copies, out);                               \
     }                                                                                                  \
     VF_SIMD static void vf_update_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,    \
-                                         vf_misses misses, const float *delta) {                       \
+                                         vf_copies copies, const float *delta) {                       \
         if (layer->n_out == 1)                                                                         \
-            vf_update_one(kind, lazy, layer, clock, row, misses, delta[0]);                            \
+            vf_update_one(kind, lazy, layer, clock, row, copies, delta[0]);                            \
         else                                                                                           \
-            vf_update_wide(kind, lazy, layer, clock, row, misses, delta);                              \
+            vf_update_wide(kind, lazy, layer, clock, row, copies, delta);                              \
     }                                                                                                  \
     VF_SIMD static void vf_backward_##name(const vf_linear *layer, const vf_clock *clock,              \
                                            const double *delta, double *gradient) {                    \
@@ -133,7 +152,7 @@ VF_DEFINE_RULE(adam, VF_ADAM)
 VF_DEFINE_RULE(ftrl, VF_FTRL)
 
 #define VF_ENTRY(name) \
-    {vf_forward_##name, vf_miss_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
+    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
 #define VF_ENTRIES(name) {VF_ENTRY(name##_eager), VF_ENTRY(name##_decaying), VF_ENTRY(name##_lazy)}
 
 /* in the order of the rules' enum */

@@ -3,47 +3,54 @@
 #define VF_LINEAR_ONE_H
 
 #include "average.h"
+#include "copied.h"
 #include "misses.h"
 #include "rows.h"
 
 /* What a weight that catches up is worth now; of FTRL's, only its state knows. */
 VF_INLINE vf_value vf_value_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                               const float *record, int64_t feature, vf_misses misses, int64_t k) {
+                               const float *record, int64_t feature, vf_copies copies, int64_t k) {
     const float center = vf_center(lazy, layer, feature, 0);
     if (kind != VF_FTRL)
-        return vf_shrunk(lazy, record[0], center, vf_missed_at(lazy, misses, k));
+        return vf_shrunk(lazy, record[0], center, vf_missed_at(lazy, copies, k), layer->penalty.lower);
     return vf_now(kind, lazy, 1, record[0], center, vf_read_state(kind, layer, record, 0, 0.0f),
-                  vf_read_rest(kind, lazy, layer, clock, record, feature), clock, &layer->optimizer);
+                  vf_read_rest(kind, lazy, layer, clock, record, feature), clock, layer);
 }
 
 VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
-                        vf_misses misses, int64_t k) {
+                        vf_copies copies, int64_t k) {
     const int64_t feature = row.indices[k];
     const float *record = layer->record + feature * layer->stride;
     if (!lazy)
         return row.values[k] * record[0];
-    const vf_value now = vf_value_of(kind, lazy, layer, clock, record, feature, misses, k);
+    const vf_value now = vf_value_of(kind, lazy, layer, clock, record, feature, copies, k);
     return row.values[k] * (now.base + now.change);
 }
 
 /* Four sums, so that a row does not wait for its own additions. */
 VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
-                               vf_misses misses) {
+                               vf_copies copies) {
+    if (vf_is_copied(kind, lazy, 1))
+        return vf_forward_copied(kind, lazy, row, copies);
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
     int64_t k = 0;
     for (; k + 4 <= row.length; k += 4) {
-        a += vf_term(kind, lazy, layer, clock, row, misses, k);
-        b += vf_term(kind, lazy, layer, clock, row, misses, k + 1);
-        c += vf_term(kind, lazy, layer, clock, row, misses, k + 2);
-        d += vf_term(kind, lazy, layer, clock, row, misses, k + 3);
+        a += vf_term(kind, lazy, layer, clock, row, copies, k);
+        b += vf_term(kind, lazy, layer, clock, row, copies, k + 1);
+        c += vf_term(kind, lazy, layer, clock, row, copies, k + 2);
+        d += vf_term(kind, lazy, layer, clock, row, copies, k + 3);
     }
     for (; k < row.length; k++)
-        a += vf_term(kind, lazy, layer, clock, row, misses, k);
+        a += vf_term(kind, lazy, layer, clock, row, copies, k);
     return (a + b) + (c + d);
 }
 
 VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *given, const vf_clock *clock, vf_row row,
-                             vf_misses misses, float delta) {
+                             vf_copies copies, float delta) {
+    if (vf_is_copied(kind, lazy, 1)) {
+        vf_update_copied(kind, lazy, given, clock, row, copies, delta);
+        return;
+    }
     const vf_linear copy = *given, *layer = &copy; /* no store can alias it */
     const vf_optimizer *o = &layer->optimizer;
     for (int64_t k = 0; k < row.length; k++) {
@@ -57,14 +64,14 @@ VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *gi
             vf_average_record(kind, layer, clock, record, feature, before,
                               vf_read_rest(kind, lazy, layer, clock, record, feature));
         if (lazy)
-            now = vf_value_of(kind, lazy, layer, clock, record, feature, misses, k);
+            now = vf_value_of(kind, lazy, layer, clock, record, feature, copies, k);
         s.row = vf_step_row(kind, before, g * g, o);
         const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
         const float change = vf_step(kind, &s, now.base, center, g, rate, o);
         float w = now.base + (now.change + change);
         if (kind == VF_FTRL && !lazy)
             w = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, o);
-        record[0] = lazy == VF_LAZY && w < layer->penalty.lower ? layer->penalty.lower : w;
+        record[0] = w;
         if (VF_USES_S1(kind))
             record[layer->slot1] = s.s1;
         if (VF_USES_S2(kind))

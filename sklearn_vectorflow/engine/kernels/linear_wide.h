@@ -18,7 +18,7 @@ VF_INLINE void vf_add_four(float *VF_RESTRICT out, const float *const *r, const 
 }
 
 /* Weights that are stored as they are, up to a factor a feature. */
-VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row row, vf_misses misses,
+VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row row, vf_copies copies,
                                  float *VF_RESTRICT out) {
     const int64_t n = layer->n_out;
     int64_t k = 0;
@@ -28,28 +28,28 @@ VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row 
         for (int64_t i = 0; i < 4; i++) {
             const int64_t feature = row.indices[k + i];
             r[i] = layer->record + feature * layer->stride;
-            v[i] = lazy ? row.values[k + i] * (1.0f + misses.left[k + i]) : row.values[k + i];
+            v[i] = lazy ? row.values[k + i] * (1.0f + copies.left[k + i]) : row.values[k + i];
         }
         vf_add_four(out, r, v, n);
     }
     for (; k < row.length; k++) {
         const int64_t feature = row.indices[k];
         const float *r = layer->record + feature * layer->stride;
-        const float v = lazy ? row.values[k] * (1.0f + misses.left[k]) : row.values[k];
+        const float v = lazy ? row.values[k] * (1.0f + copies.left[k]) : row.values[k];
         for (int64_t c = 0; c < n; c++)
             out[c] += v * r[c];
     }
 }
 
-VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_misses misses, int64_t k) {
+VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_copies copies, int64_t k) {
     const vf_missed none = {0.0f, 0.0f};
-    return lazy && VF_ROW_RATE(kind) ? vf_missed_at(lazy, misses, k) : none;
+    return lazy && VF_ROW_RATE(kind) ? vf_missed_at(lazy, copies, k) : none;
 }
 
 /* Adds v times the current weights of a record. */
 VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, const vf_linear *layer, const vf_clock *clock,
                           int64_t feature, float v, vf_missed missed, float *VF_RESTRICT out) {
-    const vf_optimizer o = layer->optimizer;
+    const float lower = layer->penalty.lower;
     const float *VF_RESTRICT record = layer->record + feature * layer->stride;
     const float *VF_RESTRICT center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
     const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
@@ -58,22 +58,22 @@ VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, co
     for (int64_t c = 0; c < n; c++) {
         const vf_state s = vf_read_state(kind, layer, record, c, row);
         const float middle = centered ? center[c] : 0.0f;
-        const vf_value now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed)
-                                               : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, &o);
+        const vf_value now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed, lower)
+                                               : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, layer);
         out[c] += v * (now.base + now.change);
     }
 }
 
 VF_INLINE void vf_forward_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                               vf_row row, vf_misses misses, float *VF_RESTRICT out) {
+                               vf_row row, vf_copies copies, float *VF_RESTRICT out) {
     if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
-        vf_forward_scaled(lazy, layer, row, misses, out);
+        vf_forward_scaled(lazy, layer, row, copies, out);
     else if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
-            vf_add_now(kind, lazy, 1, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, misses, k), out);
+            vf_add_now(kind, lazy, 1, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, copies, k), out);
     else
         for (int64_t k = 0; k < row.length; k++)
-            vf_add_now(kind, lazy, 0, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, misses, k), out);
+            vf_add_now(kind, lazy, 0, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, copies, k), out);
 }
 
 /* ---- update -------------------------------------------------------------------- */
@@ -91,14 +91,14 @@ VF_INLINE void vf_update_span(const int kind, const int lazy, const int centered
         vf_state s = {VF_USES_S1(kind) ? s1[c] : 0.0f, VF_USES_S2(kind) ? s2[c] : 0.0f, row_before};
         vf_value now = {record[c], 0.0f};
         if (lazy)
-            now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed)
-                                    : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, &o);
+            now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed, lower)
+                                    : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, layer);
         s.row = row_after;
         const float change = vf_step(kind, &s, now.base, middle, g, rate, &o);
         float w = now.base + (now.change + change);
         if (kind == VF_FTRL && !lazy)
             w = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, &o);
-        record[c] = lazy == VF_LAZY && w < lower ? lower : w;
+        record[c] = w;
         if (VF_USES_S1(kind))
             s1[c] = s.s1;
         if (VF_USES_S2(kind))
@@ -133,7 +133,7 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
 }
 
 VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                              vf_row row, vf_misses misses, const float *delta) {
+                              vf_row row, vf_copies copies, const float *delta) {
     float square = 0.0f; /* mean over the outputs */
     if (kind == VF_ADAGRAD_ROWWISE) {
         for (int64_t c = 0; c < layer->n_out; c++)
@@ -143,11 +143,11 @@ VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *l
     if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
             vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], square,
-                             vf_row_missed(kind, lazy, misses, k));
+                             vf_row_missed(kind, lazy, copies, k));
     else
         for (int64_t k = 0; k < row.length; k++)
             vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], square,
-                             vf_row_missed(kind, lazy, misses, k));
+                             vf_row_missed(kind, lazy, copies, k));
 }
 
 #endif

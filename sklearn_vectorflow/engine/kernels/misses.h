@@ -1,5 +1,5 @@
-/* What the features of a row have missed, where all weights of a feature miss the
- * same: computed when a row is read, and used again when it is updated. */
+/* What is worked out when a row is read, and used again when it is updated: what
+ * its features have missed, where all weights of a feature miss the same. */
 #ifndef VF_MISSES_H
 #define VF_MISSES_H
 
@@ -8,14 +8,15 @@
 /* One entry a non-zero, and room for VF_LANES more. */
 typedef struct {
     float *left, *threshold;
-} vf_misses;
+    float *w, *s1, *s2, *row; /* copies of records, see copied.h */
+} vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {
     return lazy && kind != VF_FTRL && (VF_ROW_RATE(kind) || n_out == 1);
 }
 
-VF_INLINE vf_missed vf_missed_at(const int lazy, vf_misses misses, int64_t k) {
-    const vf_missed out = {misses.left[k], lazy == VF_LAZY ? misses.threshold[k] : 0.0f};
+VF_INLINE vf_missed vf_missed_at(const int lazy, vf_copies copies, int64_t k) {
+    const vf_missed out = {copies.left[k], lazy == VF_LAZY ? copies.threshold[k] : 0.0f};
     return out;
 }
 
@@ -32,7 +33,7 @@ VF_SIMD static void vf_decays(float *VF_RESTRICT k, const float *VF_RESTRICT rat
 
 /* One L2 strength for all: the scattered numbers are read first, then computed with in lanes. */
 VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clock *clock, const int32_t *indices,
-                            int64_t n, vf_misses misses) {
+                            int64_t n, vf_copies copies) {
     const float l2 = layer->penalty.l2;
     float largest = 0.0f;
     for (int64_t k = 0; k < n; k++) {
@@ -40,19 +41,19 @@ VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clo
         const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]);
         const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
         const float rate = vf_resting_rate(kind, s, &layer->optimizer);
-        misses.left[k] = rest.steps;
-        misses.threshold[k] = rate;
+        copies.left[k] = rest.steps;
+        copies.threshold[k] = rate;
         largest = rate > largest ? rate : largest;
     }
-    vf_decays(misses.left, misses.threshold, l2, n, largest * l2 < 0.01f);
+    vf_decays(copies.left, copies.threshold, l2, n, largest * l2 < 0.01f);
 }
 
 VF_INLINE void vf_miss_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const int32_t *indices, int64_t n, vf_misses misses) {
+                           const int32_t *indices, int64_t n, vf_copies copies) {
     if (!vf_shares_misses(kind, lazy, layer->n_out))
         return;
     if (lazy == VF_DECAYING && kind != VF_SGD) {
-        vf_decay_row(kind, layer, clock, indices, n, misses);
+        vf_decay_row(kind, layer, clock, indices, n, copies);
         return;
     }
     for (int64_t k = 0; k < n; k++) {
@@ -60,8 +61,8 @@ VF_INLINE void vf_miss_row(const int kind, const int lazy, const vf_linear *laye
         const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, indices[k]);
         const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
         const vf_missed missed = vf_missed_by(kind, 1, s, rest, &layer->optimizer);
-        misses.left[k] = missed.left;
-        misses.threshold[k] = missed.threshold;
+        copies.left[k] = missed.left;
+        copies.threshold[k] = missed.threshold;
     }
 }
 

@@ -30,17 +30,20 @@ typedef struct {
 /* Rules whose step size is the same for all weights of a feature. */
 #define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE)
 
+/* Rules that keep the step size between touches (up to the learning rate) as state. */
+#define VF_USES_RESTING(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAGRAD_ROWWISE)
+
 typedef struct {
     float s1, s2, row;
 } vf_state;
 
 /* AdaGrad keeps r = 1 / sqrt(epsilon + sum of squared gradients), the number that
- * both the step and the missed penalties need; 0 stands for "never touched".
+ * both the step and the missed penalties need; 0 stands for "no gradient yet".
  * Duchi, Hazan and Singer (2011), JMLR 12. */
 VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
     const int fresh = r == 0.0f;
     const float sum = fresh ? epsilon + square : 1.0f + square * r * r;
-    return (fresh ? 1.0f : r) / sqrtf(sum);
+    return (fresh ? (square > 0.0f ? 1.0f : 0.0f) : r) / sqrtf(sum);
 }
 
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count

@@ -51,8 +51,10 @@ VF_INLINE vf_missed vf_miss_flow(float time, float l1, float l2) {
     return out;
 }
 
-/* The weight after the missed steps; exactly the centre where L1 puts it there. */
-VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed missed) {
+/* The weight after the missed steps; exactly the centre where L1 puts it there. The
+ * bound holds after every step, and steps move towards the centre, so it is enough to
+ * apply it last. */
+VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed missed, float lower) {
     if (lazy == VF_DECAYING) {
         const vf_value out = {w, w * missed.left};
         return out;
@@ -60,7 +62,9 @@ VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed mi
     const float u = w - center, size = fabsf(u);
     const float loss = missed.threshold - size * missed.left;
     const int gone = loss >= size;
-    const vf_value out = {gone ? center : w, gone ? 0.0f : -copysignf(loss, u)};
+    const float base = gone ? center : w, change = gone ? 0.0f : -copysignf(loss, u);
+    const int below = base + change < lower;
+    const vf_value out = {below ? lower : base, below ? 0.0f : change};
     return out;
 }
 

@@ -48,9 +48,15 @@ VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *
     return out;
 }
 
+/* Marks a record as caught up. The mark never goes back: a worker whose clock lags
+ * would have another one charge the same steps twice. */
 VF_INLINE void vf_touch(const int kind, const vf_linear *layer, const vf_clock *clock, float *record) {
     const uint32_t now = (uint32_t)clock->step;
+    uint32_t last;
     if (kind == VF_FTRL)
+        return;
+    memcpy(&last, record + layer->clock_slot, 4);
+    if ((int32_t)(now - last) < 0)
         return;
     memcpy(record + layer->clock_slot, &now, 4);
     if (kind == VF_SGD)
@@ -83,12 +89,15 @@ VF_INLINE vf_missed vf_missed_by(const int kind, const int branches, vf_state s,
 
 /* What a weight is worth now. */
 VF_INLINE vf_value vf_now(const int kind, const int lazy, const int branches, float w, float center, vf_state s, vf_rest rest,
-                          const vf_clock *clock, const vf_optimizer *o) {
+                          const vf_clock *clock, const vf_linear *layer) {
+    const vf_optimizer *o = &layer->optimizer;
+    const float lower = layer->penalty.lower;
     if (kind == VF_FTRL) {
-        const vf_value out = {vf_ftrl_weight(s.s1, s.s2, center, rest.l1, rest.l2, (float)clock->step, o), 0.0f};
+        const float now = vf_ftrl_weight(s.s1, s.s2, center, rest.l1, rest.l2, (float)clock->step, o);
+        const vf_value out = {lazy == VF_LAZY && now < lower ? lower : now, 0.0f};
         return out;
     }
-    return vf_shrunk(lazy, w, center, vf_missed_by(kind, branches, s, rest, o));
+    return vf_shrunk(lazy, w, center, vf_missed_by(kind, branches, s, rest, o), lower);
 }
 
 #endif

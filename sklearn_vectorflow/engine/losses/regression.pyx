@@ -3,11 +3,18 @@
 
 Every output has its own target; several outputs add up.
 """
-from libc.math cimport exp, fabs
+from libc.math cimport exp, fabs, log
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
+
+
+cdef inline double times_exp(double y, double x) noexcept nogil:
+    """y exp(x) for y >= 0, also where only the exponential overflows."""
+    if x > 700.0:
+        return exp(x + log(y)) if y > 0.0 else 0.0
+    return y * exp(x)
 
 
 cdef double squared_error(int64_t n, const double *y, const double *raw, const double *weight,
@@ -87,7 +94,7 @@ cdef double gamma(int64_t n, const double *y, const double *raw, const double *w
     for r in range(n):
         for c in range(loss.n_outputs):
             k = r * loss.n_outputs + c
-            ratio = y[k] * exp(-raw[k])
+            ratio = times_exp(y[k], -raw[k])
             total += weight[r] * (raw[k] + ratio)
             gradient[k] = weight[r] * (1.0 - ratio)
     return total
@@ -101,7 +108,7 @@ cdef double tweedie(int64_t n, const double *y, const double *raw, const double 
         for c in range(loss.n_outputs):
             k = r * loss.n_outputs + c
             up = exp((2.0 - power) * raw[k])
-            down = y[k] * exp((1.0 - power) * raw[k])
+            down = times_exp(y[k], (1.0 - power) * raw[k])
             total += weight[r] * (up / (2.0 - power) - down / (1.0 - power))
             gradient[k] = weight[r] * (up - down)
     return total

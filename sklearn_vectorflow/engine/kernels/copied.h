@@ -1,0 +1,146 @@
+/* One output and at most one L2 strength: a row's records are copied when the row
+ * is read, and changes are added when it is updated. The arithmetic between runs
+ * over arrays, in vector lanes; only loading and storing are scattered. Changes,
+ * not results: what other threads did to the records meanwhile stays. */
+#ifndef VF_COPIED_H
+#define VF_COPIED_H
+
+#include "misses.h"
+#include "rows.h"
+
+VF_INLINE int vf_is_copied(const int kind, const int lazy, int32_t n_out) {
+    return kind != VF_FIXED && lazy != VF_LAZY && n_out == 1;
+}
+
+/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed
+ * factor less one. */
+VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies, float largest_rate) {
+    const vf_optimizer o = layer->optimizer;
+    const float l2 = layer->penalty.l2;
+    float *VF_RESTRICT left = copies.left;
+    const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
+    if (kind == VF_SGD)
+        for (int64_t k = 0; k < n; k++)
+            left[k] = vf_expm1_negative(-left[k] * l2);
+    else if (VF_USES_RESTING(kind) && largest_rate * l2 < 0.01f)
+        for (int64_t k = 0; k < n; k++)
+            left[k] = vf_power_m1_small(o.learning_rate * (kind == VF_ADAGRAD ? s1[k] : row[k]) * l2, left[k]);
+    else
+        for (int64_t k = 0; k < n; k++) {
+            const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f,
+                                VF_USES_ROW(kind) ? row[k] : 0.0f};
+            left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
+        }
+}
+
+VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const int32_t *indices, int64_t n, vf_copies copies) {
+    const float *const records = layer->record;
+    const int64_t stride = layer->stride, slot1 = layer->slot1, slot2 = layer->slot2, row_slot = layer->row_slot;
+    float largest = 0.0f;
+    for (int64_t k = 0; k < n; k++) {
+        const float *record = records + indices[k] * stride;
+        copies.w[k] = record[0];
+        if (VF_USES_S1(kind))
+            copies.s1[k] = record[slot1];
+        if (VF_USES_S2(kind))
+            copies.s2[k] = record[slot2];
+        if (VF_USES_ROW(kind))
+            copies.row[k] = record[row_slot];
+        if (lazy && kind != VF_FTRL) {
+            const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]);
+            const float rate = kind == VF_ADAGRAD ? record[slot1] : kind == VF_ADAGRAD_ROWWISE ? record[row_slot] : 0.0f;
+            copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
+            largest = rate > largest ? rate : largest;
+        }
+    }
+    if (lazy && kind == VF_FTRL)
+        for (int64_t k = 0; k < n; k++)
+            copies.w[k] = vf_ftrl_weight(copies.s1[k], copies.s2[k], 0.0f, 0.0f, layer->penalty.l2, (float)clock->step,
+                                         &layer->optimizer);
+    else if (lazy)
+        vf_decay_copies(kind, layer, n, copies, largest * layer->optimizer.learning_rate);
+}
+
+VF_INLINE float vf_copied_term(const int kind, const int lazy, vf_row row, vf_copies copies, int64_t k) {
+    const float w = copies.w[k];
+    return row.values[k] * (lazy && kind != VF_FTRL ? w + w * copies.left[k] : w);
+}
+
+/* Four sums, so that a row does not wait for its own additions. */
+VF_INLINE float vf_forward_copied(const int kind, const int lazy, vf_row row, vf_copies copies) {
+    float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
+    int64_t k = 0;
+    for (; k + 4 <= row.length; k += 4) {
+        a += vf_copied_term(kind, lazy, row, copies, k);
+        b += vf_copied_term(kind, lazy, row, copies, k + 1);
+        c += vf_copied_term(kind, lazy, row, copies, k + 2);
+        d += vf_copied_term(kind, lazy, row, copies, k + 3);
+    }
+    for (; k < row.length; k++)
+        a += vf_copied_term(kind, lazy, row, copies, k);
+    return (a + b) + (c + d);
+}
+
+/* How r of AdaGrad changes: by a factor, or to a first value (negative, as a mark). */
+VF_INLINE float vf_scale_change(float before, float after) {
+    return before == 0.0f ? -after : after / before;
+}
+
+VF_INLINE float vf_changed_scale(float current, float change) {
+    return change <= 0.0f ? -change : current * change;
+}
+
+/* Turns the copies into what has to be added to the records. */
+VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                              vf_row given, vf_copies copies, float delta) {
+    const vf_optimizer o = layer->optimizer;
+    const float sgd_rate = (float)clock->rate;
+    const int64_t n = given.length;
+    float *VF_RESTRICT w = copies.w, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
+    float *VF_RESTRICT row = copies.row;
+    const float *VF_RESTRICT left = copies.left, *VF_RESTRICT values = given.values;
+    for (int64_t k = 0; k < n; k++) {
+        const float g = values[k] * delta, before = VF_USES_ROW(kind) ? row[k] : 0.0f;
+        const float missed = lazy && kind != VF_FTRL ? w[k] * left[k] : 0.0f;
+        const float old1 = VF_USES_S1(kind) ? s1[k] : 0.0f, old2 = VF_USES_S2(kind) ? s2[k] : 0.0f;
+        vf_state s = {old1, old2, vf_step_row(kind, before, g * g, &o)};
+        const float rate = kind == VF_SGD ? sgd_rate : o.learning_rate * s.row;
+        const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
+        w[k] = missed + change;
+        if (VF_USES_S1(kind))
+            s1[k] = kind == VF_ADAGRAD ? vf_scale_change(old1, s.s1) : s.s1 - old1;
+        if (VF_USES_S2(kind))
+            s2[k] = s.s2 - old2;
+        if (VF_USES_ROW(kind))
+            row[k] = kind == VF_ADAGRAD_ROWWISE ? vf_scale_change(before, s.row) : s.row - before;
+    }
+}
+
+VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                vf_row row, vf_copies copies, float delta) {
+    float *const records = layer->record;
+    const int64_t stride = layer->stride, slot1 = layer->slot1, slot2 = layer->slot2, row_slot = layer->row_slot;
+    vf_step_copies(kind, lazy, layer, clock, row, copies, delta);
+    for (int64_t k = 0; k < row.length; k++) {
+        float *record = records + row.indices[k] * stride;
+        if (kind == VF_ADAGRAD)
+            record[slot1] = vf_changed_scale(record[slot1], copies.s1[k]);
+        else if (VF_USES_S1(kind))
+            record[slot1] += copies.s1[k];
+        if (VF_USES_S2(kind))
+            record[slot2] += copies.s2[k];
+        if (kind == VF_ADAGRAD_ROWWISE)
+            record[row_slot] = vf_changed_scale(record[row_slot], copies.row[k]);
+        else if (VF_USES_ROW(kind))
+            record[row_slot] += copies.row[k];
+        if (kind == VF_FTRL)
+            record[0] = vf_ftrl_weight(record[slot1], record[slot2], 0.0f, 0.0f, 0.0f, 0.0f, &layer->optimizer);
+        else
+            record[0] += copies.w[k];
+        if (lazy)
+            vf_touch(kind, layer, clock, record);
+    }
+}
+
+#endif
