@@ -169,7 +169,7 @@ class Network:
             layout = Layout.plan(self.n_outputs)
             empty = LinearParameters(0, layout, self.fit_intercept)
             if self.fit_intercept:
-                empty.bias[0] = self.intercepts()[0]
+                empty.bias[0, : self.n_outputs] = self.intercepts()[0]
             self.parameters, self.progress, self._live = [empty], (0, 0.0), None
 
     def densify(self):

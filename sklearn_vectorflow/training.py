@@ -10,6 +10,7 @@ FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
 CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 chunks at a time
 SLICE = 4_000_000        # multiplications between two looks at interrupts
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
+SMALL = 1_000_000        # bytes of weights and state that caches keep
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
 
 
@@ -23,7 +24,12 @@ def auto_batch_size(n_rows):
 
 
 def rows_ahead(matrix, network):
-    """Return how many rows ahead weights are asked for: few if rows are long or wide."""
+    """Return how many rows ahead weights are asked for: few if rows are long or wide.
+
+    None if the weights stay in the processor's second cache anyway.
+    """
+    if network.parameters[0].record.nbytes <= SMALL:
+        return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
     stride = network.parameters[0].layout.stride
     return int(np.clip(LINES_AHEAD // (per_row * min(4, (stride + 15) // 16)), 1, 4))

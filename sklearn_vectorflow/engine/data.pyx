@@ -37,7 +37,7 @@ cdef struct Findings:
 
 PROBLEMS = (
     None,
-    "indptr decreases",
+    "indptr decreases or points beyond the indices",
     "a column index is outside [0, n_features)",
     "a value is NaN, infinite or too large for float32",
 )
@@ -50,6 +50,14 @@ cdef bint _finite(const value_t *values, int64_t n) noexcept nogil:
     for k in range(n):
         fine &= (values[k] <= largest) & (values[k] >= -largest)
     return fine
+
+
+cdef bint _holds_zero(const value_t *values, int64_t n) noexcept nogil:
+    cdef int64_t k
+    cdef bint zero = False
+    for k in range(n):
+        zero |= values[k] == 0
+    return zero
 
 
 cdef bint _inside(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
@@ -67,20 +75,22 @@ cdef bint _inside(const index_t *indices, int64_t n, int64_t n_features) noexcep
         return wide_signs >> 63 == 0
 
 
-cdef int64_t _descents(const index_t *indices, int64_t n) noexcept nogil:
-    cdef int64_t k, count = 0
+cdef bint _monotone(const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
+    """Whether columns increase in every row, or decrease in every row (as products of
+    sparse matrices have them): the steps between rows are the only exceptions."""
+    cdef int64_t row, k, start = indptr[0], n = indptr[n_rows] - indptr[0]
+    cdef int32_t ups = 0, downs = 0, ups_between = 0, downs_between = 0
+    cdef const index_t *columns = indices + start
     for k in range(1, n):
-        count += indices[k] <= indices[k - 1]
-    return count
-
-
-cdef bint _increasing(const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
-    """Whether columns increase within every row: they then descend between rows only."""
-    cdef int64_t row, start = indptr[0], expected = 0
+        ups += columns[k] > columns[k - 1]
+        downs += columns[k] < columns[k - 1]
+    n = max(n - 1, 0)
     for row in range(1, n_rows):
         if start < indptr[row] < indptr[row + 1]:
-            expected += indices[indptr[row]] <= indices[indptr[row] - 1]
-    return _descents(indices + start, indptr[n_rows] - start) == expected
+            ups_between += indices[indptr[row]] > indices[indptr[row] - 1]
+            downs_between += indices[indptr[row]] < indices[indptr[row] - 1]
+            n -= 1
+    return ups - ups_between == n or downs - downs_between == n
 
 
 cdef bint _repeats(const index_t *indices, int64_t n, int64_t first, int64_t *table, int bits) noexcept nogil:
@@ -139,7 +149,9 @@ cdef void _check_rows(const value_t *values, const index_t *indices, const point
                 found.bad_row += 1
             found.problem = _problem(values, indices, indptr, found.bad_row, found.bad_row + 1, n_features)
             return
-        if found.canonical and not _increasing(indices, indptr + row, end - row):
+        if found.canonical and _holds_zero(values + indptr[row], indptr[end] - indptr[row]):
+            found.canonical = False
+        if found.canonical and not _monotone(indices, indptr + row, end - row):
             found.canonical = not _block_repeats(indices, indptr, row, end, n_features, table, bits)
 
 
@@ -148,7 +160,8 @@ def check_rows(const value_t[::1] values, const index_t[::1] indices, const poin
     """Check rows [from_row, to_row) of a CSR matrix.
 
     Returns (problem, row, longest, canonical): an index into `PROBLEMS` and the row
-    it was found in; the longest row; whether no column occurs twice in a row.
+    it was found in; the longest row; whether no column occurs twice in a row and no
+    zero is stored.
     """
     cdef Findings found
     cdef int64_t *table
@@ -199,7 +212,7 @@ cdef class Rows:
     longest : int
         Number of stored values in the longest row.
     canonical : bool
-        Whether no column occurs twice in a row.
+        Whether no column occurs twice in a row and no zero is stored.
     """
 
     def __init__(self, values, indices, indptr, n_rows, n_features, longest, canonical):

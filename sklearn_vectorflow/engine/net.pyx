@@ -243,7 +243,7 @@ cdef class Worker:
         Rows in a step.
     batch_nonzeros : int
         Most non-zeros a batch can have; 0 if rows update the weights directly,
-        which needs one row a step and no column twice in a row.
+        which needs one row a step and canonical rows.
     chunk : int
         Rows of a chunk: rows that stay neighbours when the order is drawn.
     """

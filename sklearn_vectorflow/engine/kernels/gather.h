@@ -35,8 +35,10 @@ static inline double *vf_gathered_row(vf_gathered *g, int32_t feature) {
 
 static inline void vf_gather_row(vf_gathered *g, vf_row row, const double *VF_RESTRICT delta) {
     for (int64_t k = 0; k < row.length; k++) {
-        double *VF_RESTRICT sum = vf_gathered_row(g, row.indices[k]);
         const double v = row.values[k];
+        if (v == 0.0) /* a stored zero is no touch */
+            continue;
+        double *VF_RESTRICT sum = vf_gathered_row(g, row.indices[k]);
         for (int64_t c = 0; c < g->n_out; c++)
             sum[c] += v * delta[c];
     }

@@ -72,7 +72,7 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     int64_t bad = 0;
     for (int64_t feature = from; feature < to; feature++) {
         float *record = layer->record + feature * layer->stride;
-        if (vf_is_untouched(layer, record))
+        if (record[0] == 0.0f && vf_is_untouched(layer, record))
             continue;
         if (lazy) {
             const float row = vf_read_row(kind, layer, record);

@@ -40,10 +40,20 @@ typedef struct {
 /* AdaGrad keeps r = 1 / sqrt(epsilon + sum of squared gradients), the number that
  * both the step and the missed penalties need; 0 stands for "no gradient yet".
  * Duchi, Hazan and Singer (2011), JMLR 12. */
-VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
+VF_INLINE float vf_adagrad_change(float r, float square, float epsilon) {
     const int fresh = r == 0.0f;
-    const float sum = fresh ? epsilon + square : 1.0f + square * r * r;
-    return (fresh ? (square > 0.0f ? 1.0f : 0.0f) : r) / sqrtf(sum);
+    const float change = 1.0f / sqrtf(fresh ? epsilon + square : 1.0f + square * r * r);
+    return fresh ? (square > 0.0f ? -change : 0.0f) : change;
+}
+
+/* A change is a factor, so that other threads' changes stay; the first is a value, and
+ * negative as a mark. */
+VF_INLINE float vf_adagrad_changed(float r, float change) {
+    return change > 0.0f ? r * change : -change;
+}
+
+VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
+    return vf_adagrad_changed(r, vf_adagrad_change(r, square, epsilon));
 }
 
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
