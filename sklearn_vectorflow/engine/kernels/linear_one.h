@@ -8,13 +8,13 @@
 #include "rows.h"
 
 /* What a weight that catches up is worth now; of FTRL's, only its state knows. */
-VF_INLINE vf_value vf_value_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                               const float *record, int64_t feature, vf_copies copies, int64_t k) {
-    const float center = vf_center(lazy, layer, feature, 0);
+VF_INLINE vf_value vf_value_of(const int kind, const vf_linear *layer, const vf_clock *clock, const float *record,
+                               int64_t feature, vf_copies copies, int64_t k) {
+    const float center = vf_center(VF_LAZY, layer, feature, 0);
     if (kind != VF_FTRL)
-        return vf_shrunk(lazy, record[0], center, vf_missed_at(lazy, copies, k), layer->penalty.lower);
-    return vf_now(kind, lazy, 1, record[0], center, vf_read_state(kind, layer, record, 0, 0.0f),
-                  vf_read_rest(kind, lazy, layer, clock, record, feature), clock, layer);
+        return vf_shrunk(VF_LAZY, record[0], center, vf_missed_at(VF_LAZY, copies, k), layer->penalty.lower);
+    return vf_now(kind, VF_LAZY, 1, record[0], center, vf_read_state(kind, layer, record, 0, 0.0f),
+                  vf_read_rest(kind, VF_LAZY, layer, clock, record, feature), clock, layer);
 }
 
 VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
@@ -23,17 +23,17 @@ VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, 
     const float *record = layer->record + feature * layer->stride;
     if (!lazy)
         return row.values[k] * record[0];
-    const vf_value now = vf_value_of(kind, lazy, layer, clock, record, feature, copies, k);
+    const vf_value now = vf_value_of(kind, layer, clock, record, feature, copies, k);
     return row.values[k] * (now.base + now.change);
 }
 
 /* Four sums, so that a row does not wait for its own additions. */
 VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
                                vf_copies copies) {
-    if (vf_is_copied(kind, lazy, 1))
-        return vf_forward_copied(kind, lazy, row, copies);
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
     int64_t k = 0;
+    if (vf_is_copied(kind, lazy, 1))
+        return vf_forward_copied(kind, lazy, row, copies);
     for (; k + 4 <= row.length; k += 4) {
         a += vf_term(kind, lazy, layer, clock, row, copies, k);
         b += vf_term(kind, lazy, layer, clock, row, copies, k + 1);
@@ -45,42 +45,41 @@ VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *
     return (a + b) + (c + d);
 }
 
-VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *given, const vf_clock *clock, vf_row row,
-                             vf_copies copies, float delta) {
-    if (vf_is_copied(kind, lazy, 1)) {
-        vf_update_copied(kind, lazy, given, clock, row, copies, delta);
-        return;
-    }
-    const vf_linear copy = *given, *layer = &copy; /* no store can alias it */
+/* The update with all that a weight can catch up on. */
+VF_INLINE void vf_update_lazy(const int kind, const vf_linear *given, const vf_clock *clock, vf_row row,
+                              vf_copies copies, float delta) {
+    const vf_linear fixed = *given, *layer = &fixed; /* no store can alias it */
     const vf_optimizer *o = &layer->optimizer;
     for (int64_t k = 0; k < row.length; k++) {
         const int64_t feature = row.indices[k];
-        const float g = row.values[k] * delta;
+        const float g = row.values[k] * delta, center = vf_center(VF_LAZY, layer, feature, 0);
         float *record = layer->record + feature * layer->stride;
-        const float before = vf_read_row(kind, layer, record), center = vf_center(lazy, layer, feature, 0);
+        const float before = vf_read_row(kind, layer, record);
         vf_state s = vf_read_state(kind, layer, record, 0, before);
-        vf_value now = {record[0], 0.0f};
-        if (lazy == VF_LAZY && layer->average_slot >= 0)
+        if (layer->average_slot >= 0)
             vf_average_record(kind, layer, clock, record, feature, before,
-                              vf_read_rest(kind, lazy, layer, clock, record, feature));
-        if (lazy)
-            now = vf_value_of(kind, lazy, layer, clock, record, feature, copies, k);
+                              vf_read_rest(kind, VF_LAZY, layer, clock, record, feature));
+        const vf_value now = vf_value_of(kind, layer, clock, record, feature, copies, k);
         s.row = vf_step_row(kind, before, g * g, o);
         const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
         const float change = vf_step(kind, &s, now.base, center, g, rate, o);
-        float w = now.base + (now.change + change);
-        if (kind == VF_FTRL && !lazy)
-            w = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, o);
-        record[0] = w;
+        record[0] = now.base + (now.change + change);
         if (VF_USES_S1(kind))
             record[layer->slot1] = s.s1;
         if (VF_USES_S2(kind))
             record[layer->slot2] = s.s2;
         if (VF_USES_ROW(kind))
             record[layer->row_slot] = s.row;
-        if (lazy)
-            vf_touch(kind, layer, clock, record);
+        vf_touch(kind, layer, clock, record);
     }
+}
+
+VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
+                             vf_copies copies, float delta) {
+    if (lazy == VF_LAZY)
+        vf_update_lazy(kind, layer, clock, row, copies, delta);
+    else
+        vf_update_copied(kind, lazy, layer, clock, row, copies, delta);
 }
 
 #endif
