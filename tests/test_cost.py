@@ -147,7 +147,7 @@ print((peak - before) * 1024, size(X) + y.nbytes, X.shape[1], touched)
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs to reset the peak of memory")
 def test_peak_memory_is_that_of_the_data_and_twelve_bytes_a_feature():
-    process = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True)
+    process = subprocess.run([sys.executable, "-P", "-c", MEASURE], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     peak, data, n_features, touched = map(float, process.stdout.split())
     bound = data + 12 * n_features

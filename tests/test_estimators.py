@@ -443,7 +443,7 @@ def test_pickles_load_in_another_process(params, tmp_path):
     with open(tmp_path / "model.pkl", "wb") as file:
         pickle.dump((model, X), file)
     subprocess.run(
-        [sys.executable, "-c", LOAD_AND_PREDICT, str(tmp_path / "model.pkl"), str(tmp_path / "raw.npy")], check=True
+        [sys.executable, "-P", "-c", LOAD_AND_PREDICT, str(tmp_path / "model.pkl"), str(tmp_path / "raw.npy")], check=True
     )
     np.testing.assert_array_equal(np.load(tmp_path / "raw.npy"), model.decision_function(X))
 
