@@ -1,5 +1,4 @@
 """scikit-learn's own checks of estimators, on every kind of model we fit."""
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
