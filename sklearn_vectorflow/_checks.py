@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow._numbers import check_integer, check_number
 from sklearn_vectorflow.layers import ACTIVATIONS
+from sklearn_vectorflow.losses import Loss
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
 
@@ -50,6 +51,34 @@ def resolve(name, value, choices, kind):
         )
     value.check_parameters()
     return value
+
+
+def loss_of(value, choices, kind, of_function):
+    """Return the loss that a name, an object or a plain function stands for."""
+    if callable(value) and not isinstance(value, (Loss, type)):
+        return of_function(value)
+    return resolve("loss", value, choices, kind)
+
+
+def group_starts(groups, n_rows, name="groups"):
+    """Return the row at which each group starts and, last, n_rows: int64 of shape (n_groups + 1,).
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row, or if rows of a group do not stand together.
+    """
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(f"{name} must have one entry for each of the {n_rows} rows, got shape {groups.shape}.")
+    starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]]))
+    firsts, counts = np.unique(groups[starts], return_counts=True)
+    if np.any(counts > 1):
+        raise ValueError(
+            f"Rows of a group must stand together, but {name} has {firsts[counts > 1][0]!r} in {counts.max()} places: "
+            f"sort the rows by {name}."
+        )
+    return np.append(starts, n_rows).astype(np.int64)
 
 
 def optimizer_of(estimator):

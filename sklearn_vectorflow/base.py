@@ -11,6 +11,7 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network, chain
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
@@ -34,12 +35,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     # ---- fit -------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
         task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
         with _all_or_nothing(self):
             self._check_parameters()
-            data = self._data(X, y, sample_weight, reset=not self._continues)
-            validation = self._validation(data, X_val, y_val, sample_weight_val)
+            data = self._data(X, y, sample_weight, groups, reset=not self._continues)
+            validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             network, start = self._network(data)
             self._train(network, start, data, validation, task)
             self.network_ = network
@@ -47,11 +48,11 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         task.end(self._fitted_attributes)
         return self
 
-    def _partial_fit(self, X, y, sample_weight):
+    def _partial_fit(self, X, y, sample_weight, groups=None):
         with _all_or_nothing(self):
             self._check_parameters()
             first = not hasattr(self, "network_")
-            data = self._data(X, y, sample_weight, reset=first)
+            data = self._data(X, y, sample_weight, groups, reset=first)
             network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
             with network.undo_on_error(data.matrix):
                 self._train_once(network, start, data)
@@ -63,7 +64,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         _checks.check_net_parameters(self)
         _checks.check_training_parameters(self)
 
-    def _data(self, X, y, sample_weight, *, reset):
+    def _data(self, X, y, sample_weight, groups=None, *, reset):
         """Check X, y and weights; return them as the engine reads them."""
         if y is None:
             raise ValueError(
@@ -74,13 +75,22 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         weight = _checks.check_sample_weight(sample_weight, matrix.shape[0])
         encoded = self._encode(y, matrix.shape[0], reset=reset)
         weight = self._weigh(y, encoded, weight)
-        return _Data(matrix, encoded, weight)
+        return _Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
+
+    _groups_name = "groups"
+
+    def _starts(self, groups, n_rows, name):
+        """Return where groups start if the loss sees rows of a group together, else None."""
+        starts = None if groups is None else _checks.group_starts(groups, n_rows, name)
+        if self._loss.coupled and starts is None:
+            raise ValueError(f"{name} must be given: the loss {self.loss!r} sees rows of a group together.")
+        return starts if self._loss.coupled else None
 
     def _weigh(self, y, encoded, weight):
         """Return the rows' weights; classifiers multiply in those of classes."""
         return weight
 
-    def _validation(self, data, X_val, y_val, sample_weight_val):
+    def _validation(self, data, X_val, y_val, sample_weight_val, groups_val):
         """Return the validation rows: those given, or some taken from training; or None."""
         if X_val is not None:
             if y_val is None:
@@ -90,9 +100,11 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             with _checks.naming("y_val"):
                 encoded = self._encode(y_val, matrix.shape[0], reset=False)
-            return _Data(matrix, encoded, weight)
+            return _Data(matrix, encoded, weight, self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val"))
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val.")
+        if groups_val is not None:
+            raise ValueError(f"{self._groups_name}_val needs X_val.")
         if not self.early_stopping:
             return None
         with _checks.naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
@@ -131,7 +143,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return 1.0
 
     def _start(self, data):
-        initial = self._initial_raw(data) if self.fit_intercept else 0.0
+        initial = np.asarray(self._initial_raw(data) if self.fit_intercept else 0.0)
+        if initial.shape not in ((), (self._n_outputs(),)) or not np.all(np.isfinite(initial)):
+            raise ValueError(
+                f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
+                f"got {initial!r}."
+            )
         return check_random_state(self.random_state), initial
 
     def _trainer(self, network, start, data, crew):
@@ -141,13 +158,21 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
-        loss = self._loss
-        net.set_loss(loss.kernel, loss.kernel_parameters(), data.n_targets)
+        kernel = kernel_of(self._loss)
+        kernel.check_first(*self._first_block(data, network.n_outputs))
+        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets)
         random_state = check_random_state(self.random_state)
         return Trainer(
-            network, net, clock, data.matrix, data.targets(), batch_size, self.shuffle, self.input_dropout,
-            random_state, crew,
+            network, net, clock, data.matrix, data.targets(), kernel, data.starts, batch_size, self.shuffle,
+            self.input_dropout, random_state, crew,
         )
+
+    def _first_block(self, data, n_outputs):
+        """Return a few rows as a loss sees them, whether weights are given, and where groups start."""
+        n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
+        y = np.ascontiguousarray(_Data(None, data.encoded[:n_rows], None).dense_targets())
+        raw = np.sin(np.arange(1.0, 1.0 + n_rows * n_outputs)).reshape(n_rows, n_outputs)
+        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2]
 
     def _train(self, network, start, data, validation, task):
         stopping = Stopping(self.tol, self.n_iter_no_change)
@@ -201,8 +226,8 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _mean_loss(self, network, data, crew):
         raw = raw_outputs(network, data.matrix, crew)
         weight = np.ones(len(raw)) if data.weight is None else data.weight
-        total, _ = self._loss(data.dense_targets(), raw, weight)
-        return total / weight.sum()
+        total, _ = kernel_of(self._loss).evaluate(data.dense_targets(), raw, weight, data.starts)
+        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
 
     def _report(self, epoch, loss_curve, validation_scores, data, seconds):
         if not self.verbose:
@@ -248,12 +273,15 @@ class _Data:
     encoded : ndarray of shape (n_rows, n_targets) or csr_array
         float64 targets, or an indicator matrix of labels.
     weight : ndarray of shape (n_rows,) or None
+    starts : ndarray of shape (n_groups + 1,) or None
+        Row at which each group starts, and n_rows, if rows of a group are seen together.
     """
 
-    def __init__(self, matrix, encoded, weight):
+    def __init__(self, matrix, encoded, weight, starts=None):
         self.matrix = matrix
         self.encoded = encoded
         self.weight = weight
+        self.starts = starts
 
     @property
     def n_targets(self):
@@ -271,19 +299,32 @@ class _Data:
         encoded = self.encoded
         if not isinstance(encoded, np.ndarray):
             encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
-        return Targets(encoded, self.n_targets, weight)
+        return Targets(encoded, self.n_targets, weight, self.starts)
 
     def split(self, fraction, strata, random_state):
         """Take a fraction of the rows for validation, out of training by a weight of zero."""
         from sklearn.model_selection import train_test_split
 
+        if self.starts is not None:
+            return self._split_groups(train_test_split(
+                np.arange(len(self.starts) - 1), test_size=fraction, random_state=random_state
+            )[1])
         rows = np.arange(self.matrix.shape[0])
         if self.weight is not None:
             rows = rows[self.weight > 0]
             strata = None if strata is None else strata[rows]
         _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
+        return self._take_out(taken)
+
+    def _split_groups(self, groups):
+        ends = self.starts[groups + 1]
+        taken = [np.arange(start, end) for start, end in zip(self.starts[groups], ends)]
+        starts = np.cumsum([0, *map(len, taken)], dtype=np.int64)
+        return self._take_out(np.concatenate(taken), starts)
+
+    def _take_out(self, taken, starts=None):
         weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
-        validation = _Data(self.matrix.take(taken), self.encoded[taken], weight[taken])
+        validation = _Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts)
         weight[taken] = 0.0
         self.weight = weight
         return validation

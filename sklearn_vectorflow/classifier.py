@@ -10,6 +10,7 @@ from sklearn_vectorflow._labels import encode_known_labels, encode_labels, is_mu
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
+from sklearn_vectorflow.losses.functions import ClassificationFunction
 
 
 def _gives_probabilities(estimator):
@@ -36,9 +37,10 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
     network : None
         Reserved for layer graphs.
-    loss : str or Loss, default="log_loss"
+    loss : str, Loss or callable, default="log_loss"
         "log_loss" (with several classes: "multinomial"), "multinomial", "one_vs_rest", "hinge",
-        "squared_hinge", "modified_huber", or an object of :mod:`sklearn_vectorflow.losses`.
+        "squared_hinge", "modified_huber", an object of :mod:`sklearn_vectorflow.losses`, or a function
+        ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`.
     learning_rate : float, default=None
@@ -302,7 +304,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
 
     @property
     def _loss(self):
-        loss = _checks.resolve("loss", self.loss, CLASSIFICATION_LOSSES, ClassificationLoss)
+        loss = _checks.loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
         plain = type(loss) is LogLoss and not self.multilabel_
         return MultinomialLoss() if plain and len(self.classes_) > 2 else loss
 
@@ -311,7 +313,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
 
     def _check_parameters(self):
         super()._check_parameters()
-        _checks.resolve("loss", self.loss, CLASSIFICATION_LOSSES, ClassificationLoss)
+        _checks.loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
         _checks.check_class_weight(self.class_weight)
 
     def _check_expected(self, y, classes):
@@ -356,7 +358,7 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
 
     @property
     def _loss_for_labels(self):
-        return _checks.resolve("loss", self.loss, CLASSIFICATION_LOSSES, ClassificationLoss)
+        return _checks.loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
 
     def _weigh(self, y, encoded, weight):
         if self.class_weight is None:

@@ -22,7 +22,7 @@ class LinearModelMixin:
         if self.network_.sparse_coef is not None:
             return self.network_.sparse_coef
         weights = self.network_.weights()[0].T
-        return weights[0] if self._flat_coef else weights
+        return weights[0] if self._flat_coef and len(weights) == 1 else weights
 
     @property
     def intercept_(self):

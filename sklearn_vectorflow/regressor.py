@@ -8,6 +8,7 @@ from sklearn_vectorflow._callbacks import with_callbacks
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
+from sklearn_vectorflow.losses.functions import RegressionFunction
 
 
 class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
@@ -29,9 +30,10 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
     network : None
         Reserved for layer graphs.
-    loss : str or Loss, default="squared_error"
+    loss : str, Loss or callable, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
-        or an object of :mod:`sklearn_vectorflow.losses`.
+        an object of :mod:`sklearn_vectorflow.losses`, or a function
+        ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`.
     learning_rate : float, default=None
@@ -170,7 +172,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         return tags
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None, sample_weight_val=None, groups_val=None):
         """Fit to training rows.
 
         Parameters
@@ -182,7 +184,10 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             Targets.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+        groups : array-like of shape (n_rows,), default=None
+            Group of every row, for losses that see rows of a group together. Rows of a
+            group stand together.
+        X_val, y_val, sample_weight_val, groups_val : like X, y, sample_weight and groups, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -196,9 +201,9 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, *, groups=None):
         """Train on one block of rows, once.
 
         Parameters
@@ -209,13 +214,15 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             Targets.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        groups : array-like of shape (n_rows,), default=None
+            Group of every row, as in :meth:`fit`.
 
         Returns
         -------
         self : object
             The estimator.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, groups)
 
     def predict(self, X):
         """Return predictions on the scale of y.
@@ -231,16 +238,16 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             Means, medians or quantiles, as the loss says.
         """
         prediction = self._loss.inverse_link(self._raw(X))
-        return prediction[:, 0] if self._single_target else prediction
+        return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
 
     # ---- targets ------------------------------------------------------------------
 
     @property
     def _loss(self):
-        return _checks.resolve("loss", self.loss, REGRESSION_LOSSES, RegressionLoss)
+        return _checks.loss_of(self.loss, REGRESSION_LOSSES, RegressionLoss, RegressionFunction)
 
     def _n_outputs(self):
-        return self._n_targets
+        return self._loss.n_outputs(self._n_targets)
 
     def _check_parameters(self):
         super()._check_parameters()

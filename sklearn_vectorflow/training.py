@@ -46,6 +46,11 @@ class Trainer:
         The live net, with its loss set.
     matrix : Matrix
     targets : engine.Targets
+    kernel : Kernel
+        The function of the loss.
+    starts : ndarray of shape (n_groups + 1,) or None
+        Where groups start, if steps take whole groups: as many as have at most `batch_size` rows
+        together, or one.
     batch_size : int
     shuffle : bool
     input_dropout : float
@@ -53,24 +58,34 @@ class Trainer:
     crew : Crew
     """
 
-    def __init__(self, network, net, clock, matrix, targets, batch_size, shuffle, input_dropout, random_state, crew):
+    def __init__(
+        self, network, net, clock, matrix, targets, kernel, starts, batch_size, shuffle, input_dropout, random_state, crew
+    ):
         self.network = network
         self.net = net
         self.clock = clock
         self.matrix = matrix
         self.targets = targets
+        self.kernel = kernel
         self.shuffle = shuffle
         self.input_dropout = input_dropout
         self.random_state = random_state
         self.crew = crew
         n_rows = matrix.shape[0]
         self.chunk = 1 if n_rows <= FULL_SHUFFLE else CHUNK
+        self.n_chunks, self.n_whole = -(-n_rows // self.chunk), n_rows // self.chunk
         batch_size = min(batch_size, n_rows)
-        self.slices = self._slices(batch_size)
+        whole, group_rows = batch_size // math.gcd(batch_size, self.chunk), 0
+        if starts is not None:
+            whole, group_rows = 1, batch_size
+            self.chunk = int(np.diff(starts).max())
+            self.n_chunks = self.n_whole = len(starts) - 1
+            batch_size = max(batch_size, self.chunk)
+        self.slices = self._slices(whole)
         self.ahead = rows_ahead(matrix, network)
         batch_nonzeros = self._batch_nonzeros(batch_size)
         self.workers = [
-            engine.Worker(net, matrix.rows.longest, batch_size, batch_nonzeros, self.chunk)
+            engine.Worker(net, matrix.rows.longest, batch_size, batch_nonzeros, self.chunk, group_rows)
             for _ in range(min(crew.n_workers, len(self.slices)))
         ]
 
@@ -83,25 +98,21 @@ class Trainer:
             lengths = np.partition(lengths, len(lengths) - batch_size)[-batch_size:]
         return max(1, int(lengths.sum(dtype=np.int64)))
 
-    def _slices(self, batch_size):
-        """Ranges of chunks, of whole batches all but the last."""
-        n_chunks = -(-self.matrix.shape[0] // self.chunk)
+    def _slices(self, whole):
+        """Ranges of chunks, of whole batches, which so many chunks make, all but the last."""
+        n_chunks = self.n_chunks
         work = self.matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network.shapes())
         n_slices = max(1, work // SLICE)
         if self.crew.n_workers > 1:
             n_slices = max(n_slices, 8 * self.crew.n_workers)
-        whole = batch_size // math.gcd(batch_size, self.chunk)
         length = whole * max(1, -(-n_chunks // (n_slices * whole)))
         return [(start, min(start + length, n_chunks)) for start in range(0, n_chunks, length)]
 
     def _order(self):
         """The order of the chunks in this pass; a short last chunk stays last."""
-        n_chunks = self.slices[-1][1]
-        if not self.shuffle:
-            return np.arange(n_chunks, dtype=np.int64)
-        whole = self.matrix.shape[0] // self.chunk
-        order = np.arange(n_chunks, dtype=np.int64)
-        order[:whole] = self.random_state.permutation(whole)
+        order = np.arange(self.n_chunks, dtype=np.int64)
+        if self.shuffle:
+            order[: self.n_whole] = self.random_state.permutation(self.n_whole)
         return order
 
     def epoch(self):
@@ -118,10 +129,13 @@ class Trainer:
 
         @by_worker
         def run(position, worker):
-            return self.workers[worker].train(
+            loss, n_means = self.workers[worker].train(
                 self.matrix.rows, self.targets, self.clock, order, *self.slices[position], self.shuffle,
                 (seed << 20) + position, self.input_dropout, self.ahead,
             )
+            if not math.isfinite(loss):
+                self.kernel.raise_fault(*self.workers[worker].last_block())
+            return loss, n_means
 
         try:
             parts = self.crew.map(run, range(len(self.slices)))

@@ -15,5 +15,10 @@ cdef extern from "kernels/contract.h" nogil:
         int32_t version
         int32_t n_targets
         int32_t n_outputs
+        int32_t n_parameters
         const double *parameters
         vf_loss_fn evaluate
+        const void *context
+        int64_t n_groups
+        const int64_t *starts
+        const void *owner

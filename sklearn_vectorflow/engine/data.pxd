@@ -17,6 +17,7 @@ cdef class Targets:
     cdef const int32_t *indices
     cdef const int64_t *indptr
     cdef const double *weight
+    cdef const int64_t *starts
     cdef object arrays
     cdef void load(self, int64_t row, double *y) noexcept nogil
     cdef void look_ahead(self, int64_t row) noexcept nogil

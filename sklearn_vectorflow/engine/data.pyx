@@ -247,19 +247,22 @@ cdef class Targets:
         The pair is a CSR indicator matrix: int32 columns and int64 row starts.
     n_targets : int
     weight : ndarray of float64, shape (n_rows,), or None for ones
+    starts : ndarray of int64, shape (n_groups + 1,), or None if rows are independent
+        Row at which each group starts, and n_rows.
     """
 
-    def __init__(self, y, n_targets, weight=None):
+    def __init__(self, y, n_targets, weight=None, const int64_t[::1] starts=None):
         cdef const double[:, ::1] dense
         cdef const int32_t[::1] indices
         cdef const int64_t[::1] indptr
         cdef const double[::1] weights
-        self.arrays = (y, weight)
+        self.arrays = (y, weight, starts)
         self.n_targets = n_targets
         self.dense = NULL
         self.indices = NULL
         self.indptr = NULL
         self.weight = NULL
+        self.starts = NULL if starts is None else &starts[0]
         if isinstance(y, tuple):
             indices, indptr = y
             self.n_rows = indptr.shape[0] - 1

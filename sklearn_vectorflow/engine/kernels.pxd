@@ -34,6 +34,7 @@ cdef extern from "kernels/random.h" nogil:
 
 cdef extern from "kernels/denormals.h" nogil:
     uint64_t vf_flush_denormals()
+    uint64_t vf_keep_denormals()
     void vf_restore_denormals(uint64_t before)
 
 

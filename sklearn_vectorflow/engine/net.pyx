@@ -6,15 +6,15 @@ parameter arrays that Python owns. A `Worker` owns one thread's buffers and walk
 the plan forward and backward over rows. Nothing is allocated during a pass, and
 nothing here needs the GIL.
 """
-from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport isfinite, log, pow
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from sklearn_vectorflow.engine.contract cimport VF_LOSS_CAPSULE, vf_loss
+from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels cimport *
+from sklearn_vectorflow.engine.losses.capsule cimport open_capsule
 
 RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl")
 EAGER, DECAYING, LAZY = VF_EAGER, VF_DECAYING, VF_LAZY
@@ -201,11 +201,11 @@ cdef class Net:
     def set_loss(self, capsule, parameters, int n_targets):
         """Set the loss: a capsule of the C contract and its parameters (float64)."""
         cdef const double[::1] view = parameters
-        cdef const vf_loss *given = <const vf_loss *>PyCapsule_GetPointer(capsule, VF_LOSS_CAPSULE)
         self.arrays.append((capsule, parameters))
-        self.loss = given[0]
+        self.loss = open_capsule(capsule)[0]
         self.loss.n_targets = n_targets
         self.loss.n_outputs = self.n_outputs
+        self.loss.n_parameters = view.shape[0]
         self.loss.parameters = &view[0] if view.shape[0] else NULL
 
     def settle(self, Clock clock, int64_t from_feature, int64_t to_feature):
@@ -245,10 +245,14 @@ cdef class Worker:
         Most non-zeros a batch can have; 0 if rows update the weights directly,
         which needs one row a step and canonical rows.
     chunk : int
-        Rows of a chunk: rows that stay neighbours when the order is drawn.
+        Rows of a chunk: rows that stay neighbours when the order is drawn. Where the
+        targets have groups, a chunk is a group, and this is the longest.
+    group_rows : int
+        0, or steps take whole groups: as many as have at most so many rows together, or one.
     """
     cdef Net net
-    cdef int64_t batch_size, chunk, queued, taken, capacity
+    cdef vf_loss loss         # the net's, with this worker's blocks
+    cdef int64_t batch_size, chunk, queued, taken, capacity, group_rows, n_last
     cdef bint direct
     cdef float **out          # by node: (batch_size, width)
     cdef double **gradient    # by node: (batch_size, width)
@@ -267,13 +271,16 @@ cdef class Worker:
     cdef float *row_values
     cdef float *slot_values
     cdef int64_t *queue
+    cdef char *ends_group     # by queued row
+    cdef int64_t *starts      # of the groups of a step
     cdef list owned           # capsules of nothing: addresses to free
     cdef vf_clock clock
     cdef uint64_t random
     cdef vf_input_dropout input_dropout
     cdef bint training
 
-    def __cinit__(self, Net net, int64_t longest, int64_t batch_size=1, int64_t batch_nonzeros=0, int64_t chunk=1):
+    def __cinit__(self, Net net, int64_t longest, int64_t batch_size=1, int64_t batch_nonzeros=0, int64_t chunk=1,
+                  int64_t group_rows=0):
         cdef int i
         cdef int64_t widest = 1, rows, n_outputs = net.n_outputs, slots = 1
         cdef Node *node
@@ -314,6 +321,13 @@ cdef class Worker:
         self.row_values = <float *>self._take(longest * sizeof(float))
         self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
+        self.loss = net.loss
+        self.loss.owner = <const void *>self
+        self.group_rows = group_rows
+        if group_rows:
+            self.ends_group = <char *>self._take(self.capacity)
+            self.starts = <int64_t *>self._take((batch_size + 1) * sizeof(int64_t))
+            self.loss.starts = self.starts
 
     def __dealloc__(self):
         for address in self.owned or ():
@@ -376,11 +390,11 @@ cdef class Worker:
         loss : float
             Sum over rows of weight * loss, each with the weights before its step.
             NaN or infinity as soon as one batch gave it.
-        n_rows : int
-            Rows of positive weight.
+        n_means : int
+            Rows of positive weight, or groups that have such: what losses are the mean over.
         """
         cdef double loss = 0.0, batch_loss, unpublished = 0.0
-        cdef int64_t n_rows = 0, n, next_chunk = from_chunk, steps = 0
+        cdef int64_t n_means = 0, n, next_chunk = from_chunk, steps = 0
         cdef uint64_t mode
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
@@ -393,13 +407,14 @@ cdef class Worker:
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(self.batch_size, self.queued - self.taken)
+                n = self._next_batch()
                 if n == 0:
                     break
+                self.n_last = n
                 self.clock.rate = clock.rate_at(self.clock.step)
                 batch_loss = self._step(rows, targets, n, ahead)
                 loss += batch_loss
-                n_rows += n
+                n_means += self.loss.n_groups if self.group_rows else n
                 self.taken += n
                 if not isfinite(batch_loss):
                     break
@@ -411,7 +426,7 @@ cdef class Worker:
                     clock.exchange(&self.clock, &steps, &unpublished)
             clock.exchange(&self.clock, &steps, &unpublished)
             vf_restore_denormals(mode)
-        return loss, n_rows
+        return loss, n_means
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:
@@ -419,27 +434,66 @@ cdef class Worker:
         cdef int64_t k, row, start, end, left = self.queued - self.taken
         for k in range(left):
             self.queue[k] = self.queue[self.taken + k]
+            if self.group_rows:
+                self.ends_group[k] = self.ends_group[self.taken + k]
         self.taken = 0
         self.queued = left
         while self.queued < self.batch_size and chunk < to_chunk:
             start = self.queued
             end = min(chunk + GROUP, to_chunk)
             while chunk < end and self.queued + self.chunk <= self.capacity:
-                row = order[chunk] * self.chunk
-                for k in range(row, min(row + self.chunk, rows.rows.n_rows)):
-                    if targets.weight_of(k) > 0.0:
-                        self.queue[self.queued] = k
-                        self.queued += 1
+                if self.group_rows:
+                    self._queue_group(targets, order[chunk])
+                else:
+                    row = order[chunk] * self.chunk
+                    self._queue_rows(targets, row, min(row + self.chunk, rows.rows.n_rows))
                 chunk += 1
-            if shuffle:
+            if shuffle and not self.group_rows:
                 vf_shuffle(self.queue + start, self.queued - start, &self.random)
         return chunk
+
+    cdef void _queue_rows(self, Targets targets, int64_t from_row, int64_t to_row) noexcept nogil:
+        cdef int64_t k
+        for k in range(from_row, to_row):
+            if targets.weight_of(k) > 0.0:
+                self.queue[self.queued] = k
+                self.queued += 1
+
+    cdef void _queue_group(self, Targets targets, int64_t group) noexcept nogil:
+        cdef int64_t begin = self.queued
+        self._queue_rows(targets, targets.starts[group], targets.starts[group + 1])
+        if self.queued > begin:
+            memset(self.ends_group + begin, 0, self.queued - begin)
+            self.ends_group[self.queued - 1] = 1
+
+    cdef int64_t _next_batch(self) noexcept nogil:
+        """How many of the queued rows the next step takes; notes where their groups start."""
+        cdef int64_t k, n = 0, queued = self.queued - self.taken
+        if not self.group_rows:
+            return min(self.batch_size, queued)
+        self.loss.n_groups = 0
+        for k in range(queued):
+            if self.ends_group[self.taken + k]:
+                if n > 0 and k >= self.group_rows:
+                    break
+                n = k + 1
+                self.loss.n_groups += 1
+                self.starts[self.loss.n_groups] = n
+        return n
+
+    def last_block(self):
+        """Return copies of what the loss saw last: y, raw, weight and starts (or None), as nested lists."""
+        cdef int64_t r, c, n_targets = self.loss.n_targets, n_outputs = self.loss.n_outputs
+        y = [[self.y[r * n_targets + c] for c in range(n_targets)] for r in range(self.n_last)]
+        raw = [[self.raw[r * n_outputs + c] for c in range(n_outputs)] for r in range(self.n_last)]
+        starts = [self.starts[r] for r in range(self.loss.n_groups + 1)] if self.group_rows else None
+        return y, raw, [self.weight[r] for r in range(self.n_last)], starts
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
         cdef int64_t r, c, row, n_outputs, n_targets = targets.n_targets
         cdef int i, last = self.net.n_nodes - 1
-        cdef double loss, scale = 1.0 / n
+        cdef double loss, scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
         cdef double *gradient
         n_outputs = self.net.nodes[last].width
         for i in range(self.net.n_nodes):
@@ -454,7 +508,7 @@ cdef class Worker:
             self.weight[r] = targets.weight_of(row)
             for c in range(n_outputs):
                 self.raw[r * n_outputs + c] = self.out[last][r * n_outputs + c]
-        loss = self.net.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.net.loss)
+        loss = self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
         if not isfinite(loss):
             return loss
         for i in range(last):

@@ -1,5 +1,6 @@
 """Losses: plain, picklable objects with a compiled function of a block of rows."""
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.losses.checker import check_loss
 from sklearn_vectorflow.losses.classification import (
     ClassificationLoss,
     Hinge,
@@ -9,6 +10,7 @@ from sklearn_vectorflow.losses.classification import (
     OneVsRestLogLoss,
     SquaredHinge,
 )
+from sklearn_vectorflow.losses.ranking import LambdaRank, PairwiseLogistic, RankingLoss, WARPLoss
 from sklearn_vectorflow.losses.regression import (
     AbsoluteError,
     GammaLoss,
@@ -39,21 +41,32 @@ REGRESSION_LOSSES = {
     "tweedie": TweedieLoss,
 }
 
+RANKING_LOSSES = {
+    "lambdarank": LambdaRank,
+    "pairwise_logistic": PairwiseLogistic,
+    "warp": WARPLoss,
+}
+
 __all__ = [
     "AbsoluteError",
     "ClassificationLoss",
     "GammaLoss",
     "Hinge",
     "HuberLoss",
+    "LambdaRank",
     "LogLoss",
     "Loss",
     "ModifiedHuber",
     "MultinomialLoss",
     "OneVsRestLogLoss",
+    "PairwiseLogistic",
     "PoissonLoss",
     "QuantileLoss",
+    "RankingLoss",
     "RegressionLoss",
     "SquaredError",
     "SquaredHinge",
     "TweedieLoss",
+    "WARPLoss",
+    "check_loss",
 ]

@@ -2,23 +2,37 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow.engine.losses.evaluate import evaluate
+from sklearn_vectorflow.losses import doors
 
 
 class Loss(BaseEstimator):
     """A loss: what training minimises the weighted mean of.
 
-    A loss object holds parameters only. Its arithmetic is a compiled function of a
-    block of rows, which the engine calls without the GIL.
+    A loss object holds parameters only. Its arithmetic is one function of a block of rows,
+    which a subclass gives in one of three ways:
+
+    - ``__call__(self, y, raw, sample_weight)``, in Python, which returns the loss and its
+      gradient and is called with the GIL;
+    - ``block(y, raw, weight, gradient, parameters)``, a static method that numba compiles
+      when the loss is first used;
+    - ``kernel``, a PyCapsule with a compiled function.
 
     Attributes
     ----------
-    kernel : PyCapsule
-        The compiled function.
+    coupled : bool
+        Whether rows of a group are seen together, as pairs of a ranking are. The function then
+        gets ``starts`` too, the row at which each group of the block starts (and, last, the
+        number of rows): after the weights, int64 of shape (n_groups + 1,). The mean is over
+        groups.
+    jumps : bool
+        Whether the loss itself jumps where the order of raw outputs changes.
     """
 
+    coupled = False
+    jumps = False
+
     def kernel_parameters(self):
-        """Return what the compiled function needs, float64 of shape (n_parameters,)."""
+        """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""
         return np.empty(0)
 
     def check_parameters(self):
@@ -33,7 +47,7 @@ class Loss(BaseEstimator):
         if y.shape != raw.shape:
             raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
 
-    def __call__(self, y, raw, sample_weight=None):
+    def __call__(self, y, raw, sample_weight=None, starts=None):
         """Evaluate a block of rows.
 
         Parameters
@@ -44,6 +58,9 @@ class Loss(BaseEstimator):
             Raw outputs of the model.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights; None means ones.
+        starts : array-like of shape (n_groups + 1,), default=None
+            For coupled losses: the row at which each group starts, and n_rows. None means
+            that all rows are one group.
 
         Returns
         -------
@@ -52,16 +69,7 @@ class Loss(BaseEstimator):
         gradient : ndarray of shape (n_rows, n_outputs)
             Gradient of that sum with respect to `raw`.
         """
-        y = _columns(y)
-        raw = _columns(raw)
+        y, raw = doors.columns(y), doors.columns(raw)
         self.check_block(y, raw)
         weight = np.ones(len(raw)) if sample_weight is None else sample_weight
-        weight = np.ascontiguousarray(weight, dtype=np.float64)
-        gradient = np.empty_like(raw)
-        total = evaluate(self.kernel, self.kernel_parameters(), y, raw, weight, gradient)
-        return total, gradient
-
-
-def _columns(values):
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    return values[:, None] if values.ndim == 1 else values
+        return doors.kernel_of(self).evaluate(y, raw, weight, doors.checked_starts(self, starts, len(raw)))

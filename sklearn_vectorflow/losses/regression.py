@@ -34,12 +34,28 @@ class RegressionLoss(Loss):
                 "Some value(s) of y are out of the valid range of the loss."
             )
 
+    def n_outputs(self, n_targets):
+        """Return the number of raw outputs for a number of columns of y."""
+        return n_targets
+
     def initial_raw(self, y, sample_weight):
-        """Return the raw output, per column of y, of the best constant prediction."""
+        """Return the raw outputs of the best constant prediction, as many as `n_outputs`.
+
+        Unless a subclass says more, that is the mean of every column of y, or zeros if
+        outputs and columns of y are not the same.
+        """
+        if self.n_outputs(y.shape[1]) != y.shape[1]:
+            return np.zeros(self.n_outputs(y.shape[1]))
         return np.average(y, axis=0, weights=sample_weight)
 
     def output_scale(self, y, sample_weight):
-        """Return the typical size of raw outputs: the standard deviation of y, all columns together."""
+        """Return the typical size of raw outputs.
+
+        Unless a subclass says more, that is the standard deviation of y, all columns
+        together, or one if outputs and columns of y are not the same.
+        """
+        if self.n_outputs(y.shape[1]) != y.shape[1]:
+            return 1.0
         distance = y - np.average(y, axis=0, weights=sample_weight)
         variance = np.average(np.mean(distance**2, axis=1), weights=sample_weight)
         return float(np.sqrt(variance)) or 1.0

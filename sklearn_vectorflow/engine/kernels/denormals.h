@@ -1,6 +1,7 @@
 /* Numbers below the normal range cost a hundred times more than others, and
  * they appear wherever weights decay. They are flushed to zero inside a worker's
- * pass only: the mode belongs to the thread and is restored on the way out. */
+ * pass only: the mode belongs to the thread and is restored on the way out, and
+ * wherever a pass calls Python. */
 #ifndef VF_DENORMALS_H
 #define VF_DENORMALS_H
 
@@ -13,6 +14,11 @@ static inline uint64_t vf_flush_denormals(void) {
     _mm_setcsr((unsigned int)before | 0x8040u); /* flush to zero, denormals are zero */
     return before;
 }
+static inline uint64_t vf_keep_denormals(void) {
+    const uint64_t before = _mm_getcsr();
+    _mm_setcsr((unsigned int)before & ~0x8040u);
+    return before;
+}
 static inline void vf_restore_denormals(uint64_t before) {
     _mm_setcsr((unsigned int)before);
 }
@@ -23,11 +29,18 @@ static inline uint64_t vf_flush_denormals(void) {
     __asm__ __volatile__("msr fpcr, %0" : : "r"(before | (1ull << 24)));
     return before;
 }
+static inline uint64_t vf_keep_denormals(void) {
+    uint64_t before;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(before));
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(before & ~(1ull << 24)));
+    return before;
+}
 static inline void vf_restore_denormals(uint64_t before) {
     __asm__ __volatile__("msr fpcr, %0" : : "r"(before));
 }
 #else
 static inline uint64_t vf_flush_denormals(void) { return 0; }
+static inline uint64_t vf_keep_denormals(void) { return 0; }
 static inline void vf_restore_denormals(uint64_t before) { (void)before; }
 #endif
 

@@ -3,7 +3,7 @@
 
 Every output has its own target; several outputs add up.
 """
-from libc.math cimport exp, fabs, log
+from libc.math cimport INFINITY, copysign, exp, fabs, isinf, log
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
@@ -109,6 +109,10 @@ cdef double tweedie(int64_t n, const double *y, const double *raw, const double 
             k = r * loss.n_outputs + c
             up = exp((2.0 - power) * raw[k])
             down = times_exp(y[k], (1.0 - power) * raw[k])
+            if isinf(up) and up == down:  # far out, where the loss only grows
+                total += weight[r] * INFINITY
+                gradient[k] = weight[r] * copysign(INFINITY, raw[k])
+                continue
             total += weight[r] * (up / (2.0 - power) - down / (1.0 - power))
             gradient[k] = weight[r] * (up - down)
     return total

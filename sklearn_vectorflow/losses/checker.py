@@ -1,0 +1,297 @@
+"""A checker for losses: one call that tells what is wrong with a loss, and where."""
+import pickle
+import threading
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_vectorflow.losses import doors
+
+STEP = 1e-6
+OUTPUTS = (0.0, 1.0, -1.0, 30.0, -30.0)  # where many losses have kinks, and where many overflow
+
+
+def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
+    """Check a loss, printing and raising what failed and where.
+
+    Gradients are compared with finite differences from both sides, so that at a kink a
+    gradient between the two slopes is right: at random raw outputs, where raw outputs equal
+    the targets or the targets plus or minus a parameter, at 0, 1 and -1, and at 30 and -30.
+    Also checked: that nothing is NaN at large raw outputs and NaN shows; that a block is the
+    sum of its rows (of its groups, if rows are coupled); that weights multiply; that arrays
+    given are left alone; that the loss can be cloned and pickled; that a compiled loss does
+    without the GIL; that targets outside the domain are refused; and that the start is no
+    worse than zero.
+
+    Parameters
+    ----------
+    loss : Loss
+        An object of a subclass; a plain function can be checked where it is wrapped by one.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+        Targets in the loss's domain, classes as 0, 1, 2, .... None is for losses of one
+        class, number or relevance a row: some are made up.
+    n_outputs : int, default=None
+        Number of raw outputs; None is what the loss says.
+    starts : array-like of shape (n_groups + 1,), default=None
+        For coupled losses: the row at which each group starts, and n_rows. None makes groups
+        of 5 rows.
+    random_state : int, default=0
+        Seed of raw outputs, weights and targets.
+
+    Raises
+    ------
+    AssertionError
+        If a check failed. The message names all of them.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow.losses import QuantileLoss, check_loss
+    >>> check_loss(QuantileLoss(0.9))
+    """
+    case = _Case(loss, y, n_outputs, starts, np.random.default_rng(random_state))
+    failures = []
+    for check in CHECKS:
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                check(case)
+        except Exception as error:
+            told = error if isinstance(error, _Failure) else f"{type(error).__name__}: {error}"
+            failures.append(f"{check.__name__.removeprefix('_').replace('_', ' ')}: {told}")
+    if failures:
+        message = f"{doors.name_of(loss)} failed {len(failures)} of {len(CHECKS)} checks:\n- " + "\n- ".join(failures)
+        print(message)
+        raise AssertionError(message)
+
+
+class _Failure(Exception):
+    """What a check found."""
+
+
+class _Case:
+    """A loss with targets, raw outputs and weights to try it on."""
+
+    def __init__(self, loss, y, n_outputs, starts, rng):
+        self.loss = loss
+        self.y = doors.columns(_targets(loss, rng) if y is None else y)
+        self.n_rows = len(self.y)
+        self.n_outputs = n_outputs or _n_outputs(loss, self.y)
+        self.raw = rng.normal(size=(self.n_rows, self.n_outputs))
+        self.weight = rng.uniform(0.5, 2.0, self.n_rows)
+        if loss.coupled and starts is None:
+            starts = np.append(np.arange(0, self.n_rows, 5), self.n_rows)
+        self.starts = doors.checked_starts(loss, starts, self.n_rows)
+
+    def __call__(self, raw=None, weight=None, rows=slice(None), starts=None, loss=None):
+        loss = self.loss if loss is None else loss
+        y, raw = self.y[rows], (self.raw if raw is None else raw)[rows]
+        weight = np.ones(len(raw)) if weight is None else weight[rows]
+        kernel = doors.kernel_of(loss)
+        if kernel.takes_gil:
+            return kernel.evaluate(y, raw, weight, self.starts if starts is None else starts)
+        gradient = np.full(raw.shape, 1e99)  # what is not written is seen
+        starts = self.starts if starts is None else starts
+        return kernel.block(y, raw, weight, starts, gradient).evaluate(), gradient
+
+    def blocks(self):
+        """Ranges of rows that are independent of each other, with where groups start."""
+        if self.starts is None:
+            return [(slice(k, k + 1), None) for k in range(self.n_rows)]
+        return [
+            (slice(a, b), np.array([0, b - a], dtype=np.int64)) for a, b in zip(self.starts[:-1], self.starts[1:])
+        ]
+
+    def at(self, row):
+        return f"row {row} (y={doors.flat(self.y)[row]})"
+
+
+def _targets(loss, rng):
+    if hasattr(loss, "predict_proba") or not hasattr(loss, "check_y"):
+        return np.arange(20) % 2
+    if loss.coupled:
+        return rng.integers(0, 4, size=20)
+    if np.isfinite(loss.y_low):
+        return loss.y_low + rng.gamma(1.0, size=20)
+    return rng.normal(size=20)
+
+
+def _n_outputs(loss, y):
+    if not hasattr(loss, "n_outputs"):
+        return 1
+    return loss.n_outputs(len(np.unique(y)) if hasattr(loss, "multilabel") else y.shape[1])
+
+
+def _close(left, right, tolerance=1e-9):
+    return np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def _gradient_is_the_slope(case):
+    _compare_slopes(case, case.raw, "a random raw output")
+
+
+def _gradient_is_between_the_slopes_at_kinks_and_far_out(case):
+    if case.loss.jumps:
+        return
+    for output in OUTPUTS:
+        _compare_slopes(case, np.full_like(case.raw, output), f"raw={output:g}")
+    if case.y.shape == case.raw.shape:
+        offsets = [0.0, *(float(p) for p in np.ravel(case.loss.kernel_parameters()))]
+        for offset in dict.fromkeys([*offsets, *(-o for o in offsets)]):
+            _compare_slopes(case, case.y + offset, f"raw = y {offset:+g}")
+
+
+def _compare_slopes(case, raw, place):
+    """Compare the gradient with the slopes to both sides of every raw output, one block at a time."""
+    for rows, starts in case.blocks():
+        here, gradient = case(raw, case.weight, rows, starts)
+        if not (np.isfinite(here) and np.all(np.isfinite(gradient))):
+            continue
+        for row in range(rows.start, rows.stop):
+            for output in range(case.n_outputs):
+                slopes = [_slope(case, raw, row, output, step, rows, starts, here) for step in (-STEP, STEP)]
+                got = gradient[row - rows.start, output]
+                slack = 1e-4 * max(1.0, abs(got)) + 1e-9 * abs(here) / STEP
+                if not min(slopes) - slack <= got <= max(slopes) + slack:
+                    raise _Failure(
+                        f"at {case.at(row)}, {place}, output {output}: the gradient is {got:.6g}, finite differences "
+                        f"give {slopes[0]:.6g} (left) and {slopes[1]:.6g} (right)"
+                    )
+
+
+def _slope(case, raw, row, output, step, rows, starts, here):
+    moved = raw.copy()
+    moved[row, output] += step * max(1.0, abs(raw[row, output]))
+    return (case(moved, case.weight, rows, starts)[0] - here) / (moved[row, output] - raw[row, output])
+
+
+def _large_outputs_give_no_NaN(case):
+    for size in (30.0, -30.0, 1000.0, -1000.0):
+        total, gradient = case(np.full_like(case.raw, size))
+        if np.isnan(total) or np.isnan(gradient).any():
+            raise _Failure(f"NaN at raw={size:g}")
+
+
+def _NaN_shows_in_the_loss(case):
+    for row in range(case.n_rows):
+        raw = case.raw.copy()
+        raw[row] = np.nan
+        if np.isfinite(case(raw)[0]):
+            raise _Failure(f"a raw output of NaN at {case.at(row)} gave a finite loss, so training would not stop")
+
+
+def _block_is_the_sum_of_its_parts(case):
+    total, gradient = case(weight=case.weight)
+    parts = [case(weight=case.weight, rows=rows, starts=starts) for rows, starts in case.blocks()]
+    if not _close(total, sum(part for part, _ in parts)):
+        raise _Failure(f"the block's loss is {total:.9g}, its parts' sum is {sum(part for part, _ in parts):.9g}")
+    if not _close(gradient, np.concatenate([part for _, part in parts])):
+        raise _Failure("the block's gradient differs from that of its parts alone")
+
+
+def _weights_multiply(case):
+    total, gradient = case()
+    heavy, steep = case(weight=np.full(case.n_rows, 3.0))
+    if not (_close(heavy, 3.0 * total) and _close(steep, 3.0 * gradient)):
+        raise _Failure(
+            f"weights of 3 make a loss of {heavy:.6g} out of {total:.6g}: are loss and gradient of every row "
+            "multiplied by its weight?"
+        )
+    for k, (rows, starts) in enumerate(case.blocks()):
+        alone, steep = case(weight=np.full(case.n_rows, 1.0 + k), rows=rows, starts=starts)
+        if not (_close(alone, (1.0 + k) * case(rows=rows, starts=starts)[0]) and _close(steep, (1.0 + k) * gradient[rows])):
+            raise _Failure(f"at {case.at(rows.start)}: a weight of {1 + k} does not multiply loss and gradient")
+
+
+def _same_again_and_arrays_left_alone(case):
+    given = [case.y.copy(), case.raw.copy(), case.weight.copy()]
+    first, second = case(weight=case.weight), case(weight=case.weight)
+    if not all(np.array_equal(a, b) for a, b in zip(given, (case.y, case.raw, case.weight))):
+        raise _Failure("y, raw or the weights were changed")
+    if first[0] != second[0] or not np.array_equal(first[1], second[1]):
+        raise _Failure("two calls with the same rows differ")
+
+
+def _clone_is_the_same(case):
+    twin = clone(case.loss)
+    before = case.loss.get_params()
+    if repr(before) != repr(twin.get_params()) or case()[0] != case(loss=twin)[0]:
+        raise _Failure(f"the parameters are {before}, the clone's are {twin.get_params()}")
+
+
+def _pickle_is_the_same(case):
+    try:
+        stored = pickle.dumps(case.loss)
+    except Exception as error:
+        raise _Failure(f"define the loss, and functions it holds, at the top of a module ({error})") from error
+    if case()[0] != case(loss=pickle.loads(stored))[0]:
+        raise _Failure("what is unpickled gives another loss")
+
+
+def _parameters_are_checked(case):
+    case.loss.check_parameters()
+    parameters = np.asarray(case.loss.kernel_parameters(), dtype=np.float64)
+    if parameters.ndim != 1 or not np.all(np.isfinite(parameters)):
+        raise _Failure(f"kernel_parameters must be finite, of shape (n_parameters,), got {parameters!r}")
+
+
+def _runs_without_the_GIL(case):
+    kernel = doors.kernel_of(case.loss)
+    if kernel.takes_gil:
+        return
+    block = kernel.block(case.y, case.raw, case.weight, case.starts, np.empty_like(case.raw))
+    thread = threading.Thread(target=block.wait_and_evaluate, daemon=True)
+    thread.start()
+    ended = block.ends_beside_the_gil(2.0)
+    thread.join()
+    if not ended:
+        raise _Failure("it waited for the GIL, so threads would wait for each other")
+
+
+def _domain_is_kept(case):
+    if not hasattr(case.loss, "check_y"):
+        return
+    case.loss.check_y(case.y)
+    low = getattr(case.loss, "y_low", -np.inf)
+    if not np.isfinite(low):
+        return
+    outside = case.y.copy()
+    outside[-1] = low - 1.0
+    try:
+        case.loss.check_y(outside)
+    except ValueError:
+        return
+    raise _Failure(f"y={low - 1:g} is below y_low={low:g} and was not refused")
+
+
+def _start_is_no_worse_than_zero(case):
+    if not hasattr(case.loss, "output_scale"):
+        return
+    start = np.asarray(case.loss.initial_raw(case.y, case.weight), dtype=np.float64)
+    if start.shape != (case.n_outputs,) or not np.all(np.isfinite(start)):
+        raise _Failure(f"initial_raw must return {case.n_outputs} finite number(s), got {start!r}")
+    at_start, at_zero = (case(np.broadcast_to(v, case.raw.shape).copy(), case.weight)[0] for v in (start, 0.0))
+    if not at_start <= at_zero + 1e-6 * abs(at_zero):
+        raise _Failure(f"the loss is {at_start:.6g} at initial_raw and {at_zero:.6g} at zero")
+
+
+def _link_keeps_rows(case):
+    predicted = np.asarray(case.loss.inverse_link(case.raw))
+    if predicted.shape[:1] != (case.n_rows,) or not np.all(np.isfinite(predicted)):
+        raise _Failure(f"inverse_link must return finite predictions of {case.n_rows} rows, got shape {predicted.shape}")
+
+
+CHECKS = (
+    _parameters_are_checked,
+    _gradient_is_the_slope,
+    _gradient_is_between_the_slopes_at_kinks_and_far_out,
+    _large_outputs_give_no_NaN,
+    _NaN_shows_in_the_loss,
+    _block_is_the_sum_of_its_parts,
+    _weights_multiply,
+    _same_again_and_arrays_left_alone,
+    _clone_is_the_same,
+    _pickle_is_the_same,
+    _runs_without_the_GIL,
+    _domain_is_kept,
+    _start_is_no_worse_than_zero,
+    _link_keeps_rows,
+)

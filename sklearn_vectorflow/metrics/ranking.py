@@ -1,0 +1,68 @@
+"""Measures of rankings within queries."""
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import column_or_1d
+
+from sklearn_vectorflow._numbers import check_integer
+
+
+def mean_ndcg(y, score, qid, *, k=None):
+    """Return the normalised discounted cumulative gain, averaged over queries.
+
+    The gain of a row is ``2**y - 1``, its discount ``1 / log2(1 + rank)``. Rows of equal score
+    share the mean of their discounts, so the order of rows does not matter. As in LightGBM, a
+    query without relevant rows counts as 1.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Relevances, >= 0.
+    score : array-like of shape (n_rows,)
+        Scores; the higher come first.
+    qid : array-like of shape (n_rows,)
+        Query of every row, in any order.
+    k : int, default=None
+        How many of the first rows of a query count; None is all.
+
+    Returns
+    -------
+    ndcg : float
+        In [0, 1].
+
+    References
+    ----------
+    Järvelin and Kekäläinen (2002), doi:10.1145/582415.582418.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow.metrics import mean_ndcg
+    >>> mean_ndcg([0, 1, 0, 2], [0.1, 0.9, 0.3, 0.7], [0, 0, 1, 1])
+    1.0
+    """
+    check_consistent_length(y, score, qid)
+    y, score = column_or_1d(y, dtype=np.float64), column_or_1d(score, dtype=np.float64)
+    if k is not None:
+        check_integer("k", k, 1)
+    if not np.all(np.isfinite(score)):
+        raise ValueError("score contains NaN or infinity.")
+    if not np.all(y >= 0):
+        raise ValueError("y must be relevances >= 0 without NaN.")
+    _, query = np.unique(np.asarray(qid), return_inverse=True)
+    gain = np.exp2(y) - 1.0
+    dcg, ideal = _dcg(query, gain, score, k), _dcg(query, gain, gain, k)
+    return float(np.divide(dcg, ideal, out=np.ones_like(dcg), where=ideal > 0).mean())
+
+
+def _dcg(query, gain, score, k):
+    """The discounted cumulative gain of every query; equal scores share their discounts."""
+    order = np.lexsort((-score, query))
+    query, gain, score = query[order], gain[order], score[order]
+    new_query = np.concatenate([[True], query[1:] != query[:-1]])
+    rank = np.arange(len(query)) - np.flatnonzero(new_query)[query]
+    discount = 1.0 / np.log2(2.0 + rank)
+    if k is not None:
+        discount[rank >= k] = 0.0
+    new_tie = new_query | np.concatenate([[True], score[1:] != score[:-1]])
+    starts = np.flatnonzero(new_tie)
+    shared = np.add.reduceat(discount, starts) / np.diff(np.append(starts, len(query)))
+    return np.bincount(query, weights=gain * shared[np.cumsum(new_tie) - 1])

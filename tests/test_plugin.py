@@ -1,0 +1,128 @@
+"""The example of a loss compiled out of tree is built against the installed package."""
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import user_losses
+from numpy.testing import assert_allclose
+
+import sklearn_vectorflow
+from sklearn_vectorflow import VectorFlowRegressor
+from sklearn_vectorflow.engine.losses.evaluate import VERSION
+from sklearn_vectorflow.losses import QuantileLoss, RegressionLoss, check_loss
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "custom_loss_cython"
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    pytest.importorskip("Cython")
+    pytest.importorskip("setuptools")
+    folder = tmp_path_factory.mktemp("plugin") / "source"
+    shutil.copytree(EXAMPLE, folder)
+    package = str(Path(sklearn_vectorflow.__file__).parents[1])
+    run = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": package},
+    )
+    assert run.returncode == 0, run.stderr
+    sys.path.insert(0, str(folder))
+    try:
+        import custom_losses
+
+        yield custom_losses
+    finally:
+        sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 30)) * (rng.uniform(size=(400, 30)) < 0.2)
+    return X, X @ rng.normal(size=30) + rng.normal(size=400), rng.uniform(0.5, 2.0, 400)
+
+
+def test_header_and_cython_declarations_are_installed():
+    include = Path(sklearn_vectorflow.get_include())
+    for name in ("kernels/contract.h", "contract.pxd", "losses/capsule.pxd"):
+        assert (include / name).exists()
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_pinball_is_the_same_built_in_and_out_of_tree(plugin, rows, batch_size):
+    X, y, weight = rows
+    fitted = [
+        VectorFlowRegressor(loss=loss, batch_size=batch_size, max_iter=4, random_state=0).fit(X, y, weight)
+        for loss in (QuantileLoss(0.8), _from_quantile(plugin.Pinball)(0.8))
+    ]
+    assert_allclose(fitted[1].coef_, fitted[0].coef_, rtol=0, atol=1e-6)
+    assert_allclose(fitted[1].loss_curve_, fitted[0].loss_curve_)
+
+
+def _from_quantile(loss):
+    return type("Pinball", (loss,), {"initial_raw": QuantileLoss.initial_raw})
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_exponential_is_the_same_in_all_doors(plugin, rows, batch_size):
+    pytest.importorskip("numba")
+    X, y, weight = rows
+    times = np.column_stack([np.exp(-y / 4), y < 1])
+    fitted = [
+        VectorFlowRegressor(loss=loss, batch_size=batch_size, max_iter=4, random_state=0).fit(X, times, weight)
+        for loss in (plugin.Exponential(), user_losses.ExponentialNumba(), user_losses.ExponentialPython())
+    ]
+    for other in fitted[1:]:
+        assert_allclose(other.coef_, fitted[0].coef_, rtol=0, atol=1e-6)
+        assert_allclose(other.predict(X), fitted[0].predict(X), rtol=1e-5)
+
+
+def test_plugin_passes_the_checker(plugin):
+    check_loss(plugin.Pinball(0.9))
+    check_loss(plugin.Exponential(), np.column_stack([np.linspace(0.1, 3, 20), np.arange(20) % 2]))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_int32), ("rest", ctypes.c_int64 * 16)]
+
+
+def _capsule(version, name=b"sklearn_vectorflow.loss"):
+    header = _Header(version)
+    create = ctypes.pythonapi.PyCapsule_New
+    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    _KEPT.append((header, name))
+    return create(ctypes.addressof(header), name, None)
+
+
+_KEPT = []
+
+
+@pytest.mark.parametrize("version", [0, VERSION - 1, VERSION + 1, -1])
+def test_another_version_of_the_contract_is_an_import_error(rows, version):
+    class Stale(RegressionLoss):
+        kernel = _capsule(version)
+
+    with pytest.raises(ImportError, match=f"version {version} of the loss contract.*has version {VERSION}: build"):
+        VectorFlowRegressor(loss=Stale()).fit(*rows)
+    with pytest.raises(ImportError, match="build the loss again"):
+        Stale()([0.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    "kernel, message",
+    [
+        (_capsule(VERSION, b"another.capsule"), "PyCapsule named 'sklearn_vectorflow.loss', got <capsule"),
+        (_capsule(VERSION), "`evaluate` is NULL"),
+        (len, "PyCapsule named 'sklearn_vectorflow.loss', got <built-in function len>"),
+        (None, "PyCapsule named"),
+    ],
+)
+def test_what_is_no_loss_is_a_type_error(rows, kernel, message):
+    loss = type("Wrong", (RegressionLoss,), {"kernel": kernel})()
+    with pytest.raises(TypeError, match=message):
+        VectorFlowRegressor(loss=loss).fit(*rows)
