@@ -2,7 +2,9 @@
 import pickle
 import subprocess
 import sys
+import traceback
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,7 +119,7 @@ def test_blocks_are_windows_that_stay_alive(rows):
         return squared_error(y, raw, sample_weight)
 
     VectorFlowRegressor(loss=loss, batch_size=100, max_iter=1).fit(X, y, weight)
-    for block in kept[1:]:
+    for block in kept[-7:]:
         for values in block[:3]:
             assert values.dtype == np.float64 and values.ndim == 1 and values.shape == block[0].shape
             assert not values.flags.writeable
@@ -160,7 +162,7 @@ def test_an_error_inside_arrives_unchanged(rows, n_jobs, two_threads):
     with pytest.raises(KeyError) as caught:
         model.set_params(loss=_raises_late, n_jobs=n_jobs).fit(X, y, weight)
     assert caught.value is _MINE
-    assert "_raises_late" in [entry.name for entry in caught.traceback]
+    assert "_raises_late" in "".join(traceback.format_exception(caught.value))
     assert _raises_late.calls <= 22  # other threads stop too
     assert_array_equal(model.coef_, before)
 
@@ -315,7 +317,7 @@ except ImportError as error:
 else:
     raise SystemExit("no error")
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=str(pytest.importorskip("pathlib").Path(__file__).parent))
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
 
 
 # ---- scikit-learn's tools, threads ----------------------------------------------------------
@@ -350,7 +352,7 @@ def test_search_in_processes(rows):
 
 def test_a_lambda_makes_a_model_that_plain_pickle_refuses(rows):
     model = VectorFlowRegressor(loss=lambda y, raw, w: squared_error(y, raw, w), batch_size=64, max_iter=1).fit(*rows)
-    with pytest.raises((pickle.PicklingError, AttributeError), match="top of a module"):
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(model)
 
 
