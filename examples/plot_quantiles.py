@@ -58,3 +58,12 @@ plt.show()
 for quantile, model in models.items():
     share = np.mean(y[test] <= model.predict(x[test, None]))
     print(f"{share:6.1%} of the test rows lie below the {quantile:.0%} quantile")
+
+# %%
+# And does the interval cover what it says, where the noise is small and where it is large?
+
+low, high = (models[quantile].predict(x[test, None]) for quantile in (0.05, 0.95))
+inside = (low <= y[test]) & (y[test] <= high)
+for start in (0.0, 2.5, 5.0, 7.5):
+    here = (start <= x[test]) & (x[test] < start + 2.5)
+    print(f"x from {start} to {start + 2.5}: {inside[here].mean():.1%} of 90 %, mean width {np.mean((high - low)[here]):.2f}")

@@ -15,7 +15,7 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network, chain
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
-from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 
 
@@ -154,7 +154,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _trainer(self, network, start, data, crew):
         optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
         n_rows = data.matrix.shape[0]
-        batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+        batch_size = self._batch_size(n_rows)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
@@ -219,7 +219,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _fitted_attributes(self):
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
+    def _batch_size(self, n_rows):
+        return auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
     def _n_workers(self, data, network):
+        if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
+            return 1
         width = sum(n_out for _, n_out in network.shapes())
         return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * width)
 

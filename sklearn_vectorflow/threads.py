@@ -10,6 +10,9 @@ from threadpoolctl import threadpool_info
 # Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
 WORTHWHILE = 1_000_000
 
+# Rows in a step from which threads gain more than they lose by waiting for the GIL.
+WORTH_THE_GIL = 64
+
 
 def n_workers(n_jobs, work):
     """Return the number of threads for an amount of work.

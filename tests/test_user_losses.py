@@ -2,6 +2,7 @@
 import pickle
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from pathlib import Path
@@ -160,7 +161,7 @@ def test_an_error_inside_arrives_unchanged(rows, n_jobs, two_threads):
     before = model.coef_.copy()
     _raises_late.calls = 0
     with pytest.raises(KeyError) as caught:
-        model.set_params(loss=_raises_late, n_jobs=n_jobs).fit(X, y, weight)
+        model.set_params(loss=_raises_late, batch_size=64, max_iter=20, n_jobs=n_jobs).fit(X, y, weight)
     assert caught.value is _MINE
     assert "_raises_late" in "".join(traceback.format_exception(caught.value))
     assert _raises_late.calls <= 22  # other threads stop too
@@ -361,13 +362,25 @@ def test_two_threads_learn_the_same(rows, door, two_threads):
     needs_numba(door)
     X, y, weight = rows
     one, two = (
-        VectorFlowRegressor(loss=door(0.6), batch_size=16, max_iter=15, average=True, n_jobs=n_jobs, random_state=0)
+        VectorFlowRegressor(loss=door(0.6), batch_size=64, max_iter=40, average=True, n_jobs=n_jobs, random_state=0)
         .fit(X, y, weight)
         for n_jobs in (1, 2)
     )
     loss = QuantileLoss(0.6)
     best = loss(y, one.predict(X), weight)[0]
     assert loss(y, two.predict(X), weight)[0] == pytest.approx(best, rel=0.03)
+
+
+def test_small_steps_in_python_stay_on_one_thread(rows, two_threads):
+    X, y, _ = rows
+    seen = set()
+
+    def loss(y, raw, sample_weight):
+        seen.add(threading.get_ident())
+        return squared_error(y, raw, sample_weight)
+
+    VectorFlowRegressor(loss=loss, batch_size=63, max_iter=3, n_jobs=2).fit(X, y)
+    assert seen == {threading.get_ident()}
 
 
 def test_a_function_is_compiled_once():

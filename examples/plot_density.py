@@ -1,0 +1,119 @@
+"""
+Whole distributions: bins, and a mixture density
+================================================
+
+A mean or a quantile hides that a target may have two likely values. Two ways to predict its
+whole distribution: *bins* of the target as classes of a softmax, and a *mixture of normal
+distributions* whose shares, means and widths are the outputs of a net. The second is a loss
+written here in NumPy: it has one target and nine raw outputs.
+"""
+
+# %%
+# A target with two branches
+# --------------------------
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.special import logsumexp, softmax
+from sklearn.preprocessing import SplineTransformer
+
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.losses import RegressionLoss, check_loss
+
+rng = np.random.default_rng(0)
+x = rng.uniform(0, 10, size=6000)
+branch = rng.uniform(size=x.size) < 0.3 + 0.04 * x
+y = np.where(branch, 2 + np.sin(x), -1 - 0.2 * x) + np.where(branch, 0.2, 0.4) * rng.standard_normal(x.size)
+X = SplineTransformer(n_knots=15, sparse_output=True).fit_transform(x[:, None])
+train, test = slice(0, 4500), slice(4500, None)
+
+# %%
+# Bins
+# ----
+#
+# A classifier of 40 bins of equal width; a bin's probability divided by its width is a density.
+
+edges = np.linspace(y.min() - 0.1, y.max() + 0.1, 41)
+width = edges[1] - edges[0]
+classifier = VectorFlowClassifier(loss="multinomial", alpha=1e-4, average=True, max_iter=20, random_state=0)
+classifier.fit(X[train], np.digitize(y[train], edges) - 1)
+
+
+def binned_density(X, y):
+    probability = np.full((X.shape[0], 40), 1e-6)
+    probability[:, classifier.classes_] += classifier.predict_proba(X)
+    return probability[np.arange(X.shape[0]), np.clip(np.digitize(y, edges) - 1, 0, 39)] / width
+
+
+# %%
+# A mixture density as a loss
+# ---------------------------
+#
+# :meth:`n_outputs` says how many raw outputs there are; :meth:`inverse_link` turns them into
+# what ``predict`` returns: here, all nine parameters. :func:`~sklearn_vectorflow.losses.check_loss`
+# compares the gradient with finite differences, among other things.
+
+
+class MixtureDensity(RegressionLoss):
+    """Minus the log-likelihood of a mixture of normal distributions (Bishop, 1994)."""
+
+    def __init__(self, n_components=3):
+        self.n_components = n_components
+
+    def n_outputs(self, n_targets):
+        return 3 * self.n_components
+
+    def initial_raw(self, y, sample_weight):
+        spread = np.quantile(y, (np.arange(self.n_components) + 0.5) / self.n_components)
+        return np.concatenate([np.zeros(self.n_components), spread, np.full(self.n_components, np.log(y.std()))])
+
+    def inverse_link(self, raw):
+        share, mean, log_width = np.split(raw, 3, axis=1)
+        return np.hstack([softmax(share, axis=1), mean, np.exp(np.clip(log_width, -5, 5))])
+
+    def __call__(self, y, raw, sample_weight=None):
+        share, mean, log_width = np.split(raw, 3, axis=1)
+        width = np.exp(np.clip(log_width, -5, 5))
+        z = (y[:, None] - mean) / width
+        log_share = share - logsumexp(share, axis=1, keepdims=True)
+        parts = log_share - 0.5 * z**2 - np.log(width) - 0.5 * np.log(2 * np.pi)
+        total = logsumexp(parts, axis=1, keepdims=True)
+        blame = np.exp(parts - total)  # how much each component explains of y
+        inside = np.abs(log_width) < 5
+        gradient = np.hstack([np.exp(log_share) - blame, -blame * z / width, inside * blame * (1 - z**2)])
+        return -np.sum(sample_weight[:, None] * total), sample_weight[:, None] * gradient
+
+
+check_loss(MixtureDensity(), y[:20])
+mixture = VectorFlowRegressor(
+    hidden_layer_sizes=(32,), loss=MixtureDensity(), optimizer="adam", learning_rate=0.01, batch_size=64, max_iter=60,
+    random_state=0,
+).fit(X[train], y[train])
+
+
+def mixture_density(X, y):
+    share, mean, width = np.split(mixture.predict(X), 3, axis=1)
+    return np.sum(share * np.exp(-0.5 * ((y[:, None] - mean) / width) ** 2) / width / np.sqrt(2 * np.pi), axis=1)
+
+
+# %%
+# The mean log density on test rows; higher is better:
+
+one_normal = VectorFlowRegressor(average=True, random_state=0).fit(X[train], y[train])
+spread = np.std(y[train] - one_normal.predict(X[train]))
+distance = (y[test] - one_normal.predict(X[test])) / spread
+print(f"a normal distribution around the mean: {np.mean(-0.5 * distance**2 - np.log(spread * np.sqrt(2 * np.pi))):.3f}")
+print(f"40 bins:                               {np.mean(np.log(binned_density(X[test], y[test]))):.3f}")
+print(f"mixture of three:                      {np.mean(np.log(mixture_density(X[test], y[test]))):.3f}")
+
+# %%
+grid_x, grid_y = np.linspace(0.01, 9.99, 150), np.linspace(edges[0], edges[-1] - 1e-9, 160)
+rows = SplineTransformer(n_knots=15, sparse_output=True).fit(x[:, None]).transform(np.repeat(grid_x, 160)[:, None])
+targets = np.tile(grid_y, 150)
+fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
+for ax, density, title in zip(axes, (binned_density, mixture_density), ("40 bins", "Mixture of three")):
+    ax.pcolormesh(grid_x, grid_y, density(rows, targets).reshape(150, 160).T, cmap="Blues", vmax=1.2)
+    ax.scatter(x[test][:400], y[test][:400], s=3, color="black", alpha=0.4)
+    ax.set(xlabel="x", title=title)
+axes[0].set_ylabel("y")
+plt.show()
