@@ -4,8 +4,7 @@ Whole distributions: bins, and a mixture density
 
 A mean or a quantile hides that a target may have two likely values. Two ways to predict its
 whole distribution: *bins* of the target as classes of a softmax, and a *mixture of normal
-distributions* whose shares, means and widths are the outputs of a net. The second is a loss
-written here in NumPy: it has one target and nine raw outputs.
+distributions* whose shares, means and widths are the outputs of a net.
 """
 
 # %%
@@ -14,11 +13,10 @@ written here in NumPy: it has one target and nine raw outputs.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.special import logsumexp, softmax
 from sklearn.preprocessing import SplineTransformer
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-from sklearn_vectorflow.losses import RegressionLoss, check_loss
+from sklearn_vectorflow.losses import MixtureDensity
 
 rng = np.random.default_rng(0)
 x = rng.uniform(0, 10, size=6000)
@@ -46,54 +44,20 @@ def binned_density(X, y):
 
 
 # %%
-# A mixture density as a loss
-# ---------------------------
+# A mixture
+# ---------
 #
-# :meth:`n_outputs` says how many raw outputs there are; :meth:`inverse_link` turns them into
-# what ``predict`` returns: here, all nine parameters. :func:`~sklearn_vectorflow.losses.check_loss`
-# compares the gradient with finite differences, among other things.
+# :class:`~sklearn_vectorflow.losses.MixtureDensity` has nine raw outputs for a single target, which
+# ``decision_function`` returns; ``predict`` returns the mixture's mean.
 
-
-class MixtureDensity(RegressionLoss):
-    """Minus the log-likelihood of a mixture of normal distributions (Bishop, 1994)."""
-
-    def __init__(self, n_components=3):
-        self.n_components = n_components
-
-    def n_outputs(self, n_targets):
-        return 3 * self.n_components
-
-    def initial_raw(self, y, sample_weight):
-        spread = np.quantile(y, (np.arange(self.n_components) + 0.5) / self.n_components)
-        return np.concatenate([np.zeros(self.n_components), spread, np.full(self.n_components, np.log(y.std()))])
-
-    def inverse_link(self, raw):
-        share, mean, log_width = np.split(raw, 3, axis=1)
-        return np.hstack([softmax(share, axis=1), mean, np.exp(np.clip(log_width, -5, 5))])
-
-    def __call__(self, y, raw, sample_weight=None):
-        share, mean, log_width = np.split(raw, 3, axis=1)
-        width = np.exp(np.clip(log_width, -5, 5))
-        z = (y[:, None] - mean) / width
-        log_share = share - logsumexp(share, axis=1, keepdims=True)
-        parts = log_share - 0.5 * z**2 - np.log(width) - 0.5 * np.log(2 * np.pi)
-        total = logsumexp(parts, axis=1, keepdims=True)
-        blame = np.exp(parts - total)  # how much each component explains of y
-        inside = np.abs(log_width) < 5
-        gradient = np.hstack([np.exp(log_share) - blame, -blame * z / width, inside * blame * (1 - z**2)])
-        return -np.sum(sample_weight[:, None] * total), sample_weight[:, None] * gradient
-
-
-check_loss(MixtureDensity(), y[:20])
 mixture = VectorFlowRegressor(
-    hidden_layer_sizes=(32,), loss=MixtureDensity(), optimizer="adam", learning_rate=0.01, batch_size=64, max_iter=60,
-    random_state=0,
+    hidden_layer_sizes=(32,), loss=MixtureDensity(n_components=3), optimizer="adam", learning_rate=0.01, batch_size=64,
+    max_iter=60, random_state=0,
 ).fit(X[train], y[train])
 
 
 def mixture_density(X, y):
-    share, mean, width = np.split(mixture.predict(X), 3, axis=1)
-    return np.sum(share * np.exp(-0.5 * ((y[:, None] - mean) / width) ** 2) / width / np.sqrt(2 * np.pi), axis=1)
+    return np.exp(mixture.loss.log_density(y, mixture.decision_function(X)))
 
 
 # %%

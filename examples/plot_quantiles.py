@@ -66,4 +66,5 @@ low, high = (models[quantile].predict(x[test, None]) for quantile in (0.05, 0.95
 inside = (low <= y[test]) & (y[test] <= high)
 for start in (0.0, 2.5, 5.0, 7.5):
     here = (start <= x[test]) & (x[test] < start + 2.5)
-    print(f"x from {start} to {start + 2.5}: {inside[here].mean():.1%} of 90 %, mean width {np.mean((high - low)[here]):.2f}")
+    width = np.mean((high - low)[here])
+    print(f"x from {start} to {start + 2.5}: {inside[here].mean():.1%} of 90 %, mean width {width:.2f}")

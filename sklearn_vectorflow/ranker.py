@@ -283,7 +283,9 @@ class VectorFlowRanker(LinearModelMixin, BaseVectorFlow):
             y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         y = column_or_1d(y, warn=True)
         if len(y) != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}.")
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}."
+            )
         self._loss.check_y(y)
         return np.ascontiguousarray(y)[:, None]
 

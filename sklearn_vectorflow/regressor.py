@@ -32,7 +32,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         Reserved for layer graphs.
     loss : str, Loss or callable, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
-        an object of :mod:`sklearn_vectorflow.losses`, or a function
+        "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
         ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`.
@@ -172,7 +172,10 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         return tags
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None, sample_weight_val=None, groups_val=None):
+    def fit(
+        self, X, y, sample_weight=None, *, groups=None,
+        X_val=None, y_val=None, sample_weight_val=None, groups_val=None,
+    ):
         """Fit to training rows.
 
         Parameters
@@ -223,6 +226,21 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
             The estimator.
         """
         return self._partial_fit(X, y, sample_weight, groups)
+
+    def decision_function(self, X):
+        """Return raw outputs, before the loss turns them into predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        """
+        raw = self._raw(X)
+        return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def predict(self, X):
         """Return predictions on the scale of y.

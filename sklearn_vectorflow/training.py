@@ -59,7 +59,8 @@ class Trainer:
     """
 
     def __init__(
-        self, network, net, clock, matrix, targets, kernel, starts, batch_size, shuffle, input_dropout, random_state, crew
+        self, network, net, clock, matrix, targets, kernel, starts, batch_size, shuffle, input_dropout, random_state,
+        crew,
     ):
         self.network = network
         self.net = net

@@ -46,7 +46,8 @@ def test_uplift_of_a_campaign():
     share = treated[train].mean()
     residual = visited[train] - visited[train].mean()
     pseudo = residual * (treated[train] - share) / (share * (1 - share))
-    uplift = VectorFlowRegressor(alpha=1e-3, average=True, max_iter=20, random_state=0).fit(X[train], pseudo).predict(X[~train])
+    model = VectorFlowRegressor(alpha=1e-3, average=True, max_iter=20, random_state=0).fit(X[train], pseudo)
+    uplift = model.predict(X[~train])
     best = uplift > np.median(uplift)
     treated, visited = treated[~train], visited[~train]
 

@@ -136,7 +136,7 @@ def faulty(fault):
         (WrongStart(), r"initial_raw must return 1 finite number"),
         (NoDomain(), "y=-1 is below y_low=0 and was not refused"),
         (BadLink(), "inverse_link must return finite predictions of 20 rows"),
-        (NotPicklable(lambda: 0), "pickle is the same: define the loss, and functions it holds, at the top of a module"),
+        (NotPicklable(lambda: 0), "pickle is the same: define the loss, and functions it holds, at the top"),
     ],
 )
 def test_faults_are_found_and_told(loss, message, capsys):

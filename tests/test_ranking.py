@@ -45,7 +45,8 @@ def lambdarank_of(y, f, w, truncation=30):
     discount = 1 / np.log2(1 + rank)
     best = np.sum(np.sort(gain)[::-1] / np.log2(2 + np.arange(len(y))))
     return sum(
-        np.sqrt(w[i] * w[j]) * abs((gain[i] - gain[j]) * (discount[i] - discount[j])) / best * np.log1p(np.exp(f[j] - f[i]))
+        np.sqrt(w[i] * w[j]) / best * abs((gain[i] - gain[j]) * (discount[i] - discount[j]))
+        * np.log1p(np.exp(f[j] - f[i]))
         for i in range(len(y)) for j in range(len(y)) if y[i] > y[j] and min(rank[i], rank[j]) <= truncation
     )
 
@@ -245,7 +246,9 @@ def test_groups_of_a_regressor(queries):
     X, _, qid = queries
     slope = np.random.default_rng(0).normal(size=30)
     y = X @ slope + 100.0 * qid
-    model = VectorFlowRegressor(loss=Within(), optimizer=Adam(0.03), alpha=0, max_iter=60, fit_intercept=False, random_state=0)
+    model = VectorFlowRegressor(
+        loss=Within(), optimizer=Adam(0.03), alpha=0, max_iter=60, fit_intercept=False, random_state=0
+    )
     assert_allclose(model.fit(X, y, groups=qid).coef_, slope, atol=0.05)
     model.partial_fit(X, y, groups=qid)
     with pytest.raises(ValueError, match=r"groups must be given: the loss Within\(\) sees rows of a group together"):
@@ -293,7 +296,7 @@ def test_ndcg_is_scikit_learns(queries, k):
     rng = np.random.default_rng(0)
     score = np.round(rng.normal(size=N_ROWS), 1)  # with ties
     expected = [
-        ndcg_score([2.0 ** y[qid == q] - 1], [score[qid == q]], k=k) if y[qid == q].any() and np.sum(qid == q) > 1 else 1.0
+        ndcg_score([2.0 ** y[qid == q] - 1], [score[qid == q]], k=k) if y[qid == q].any() and sum(qid == q) > 1 else 1.0
         for q in np.unique(qid)
     ]
     shuffled = rng.permutation(N_ROWS)

@@ -10,6 +10,7 @@ from sklearn_vectorflow.losses.classification import (
     OneVsRestLogLoss,
     SquaredHinge,
 )
+from sklearn_vectorflow.losses.density import MixtureDensity
 from sklearn_vectorflow.losses.ranking import LambdaRank, PairwiseLogistic, RankingLoss, WARPLoss
 from sklearn_vectorflow.losses.regression import (
     AbsoluteError,
@@ -39,6 +40,7 @@ REGRESSION_LOSSES = {
     "poisson": PoissonLoss,
     "gamma": GammaLoss,
     "tweedie": TweedieLoss,
+    "mixture_density": MixtureDensity,
 }
 
 RANKING_LOSSES = {
@@ -56,6 +58,7 @@ __all__ = [
     "LambdaRank",
     "LogLoss",
     "Loss",
+    "MixtureDensity",
     "ModifiedHuber",
     "MultinomialLoss",
     "OneVsRestLogLoss",

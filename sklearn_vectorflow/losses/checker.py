@@ -196,9 +196,10 @@ def _weights_multiply(case):
             "multiplied by its weight?"
         )
     for k, (rows, starts) in enumerate(case.blocks()):
-        alone, steep = case(weight=np.full(case.n_rows, 1.0 + k), rows=rows, starts=starts)
-        if not (_close(alone, (1.0 + k) * case(rows=rows, starts=starts)[0]) and _close(steep, (1.0 + k) * gradient[rows])):
-            raise _Failure(f"at {case.at(rows.start)}: a weight of {1 + k} does not multiply loss and gradient")
+        factor = 1.0 + k
+        alone, steep = case(weight=np.full(case.n_rows, factor), rows=rows, starts=starts)
+        if not (_close(alone, factor * case(rows=rows, starts=starts)[0]) and _close(steep, factor * gradient[rows])):
+            raise _Failure(f"at {case.at(rows.start)}: a weight of {factor:g} does not multiply loss and gradient")
 
 
 def _same_again_and_arrays_left_alone(case):
@@ -276,7 +277,9 @@ def _start_is_no_worse_than_zero(case):
 def _link_keeps_rows(case):
     predicted = np.asarray(case.loss.inverse_link(case.raw))
     if predicted.shape[:1] != (case.n_rows,) or not np.all(np.isfinite(predicted)):
-        raise _Failure(f"inverse_link must return finite predictions of {case.n_rows} rows, got shape {predicted.shape}")
+        raise _Failure(
+            f"inverse_link must return finite predictions of {case.n_rows} rows, got shape {predicted.shape}"
+        )
 
 
 CHECKS = (

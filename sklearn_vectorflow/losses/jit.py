@@ -55,7 +55,8 @@ def _compile(function, coupled):
         from numba.extending import intrinsic
     except ImportError as error:
         raise ImportError(
-            "Losses with a `block` are compiled by numba, which is not installed: pip install 'sklearn-vectorflow[numba]'."
+            "Losses with a `block` are compiled by numba, which is not installed: "
+            "pip install 'sklearn-vectorflow[numba]'."
         ) from error
 
     @intrinsic

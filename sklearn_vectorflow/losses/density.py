@@ -1,0 +1,90 @@
+r"""Losses of whole distributions, compiled in engine/losses/density.pyx."""
+import numpy as np
+from scipy.special import logsumexp, ndtr, softmax
+
+from sklearn_vectorflow._numbers import check_integer
+from sklearn_vectorflow.engine.losses.density import KERNELS
+from sklearn_vectorflow.losses.regression import RegressionLoss
+
+LARGEST = 10.0  # of the logarithm of a width, and of its inverse; as in the compiled function
+
+
+class MixtureDensity(RegressionLoss):
+    r"""Minus the log-likelihood of a mixture of normal distributions; predicts its mean.
+
+    .. math::
+        -\log \sum_k \pi_k \, \phi\left(\frac{y - \mu_k}{\sigma_k}\right) / \sigma_k, \quad
+        \pi = \text{softmax}(f_1 \ldots f_K), \; \mu_k = f_{K + k}, \; \sigma_k = e^{f_{2K + k}}
+
+    Domain: all real y, one column. Link: none elementwise; the mean is
+    :math:`\sum_k \pi_k \mu_k`. No constants are dropped. :math:`\sigma` stays within
+    :math:`e^{\pm 10}`. Steps are those for y of a spread of about one: scale y first, for
+    example by :class:`sklearn.compose.TransformedTargetRegressor`. (Bishop, 1994, "Mixture density
+    networks", NCRG/94/004)
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        Number K of normal distributions, at least 1.
+    """
+
+    kernel = KERNELS["mixture_density"]
+
+    def __init__(self, n_components=3):
+        self.n_components = n_components
+
+    def check_parameters(self):
+        """Raise unless n_components is an integer of at least one."""
+        check_integer("MixtureDensity: n_components", self.n_components, 1)
+
+    def n_outputs(self, n_targets):
+        """Return three outputs for each component."""
+        return 3 * self.n_components
+
+    def check_y(self, y):
+        """Raise ValueError unless y has one column."""
+        if y.shape[1] != 1:
+            raise ValueError(f"y must have one column for loss MixtureDensity, got {y.shape[1]}.")
+
+    def check_block(self, y, raw):
+        """Raise ValueError unless there is one target, and three outputs for each component."""
+        self.check_y(y)
+        if raw.shape != (len(y), 3 * self.n_components):
+            raise ValueError(f"raw must have shape {(len(y), 3 * self.n_components)}, got {raw.shape}.")
+
+    def initial_raw(self, y, sample_weight):
+        """Return equal shares of components at evenly spaced quantiles, each as wide as all of y."""
+        size = self.n_components
+        means = np.quantile(y[:, 0], (np.arange(size) + 0.5) / size)
+        return np.concatenate([np.zeros(size), means, np.full(size, np.log(y.std() or 1.0))])
+
+    def components(self, raw):
+        """Return shares, means and widths of the components.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n_rows, 3 * n_components)
+            Raw outputs, as :meth:`VectorFlowRegressor.decision_function` returns them.
+
+        Returns
+        -------
+        shares, means, widths : ndarray of shape (n_rows, n_components)
+        """
+        logits, means, log_widths = np.split(np.asarray(raw), 3, axis=1)
+        return softmax(logits, axis=1), means, np.exp(np.clip(log_widths, -LARGEST, LARGEST))
+
+    def inverse_link(self, raw):
+        """Return the mean."""
+        shares, means, _ = self.components(raw)
+        return np.sum(shares * means, axis=1, keepdims=True)
+
+    def log_density(self, y, raw):
+        """Return the logarithm of the density of y, shape (n_rows,), for raw outputs."""
+        shares, means, widths = self.components(raw)
+        z = (np.asarray(y)[:, None] - means) / widths
+        return logsumexp(-0.5 * z**2 - np.log(widths * np.sqrt(2 * np.pi)), axis=1, b=shares)
+
+    def cdf(self, y, raw):
+        """Return the probability of at most y, shape (n_rows,), for raw outputs."""
+        shares, means, widths = self.components(raw)
+        return np.sum(shares * ndtr((np.asarray(y)[:, None] - means) / widths), axis=1)
