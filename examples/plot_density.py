@@ -48,7 +48,7 @@ def binned_density(X, y):
 # ---------
 #
 # :class:`~sklearn_vectorflow.losses.MixtureDensity` has nine raw outputs for a single target, which
-# ``decision_function`` returns; ``predict`` returns the mixture's mean.
+# ``predict_raw`` returns; ``predict`` returns the mixture's mean.
 
 mixture = VectorFlowRegressor(
     hidden_layer_sizes=(32,), loss=MixtureDensity(n_components=3), optimizer="adam", learning_rate=0.01, batch_size=64,
@@ -57,7 +57,7 @@ mixture = VectorFlowRegressor(
 
 
 def mixture_density(X, y):
-    return np.exp(mixture.loss.log_density(y, mixture.decision_function(X)))
+    return np.exp(mixture.loss.log_density(y, mixture.predict_raw(X)))
 
 
 # %%

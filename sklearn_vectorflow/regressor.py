@@ -227,7 +227,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         """
         return self._partial_fit(X, y, sample_weight, groups)
 
-    def decision_function(self, X):
+    def predict_raw(self, X):
         """Return raw outputs, before the loss turns them into predictions.
 
         Parameters

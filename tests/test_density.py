@@ -42,7 +42,7 @@ def test_two_branches_are_found():
     model = VectorFlowRegressor(
         loss=MixtureDensity(2), optimizer="adam", learning_rate=0.02, batch_size=32, max_iter=20, random_state=0
     ).fit(X, y)
-    raw = model.decision_function(np.eye(5))
+    raw = model.predict_raw(np.eye(5))
     shares, means, widths = model.loss.components(raw)
     high = means.argmax(axis=1), np.arange(5)
     assert_allclose(shares.T[high], 0.3, atol=0.08)

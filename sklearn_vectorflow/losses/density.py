@@ -64,7 +64,7 @@ class MixtureDensity(RegressionLoss):
         Parameters
         ----------
         raw : ndarray of shape (n_rows, 3 * n_components)
-            Raw outputs, as :meth:`VectorFlowRegressor.decision_function` returns them.
+            Raw outputs, as :meth:`VectorFlowRegressor.predict_raw` returns them.
 
         Returns
         -------
