@@ -2,6 +2,8 @@
 """The C kernels (kernels/*.h) for Cython. What each does is said there."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from sklearn_vectorflow.engine.contract cimport vf_loss
+
 
 cdef extern from "kernels/rows.h" nogil:
     ctypedef struct vf_rows:
@@ -22,6 +24,19 @@ cdef extern from "kernels/rows.h" nogil:
     int64_t vf_compress(const float *dense, int64_t n, int32_t *indices, float *values)
     void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record, int64_t stride, int64_t lines)
     void vf_prefetch_data(const vf_rows *rows, int64_t row)
+
+
+cdef extern from "kernels/checks.h" nogil:
+    cdef enum:
+        VF_INFINITE
+        VF_ZERO
+    ctypedef struct vf_columns:
+        int64_t ups, downs
+        int32_t outside
+    int32_t vf_check_floats(const float *values, int64_t n)
+    int32_t vf_check_doubles(const double *values, int64_t n)
+    vf_columns vf_check_columns32(const int32_t *columns, int64_t n, int64_t last)
+    vf_columns vf_check_columns64(const int64_t *columns, int64_t n, int64_t last)
 
 
 cdef extern from "kernels/random.h" nogil:
@@ -56,6 +71,9 @@ cdef extern from "kernels/linear.h" nogil:
     ctypedef struct vf_clock:
         int64_t step
         double rate, elapsed
+    ctypedef struct vf_schedule:
+        double rate, decay, power
+    double vf_rate_at(vf_schedule schedule, int64_t step)
     ctypedef struct vf_linear:
         float *record
         int64_t n_in
@@ -70,17 +88,32 @@ cdef extern from "kernels/linear.h" nogil:
         float *s1
         float *s2
         float *row
+    ctypedef struct vf_single:
+        const vf_linear *weights
+        const vf_linear *bias
+        const vf_rows *rows
+        const double *y
+        const double *weight
+        const vf_loss *loss
+        const vf_input_dropout *dropout
+        vf_schedule schedule
+        vf_copies copies
+        int32_t *indices
+        float *values
+        int64_t ahead
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil
         void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
+        double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
     const vf_linear_kernels VF_KERNELS[6][3]
     cdef enum:
         VF_EAGER
         VF_DECAYING
         VF_LAZY
+        VF_AHEAD_DATA
 
 
 cdef extern from "kernels/activations.h" nogil:

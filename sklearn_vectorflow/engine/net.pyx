@@ -7,7 +7,7 @@ the plan forward and backward over rows. Nothing is allocated during a pass, and
 nothing here needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport isfinite, log, pow
+from libc.math cimport isfinite, log
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -29,7 +29,6 @@ cdef enum:
     INPUT = -1           # the parent of a node that reads rows of X
     GROUP = 16           # chunks of rows shuffled together
     PUBLISH = 64         # steps between two looks at the shared clock
-    AHEAD_DATA = 8       # rows between asking for a row's values and using them
 
 cdef struct Node:
     int kind, parent, activation
@@ -46,38 +45,27 @@ cdef float ONE = 1.0
 
 
 cdef class Clock:
-    """Steps of all workers together, and the learning-rate schedule of SGD.
-
-    The rate of step t is ``rate / (1 + decay * t) ** power``.
-    """
+    """Steps of all workers together, and the learning-rate schedule of SGD (`vf_schedule`)."""
     cdef int32_t lock
     cdef readonly int64_t step
     cdef readonly double elapsed
-    cdef double rate, decay, power
+    cdef vf_schedule schedule
 
     def __init__(self, rate=0.0, decay=0.0, power=0.0, step=0, elapsed=0.0):
         self.lock = 0
-        self.rate = rate
-        self.decay = decay
-        self.power = power
+        self.schedule = vf_schedule(rate=rate, decay=decay, power=power)
         self.step = step
         self.elapsed = elapsed
 
-    cdef double rate_at(self, int64_t step) noexcept nogil:
-        if self.power == 0.0:
-            return self.rate
-        return self.rate / pow(1.0 + self.decay * step, self.power)
-
-    cdef void exchange(self, vf_clock *mine, int64_t *steps, double *elapsed) noexcept nogil:
-        """Adds a worker's steps since the last exchange and brings it up to date."""
+    cdef void exchange(self, vf_clock *mine, vf_clock *seen) noexcept nogil:
+        """Adds a worker's steps since `seen`, its last exchange, and brings it up to date."""
         VF_LOCK(&self.lock)
-        self.step += steps[0]
-        self.elapsed += elapsed[0]
+        self.step += mine.step - seen.step
+        self.elapsed += mine.elapsed - seen.elapsed
         mine.step = self.step
         mine.elapsed = self.elapsed
         VF_UNLOCK(&self.lock)
-        steps[0] = 0
-        elapsed[0] = 0.0
+        seen[0] = mine[0]
 
 
 cdef class Net:
@@ -379,39 +367,62 @@ cdef class Worker:
         n_rows : int
             Rows of positive weight.
         """
-        cdef double loss = 0.0, batch_loss, unpublished = 0.0
-        cdef int64_t n_rows = 0, n, next_chunk = from_chunk, steps = 0
+        cdef double loss = 0.0, batch_loss
+        cdef int64_t n_rows = 0, n, next_chunk = from_chunk
         cdef uint64_t mode
+        cdef vf_clock seen = self.clock
+        cdef vf_single net
+        cdef bint single = self._is_single(targets)
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
         self.queued = self.taken = 0
+        if single:
+            net = self._single(rows, targets, clock.schedule, ahead)
         with nogil:
             mode = vf_flush_denormals()
-            clock.exchange(&self.clock, &steps, &unpublished)
+            clock.exchange(&self.clock, &seen)
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(self.batch_size, self.queued - self.taken)
+                n = min(PUBLISH if single else self.batch_size, self.queued - self.taken)
                 if n == 0:
                     break
-                self.clock.rate = clock.rate_at(self.clock.step)
-                batch_loss = self._step(rows, targets, n, ahead)
+                if single:
+                    batch_loss = self.net.nodes[0].kernels.train(&net, &self.clock, self.queue, self.taken,
+                                                                 self.taken + n, self.queued)
+                else:
+                    self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
+                    batch_loss = self._step(rows, targets, n, ahead)
+                    self.clock.elapsed += self.clock.rate
+                    self.clock.step += 1
                 loss += batch_loss
                 n_rows += n
                 self.taken += n
                 if not isfinite(batch_loss):
                     break
-                unpublished += self.clock.rate
-                self.clock.elapsed += self.clock.rate
-                self.clock.step += 1
-                steps += 1
-                if steps == PUBLISH:
-                    clock.exchange(&self.clock, &steps, &unpublished)
-            clock.exchange(&self.clock, &steps, &unpublished)
+                if self.clock.step - seen.step >= PUBLISH:
+                    clock.exchange(&self.clock, &seen)
+            clock.exchange(&self.clock, &seen)
             vf_restore_denormals(mode)
         return loss, n_rows
+
+    cdef bint _is_single(self, Targets targets):
+        """Whether the kernel for the plainest net serves (kernels/single.h)."""
+        cdef Node *node = &self.net.nodes[0]
+        return (self.direct and self.net.n_nodes == 1 and node.width == 1 and node.orthogonal == 0.0
+                and node.kernels.train != NULL and targets.dense != NULL and targets.n_targets == 1)
+
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead):
+        cdef Node *node = &self.net.nodes[0]
+        cdef vf_linear *bias = NULL
+        if node.has_bias:
+            bias = &node.bias
+        return vf_single(
+            weights=&node.weights, bias=bias, rows=&rows.rows, y=targets.dense, weight=targets.weight,
+            loss=&self.net.loss, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
+            indices=self.row_indices, values=self.row_values, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:
@@ -468,9 +479,9 @@ cdef class Worker:
 
     cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
         cdef Node *node = &self.net.nodes[0]
-        if at + AHEAD_DATA < self.queued:
-            vf_prefetch_data(&rows.rows, self.queue[at + AHEAD_DATA])
-            targets.look_ahead(self.queue[at + AHEAD_DATA])
+        if at + VF_AHEAD_DATA < self.queued:
+            vf_prefetch_data(&rows.rows, self.queue[at + VF_AHEAD_DATA])
+            targets.look_ahead(self.queue[at + VF_AHEAD_DATA])
         if ahead and at + ahead < self.queued:
             vf_prefetch_row(&rows.rows, self.queue[at + ahead], node.weights.record, node.weights.stride,
                             min(4, (node.weights.stride + 15) // 16))
