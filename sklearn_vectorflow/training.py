@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from sklearn_vectorflow.engine import net as engine
+from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
 FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled

@@ -44,7 +44,7 @@ cdef extern from "kernels/platform.h" nogil:
     void VF_PREFETCH_READ(const void *address)
 
 
-cdef extern from "kernels/linear.h" nogil:
+cdef extern from "kernels/walk.h" nogil:
     ctypedef struct vf_optimizer:
         float learning_rate, epsilon, beta, decay1, decay2, log_decay1, log_decay2
     ctypedef struct vf_penalty:
@@ -76,11 +76,6 @@ cdef extern from "kernels/linear.h" nogil:
         void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
-    const vf_linear_kernels VF_KERNELS[6][3]
-    cdef enum:
-        VF_EAGER
-        VF_DECAYING
-        VF_LAZY
 
 
 cdef extern from "kernels/activations.h" nogil:

@@ -1,0 +1,65 @@
+# cython: language_level=3
+"""The plan of a net, as workers read it."""
+cimport cython
+from libc.math cimport pow
+from libc.stdint cimport int32_t, int64_t
+
+from sklearn_vectorflow.engine.contract cimport vf_loss
+from sklearn_vectorflow.engine.kernels cimport (
+    VF_LOCK, VF_UNLOCK, vf_clock, vf_linear, vf_linear_kernels, vf_penalty,
+)
+
+cdef enum:
+    LINEAR
+    ACTIVATION
+    DROPOUT
+
+cdef enum:
+    INPUT = -1           # the parent of a node that reads rows of X
+
+cdef struct Node:
+    int kind, parent, activation
+    int64_t width
+    float rate                 # dropout
+    bint has_bias
+    vf_linear weights, bias
+    vf_linear_kernels kernels, bias_kernels
+    double orthogonal          # strength of the soft orthogonality of its columns
+    int64_t n_draws            # pairs of columns drawn a step; 0: all of them
+
+
+@cython.final
+cdef class Clock:
+    cdef int32_t lock
+    cdef readonly int64_t step
+    cdef readonly double elapsed
+    cdef double rate, decay, power
+
+    cdef inline double rate_at(self, int64_t step) noexcept nogil:
+        if self.power == 0.0:
+            return self.rate
+        return self.rate / pow(1.0 + self.decay * step, self.power)
+
+    cdef inline void exchange(self, vf_clock *mine, int64_t *steps, double *elapsed) noexcept nogil:
+        """Adds a worker's steps since the last exchange and brings it up to date."""
+        VF_LOCK(&self.lock)
+        self.step += steps[0]
+        self.elapsed += elapsed[0]
+        mine.step = self.step
+        mine.elapsed = self.elapsed
+        VF_UNLOCK(&self.lock)
+        steps[0] = 0
+        elapsed[0] = 0.0
+
+
+@cython.final
+cdef class Net:
+    cdef Node *nodes
+    cdef readonly int n_nodes, n_added
+    cdef readonly int64_t n_features
+    cdef vf_loss loss
+    cdef list arrays
+    cdef Node *_add(self, int kind, int parent)
+    cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from)
+    cdef _fill_penalty(self, vf_penalty *penalty, dict values)
+    cdef const float *_floats(self, array)
