@@ -6,26 +6,46 @@ from libc.stdint cimport int32_t, int64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.kernels cimport (
-    VF_LOCK, VF_UNLOCK, vf_clock, vf_linear, vf_linear_kernels, vf_penalty,
+    VF_LOCK, VF_UNLOCK, vf_clock, vf_columns, vf_crosses, vf_linear, vf_linear_kernels, vf_penalty,
 )
 
 cdef enum:
+    # sparse: their rows are lists of entries
+    COLUMNS
+    CROSSES
+    JOIN
+    # dense
+    DENSE
     LINEAR
+    PAIRS
     ACTIVATION
     DROPOUT
+    CONCAT
+    ADD
+    MULTIPLY
 
 cdef enum:
-    INPUT = -1           # the parent of a node that reads rows of X
+    INPUT = -1           # the parent of a node that reads whole rows of X
 
 cdef struct Node:
-    int kind, parent, activation
+    int kind, parent, n_parents, activation
+    const int32_t *parents     # parent is the first of them
+    const int64_t *firsts      # by parent: where its columns begin in those of the node
     int64_t width
     float rate                 # dropout
-    bint has_bias
+    bint has_bias, frozen
     vf_linear weights, bias
     vf_linear_kernels kernels, bias_kernels
     double orthogonal          # strength of the soft orthogonality of its columns
     int64_t n_draws            # pairs of columns drawn a step; 0: all of them
+    int64_t rank               # pairs
+    vf_columns columns
+    vf_crosses crosses
+    int64_t longest            # crosses: the most entries of a row, see Net.measure
+
+
+cdef inline bint is_sparse(int kind) noexcept nogil:
+    return kind <= JOIN
 
 
 @cython.final
@@ -58,8 +78,8 @@ cdef class Net:
     cdef readonly int n_nodes, n_added
     cdef readonly int64_t n_features
     cdef vf_loss loss
-    cdef list arrays
-    cdef Node *_add(self, int kind, int parent)
+    cdef list arrays, crossed
+    cdef Node *_add(self, int kind, parents) except NULL
     cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from)
     cdef _fill_penalty(self, vf_penalty *penalty, dict values)
     cdef const float *_floats(self, array)

@@ -5,12 +5,16 @@ A `Net` is an array of nodes in topological order, with pointers into parameter 
 that Python owns. The kernels of linear layers are compiled here, and reached through
 the function pointers of the nodes.
 """
+import numpy as np
+
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport log
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 from sklearn_vectorflow.engine.contract cimport VF_LOSS_CAPSULE, vf_loss
+from sklearn_vectorflow.engine.crosses cimport Crosses
+from sklearn_vectorflow.engine.data cimport Rows
 from sklearn_vectorflow.engine.kernels cimport (
     vf_clock, vf_linear, vf_linear_kernels, vf_mix, vf_penalty, vf_unit,
 )
@@ -25,6 +29,10 @@ cdef extern from "kernels/linear.h" nogil:
 RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl")
 EAGER, DECAYING, LAZY = VF_EAGER, VF_DECAYING, VF_LAZY
 ACTIVATIONS = ("relu", "tanh", "selu", "logistic")
+
+
+cdef const void *_address(array):
+    return <const void *><uintptr_t>array.__array_interface__["data"][0]
 
 
 cdef class Clock:
@@ -59,6 +67,7 @@ cdef class Net:
         self.n_added = 0
         self.n_features = n_features
         self.arrays = []
+        self.crossed = []
 
     def __dealloc__(self):
         free(self.nodes)
@@ -67,22 +76,86 @@ cdef class Net:
     def n_outputs(self):
         return self.nodes[self.n_nodes - 1].width
 
-    cdef Node *_add(self, int kind, int parent):
+    cdef Node *_add(self, int kind, parents) except NULL:
+        """Adds a node; its width is that of its first parent."""
         cdef Node *node = &self.nodes[self.n_added]
+        cdef int position
+        parents = np.array(parents, dtype=np.int32)
+        widths = [self._width(parent) for parent in parents]
+        firsts = np.cumsum([0, *widths], dtype=np.int64)
+        self.arrays.append((parents, firsts))
         self.n_added += 1
         node.kind = kind
-        node.parent = parent
-        if parent != INPUT:
-            node.width = self.nodes[parent].width
+        node.n_parents = len(parents)
+        node.parents = <const int32_t *>_address(parents)
+        node.firsts = <const int64_t *>_address(firsts)
+        node.parent = node.parents[0]
+        node.width = sum(widths) if kind in (CONCAT, JOIN) else widths[0]
         return node
+
+    def _width(self, int node):
+        return self.n_features if node == INPUT else self.nodes[node].width
+
+    def add_columns(self, int first, int64_t width, places=None):
+        """Add a root that reads columns [first, first + width) of X, or those with a place.
+
+        Parameters
+        ----------
+        places : ndarray of int32, shape (n_features,), default=None
+            By column: its place in the root's rows, -1 where it is not read.
+        """
+        cdef Node *node = self._add(COLUMNS, [INPUT])
+        self.arrays.append(places)
+        node.width = width
+        node.columns.first = first
+        node.columns.width = width
+        node.columns.places = NULL if places is None else <const int32_t *>_address(places)
+
+    def add_crosses(self, int parent, Crosses crosses):
+        """Add crosses of the columns of a root."""
+        cdef Node *node = self._add(CROSSES, [parent])
+        self.arrays.append(crosses)
+        node.crosses = crosses.crosses
+        node.width = crosses.crosses.n_features
+        self.crossed.append((self.n_added - 1, crosses))
+
+    def measure(self, Rows rows):
+        """Find the longest crossed rows, for which workers take memory."""
+        cdef Crosses crosses
+        for position, crosses in self.crossed:
+            self.nodes[<int>position].longest = crosses.most(rows)
+
+    def add_join(self, parents):
+        """Add the concatenation of rows, some of them sparse."""
+        self._add(JOIN, parents)
+
+    def add_dense(self, int parent):
+        """Add the dense form of sparse rows."""
+        self._add(DENSE, [parent])
+
+    def add_merged(self, how, parents):
+        """Add a "concat", "add" or "multiply" of dense nodes."""
+        self._add({"concat": CONCAT, "add": ADD, "multiply": MULTIPLY}[how], parents)
 
     def add_activation(self, int parent, name):
         """Add an activation: one of `ACTIVATIONS`."""
-        self._add(ACTIVATION, parent).activation = ACTIVATIONS.index(name)
+        self._add(ACTIVATION, [parent]).activation = ACTIVATIONS.index(name)
 
     def add_dropout(self, int parent, float rate):
         """Add dropout; it acts in training only."""
-        self._add(DROPOUT, parent).rate = rate
+        self._add(DROPOUT, [parent]).rate = rate
+
+    def add_pairs(self, int parent, int rank, record, *arguments):
+        """Add pairwise interactions; a record holds the embeddings of all outputs.
+
+        The other arguments are those of `add_linear` from `bias` on.
+        """
+        cdef Node *node
+        self.add_linear(parent, record, *arguments)
+        node = &self.nodes[self.n_added - 1]
+        node.kind = PAIRS
+        node.rank = rank
+        node.width = node.weights.n_out // rank
 
     def add_linear(self, int parent, record, bias, int n_out, layout, rule, int lazy,
                    dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
@@ -104,8 +177,9 @@ cdef class Net:
         optimizer, penalty : dict
             Fields of the C structs of these names.
         """
-        cdef Node *node = self._add(LINEAR, parent)
+        cdef Node *node = self._add(LINEAR, [parent])
         cdef int kind = RULES.index(rule)
+        node.frozen = kind == 0
         node.width = n_out
         node.orthogonal = orthogonal
         node.n_draws = n_draws
@@ -152,7 +226,7 @@ cdef class Net:
         if array is None:
             return NULL
         self.arrays.append(array)
-        return <const float *><uintptr_t>array.__array_interface__["data"][0]
+        return <const float *>_address(array)
 
     def set_loss(self, capsule, parameters, int n_targets):
         """Set the loss: a capsule of the C contract and its parameters (float64)."""
@@ -175,7 +249,7 @@ cdef class Net:
         with nogil:
             for i in range(self.n_nodes):
                 node = &self.nodes[i]
-                if node.kind != LINEAR:
+                if node.kind not in (LINEAR, PAIRS) or node.frozen:
                     continue
                 if node.parent == INPUT:
                     bad += node.kernels.settle(&node.weights, &now, from_feature,

@@ -8,11 +8,12 @@ cimport cython
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from sklearn_vectorflow.engine.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels cimport *
-from sklearn_vectorflow.engine.net cimport ACTIVATION, DROPOUT, INPUT, LINEAR, Clock, Net, Node
+from sklearn_vectorflow.engine.net cimport *
 
 cdef enum:
     GROUP = 16           # chunks of rows shuffled together
@@ -21,6 +22,13 @@ cdef enum:
 
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
+
+# The sparse row a node gives, in memory of its own.
+cdef struct Held:
+    int64_t row               # of X, -1 if none
+    int32_t *indices
+    float *values
+    int64_t length
 
 
 @cython.final
@@ -41,11 +49,14 @@ cdef class Worker:
         Rows of a chunk: rows that stay neighbours when the order is drawn.
     """
     cdef Net net
-    cdef int64_t batch_size, chunk, queued, taken, capacity
+    cdef int64_t longest, batch_size, batch_nonzeros, chunk, queued, taken, capacity
     cdef bint direct
     cdef float **out          # by node: (batch_size, width)
     cdef double **gradient    # by node: (batch_size, width)
     cdef float **mask         # by dropout node
+    cdef Held *held           # by sparse node
+    cdef vf_bags *bags        # by node of crosses
+    cdef float **sums         # by node of pairs: (batch_size, outputs times rank)
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
     cdef vf_copies bias_copies
@@ -54,13 +65,17 @@ cdef class Worker:
     cdef double *weight
     cdef double *loss_gradient
     cdef float *delta
+    cdef float *embedding
+    cdef double *wide_delta
+    cdef const float **factors
     cdef float *inner_values
     cdef int32_t *inner_indices
     cdef int32_t *row_indices
     cdef float *row_values
     cdef float *slot_values
     cdef int64_t *queue
-    cdef list owned           # capsules of nothing: addresses to free
+    cdef list owned           # addresses to free
+    cdef list kept
     cdef vf_clock clock
     cdef uint64_t random
     cdef vf_input_dropout input_dropout
@@ -68,39 +83,49 @@ cdef class Worker:
 
     def __cinit__(self, Net net, int64_t longest, int64_t batch_size=1, int64_t batch_nonzeros=0, int64_t chunk=1):
         cdef int i
-        cdef int64_t widest = 1, rows, n_outputs = net.n_outputs, slots = 1
+        cdef int64_t widest = 1, n_outputs = net.n_outputs, slots = 1
         cdef Node *node
         self.owned = []
+        self.kept = []
         self.net = net
+        self.longest = longest
         self.batch_size = batch_size
+        self.batch_nonzeros = batch_nonzeros
         self.chunk = chunk
         self.direct = batch_nonzeros == 0
         self.capacity = batch_size + GROUP * chunk
         self.out = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gradient = <double **>self._take(net.n_nodes * sizeof(void *))
         self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.held = <Held *>self._take(net.n_nodes * sizeof(Held))
+        self.bags = <vf_bags *>self._take(net.n_nodes * sizeof(vf_bags))
+        self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         self._take_copies(&self.bias_copies, 1)
         for i in range(net.n_nodes):
             node = &net.nodes[i]
+            if is_sparse(node.kind):
+                self._take_row(i)
+                continue
             widest = max(widest, node.width)
             self.out[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             self.gradient[i] = <double *>self._take(batch_size * node.width * sizeof(double))
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
-            if node.kind == LINEAR:
-                self._take_copies(&self.copies[i], max(longest, self._n_slots(i, batch_nonzeros)))
-                if not self.direct or node.orthogonal > 0.0:
-                    self._take_gathered(i, batch_nonzeros)
-                    slots = max(slots, self._n_slots(i, batch_nonzeros))
-                if node.parent != INPUT:
+            if node.kind in (LINEAR, PAIRS):
+                slots = max(slots, self._take_weighted(i))
+                widest = max(widest, node.weights.n_out)
+                if not self._reads_rows(node):
                     widest = max(widest, node.weights.n_in)
         self.y = <double *>self._take(batch_size * max(net.loss.n_targets, 1) * sizeof(double))
         self.raw = <double *>self._take(batch_size * n_outputs * sizeof(double))
         self.loss_gradient = <double *>self._take(batch_size * n_outputs * sizeof(double))
         self.weight = <double *>self._take(batch_size * sizeof(double))
         self.delta = <float *>self._take(widest * sizeof(float))
+        self.embedding = <float *>self._take(widest * sizeof(float))
+        self.wide_delta = <double *>self._take(widest * sizeof(double))
+        self.factors = <const float **>self._take(net.n_nodes * sizeof(void *))
         self.inner_values = <float *>self._take(widest * sizeof(float))
         self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
         self.row_indices = <int32_t *>self._take(longest * sizeof(int32_t))
@@ -128,17 +153,58 @@ cdef class Worker:
         copies.s2 = <float *>self._take(n_bytes)
         copies.row = <float *>self._take(n_bytes)
 
-    cdef int64_t _n_slots(self, int i, int64_t batch_nonzeros):
-        cdef Node *node = &self.net.nodes[i]
-        if node.parent != INPUT or node.orthogonal > 0.0:
-            return node.weights.n_in
-        return min(batch_nonzeros, node.weights.n_in)
+    cdef bint _reads_rows(self, Node *node):
+        return node.parent == INPUT or is_sparse(self.net.nodes[node.parent].kind)
 
-    cdef _take_gathered(self, int i, int64_t batch_nonzeros):
+    cdef int64_t _most(self, int i):
+        """The most entries of a row that node i gives."""
+        cdef Node *node
+        if i == INPUT:
+            return self.longest
+        node = &self.net.nodes[i]
+        if node.kind == COLUMNS:
+            return self.longest
+        if node.kind == CROSSES:
+            return node.longest
+        if node.kind == JOIN:
+            return sum([self._most(node.parents[k]) for k in range(node.n_parents)])
+        return node.width
+
+    cdef _take_row(self, int i):
+        cdef Crosses crosses
+        cdef Bags bags
+        cdef int64_t most = self._most(i)
+        self.held[i].row = -1
+        self.held[i].indices = <int32_t *>self._take((most + 1) * sizeof(int32_t))
+        self.held[i].values = <float *>self._take((most + 1) * sizeof(float))
+        for position, crosses in self.net.crossed:
+            if position == i:
+                bags = Bags(crosses, self.longest, most)
+                self.kept.append(bags)
+                self.bags[i] = bags.bags
+
+    cdef int64_t _take_weighted(self, int i) except -1:
+        """Takes what a node with weights needs; returns its slots of gathered features."""
         cdef Node *node = &self.net.nodes[i]
-        cdef vf_gathered *g = &self.gathered[i]
-        cdef int64_t k, slots = self._n_slots(i, batch_nonzeros)
-        g.n_out = node.width
+        cdef int64_t slots = self._n_slots(node)
+        self._take_copies(&self.copies[i], max(self._most(node.parent), slots))
+        if node.kind == PAIRS:
+            self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
+        if self.direct and node.orthogonal == 0.0:
+            return 1
+        self._take_gathered(&self.gathered[i], node, slots)
+        return slots
+
+    cdef int64_t _n_slots(self, Node *node):
+        if not self._reads_rows(node) or node.orthogonal > 0.0:
+            return node.weights.n_in
+        if node.parent == INPUT or self.net.nodes[node.parent].kind == COLUMNS:
+            return min(self.batch_nonzeros, node.weights.n_in)
+        return min(self.batch_size * self._most(node.parent), node.weights.n_in)
+
+    cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
+        cdef int64_t k
+        g.n_out = node.weights.n_out
         g.direct = slots == node.weights.n_in
         g.capacity = slots
         if not g.direct:
@@ -147,7 +213,7 @@ cdef class Worker:
                 g.capacity *= 2
         g.slot_of = <int32_t *>self._take(g.capacity * sizeof(int32_t))
         g.features = <int32_t *>self._take(slots * sizeof(int32_t))
-        g.gradient = <double *>self._take(slots * node.width * sizeof(double))
+        g.gradient = <double *>self._take(slots * g.n_out * sizeof(double))
         for k in range(g.capacity):
             g.slot_of[k] = -1
 
@@ -183,6 +249,7 @@ cdef class Worker:
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &steps, &unpublished)
+            self._forget_rows()
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
@@ -251,7 +318,8 @@ cdef class Worker:
         if not isfinite(loss):
             return loss
         for i in range(last):
-            memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
+            if not is_sparse(self.net.nodes[i].kind):
+                memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
         gradient = self.gradient[last]
         for c in range(n * n_outputs):
             gradient[c] = self.loss_gradient[c] * scale
@@ -260,161 +328,290 @@ cdef class Worker:
         return loss
 
     cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
-        cdef Node *node = &self.net.nodes[0]
         if at + AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + AHEAD_DATA])
             targets.look_ahead(self.queue[at + AHEAD_DATA])
         if ahead and at + ahead < self.queued:
-            vf_prefetch_row(&rows.rows, self.queue[at + ahead], node.weights.record, node.weights.stride,
-                            min(4, (node.weights.stride + 15) // 16))
+            self._prefetch(rows, self.queue[at + ahead])
 
-    cdef vf_row _input_of(self, Node *node, Rows rows, int64_t row, int64_t r) noexcept nogil:
-        """What a linear node reads for row r of the batch, as a sparse row."""
+    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
+        """Asks for the weights a row needs."""
+        cdef int i
+        cdef Node *node
+        cdef int64_t lines
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if node.kind != LINEAR and node.kind != PAIRS:
+                continue
+            lines = min(4, (node.weights.stride + 15) // 16)
+            if node.parent == INPUT:
+                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
+            elif self.net.nodes[node.parent].kind == COLUMNS:
+                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
+                                    node.weights.stride, lines)
+
+    # ---- rows that nodes read -----------------------------------------------------
+
+    cdef vf_row _row_of(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        """What node i gives for row r of the batch, as a sparse row."""
         cdef vf_row x
-        if node.parent == INPUT:
+        if i == INPUT:
             return vf_load(&rows.rows, row, self.row_indices, self.row_values, &self.input_dropout)
-        x.length = vf_compress(self.out[node.parent] + r * node.weights.n_in, node.weights.n_in,
+        if is_sparse(self.net.nodes[i].kind):
+            return self._sparse_row(i, rows, row, r)
+        x.length = vf_compress(self.out[i] + r * self.net.nodes[i].width, self.net.nodes[i].width,
                                self.inner_indices, self.inner_values)
         x.indices = self.inner_indices
         x.values = self.inner_values
         return x
 
-    cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil:
-        """Sets every node's output for row r of the batch."""
+    cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef Held *held = &self.held[i]
+        if node.kind == JOIN:
+            self._join(node, held, rows, row, r)
+        elif held.row != row:
+            if node.kind == COLUMNS:
+                held.length = vf_select(&node.columns, self._row_of(node.parent, rows, row, r), held.indices, held.values)
+            else:
+                held.length = vf_cross_row(&node.crosses, self._row_of(node.parent, rows, row, r), &self.bags[i],
+                                           held.indices, held.values)
+            held.row = row
+        return vf_row(indices=held.indices, values=held.values, length=held.length)
+
+    cdef void _join(self, Node *node, Held *held, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        cdef int k
+        cdef int64_t entry
+        cdef vf_row part
+        held.length = 0
+        for k in range(node.n_parents):
+            part = self._row_of(node.parents[k], rows, row, r)
+            for entry in range(part.length):
+                held.indices[held.length] = <int32_t>(node.firsts[k] + part.indices[entry])
+                held.values[held.length] = part.values[entry]
+                held.length += 1
+
+    cdef void _forget_rows(self) noexcept nogil:
         cdef int i
-        cdef int64_t c, width
+        for i in range(self.net.n_nodes):
+            self.held[i].row = -1
+
+    # ---- forward --------------------------------------------------------------------
+
+    cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        """Sets every dense node's output for row r of the batch."""
+        cdef int i
         cdef Node *node
         cdef float *out
-        cdef float keep
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
-            width = node.width
-            out = self.out[i] + r * width
+            out = self.out[i] + r * node.width
             if node.kind == LINEAR:
-                memset(out, 0, width * sizeof(float))
+                memset(out, 0, node.width * sizeof(float))
                 if node.has_bias:
                     node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies, out)
-                node.kernels.forward(&node.weights, &self.clock, self._input_of(node, rows, row, r),
+                node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
                                      self.copies[i], out)
             elif node.kind == ACTIVATION:
-                vf_activate(node.activation, self.out[node.parent] + r * width, out, width)
-            else:
-                for c in range(width):
-                    keep = 1.0
-                    if self.training:
-                        keep = 0.0 if vf_unit(vf_next(&self.random)) < node.rate else 1.0 / (1.0 - node.rate)
-                        self.mask[i][r * width + c] = keep
-                    out[c] = self.out[node.parent][r * width + c] * keep
+                vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
+            elif not is_sparse(node.kind):
+                self._forward_other(i, rows, row, r, out)
+
+    cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int k
+        cdef int64_t width = node.width
+        cdef vf_row x
+        cdef vf_pairs pairs
+        if node.kind == PAIRS:
+            pairs = self._pairs(i)
+            vf_pairs_forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out,
+                             self.delta, out)
+        elif node.kind == DROPOUT:
+            self._drop(i, r, out)
+        elif node.kind == DENSE:
+            x = self._row_of(node.parent, rows, row, r)
+            vf_scatter(x.indices, x.values, x.length, out, width)
+        elif node.kind == CONCAT:
+            for k in range(node.n_parents):
+                vf_place(self._out_of(node.parents[k], r), self.net.nodes[node.parents[k]].width, out, width,
+                         node.firsts[k], 1)
+        else:
+            vf_place(self._out_of(node.parent, r), width, out, width, 0, 1)
+            for k in range(1, node.n_parents):
+                if node.kind == ADD:
+                    vf_add(self._out_of(node.parents[k], r), out, width)
+                else:
+                    vf_multiply(self._out_of(node.parents[k], r), out, width)
+
+    cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
+        return self.out[i] + r * self.net.nodes[i].width
+
+    cdef vf_pairs _pairs(self, int i) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        return vf_pairs(layer=&node.weights, kernels=&node.kernels, clock=&self.clock, copies=self.copies[i],
+                        rank=node.rank, embedding=self.embedding)
+
+    cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t c, width = node.width
+        cdef float keep = 1.0
+        for c in range(width):
+            if self.training:
+                keep = 0.0 if vf_unit(vf_next(&self.random)) < node.rate else 1.0 / (1.0 - node.rate)
+                self.mask[i][r * width + c] = keep
+            out[c] = self.out[node.parent][r * width + c] * keep
+
+    # ---- backward -------------------------------------------------------------------
 
     cdef void _backward(self, int i, Rows rows, int64_t n) noexcept nogil:
-        """Passes node i's gradient on to its parent and updates its weights."""
-        cdef Node *node = &self.net.nodes[i]
-        cdef int64_t c, r, width = node.width
-        cdef double *gradient = self.gradient[i]
-        if node.kind == ACTIVATION:
-            vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * width)
-            return
-        if node.kind == DROPOUT:
-            for c in range(n * width):
-                self.gradient[node.parent][c] += gradient[c] * self.mask[i][c]
-            return
-        if node.parent != INPUT:
-            for r in range(n):
-                node.kernels.backward(&node.weights, &self.clock, gradient + r * width,
-                                      self.gradient[node.parent] + r * node.weights.n_in)
-        if self.direct and node.orthogonal == 0.0:
-            self._update_directly(i, rows, gradient)
-        else:
-            self._update_gathered(i, rows, gradient, n)
-
-    cdef void _update_directly(self, int i, Rows rows, const double *gradient) noexcept nogil:
+        """Passes node i's gradient on to its parents and updates its weights."""
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
+        cdef int k
+        cdef double *gradient = self.gradient[i]
+        if node.kind == LINEAR or node.kind == PAIRS:
+            self._backward_weighted(i, rows, n)
+        elif node.kind == ACTIVATION:
+            vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * node.width)
+        elif node.kind == DROPOUT:
+            for c in range(n * node.width):
+                self.gradient[node.parent][c] += gradient[c] * self.mask[i][c]
+        elif node.kind == CONCAT:
+            for k in range(node.n_parents):
+                vf_place_back(gradient, node.width, node.firsts[k], self.gradient[node.parents[k]],
+                              self.net.nodes[node.parents[k]].width, n)
+        elif node.kind == ADD:
+            for k in range(node.n_parents):
+                vf_add_back(gradient, self.gradient[node.parents[k]], n * node.width)
+        elif node.kind == MULTIPLY:
+            for k in range(node.n_parents):
+                self.factors[k] = self.out[node.parents[k]]
+            for k in range(node.n_parents):
+                vf_multiply_back(self.factors, node.n_parents, k, gradient, self.gradient[node.parents[k]],
+                                 n * node.width)
+
+    cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef Node *join
+        cdef int k
+        if node.parent != INPUT and not is_sparse(self.net.nodes[node.parent].kind):
+            self._pass_on(i, node.parent, 0, n)
+        elif node.parent != INPUT and self.net.nodes[node.parent].kind == JOIN:
+            join = &self.net.nodes[node.parent]
+            for k in range(join.n_parents):
+                if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
+                    self._pass_on(i, join.parents[k], join.firsts[k], n)
+        if node.frozen:
+            return
+        if self.direct and node.orthogonal == 0.0:
+            self._update_directly(i, rows)
+        else:
+            self._update_gathered(i, rows, n)
+
+    cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
+        """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_linear part
+        cdef vf_pairs pairs
+        cdef int64_t r, width = self.net.nodes[parent].width
+        if node.kind == LINEAR:
+            part = vf_rows_of(&node.weights, first, width)
+            for r in range(n):
+                node.kernels.backward(&part, &self.clock, self.gradient[i] + r * node.width,
+                                      self.gradient[parent] + r * width)
+            return
+        pairs = self._pairs(i)
+        for r in range(n):
+            vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
+                          self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
+
+    cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t c
+        cdef vf_pairs pairs
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
+        if node.kind == PAIRS:
+            pairs = self._pairs(i)
+            vf_pairs_update(&pairs, x, self.sums[i], self.gradient[i], self.delta)
+            return
         for c in range(node.width):
-            self.delta[c] = gradient[c]
-        node.kernels.update(&node.weights, &self.clock,
-                            self._input_of(node, rows, self.queue[self.taken], 0), self.copies[i], self.delta)
+            self.delta[c] = self.gradient[i][c]
+        node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
             node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
 
-    cdef void _update_gathered(self, int i, Rows rows, const double *gradient, int64_t n) noexcept nogil:
+    cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_gathered *g = &self.gathered[i]
-        cdef int64_t r, c, k, width = node.width
-        cdef double total
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1), slots
-        cdef vf_copies copies = self.copies[i]
+        cdef int64_t r
+        cdef vf_row x
+        cdef vf_pairs pairs = self._pairs(i)
         for r in range(n):
-            vf_gather_row(g, self._input_of(node, rows, self.queue[self.taken + r], r), gradient + r * width)
+            x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
+            if node.kind == PAIRS:
+                vf_pairs_gather(&pairs, x, self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
+                                g, self.wide_delta)
+            else:
+                vf_gather_row(g, x, self.gradient[i] + r * node.width)
         if node.orthogonal > 0.0:
-            self._add_orthogonality(node, g)
-        slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
+            vf_add_orthogonality(&node.weights, g, node.orthogonal, node.n_draws, &self.random)
+        self._step_gathered(i, g)
+        vf_gathered_clear(g)
+        if node.has_bias:
+            self._step_bias(i, n)
+
+    cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_copies copies = self.copies[i]
+        cdef int64_t c, k, width = node.weights.n_out
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        cdef vf_row slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
         node.kernels.read(&node.weights, &self.clock, slots, copies)
         if width == 1:
             for k in range(g.n_slots):
                 self.slot_values[k] = g.gradient[k]
             node.kernels.update(&node.weights, &self.clock, slots, copies, &ONE)
-        else:
-            for k in range(g.n_slots):
-                for c in range(width):
-                    self.delta[c] = g.gradient[k * width + c]
-                one.indices = g.features + k
-                node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
-                copies.left += 1
-                copies.threshold += 1
-            one.indices = &ZERO
-        vf_gathered_clear(g)
-        if node.has_bias:
-            for c in range(width):
-                total = 0.0
-                for r in range(n):
-                    total += gradient[r * width + c]
-                self.delta[c] = total
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
-
-    cdef void _add_orthogonality(self, Node *node, vf_gathered *g) noexcept nogil:
-        """Adds the gradient of strength / 4 * ||W'W - I||^2, over all pairs of columns
-        or over some drawn at random, scaled to the same expectation."""
-        cdef int64_t k, a, b, width = node.width
-        cdef double scale = node.orthogonal
-        if node.n_draws == 0:
-            for a in range(width):
-                for b in range(width):
-                    self._add_pair(node, g, a, b, scale)
             return
-        scale *= <double>(width * width) / node.n_draws
-        for k in range(node.n_draws):
-            a = vf_below(&self.random, width)
-            b = vf_below(&self.random, width)
-            self._add_pair(node, g, a, b, scale)
+        for k in range(g.n_slots):
+            for c in range(width):
+                self.delta[c] = g.gradient[k * width + c]
+            one.indices = g.features + k
+            node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
+            copies.left += 1
+            copies.threshold += 1
 
-    cdef void _add_pair(self, Node *node, vf_gathered *g, int64_t a, int64_t b, double scale) noexcept nogil:
-        cdef int64_t j
-        cdef float *record
-        cdef double product = -1.0 if a == b else 0.0
-        for j in range(node.weights.n_in):
-            record = node.weights.record + j * node.weights.stride
-            product += <double>record[a] * record[b]
-        for j in range(node.weights.n_in):
-            record = node.weights.record + j * node.weights.stride
-            vf_gathered_row(g, j)[a] += scale * product * record[b]
+    cdef void _step_bias(self, int i, int64_t n) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t r, c
+        cdef double total
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        for c in range(node.width):
+            total = 0.0
+            for r in range(n):
+                total += self.gradient[i][r * node.width + c]
+            self.delta[c] = total
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
 
-    def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead):
-        """Write the raw outputs of rows [from_row, to_row) into out, shape (n_rows, n_outputs)."""
-        cdef int64_t row, c, n_outputs = self.net.n_outputs
-        cdef int last = self.net.n_nodes - 1
+    def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead,
+                int node=-1):
+        """Write a dense node's outputs for rows [from_row, to_row) into out, shape (n_rows, width).
+
+        The node -1 is the last one, whose outputs are the raw ones.
+        """
+        cdef int64_t row
+        cdef int which = self.net.n_nodes - 1 if node < 0 else node
+        cdef size_t n_bytes = self.net.nodes[which].width * sizeof(float)
         self.training = False
         self.input_dropout.rate = 0.0
         self.clock.step = clock.step
         self.clock.elapsed = clock.elapsed
         with nogil:
+            self._forget_rows()
             for row in range(from_row, to_row):
                 if ahead and row + ahead < to_row:
-                    vf_prefetch_row(&rows.rows, row + ahead, self.net.nodes[0].weights.record,
-                                    self.net.nodes[0].weights.stride,
-                                    min(4, (self.net.nodes[0].weights.stride + 15) // 16))
+                    self._prefetch(rows, row + ahead)
                 self._forward(rows, row, 0)
-                for c in range(n_outputs):
-                    out[row, c] = self.out[last][c]
+                memcpy(&out[row, 0], self.out[which], n_bytes)

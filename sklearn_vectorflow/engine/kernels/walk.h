@@ -15,4 +15,15 @@ typedef struct {
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
 } vf_linear_kernels;
 
+/* The layer of n of its inputs, from `first` on. */
+VF_INLINE vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n) {
+    vf_linear part = *layer;
+    part.record += first * layer->stride;
+    part.n_in = n;
+    part.penalty.l1_each = layer->penalty.l1_each ? layer->penalty.l1_each + first : NULL;
+    part.penalty.l2_each = layer->penalty.l2_each ? layer->penalty.l2_each + first : NULL;
+    part.penalty.center = layer->penalty.center ? layer->penalty.center + first * layer->n_out : NULL;
+    return part;
+}
+
 #endif
