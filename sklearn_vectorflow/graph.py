@@ -3,7 +3,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.layers import Activation, Add, Columns, Concat, Crosses, Dropout, FactorizationMachine, Multiply, Node, ordered
+from sklearn_vectorflow.layers import (
+    Activation, Add, Columns, Concat, Crosses, Dropout, FactorizationMachine, Multiply, Node, ordered,
+)
 from sklearn_vectorflow.layers.diagram import as_text, drawing
 
 INPUT = -1              # the engine's name for whole rows of X
@@ -31,7 +33,7 @@ class Place:
     @property
     def label(self):
         """What messages call it."""
-        return repr(self.layer)
+        return self.layer.label
 
     @property
     def is_convex(self):

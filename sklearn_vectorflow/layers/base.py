@@ -1,6 +1,8 @@
 """What all layers share, and what calling them makes."""
 import uuid
+from inspect import signature
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.layers.diagram import as_text, drawing
@@ -37,7 +39,7 @@ class Node:
         return _restored, (parts,)
 
     def __repr__(self):
-        return f"<{self.layer!r}, {len(ordered([self]))} nodes>"
+        return f"<{self.layer.label}, {len(ordered([self]))} nodes>"
 
     def __str__(self):
         return as_text(_rows_of([self]))
@@ -58,7 +60,7 @@ def _restored(parts):
 def _rows_of(heads):
     nodes = ordered(heads)
     places = {node._key: place for place, node in enumerate(nodes)}
-    return [(repr(node.layer), [places[one._key] for one in node.inputs], "") for node in nodes]
+    return [(node.layer.label, [places[one._key] for one in node.inputs], "") for node in nodes]
 
 
 def ordered(heads):
@@ -80,7 +82,7 @@ def ordered(heads):
             done.add(node._key)
             order.append(node)
         elif node._key in waiting:
-            raise ValueError(f"network: {node.layer!r} reads its own output, in a cycle; a graph must have none.")
+            raise ValueError(f"network: {node.layer.label} reads its own output, in a cycle; a graph must have none.")
         elif node._key not in done:
             waiting.add(node._key)
             stack.append((node, True))
@@ -110,12 +112,19 @@ class Layer(BaseEstimator):
         nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         for node in nodes:
             if not isinstance(node, Node):
-                raise TypeError(f"{self!r} must be called on nodes (Input() or called layers), got {node!r}.")
+                raise TypeError(f"{self.label} must be called on nodes (Input() or called layers), got {node!r}.")
         if self.several and not nodes:
-            raise ValueError(f"{self!r} needs at least one node.")
+            raise ValueError(f"{self.label} needs at least one node.")
         if not self.several and len(nodes) != 1:
-            raise ValueError(f"{self!r} reads one node, got {len(nodes)}; Concat, Add or Multiply them first.")
+            raise ValueError(f"{self.label} reads one node, got {len(nodes)}; Concat, Add or Multiply them first.")
         return Node(self, nodes)
+
+    @property
+    def label(self):
+        """A short form of the layer for messages and tables: what differs from the defaults."""
+        own = signature(type(self)).parameters
+        given = {name: value for name, value in self.get_params(deep=False).items() if not _is(value, own[name].default)}
+        return f"{type(self).__name__}({', '.join(f'{name}={_short(value)}' for name, value in given.items())})"
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -131,3 +140,12 @@ class Layer(BaseEstimator):
             Whether one of them gives sparse rows.
         """
         return widths[0]
+
+
+def _is(value, default):
+    return value is default or np.isscalar(value) and value == default
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 32 else f"<{type(value).__name__}>"

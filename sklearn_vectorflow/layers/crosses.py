@@ -132,9 +132,6 @@ class Crosses(Layer):
         self.n_features = n_features
         self.name = name
 
-    def __repr__(self):
-        return f"Crosses({self.crosses!r}, n_features={self.n_features})"
-
     def width(self, widths, sparse):
         """Return the number of hashed features."""
         check_integer("Crosses: n_features", self.n_features, 1)
@@ -142,4 +139,4 @@ class Crosses(Layer):
 
     def plan(self, n_columns, feature_names=None):
         """Return the engine's plan."""
-        return plan_crosses(f"network: {self!r}", self.crosses, self.groups, self.n_features, n_columns, feature_names)
+        return plan_crosses(f"network: {self.label}", self.crosses, self.groups, self.n_features, n_columns, feature_names)

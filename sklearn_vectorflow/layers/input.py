@@ -45,11 +45,8 @@ class Columns(Layer):
 
     @property
     def label(self):
-        return f"Input({self._shown()})"
-
-    def _shown(self):
-        parts = [] if self.columns is None else [f"columns={_short(self.columns)}"]
-        return ", ".join(parts + ([f"name={self.name!r}"] if self.name else []))
+        """What messages call the root."""
+        return super().label.replace("Columns(", "Input(", 1)
 
     def __repr__(self):
         return self.label
@@ -67,7 +64,8 @@ class Columns(Layer):
 
     def _numbers(self, n_features, feature_names):
         columns = np.asarray(self.columns)
-        if columns.ndim != 1 or columns.dtype.kind not in "iuUO" or columns.size == 0 and len(self.columns):
+        columns = columns.astype(int) if columns.size == 0 else columns
+        if columns.ndim != 1 or columns.dtype.kind not in "iuUO":
             raise TypeError(f"network: {self.label}: columns must be a slice, column numbers or names of features.")
         if columns.dtype.kind in "UO":
             columns = self._named(columns, feature_names)
@@ -86,11 +84,6 @@ class Columns(Layer):
         if unknown:
             raise ValueError(f"network: {self.label}: X has no feature named {unknown[0]!r}.")
         return np.array([known[name] for name in columns])
-
-
-def _short(columns):
-    text = repr(columns)
-    return text if len(text) <= 40 else f"<{len(columns)} columns>"
 
 
 class Input(Node):
