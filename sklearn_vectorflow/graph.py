@@ -29,6 +29,7 @@ class Place:
     gain: float = 1.0      # of the activation that follows
     engine: int = INPUT    # the engine's node
     chosen: object = None  # columns of a root
+    is_whole: bool = False  # a root of all columns
 
     @property
     def label(self):
@@ -153,6 +154,7 @@ class Graph:
             if isinstance(place.layer, Columns):
                 place.chosen = place.layer.places(self.n_features, self.feature_names)
                 place.width, place.sparse, place.pure = len(place.chosen), True, True
+                place.is_whole = place.chosen == range(self.n_features) if isinstance(place.chosen, range) else False
                 continue
             place.sparse = isinstance(place.layer, Crosses) or isinstance(place.layer, Concat) and sparse
             place.pure = place.sparse and place.reads_pure
@@ -221,47 +223,7 @@ class Graph:
 
     def _plan(self):
         """Return the engine's nodes in order, as (what, place, parents)."""
-        steps, dense = [], {}
-
-        def step(what, place, parents):
-            steps.append((what, place, parents))
-            return len(steps) - 1
-
-        def dense_of(reader, position):
-            place = self.places[position]
-            if not place.sparse:
-                return place.engine
-            if place.width > WIDEST_DENSE:
-                raise ValueError(
-                    f"network: {reader} reads {place.width} columns of X as a dense row, at most {WIDEST_DENSE} are "
-                    "possible; put a Linear between."
-                )
-            if position not in dense:
-                dense[position] = step("dense", place, [place.engine])
-            return dense[position]
-
-        for place in self.places:
-            if isinstance(place.layer, Columns):
-                whole = len(place.chosen) == self.n_features and isinstance(place.chosen, range)
-                place.engine = INPUT if whole else step("columns", place, [INPUT])
-            elif isinstance(place.layer, Crosses):
-                place.engine = step("crosses", place, [self._whole_root(place)])
-            elif place.sparse:
-                place.engine = step("join", place, [self.places[one].engine for one in place.inputs])
-            elif place.layer.has_weights:
-                place.engine = step("weighted", place, [self.places[place.inputs[0]].engine])
-            else:
-                place.engine = step("layer", place, [dense_of(place.label, one) for one in place.inputs])
-        ends = [dense_of("the output", end) for end in self.ends]
-        if len(ends) > 1 or ends[0] != len(steps) - 1:
-            step("heads", None, ends)
-        return steps
-
-    def _whole_root(self, place):
-        root = self.places[place.inputs[0]]
-        if root.engine != INPUT or not isinstance(root.layer, Columns):
-            raise ValueError(f"network: {place.label} reads Input() with all columns of X; choose columns by groups.")
-        return INPUT
+        return _Steps(self.places).all(self.ends)
 
     def build(self, net, add_weighted):
         """Add the steps to an engine's net.
@@ -290,10 +252,7 @@ class Graph:
 
     def touched(self, place, matrix):
         """Return an index of the records of a layer that rows of a matrix can touch."""
-        root = self.places[place.inputs[0]]
-        if root.engine == INPUT and isinstance(root.layer, Columns):
-            return matrix.touched()
-        return slice(None)
+        return matrix.touched() if self.places[place.inputs[0]].is_whole else slice(None)
 
     # ---- as text -----------------------------------------------------------------------
 
@@ -314,6 +273,71 @@ class Graph:
     def drawing(self, count):
         """Return an SVG."""
         return drawing(self.rows(count))
+
+
+class _Steps:
+    """The engine's nodes for places: sparse rows are made dense only for layers that need it."""
+
+    def __init__(self, places):
+        self.places = places
+        self.steps = []
+        self._dense, self._joined = {}, {}
+
+    def all(self, ends):
+        for place in self.places:
+            if isinstance(place.layer, Columns):
+                place.engine = INPUT if place.is_whole else self._add("columns", place, [INPUT])
+            elif isinstance(place.layer, Crosses):
+                place.engine = self._add("crosses", place, [self._whole_root(place)])
+            elif place.layer.has_weights:
+                place.engine = self._add("weighted", place, [self._rows_of(place.inputs[0])])
+            elif not place.sparse:
+                place.engine = self._add("layer", place, [self._dense_of(place, one) for one in place.inputs])
+        parents = [self._dense_of(self.places[end], end) for end in ends]
+        if len(parents) > 1 or parents[0] != len(self.steps) - 1:
+            self._add("heads", None, parents)
+        return self.steps
+
+    def _add(self, what, place, parents):
+        self.steps.append((what, place, parents))
+        return len(self.steps) - 1
+
+    def _rows_of(self, position):
+        """The node whose outputs a layer with weights reads, sparse or dense."""
+        place = self.places[position]
+        if not (place.sparse and isinstance(place.layer, Concat)):
+            return place.engine
+        if position not in self._joined:
+            parts = [self._rows_of(one) for one in place.inputs]
+            self._joined[position] = self._add("join", place, parts)
+        return self._joined[position]
+
+    def _dense_of(self, reader, position):
+        place = self.places[position]
+        if not place.sparse:
+            return place.engine
+        if position not in self._dense:
+            if isinstance(place.layer, Concat):
+                parts = [self._dense_of(reader, one) for one in place.inputs]
+                self._dense[position] = self._add("layer", place, parts)
+            else:
+                _check_dense(reader, place)
+                self._dense[position] = self._add("dense", place, [place.engine])
+        return self._dense[position]
+
+    def _whole_root(self, place):
+        root = self.places[place.inputs[0]]
+        if not root.is_whole:
+            raise ValueError(f"network: {place.label} reads Input() with all columns of X; choose columns by groups.")
+        return INPUT
+
+
+def _check_dense(reader, place):
+    if place.width > WIDEST_DENSE:
+        raise ValueError(
+            f"network: {reader.label} reads {place.width} columns of X as a dense row, at most {WIDEST_DENSE} are "
+            "possible; put a Linear between."
+        )
 
 
 def _engine_columns(chosen, n_features):

@@ -155,19 +155,19 @@ class Network:
             first += width
 
     def _start_outputs(self, end, values):
-        """Set the intercepts of the layer behind an output; of a sum, of the last that has any.
-
-        Returns whether there was one.
-        """
-        place = self.graph.places[end]
-        if place.layer.has_weights:
-            bias = self.parameters[self.graph.weighted.index(place)].bias
-            if bias is not None:
-                bias[0, : place.width] = values
-            return bias is not None
-        if isinstance(place.layer, Add):
-            return any(self._start_outputs(one, values) for one in reversed(place.inputs))
-        return False
+        """Set the intercepts of the layer behind an output; of a sum, of the last that has any."""
+        waiting, seen = [end], set()
+        while waiting:
+            position = waiting.pop()
+            place = self.graph.places[position]
+            if position in seen:
+                continue
+            seen.add(position)
+            if isinstance(place.layer, Add):
+                waiting.extend(place.inputs)
+            elif place.layer.has_weights and place.layer.has_bias:
+                self.parameters[self.graph.weighted.index(place)].bias[0, : place.width] = values
+                return
 
     @property
     def _has_averages(self):

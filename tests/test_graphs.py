@@ -450,3 +450,14 @@ def test_outputs_of_any_node_are_features():
 def test_linear_models_have_no_nodes_to_show():
     assert not hasattr(VectorFlowClassifier(), "transform")
     assert hasattr(VectorFlowClassifier((3,)), "transform")
+
+
+def test_gradients_pass_through_rows_made_dense():
+    x = Input()
+    mixed = Concat()([x, Linear(1)(x)])
+    heads = [Linear(1)(Tanh()(mixed))]
+    rng = np.random.RandomState(0)
+    X, Y = _rows(rng, 6), rng.normal(size=(6, 1))
+    model, before, _, steps = _one_step(heads, X, Y[:, 0], 0)
+    weights = _as_dict(model.network_, *[[a.astype(float) for a in arrays] for arrays in before])
+    _compare_with_differences(heads, X.astype(float), Y, weights, model.network_, steps)
