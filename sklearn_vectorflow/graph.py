@@ -37,9 +37,14 @@ class Place:
         return self.layer.label
 
     @property
+    def is_last(self):
+        """Whether the raw outputs are linear in its weights; embeddings are like hidden layers."""
+        return self.is_output and not isinstance(self.layer, FactorizationMachine)
+
+    @property
     def is_convex(self):
-        """Whether the raw outputs are linear in its weights, and it reads X itself."""
-        return self.reads_pure and self.is_output and not isinstance(self.layer, FactorizationMachine)
+        """Whether it is so and reads X itself."""
+        return self.reads_pure and self.is_last
 
     @property
     def n_weights(self):

@@ -1,7 +1,5 @@
-"""A net: its layers with their shapes and weights, and its form for the engine."""
+"""A net: a graph of layers with its weights, and its form for the engine."""
 import contextlib
-import math
-import numbers
 import threading
 
 import numpy as np
@@ -9,7 +7,7 @@ from scipy import sparse
 
 from sklearn_vectorflow._checks import naming
 from sklearn_vectorflow.engine import net as engine
-from sklearn_vectorflow.layers import Add
+from sklearn_vectorflow.initial import initialize
 from sklearn_vectorflow.parameters import Layout, LinearParameters
 from sklearn_vectorflow.penalties import Orthogonal, combine
 
@@ -113,62 +111,6 @@ class Network:
         self.progress = (0, 0.0)
         return True
 
-    def _initialize(self, random_state, initial_raw, penalties):
-        """Draw the weights and set the intercepts of the outputs.
-
-        Weights before an activation are uniform with the variance of He or Glorot. Layers
-        whose training is convex start from zero or from their prior. Every weight is drawn
-        from its own place in a stream, so its value depends on nothing but the seed.
-        """
-        places = self.graph.weighted
-        seeds = random_state.randint(0, 2**31 - 1, size=len(places))
-        if self.fit_intercept:
-            for end, values in self._raw_spans(np.broadcast_to(initial_raw, self.n_outputs)):
-                self._start_outputs(end, values)
-        for seed, place, parameters, fields in zip(seeds, places, self.parameters, penalties):
-            self._draw(place, parameters, int(seed))
-            if "center" in fields:
-                parameters.weights()[:] = fields["center"]
-            weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
-            if weights is not None:
-                parameters.weights()[:] = weights
-            if intercept is not None and parameters.bias is not None:
-                parameters.intercept()[:] = intercept
-            if "lower" in fields:
-                np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
-
-    def _draw(self, place, parameters, seed):
-        init = place.layer.init
-        if isinstance(init, str) or init is None and place.is_convex:
-            return
-        if isinstance(init, numbers.Real):
-            deviation = float(init)
-        else:
-            deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights)
-        engine.fill_uniform(parameters.record, place.n_weights, seed, math.sqrt(3.0) * deviation)
-
-    def _raw_spans(self, values):
-        first = 0
-        for end in self.graph.ends:
-            width = self.graph.places[end].width
-            yield end, values[first : first + width]
-            first += width
-
-    def _start_outputs(self, end, values):
-        """Set the intercepts of the layer behind an output; of a sum, of the last that has any."""
-        waiting, seen = [end], set()
-        while waiting:
-            position = waiting.pop()
-            place = self.graph.places[position]
-            if position in seen:
-                continue
-            seen.add(position)
-            if isinstance(place.layer, Add):
-                waiting.extend(place.inputs)
-            elif place.layer.has_weights and place.layer.has_bias:
-                self.parameters[self.graph.weighted.index(place)].bias[0, : place.width] = values
-                return
-
     @property
     def _has_averages(self):
         averaged = any(parameters.averaged for parameters in self.parameters)
@@ -271,7 +213,7 @@ class Network:
         self._settle_if_new(plans)
         fresh = self._allocate([layout for _, _, layout, _ in plans])
         if start is not None:
-            self._initialize(*start, [fields for _, _, _, fields in plans])
+            initialize(self, *start, [fields for _, _, _, fields in plans])
         if fresh:
             self._average_from = average_from
         net = engine.Net(len(self.graph.steps), self.n_features)
@@ -313,7 +255,7 @@ class Network:
         layer, n_out = place.layer, place.n_weights
         if layer.frozen:
             return None, engine.EAGER, Layout.plan(n_out), {}
-        own = (layer.own_optimizer() or optimizer).for_layer(n_out, place.is_output, place.is_convex, self.weight_scale)
+        own = (layer.own_optimizer() or optimizer).for_layer(n_out, place.is_last, place.is_convex, self.weight_scale)
         if averaged and own.rule == "ftrl":
             raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
         own_penalties = layer.own_penalties()
