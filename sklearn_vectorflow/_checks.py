@@ -81,8 +81,6 @@ def penalties_of(estimator):
 
 def check_net_parameters(estimator):
     """Check the parameters that describe the net."""
-    if estimator.network is not None:
-        raise ValueError(f"network must be None: layer graphs are not available yet, got {estimator.network!r}.")
     sizes = estimator.hidden_layer_sizes
     if not isinstance(sizes, (tuple, list, np.ndarray)):
         raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")

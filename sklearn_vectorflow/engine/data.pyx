@@ -11,7 +11,7 @@ from libc.string cimport memset
 
 from sklearn_vectorflow.engine.kernels cimport (
     VF_INFINITE, VF_PREFETCH_READ, VF_ZERO, vf_check_columns32, vf_check_columns64, vf_check_doubles, vf_check_floats,
-    vf_columns,
+    vf_order,
 )
 
 ctypedef fused value_t:
@@ -53,14 +53,14 @@ cdef int32_t _check_values(const value_t *values, int64_t n) noexcept nogil:
         return vf_check_doubles(values, n)
 
 
-cdef vf_columns _check_columns(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
+cdef vf_order _check_columns(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
     if index_t is int32_t:
         return vf_check_columns32(indices, n, min(n_features - 1, INT32_MAX))
     else:
         return vf_check_columns64(indices, n, n_features - 1)
 
 
-cdef bint _monotone(vf_columns found, const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
+cdef bint _monotone(vf_order found, const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
     """Whether columns increase in every row, or decrease in every row (as products of
     sparse matrices have them): the steps between rows are the only exceptions."""
     cdef int64_t row, n = max(indptr[n_rows] - indptr[0] - 1, 0)
@@ -108,7 +108,7 @@ cdef Findings _check_pointers(const pointer_t *indptr, int64_t stored, int64_t f
     return found
 
 
-cdef int _problem(vf_columns columns, int32_t values) noexcept nogil:
+cdef int _problem(vf_order columns, int32_t values) noexcept nogil:
     if columns.outside:
         return 2
     return 3 if values & VF_INFINITE else 0
@@ -124,7 +124,7 @@ cdef void _check_rows(const value_t *values, const index_t *indices, const point
                       int64_t from_row, int64_t to_row, int64_t *table, int bits, Findings *found) noexcept nogil:
     cdef int64_t row, start, n, end = from_row
     cdef int32_t flags
-    cdef vf_columns columns
+    cdef vf_order columns
     while end < to_row:
         row = end
         end = min(row + BLOCK, to_row)

@@ -10,7 +10,7 @@ enum { VF_INFINITE = 1, VF_ZERO = 2 };
 typedef struct {
     int64_t ups, downs;
     int32_t outside;
-} vf_columns;
+} vf_order;
 
 #define VF_DEFINE_CHECK_VALUES(name, type)                             \
     VF_SIMD static int32_t name(const type *values, int64_t n) {       \
@@ -25,7 +25,7 @@ typedef struct {
 
 /* The sign of a column, or of the last column less it, shows that it is outside. */
 #define VF_DEFINE_CHECK_COLUMNS(name, type, unsigned_type, bits)                                 \
-    VF_SIMD static vf_columns name(const type *columns, int64_t n, int64_t last) {               \
+    VF_SIMD static vf_order name(const type *columns, int64_t n, int64_t last) {               \
         unsigned_type signs = 0;                                                                 \
         type ups = 0, downs = 0;                                                                 \
         const unsigned_type top = (unsigned_type)last;                                           \
@@ -35,7 +35,7 @@ typedef struct {
             ups += columns[k] > columns[k - 1];                                                  \
             downs += columns[k] < columns[k - 1];                                                \
         }                                                                                        \
-        const vf_columns out = {ups, downs, (int32_t)(signs >> (bits - 1))};                     \
+        const vf_order out = {ups, downs, (int32_t)(signs >> (bits - 1))};                     \
         return out;                                                                              \
     }
 

@@ -6,6 +6,7 @@
 #include "linear_one.h"
 #include "linear_wide.h"
 #include "single.h"
+#include "walk.h"
 
 /* Adds W delta to the gradient of the layer's inputs [from, from + n), n <= VF_LANES. */
 VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -150,17 +151,6 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     else
         vf_miss_row(kind, lazy, layer, clock, indices, n, copies);
 }
-
-/* `forward` leaves what it read of the row behind for `update`; `read` does so for
- * other sets of features. `train` is for the net of this layer alone; NULL: not here. */
-typedef struct {
-    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
-    void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
-    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
-    void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
-    int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
-    double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
-} vf_linear_kernels;
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \
     VF_SIMD static void vf_read_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,      \

@@ -4,23 +4,8 @@
 #ifndef VF_SINGLE_H
 #define VF_SINGLE_H
 
-#include "contract.h"
 #include "copied.h"
-
-enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */
-
-typedef struct {
-    const vf_linear *weights, *bias; /* bias: NULL without intercept */
-    const vf_rows *rows;
-    const double *y, *weight; /* (n_rows), and weights or NULL */
-    const vf_loss *loss;
-    const vf_input_dropout *dropout;
-    vf_schedule schedule;
-    vf_copies copies;
-    int32_t *indices; /* room for a row */
-    float *values;
-    int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
-} vf_single;
+#include "walk.h"
 
 VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf_clock *clock, float delta) {
     float *record = bias->record;
