@@ -34,8 +34,8 @@ cdef extern from "kernels/cells.h" nogil:
         uint32_t *counters
         int32_t bits
     ctypedef struct vf_sink:
-        int32_t purpose, signs, failed
-        uint32_t mask, least_count
+        int32_t purpose, failed
+        uint32_t mask, sign_bit, least_count
         vf_sketch sketch
         int64_t size
         int32_t *indices
@@ -72,9 +72,11 @@ cdef extern from "kernels/cells.h" nogil:
         VF_TO_NAMES
     vf_murmur vf_murmur_prefix(const uint8_t *data, int64_t length, uint32_t seed)
     uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
-    vf_bytes vf_string_at(const vf_strings *strings, int64_t at)
-    bint vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_words *words, vf_sink *sink,
-                   int32_t *lengths)
+    ctypedef struct vf_block:
+        pass
+    vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
+    void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_block *blocks, vf_words *words,
+                   vf_sink *sink, int32_t *lengths)
 
 OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
 SKETCH_DEPTH = VF_SKETCH_DEPTH
@@ -239,7 +241,7 @@ cdef class Cells:
         cdef uint8_t[::1] absent = missing
         with nogil:
             for k in range(n):
-                text = vf_string_at(&self.cells.strings, self.cells.first + k)
+                text = vf_string_at(&self.cells.strings, self.cells.strings.layout, self.cells.first + k)
                 absent[k] = text.length < 0
                 if text.length >= 0:
                     found[k] = vf_murmur_hash(self.cells.prefix, text.data, text.length)
@@ -283,16 +285,20 @@ cdef class Block:
     cdef _run(self, list columns, int64_t n_rows):
         cdef Py_ssize_t j, n_columns = len(columns)
         cdef vf_cells *cells = <vf_cells *>malloc((n_columns + 1) * sizeof(vf_cells))
+        cdef vf_block *blocks = <vf_block *>malloc((n_columns + 1) * sizeof(vf_block))
         cdef int32_t *lengths
-        if cells == NULL:
+        if cells == NULL or blocks == NULL:
+            free(cells)
+            free(blocks)
             raise MemoryError
         self.lengths = np.zeros(n_rows, dtype=np.int32)
         lengths = <int32_t *>_address(self.lengths)
         for j in range(n_columns):
             cells[j] = (<Cells>columns[j]).cells
         with nogil:
-            vf_encode(cells, n_columns, n_rows, &self.words, &self.sink, lengths)
+            vf_encode(cells, n_columns, n_rows, blocks, &self.words, &self.sink, lengths)
         free(cells)
+        free(blocks)
         self._free_words()
         if self.sink.failed:
             raise MemoryError
@@ -319,7 +325,7 @@ def encode(list columns, int64_t n_rows, int n_bits, bint signs, sketch=None, ui
     cdef Block block = Block()
     block.sink.purpose = VF_TO_MATRIX
     block.sink.mask = (<uint32_t>1 << n_bits) - 1
-    block.sink.signs = signs
+    block.sink.sign_bit = <uint32_t>1 << 31 if signs else 0
     if sketch is not None:
         block._set_sketch(sketch)
         block.sink.least_count = least_count

@@ -57,11 +57,10 @@ VF_INLINE uint32_t vf_murmur_words(vf_murmur prefix, const uint8_t *data, int64_
         pending >>= 32;
     }
     pending |= (uint64_t)vf_last_bytes(data, length) << shift;
-    if ((prefix.length & 3) + (length & 3) >= 4) {
-        hash = vf_murmur_mix(hash, (uint32_t)pending);
-        pending >>= 32;
-    }
-    *rest = pending;
+    /* Perhaps a whole word more: lengths are as good as random, and a branch would miss. */
+    const uint32_t whole = (uint32_t)((prefix.length & 3) + (length & 3)) >> 2;
+    hash ^= (hash ^ vf_murmur_mix(hash, (uint32_t)pending)) & (0u - whole);
+    *rest = pending >> (32 * whole);
     return hash;
 }
 

@@ -11,7 +11,7 @@ enum { VF_TO_MATRIX, VF_TO_COUNTS, VF_TO_NAMES };
 typedef struct {
     int32_t purpose;
     uint32_t mask;        /* 2**bits - 1 */
-    int32_t signs;        /* whether a hash also gives a sign */
+    uint32_t sign_bit;    /* of a hash, that gives the sign of its value; 0: all positive */
     vf_sketch sketch;     /* counters may be NULL */
     uint32_t least_count; /* features counted less often are left out */
     int64_t size, capacity;
@@ -57,46 +57,65 @@ static inline void vf_take_name(vf_sink *sink, vf_bytes name, uint32_t hash) {
     sink->ends[sink->size++] = end;
 }
 
-/* Bucket and sign as scikit-learn's FeatureHasher has them: of the hash as an int32. */
-VF_INLINE void vf_take_entry(vf_sink *sink, uint32_t hash, int32_t first, float value) {
-    const uint32_t size = hash >> 31 ? 0u - hash : hash;
-    sink->indices[sink->size] = first + (int32_t)(size & sink->mask);
-    sink->values[sink->size++] = sink->signs && hash >> 31 ? -value : value;
+/* Room for n entries more. */
+VF_INLINE int vf_sink_reserve(vf_sink *sink, int64_t n) {
+    while (sink->size + n > sink->capacity) {
+        if (!vf_sink_grow(sink))
+            return 0;
+    }
+    return 1;
 }
 
-/* `counted`: whether the feature is one of those that may be rare. */
-VF_INLINE void vf_take(vf_sink *sink, vf_bytes name, uint32_t hash, int32_t first, float value, int counted) {
+/* Bucket and sign as scikit-learn's FeatureHasher has them: of the hash as an int32. */
+VF_INLINE int32_t vf_bucket(const vf_sink *sink, uint32_t hash) {
+    const uint32_t negative = 0u - (hash >> 31);
+    return (int32_t)(((hash ^ negative) - negative) & sink->mask);
+}
+
+/* A branch would be mispredicted every second time. */
+VF_INLINE float vf_signed(const vf_sink *sink, uint32_t hash, float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits ^= hash & sink->sign_bit;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+VF_INLINE int vf_is_rare(const vf_sink *sink, uint32_t hash) {
+    return sink->least_count > 0 && vf_estimate(&sink->sketch, hash) < sink->least_count;
+}
+
+/* A feature that may be rare, and counts one. */
+VF_INLINE void vf_take(vf_sink *sink, vf_bytes name, uint32_t hash, int32_t first) {
     if (sink->purpose == VF_TO_COUNTS) {
-        if (counted)
-            vf_count(&sink->sketch, hash);
+        vf_count(&sink->sketch, hash);
         return;
     }
-    if (sink->size == sink->capacity && !vf_sink_grow(sink))
+    if (!vf_sink_reserve(sink, 1))
         return;
-    if (sink->purpose == VF_TO_NAMES)
+    if (sink->purpose == VF_TO_NAMES) {
         vf_take_name(sink, name, hash);
-    else if (!counted || sink->least_count == 0 || vf_estimate(&sink->sketch, hash) >= sink->least_count)
-        vf_take_entry(sink, hash, first, value);
+    } else if (!vf_is_rare(sink, hash)) {
+        sink->indices[sink->size] = first + vf_bucket(sink, hash);
+        sink->values[sink->size++] = vf_signed(sink, hash, 1.0f);
+    }
 }
 
-enum { VF_SHORT_ROW = 32 };
-
-/* Sorts by counting what is smaller, without branches; stable. */
-static inline void vf_sort_short(int32_t *indices, float *values, int64_t n) {
-    int32_t index[VF_SHORT_ROW];
-    float value[VF_SHORT_ROW];
+/* Sorts by counting what comes before each entry, without branches; stable. */
+VF_INLINE void vf_sort_short(int32_t *indices, float *values, int64_t n) {
+    int32_t index[VF_LANES] = {0}, place[VF_LANES] = {0};
+    float value[VF_LANES];
     for (int64_t k = 0; k < n; k++) {
         index[k] = indices[k];
         value[k] = values[k];
     }
+    for (int32_t j = 0; j < n; j++) {
+        for (int32_t k = 0; k < VF_LANES; k++)
+            place[k] += index[j] - (k > j) < index[k];
+    }
     for (int64_t k = 0; k < n; k++) {
-        int32_t place = 0;
-        for (int64_t j = 0; j < k; j++)
-            place += index[j] <= index[k];
-        for (int64_t j = k + 1; j < n; j++)
-            place += index[j] < index[k];
-        indices[place] = index[k];
-        values[place] = value[k];
+        indices[place[k]] = index[k];
+        values[place[k]] = value[k];
     }
 }
 
@@ -121,16 +140,15 @@ static inline void vf_sort_long(int32_t *indices, float *values, int64_t n) {
     }
 }
 
-/* Sorts the row that starts at `start`, sums what shares a column and drops what
- * cancels; returns its length. */
-static inline int64_t vf_close_row(vf_sink *sink, int64_t start) {
-    int32_t *indices = sink->indices + start;
-    float *values = sink->values + start;
-    const int64_t n = sink->size - start;
-    if (n <= VF_SHORT_ROW)
-        vf_sort_short(indices, values, n);
-    else
-        vf_sort_long(indices, values, n);
+VF_INLINE int vf_has_repeats(const int32_t *indices, int64_t n) {
+    int repeats = 0;
+    for (int64_t k = 1; k < n; k++)
+        repeats |= indices[k] == indices[k - 1];
+    return repeats;
+}
+
+/* Sums neighbours of one column, and drops what cancels; returns what is left. */
+static inline int64_t vf_merge(int32_t *indices, float *values, int64_t n) {
     int64_t length = 0;
     for (int64_t k = 0; k < n;) {
         const int32_t index = indices[k];
@@ -141,6 +159,21 @@ static inline int64_t vf_close_row(vf_sink *sink, int64_t start) {
         values[length] = sum;
         length += sum != 0.0f;
     }
+    return length;
+}
+
+/* Puts the row that starts at `start` in order and returns its length. */
+VF_INLINE int64_t vf_close_row(vf_sink *sink, int64_t start) {
+    int32_t *indices = sink->indices + start;
+    float *values = sink->values + start;
+    const int64_t n = sink->size - start;
+    if (n <= VF_LANES)
+        vf_sort_short(indices, values, n);
+    else
+        vf_sort_long(indices, values, n);
+    if (!vf_has_repeats(indices, n))
+        return n;
+    const int64_t length = vf_merge(indices, values, n);
     sink->size = start + length;
     return length;
 }

@@ -28,9 +28,9 @@ VF_INLINE vf_bytes vf_view_at(const vf_strings *strings, int64_t at) {
     return out;
 }
 
-VF_INLINE vf_bytes vf_string_at(const vf_strings *strings, int64_t at) {
+VF_INLINE vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at) {
     vf_bytes out;
-    switch (strings->layout) {
+    switch (layout) {
     case VF_OFFSETS: {
         const int32_t *offsets = (const int32_t *)strings->places + at;
         out.data = strings->data + offsets[0];
