@@ -278,8 +278,8 @@ cdef class Block:
         free(self.words.ends)
         memset(&self.words, 0, sizeof(vf_words))
 
-    cdef void _set_sketch(self, uint32_t[:, ::1] sketch):
-        self.sink.sketch.counters = &sketch[0, 0]
+    cdef void _set_sketch(self, const uint32_t[:, ::1] sketch):
+        self.sink.sketch.counters = <uint32_t *>&sketch[0, 0]
         self.sink.sketch.bits = (sketch.shape[1] - 1).bit_length()
 
     cdef _run(self, list columns, int64_t n_rows):

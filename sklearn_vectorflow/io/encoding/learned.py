@@ -67,6 +67,8 @@ class Learned:
                 self._learn_moments(column, places, crew)
             elif self.sketch is not None:
                 crew.map(lambda place: engine.count([column.read(*place)], place[2] - place[1], self.sketch), places)
+            else:
+                column.read(*places[0])  # only to complain of columns that can't be read
             if self.room:
                 self._learn_names(column, places, n_bits)
 
