@@ -35,7 +35,12 @@ def read_column(stream):
 def _values(node, table=None):
     """What a column holds; rows of a table may begin later than those of its columns."""
     first = node.offset + (0 if table is None else table.offset)
-    length = node.length if table is None else table.length
+    values = _read(node, first, node.length if table is None else table.length)
+    values.keep = node  # arrays are views of its memory
+    return values
+
+
+def _read(node, first, length):
     if node.dictionary is not None:
         return _codes(node, first, length)
     if node.format in NUMBERS:
@@ -76,7 +81,7 @@ def _strings(node, first, length):
         layout, dtype = STRINGS[node.format]
         places = node.buffer(1, dtype, first + length + 1)
         data = node.buffer(2, np.uint8, 0 if places is None or not len(places) else places[-1])
-    return Strings(length, layout, places, data, _valid(node, first, length), first, node)
+    return Strings(length, layout, places, data, _valid(node, first, length), first)
 
 
 def _codes(node, first, length):

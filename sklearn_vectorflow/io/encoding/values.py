@@ -30,10 +30,13 @@ class Values:
         For messages.
     kind : str
         The kind such a column is taken for unless it is named.
+    keep : object
+        Owner of the memory, if the arrays don't own it.
     """
 
     what = "values"
     kind = None
+    keep = None
 
     def read_categories(self, cells, first, stop):
         """Let the engine read categories, from row ``first`` to row ``stop``."""
@@ -72,9 +75,9 @@ class Strings(Values):
     what = "strings"
     kind = "categorical"
 
-    def __init__(self, length, layout, places, data, valid, offset, keep):
+    def __init__(self, length, layout, places, data, valid, offset):
         self.length, self.layout, self.places, self.data = length, layout, places, data
-        self.valid, self.offset, self.keep = valid, offset, keep
+        self.valid, self.offset = valid, offset
 
     def __len__(self):
         return self.length
