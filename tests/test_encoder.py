@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,10 +39,6 @@ FRAME = pd.DataFrame(
 TEXTS = ["The cat, the CAT & the_dog!", "", "a I", "Ünïcode straße ΔΩ 東京 tower 42", "x-ray café\u0301 co-op\ttab", "Ⱥ" * 30]
 
 
-def as_arrow(frame):
-    return pytest.importorskip("pyarrow").Table.from_pandas(frame)
-
-
 FRAMES = {
     "pandas": lambda frame: frame,
     "pandas, nullable": lambda frame: frame.convert_dtypes(),
@@ -51,10 +48,10 @@ FRAMES = {
     "polars, categories": lambda frame: pl.DataFrame(
         {name: frame[name].tolist() for name in frame}, schema_overrides={"city": pl.Categorical}
     ),
-    "Arrow": as_arrow,
-    "Arrow, one batch": lambda frame: as_arrow(frame).to_batches()[0],
-    "Arrow, chunks": lambda frame: __import__("pyarrow").concat_tables([as_arrow(frame[:7]), as_arrow(frame[7:])]),
-    "Arrow, a slice": lambda frame: as_arrow(pd.concat([frame[:3], frame], ignore_index=True)).slice(3),
+    "Arrow": pa.Table.from_pandas,
+    "Arrow, one batch": lambda frame: pa.Table.from_pandas(frame).to_batches()[0],
+    "Arrow, chunks": lambda frame: pa.concat_tables([pa.Table.from_pandas(part) for part in (frame[:7], frame[7:])]),
+    "Arrow, a slice": lambda frame: pa.Table.from_pandas(pd.concat([frame[:3], frame], ignore_index=True)).slice(3),
 }
 
 
@@ -101,7 +98,10 @@ def test_collisions_and_signs_are_those_of_feature_hasher(n_bits, alternate_sign
 def test_any_unicode(rows, name):
     frame = pd.DataFrame(rows, columns=[name, name + "'"], dtype=object)
     wanted = expected(frame, 12)
-    for X in (frame, pl.DataFrame({column: frame[column].tolist() for column in frame}), frame.astype("category")):
+    frames = [frame, pl.DataFrame({column: frame[column].tolist() for column in frame})]
+    if not any("\0" in value for row in rows for value in row):  # where pandas' categories of strings end
+        frames.append(frame.astype("category"))
+    for X in frames:
         assert_same(HashingEncoder(12).transform(X), wanted)
 
 

@@ -194,7 +194,9 @@ VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t r
 VF_SIMD
 static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_block *blocks, vf_words *words,
                       vf_sink *sink, int32_t *lengths) {
-    for (int64_t first = 0; first < n_rows; first += VF_BLOCK) {
+    if (sink->purpose == VF_TO_MATRIX)
+        vf_sink_reserve(sink, n_rows * n_columns);
+    for (int64_t first = 0; first < n_rows && !sink->failed; first += VF_BLOCK) {
         const int64_t n = n_rows - first < VF_BLOCK ? n_rows - first : VF_BLOCK;
         for (int64_t j = 0; j < n_columns; j++) {
             if (vf_is_block(cells + j, sink))

@@ -23,8 +23,9 @@ typedef struct {
     int32_t failed;       /* memory was short */
 } vf_sink;
 
-static inline int vf_sink_grow(vf_sink *sink) {
-    const size_t capacity = 2 * (size_t)sink->capacity + 1024;
+static int vf_sink_grow(vf_sink *sink, int64_t least) {
+    const size_t twice = 2 * (size_t)sink->capacity + 1024;
+    const size_t capacity = twice < (size_t)least ? (size_t)least : twice;
     void *indices = realloc(sink->indices, capacity * sizeof(int32_t));
     if (indices != NULL)
         sink->indices = (int32_t *)indices;
@@ -59,11 +60,7 @@ static inline void vf_take_name(vf_sink *sink, vf_bytes name, uint32_t hash) {
 
 /* Room for n entries more. */
 VF_INLINE int vf_sink_reserve(vf_sink *sink, int64_t n) {
-    while (sink->size + n > sink->capacity) {
-        if (!vf_sink_grow(sink))
-            return 0;
-    }
-    return 1;
+    return sink->size + n <= sink->capacity || vf_sink_grow(sink, sink->size + n);
 }
 
 /* Bucket and sign as scikit-learn's FeatureHasher has them: of the hash as an int32. */

@@ -66,11 +66,14 @@ class Learned:
             if column.kind.learns():
                 self._learn_moments(column, places, crew)
             elif self.sketch is not None:
-                crew.map(lambda place: engine.count([column.read(*place)], place[2] - place[1], self.sketch), places)
+                self._count(column, places, crew)
             else:
                 column.read(*places[0])  # only to complain of columns that can't be read
             if self.room:
                 self._learn_names(column, places, n_bits)
+
+    def _count(self, column, places, crew):
+        crew.map(lambda place: engine.count([column.read(*place)], place[2] - place[1], self.sketch), places)
 
     def _learn_moments(self, column, places, crew):
         total = self.moments.setdefault(column.name, Moments())
