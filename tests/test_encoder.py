@@ -334,3 +334,10 @@ def test_bad_parameters_are_named(params, error, message):
 def test_bad_data_are_named(X, error, message):
     with pytest.raises(error, match=message):
         HashingEncoder().transform(X)
+
+
+def test_a_column_that_is_gone_is_named():
+    encoder = HashingEncoder(columns=["city", "ad"]).fit(FRAME)
+    assert_same(encoder.transform(FRAME[["ad", "city"]]), encoder.transform(FRAME))
+    with pytest.raises(ValueError, match=r"lacks columns seen during fit: \['ad'\]"):
+        encoder.transform(FRAME[["city"]])

@@ -315,14 +315,15 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             del self.feature_names_in_
 
     def _check_names(self, frame):
-        """Raise unless the columns that are used are there; of all columns, also in their order."""
-        if self.columns is not None:
-            return
-        if len(frame.names) != self.n_features_in_:
+        """Raise unless the columns that are used are there."""
+        if self.columns is None and len(frame.names) != self.n_features_in_:
             raise ValueError(
                 f"X has {len(frame.names)} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
                 "as input."
             )
+        lacking = [name for name in self.kinds_ if name not in frame.names]
+        if lacking:
+            raise ValueError(f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}.")
 
     def _crew(self, frame):
         return Crew(n_workers(self.n_jobs, frame.n_rows * len(frame.names) * CELL_WORK))
