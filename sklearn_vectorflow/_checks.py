@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer, check_number
+from sklearn_vectorflow._numbers import check_choice, check_flag, check_integer, check_number
 from sklearn_vectorflow.layers import ACTIVATIONS
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
@@ -19,18 +19,6 @@ def naming(name):
         raise ValueError(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
-
-
-def check_flag(name, value):
-    """Raise unless ``value`` is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}.")
-
-
-def check_choice(name, value, choices):
-    """Raise unless ``value`` is one of the names."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")
 
 
 def resolve(name, value, choices, kind):
