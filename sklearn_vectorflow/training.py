@@ -128,7 +128,7 @@ class Trainer:
         def run(position, worker):
             return self.workers[worker].train(
                 self.matrix.rows, self.targets, self.clock, order, *self.slices[position], self.shuffle,
-                (seed << 20) + position, self.input_dropout, self.ahead,
+                (seed << 20) + position, self.input_dropout, self.ahead, len(self.workers) > 1,
             )
 
         try:

@@ -100,6 +100,7 @@ cdef extern from "kernels/walk.h" nogil:
         vf_copies copies
         int32_t *indices
         float *values
+        int32_t shared
         int64_t ahead
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil

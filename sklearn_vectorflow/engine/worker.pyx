@@ -25,7 +25,7 @@ cdef class Worker(Walk):
     """One thread's passes over rows, see `Buffers` for its parameters."""
 
     def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
-              int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead):
+              int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead, bint shared=True):
         """Train on the rows of chunks order[from_chunk:to_chunk], one step a batch.
 
         Parameters
@@ -36,6 +36,8 @@ cdef class Worker(Walk):
             Of the shuffle and of dropout.
         ahead : int
             Rows between asking for a row's weights and using them; 0: don't ask.
+        shared : bool
+            Whether other workers train the same weights meanwhile.
 
         Returns
         -------
@@ -57,7 +59,7 @@ cdef class Worker(Walk):
         self.training = True
         self.queued = self.taken = 0
         if single:
-            net = self._single(rows, targets, clock.schedule, ahead)
+            net = self._single(rows, targets, clock.schedule, shared, ahead)
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
@@ -94,7 +96,7 @@ cdef class Worker(Walk):
                 and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
                 and targets.dense != NULL and targets.n_targets == 1)
 
-    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead):
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead):
         cdef Node *node = &self.net.nodes[0]
         cdef vf_linear *bias = NULL
         if node.has_bias:
@@ -102,7 +104,7 @@ cdef class Worker(Walk):
         return vf_single(
             weights=&node.weights, bias=bias, rows=&rows.rows, y=targets.dense, weight=targets.weight,
             loss=&self.net.loss, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            indices=self.row_indices, values=self.row_values, ahead=ahead)
+            indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:

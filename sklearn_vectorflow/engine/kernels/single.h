@@ -35,10 +35,11 @@ VF_INLINE void vf_ask_ahead(const vf_single *net, const int64_t *queue, int64_t 
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their
  * weighted losses, not finite as soon as one is not. */
-VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single *given, vf_clock *clock,
+VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single *given, vf_clock *given_clock,
                                  const int64_t *queue, int64_t from, int64_t to, int64_t n_queued) {
     const vf_single net = *given; /* no store can alias it */
     const vf_linear weights = *net.weights;
+    vf_clock now = *given_clock, *clock = &now; /* not in memory beside another thread's */
     double total = 0.0;
     for (int64_t at = from; at < to && isfinite(total); at++) {
         const int64_t row = queue[at];
@@ -51,12 +52,15 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         total += net.loss->evaluate(1, net.y + row, &raw, &weight, &gradient, net.loss);
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
+        if (net.shared) /* other threads' steps since then must not be written over */
+            vf_copy_row(kind, lazy, &weights, clock, x.indices, x.length, net.copies);
         vf_update_copied(kind, lazy, &weights, clock, x, net.copies, (float)gradient);
         if (net.bias)
             vf_step_intercept(kind, net.bias, clock, (float)gradient);
         clock->elapsed += clock->rate;
         clock->step++;
     }
+    *given_clock = now;
     return total;
 }
 

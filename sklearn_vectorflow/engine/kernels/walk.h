@@ -19,6 +19,7 @@ typedef struct {
     vf_copies copies;
     int32_t *indices; /* room for a row */
     float *values;
+    int32_t shared;   /* whether other threads train the same weights */
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
 } vf_single;
 
