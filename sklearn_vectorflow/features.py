@@ -63,5 +63,7 @@ class NodeFeaturesMixin:
         else:
             place = graph.find(node)
         if place.sparse:
-            raise ValueError(f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights.")
+            raise ValueError(
+                f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights."
+            )
         return place

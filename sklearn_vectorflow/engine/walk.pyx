@@ -36,14 +36,15 @@ cdef class Walk(Buffers):
     cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef Held *held = &self.held[i]
+        cdef vf_row x
         if node.kind == JOIN:
             self._join(node, held, rows, row, r)
         elif held.row != row:
+            x = self._row_of(node.parent, rows, row, r)
             if node.kind == COLUMNS:
-                held.length = vf_select(&node.columns, self._row_of(node.parent, rows, row, r), held.indices, held.values)
+                held.length = vf_select(&node.columns, x, held.indices, held.values)
             else:
-                held.length = vf_cross_row(&node.crosses, self._row_of(node.parent, rows, row, r), &self.bags[i],
-                                           held.indices, held.values)
+                held.length = vf_cross_row(&node.crosses, x, &self.bags[i], held.indices, held.values)
             held.row = row
         return vf_row(indices=held.indices, values=held.values, length=held.length)
 
