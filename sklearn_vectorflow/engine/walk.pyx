@@ -65,6 +65,26 @@ cdef class Walk(Buffers):
         for i in range(self.net.n_nodes):
             self.held[i].row = -1
 
+    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
+        """Asks for the weights a row needs.
+
+        Workers call it through the table of methods: compilers drop direct calls of what
+        only prefetches.
+        """
+        cdef int i
+        cdef Node *node
+        cdef int64_t lines
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if node.kind != LINEAR and node.kind != PAIRS:
+                continue
+            lines = min(4, (node.weights.stride + 15) // 16)
+            if node.parent == INPUT:
+                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
+            elif self.net.nodes[node.parent].kind == COLUMNS:
+                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
+                                    node.weights.stride, lines)
+
     # ---- forward --------------------------------------------------------------------
 
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil:
