@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from sklearn_vectorflow._numbers import check_choice, check_flag, check_integer, check_number
+from sklearn_vectorflow.graph import heads_of
 from sklearn_vectorflow.layers import ACTIVATIONS
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
@@ -69,6 +70,8 @@ def penalties_of(estimator):
 
 def check_net_parameters(estimator):
     """Check the parameters that describe the net."""
+    if estimator.network is not None:
+        heads_of(estimator.network)
     sizes = estimator.hidden_layer_sizes
     if not isinstance(sizes, (tuple, list, np.ndarray)):
         raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")

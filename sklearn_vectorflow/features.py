@@ -1,5 +1,6 @@
 """Outputs of a net's nodes as features."""
 import numpy as np
+from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +15,27 @@ def _is_net(estimator):
 
 class NodeFeaturesMixin:
     """`transform` and `get_feature_names_out` of models with hidden nodes."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if _is_net(self):
+            tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+    @available_if(_is_net)
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit, and return what `transform` does for the same rows.
+
+        Parameters
+        ----------
+        X, y, **fit_params
+            As of `fit`.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_rows, width of the node)
+        """
+        return self.fit(X, y, **fit_params).transform(X)
 
     @available_if(_is_net)
     def transform(self, X, node=None):
@@ -63,5 +85,7 @@ class NodeFeaturesMixin:
         else:
             place = graph.find(node)
         if place.sparse:
-            raise ValueError(f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights.")
+            raise ValueError(
+                f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights."
+            )
         return place

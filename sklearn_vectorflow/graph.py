@@ -265,7 +265,8 @@ class Graph:
         """Return what text and drawing show; `count` gives the parameters of a place."""
         rows = []
         for place in self.places:
-            shape = f"{place.n_in} -> {place.width}" if place.inputs else f"{place.width}"
+            n_in = place.width if isinstance(place.layer, (Add, Multiply)) else place.n_in
+            shape = f"{n_in} -> {place.width}" if place.inputs else f"{place.width}"
             if place.layer.has_weights:
                 shape += f", {count(place)} parameters"
             rows.append((place.label, list(place.inputs), shape))

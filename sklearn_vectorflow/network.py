@@ -76,7 +76,8 @@ class Network:
         return self.graph.is_linear
 
     def __repr__(self):
-        return f"Network({self.n_features} -> {self.n_outputs}, {self.n_parameters} parameters)\n" + self.graph.text(self._count)
+        title = f"Network({self.n_features} -> {self.n_outputs}, {self.n_parameters} parameters)"
+        return f"{title}\n{self.graph.text(self._count)}"
 
     def _repr_html_(self):
         return self.graph.drawing(self._count)
@@ -176,9 +177,10 @@ class Network:
         def add(place, parent):
             parameters, intercept = next(of_place), None
             weights, n_out = parameters.weights(self._has_averages), parameters.layout.n_out
+            absent = Layout(n_out).offsets()
             if parameters.bias is not None:
                 intercept = parameters.intercept(self._has_averages)[None, :]
-            place.layer.add_to(net, parent, weights, intercept, n_out, Layout(n_out).offsets(), "fixed", engine.EAGER, {}, {})
+            place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
 
         self.graph.build(net, add)
         return net
@@ -237,7 +239,8 @@ class Network:
 
     def _rate_schedule(self, optimizer, l2):
         """The one schedule of a net: that of its SGD, if it has any."""
-        rules = [(place, place.layer.own_optimizer() or optimizer) for place in self.graph.weighted if not place.layer.frozen]
+        moving = [place for place in self.graph.weighted if not place.layer.frozen]
+        rules = [(place, place.layer.own_optimizer() or optimizer) for place in moving]
         schedules = [(place, rule.rate_schedule(l2)) for place, rule in rules if rule.rule == "sgd"]
         for place, schedule in schedules:
             if schedule != schedules[0][1]:
@@ -261,7 +264,7 @@ class Network:
         own_penalties = layer.own_penalties()
         if own_penalties is None:
             own_penalties = penalties if self.is_linear else [one for one in penalties if _concerns(one, place)]
-        with naming(f"network: {place.label}") if layer.penalty is not None or not self.is_linear else contextlib.nullcontext():
+        with contextlib.nullcontext() if self.is_linear else naming(f"network: {place.label}"):
             fields = combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output)
         lazy = _laziness(fields, averaged)
         layout = Layout.plan(

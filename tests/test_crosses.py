@@ -1,4 +1,6 @@
 """Crosses on the fly and written down, against a plain definition; factorization machines."""
+import subprocess
+import sys
 from itertools import combinations, product
 
 import numpy as np
@@ -109,6 +111,35 @@ def test_crosses_on_the_fly_are_those_written_down(n_features, optimizer, hidden
     for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(one.decision_function(X), other.decision_function(written))
+
+
+MEASURE = """
+import resource
+import sys
+from itertools import combinations
+import numpy as np
+from scipy import sparse
+from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.layers import Crosses, Input, Linear
+
+n, rng = 50_000, np.random.RandomState(0)
+columns = np.column_stack([1000 * g + rng.randint(0, 1000, n) for g in range(8)]).astype(np.int32)
+X = sparse.csr_matrix((np.ones(8 * n, np.float32), columns.ravel(), np.arange(0, 8 * n + 1, 8)), shape=(n, 8000))
+groups = {g: slice(1000 * g, 1000 * g + 1000) for g in range(8)}
+peaks = []
+for n_crosses in (1, 1, 28):
+    crosses = Crosses(list(combinations(groups, 2))[:n_crosses], groups, 2**16)
+    VectorFlowClassifier(network=Linear()(crosses(Input())), max_iter=1, tol=None).fit(X, np.arange(n) % 2)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[2] - peaks[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory in kilobytes")
+def test_memory_does_not_grow_with_the_number_of_crosses():
+    process = subprocess.run([sys.executable, "-P", "-c", MEASURE], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert int(process.stdout) < 2_000, "27 more crosses written down would take 11,000 kilobytes"
 
 
 def test_crosses_sum_repeated_columns_first():

@@ -57,7 +57,8 @@ def _near_a_bend(heads, X, weights):
     for head in heads:
         graphs.forward(head, X, weights, done)
     bent = [node for node in ordered(heads) if isinstance(node.layer, (ReLU, SELU))]
-    return any(np.any((abs(done[node.inputs[0]._key]) < 1e-4) & (done[node.inputs[0]._key] != 0)) for node in bent)
+    inputs = [done[node.inputs[0]._key] for node in bent]
+    return any(np.any((abs(x) < 1e-4) & (x != 0)) for x in inputs)
 
 
 @settings(max_examples=N_GRAPHS, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

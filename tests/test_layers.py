@@ -196,13 +196,16 @@ def _groups():
     [
         (_cycle, r"cycle"),
         (_twice, r"Linear\(n_out=3\) is called twice"),
-        (lambda: Linear()(Add()([Linear(3)(Input()), Linear(4)(Input())])), r"Add\(\) reads nodes of different widths, \[3, 4\]"),
+        (
+            lambda: Linear()(Add()([Linear(3)(Input()), Linear(4)(Input())])),
+            r"Add\(\) reads nodes of different widths, \[3, 4\]",
+        ),
         (lambda: Linear()(ReLU()(Linear()(Input()))), r"Linear\(\) needs n_out"),
         (lambda: Linear(2)(Input()), r"the loss needs 1 output\(s\), but Linear\(n_out=2\) give 2"),
         (lambda: [Linear(1)(Input()), Linear(1)(Input())], r"the loss needs 1 output"),
         (lambda: [Linear(1)(Input()), Linear()(Input())], r"Linear\(\) has no n_out"),
         (lambda: Linear()(Input([])), r"Input\(columns=\[\]\) reads no column"),
-        (lambda: Linear()(Input(slice(40, 50))), r"Input\(columns=slice\(40, 50, None\)\) reads columns that X, with 30"),
+        (lambda: Linear()(Input(slice(40, 50))), r"Input\(columns=slice\(.*\) reads columns that X, with 30"),
         (lambda: Linear()(Input([1, 30])), r"reads columns that X, with 30, does not have"),
         (lambda: Linear()(Input([1, 1])), r"reads a column twice"),
         (lambda: Linear()(Input(["a"])), r"X has no feature names"),
@@ -216,8 +219,8 @@ def _groups():
         (lambda: Linear(name="a")(ReLU(name="a")(Linear(3)(Input()))), r"two layers have the name 'a'"),
         (lambda: Linear()(Crosses([("a", "c")], _groups())(Input())), r"crosses 'c', which is not among the groups"),
         (lambda: Linear()(Crosses([("a",), ("a",)], _groups())(Input())), r"is named twice"),
-        (lambda: Linear()(Crosses([("a", "b")], _groups())(Input([1]))), r"Crosses\(.* reads Input\(\) with all columns"),
-        (lambda: Linear()(Crosses([("a", "b")], {"a": [0], "b": [0]})(Input())), r"group 'b' has columns of another group"),
+        (lambda: Linear()(Crosses([("a", "b")], _groups())(Input([1]))), r"Crosses\(.* reads Input\(\) with all"),
+        (lambda: Linear()(Crosses([("a", "b")], {"a": [0], "b": [0]})(Input())), r"'b' has columns of another"),
     ],
 )
 def test_messages_name_the_layer(make, message):

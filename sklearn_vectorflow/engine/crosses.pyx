@@ -9,6 +9,7 @@ from sklearn_vectorflow.engine.kernels cimport (
 )
 
 MOST_FACTORS = VF_MOST_FACTORS
+MOST_ENTRIES = 2**24  # of a row
 
 
 cdef class Crosses:
@@ -38,6 +39,7 @@ cdef class Crosses:
     cdef int64_t most(self, Rows rows) except -1:
         """The most entries any row's crosses have."""
         cdef int64_t row, most = 0
+        cdef vf_row x
         cdef vf_input_dropout none = vf_input_dropout(rate=0.0, seed=0)
         cdef int64_t *counts = <int64_t *>malloc((self.crosses.n_groups + 1) * sizeof(int64_t))
         cdef int32_t *indices = <int32_t *>malloc((rows.longest + 1) * sizeof(int32_t))
@@ -49,10 +51,13 @@ cdef class Crosses:
             raise MemoryError
         with nogil:
             for row in range(rows.rows.n_rows):
-                most = max(most, vf_cross_count(&self.crosses, vf_load(&rows.rows, row, indices, values, &none), counts))
+                x = vf_load(&rows.rows, row, indices, values, &none)
+                most = max(most, vf_cross_count(&self.crosses, x, counts))
         free(counts)
         free(indices)
         free(values)
+        if most > MOST_ENTRIES:
+            raise ValueError(f"Crosses of one row of X are {most}, at most {MOST_ENTRIES} are possible; cross fewer groups.")
         return most
 
     def longest(self, Rows rows):

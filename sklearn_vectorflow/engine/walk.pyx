@@ -36,14 +36,15 @@ cdef class Walk(Buffers):
     cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef Held *held = &self.held[i]
+        cdef vf_row x
         if node.kind == JOIN:
             self._join(node, held, rows, row, r)
         elif held.row != row:
+            x = self._row_of(node.parent, rows, row, r)
             if node.kind == COLUMNS:
-                held.length = vf_select(&node.columns, self._row_of(node.parent, rows, row, r), held.indices, held.values)
+                held.length = vf_select(&node.columns, x, held.indices, held.values)
             else:
-                held.length = vf_cross_row(&node.crosses, self._row_of(node.parent, rows, row, r), &self.bags[i],
-                                           held.indices, held.values)
+                held.length = vf_cross_row(&node.crosses, x, &self.bags[i], held.indices, held.values)
             held.row = row
         return vf_row(indices=held.indices, values=held.values, length=held.length)
 
@@ -63,6 +64,26 @@ cdef class Walk(Buffers):
         cdef int i
         for i in range(self.net.n_nodes):
             self.held[i].row = -1
+
+    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
+        """Asks for the weights a row needs.
+
+        Workers call it through the table of methods: compilers drop direct calls of what
+        only prefetches.
+        """
+        cdef int i
+        cdef Node *node
+        cdef int64_t lines
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if node.kind != LINEAR and node.kind != PAIRS:
+                continue
+            lines = min(4, (node.weights.stride + 15) // 16)
+            if node.parent == INPUT:
+                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
+            elif self.net.nodes[node.parent].kind == COLUMNS:
+                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
+                                    node.weights.stride, lines)
 
     # ---- forward --------------------------------------------------------------------
 

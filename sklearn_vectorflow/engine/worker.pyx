@@ -167,22 +167,6 @@ cdef class Worker(Walk):
         if ahead and at + ahead < self.queued:
             self._prefetch(rows, self.queue[at + ahead])
 
-    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
-        """Asks for the weights a row needs."""
-        cdef int i
-        cdef Node *node
-        cdef int64_t lines
-        for i in range(self.net.n_nodes):
-            node = &self.net.nodes[i]
-            if node.kind != LINEAR and node.kind != PAIRS:
-                continue
-            lines = min(4, (node.weights.stride + 15) // 16)
-            if node.parent == INPUT:
-                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
-            elif self.net.nodes[node.parent].kind == COLUMNS:
-                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
-                                    node.weights.stride, lines)
-
     def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead,
                 int node=-1):
         """Write a dense node's outputs for rows [from_row, to_row) into out, shape (n_rows, width).

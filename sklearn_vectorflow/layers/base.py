@@ -123,8 +123,9 @@ class Layer(BaseEstimator):
     def label(self):
         """A short form of the layer for messages and tables: what differs from the defaults."""
         own = signature(type(self)).parameters
-        given = {name: value for name, value in self.get_params(deep=False).items() if not _is(value, own[name].default)}
-        return f"{type(self).__name__}({', '.join(f'{name}={_short(value)}' for name, value in given.items())})"
+        values = self.get_params(deep=False).items()
+        given = [f"{name}={_short(value)}" for name, value in values if not _is(value, own[name].default)]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""

@@ -86,7 +86,7 @@ def _columns(owner, name, columns, n_columns, feature_names):
             raise ValueError(f"{owner}: group {name!r}: X has no feature named {unknown[0]!r}.")
         return np.array([known[one] for one in chosen], dtype=np.int64)
     if chosen.dtype.kind not in "iu":
-        raise TypeError(f"{owner}: group {name!r} must be a slice, column numbers or names of features, got {columns!r}.")
+        raise TypeError(f"{owner}: group {name!r} must be a slice, column numbers or feature names, got {columns!r}.")
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n_columns):
         raise ValueError(f"{owner}: group {name!r} has columns that X, with {n_columns}, does not have.")
     return chosen
@@ -139,4 +139,5 @@ class Crosses(Layer):
 
     def plan(self, n_columns, feature_names=None):
         """Return the engine's plan."""
-        return plan_crosses(f"network: {self.label}", self.crosses, self.groups, self.n_features, n_columns, feature_names)
+        owner = f"network: {self.label}"
+        return plan_crosses(owner, self.crosses, self.groups, self.n_features, n_columns, feature_names)

@@ -9,11 +9,12 @@ WIDE, HIGH, GAP = 190, 40, 26  # of a box, in pixels, and between boxes
 
 def as_text(rows):
     """Return a table, a line a node."""
-    lines = []
-    for place, (what, inputs, shape) in enumerate(rows):
-        reads = f"reads {', '.join(map(str, inputs))}" if inputs else ""
-        lines.append(f"{place:>3}  {what:<32} {reads:<16} {shape}".rstrip())
-    return "\n".join(lines)
+    reads = [f"reads {', '.join(map(str, inputs))}" if inputs else "" for _, inputs, _ in rows]
+    first, second = max(len(what) for what, _, _ in rows), max(map(len, reads))
+    return "\n".join(
+        f"{place:>3}  {what:<{first}}  {reads[place]:<{second}}  {shape}".rstrip()
+        for place, (what, _, shape) in enumerate(rows)
+    )
 
 
 def drawing(rows):

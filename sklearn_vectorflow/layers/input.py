@@ -104,12 +104,12 @@ class Input(Node):
     >>> deep = Linear()(ReLU()(Linear(16)(Input(slice(1000, 1200)))))
     >>> print(Add()([wide, deep]))
       0  Input(columns=slice(0, 1000, None))
-      1  Linear()                         reads 0
+      1  Linear()                                reads 0
       2  Input(columns=slice(1000, 1200, None))
-      3  Linear(n_out=16)                 reads 2
-      4  ReLU()                           reads 3
-      5  Linear()                         reads 4
-      6  Add()                            reads 1, 5
+      3  Linear(n_out=16)                        reads 2
+      4  ReLU()                                  reads 3
+      5  Linear()                                reads 4
+      6  Add()                                   reads 1, 5
     """
 
     def __init__(self, columns=None, *, name=None):

@@ -75,7 +75,7 @@ class Weighted(Layer):
         ValueError
             If they are of another shape, or not finite.
         """
-        if self.init is None or isinstance(self.init, str) or not isinstance(self.init, tuple) and np.ndim(self.init) == 0:
+        if self.init is None or not isinstance(self.init, tuple) and np.ndim(self.init) == 0:
             return None, None
         weights, intercept = self.init if isinstance(self.init, tuple) else (self.init, None)
         weights = np.asarray(weights, dtype=np.float32)
@@ -84,7 +84,7 @@ class Weighted(Layer):
         if intercept is not None:
             intercept = np.asarray(intercept, dtype=np.float32)
             if intercept.shape != (n_weights,):
-                raise ValueError(f"{owner}: the intercepts of init must be of shape ({n_weights},), got {intercept.shape}.")
+                raise ValueError(f"{owner}: intercepts of init must be of shape ({n_weights},), got {intercept.shape}.")
         if not np.isfinite(weights).all() or intercept is not None and not np.isfinite(intercept).all():
             raise ValueError(f"{owner}: init contains NaN, infinity or a value too large for float32.")
         return weights, intercept
