@@ -10,9 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.layers import chain
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.network import Network, chain
+from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
@@ -121,7 +123,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         new = self._new_network(data)
         if not self._continues:
             return new, self._start(data)
-        if new.shapes() != self.network_.shapes() or new.fit_intercept != self.network_.fit_intercept:
+        if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
             raise ValueError(
                 f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
                 "set warm_start=False to start anew."
@@ -134,9 +136,13 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return self.warm_start and hasattr(self, "network_")
 
     def _new_network(self, data):
-        layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        network = self.network
+        if network is None:
+            network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        names = getattr(self, "feature_names_in_", None)
+        graph = Graph(heads_of(network), data.matrix.shape[1], self._n_outputs(), names)
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
-        return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), weight_scale)
+        return Network(graph, bool(self.fit_intercept), weight_scale)
 
     def _output_scale(self, data):
         """Return the typical size of raw outputs."""

@@ -5,13 +5,14 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
 from sklearn_vectorflow.base import BaseVectorFlow
+from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import RANKING_LOSSES, RankingLoss
 from sklearn_vectorflow.losses.functions import RankingFunction
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
 
 
-class VectorFlowRanker(LinearModelMixin, BaseVectorFlow):
+class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     """Linear and shallow-net ranker for extremely sparse rows.
 
     It learns scores that put the more relevant rows of a query first. Queries are given as
@@ -28,8 +29,9 @@ class VectorFlowRanker(LinearModelMixin, BaseVectorFlow):
         Probability, in [0, 1), with which a hidden unit is left out of a step.
     input_dropout : float, default=0.0
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
-    network : None
-        Reserved for layer graphs.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node gives the scores.
+        It takes the place of `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str, RankingLoss or callable, default="lambdarank"
         "lambdarank", "pairwise_logistic", "warp", an object of
         :mod:`sklearn_vectorflow.losses`, or a function
