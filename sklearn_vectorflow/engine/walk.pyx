@@ -216,11 +216,15 @@ cdef class Walk(Buffers):
             vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
                           self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
 
+    cdef void _update_bias(self, Node *node) noexcept nogil:
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        node.bias_kernels.read(&node.bias, &self.clock, one, self.bias_copies)  # forward left the last layer's there
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
         cdef vf_pairs pairs
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
         if node.kind == PAIRS:
             pairs = self._pairs(i)
@@ -232,7 +236,7 @@ cdef class Walk(Buffers):
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+            self._update_bias(node)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -278,10 +282,9 @@ cdef class Walk(Buffers):
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t r, c
         cdef double total
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for c in range(node.width):
             total = 0.0
             for r in range(n):
                 total += self.gradient[i][r * node.width + c]
             self.delta[c] = total
-        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+        self._update_bias(node)
