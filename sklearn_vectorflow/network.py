@@ -75,6 +75,11 @@ class Network:
         return sum(n_in * n_out + n_out * self.fit_intercept for n_in, n_out in self.shapes())
 
     @property
+    def n_products(self):
+        """Multiplications for a non-zero of a row, about."""
+        return sum(n_out for _, n_out in self.shapes())
+
+    @property
     def is_linear(self):
         """Whether the net is a single linear layer."""
         return len(self.shapes()) == 1

@@ -8,9 +8,10 @@ from sklearn_vectorflow._callbacks import with_callbacks
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
+from sklearn_vectorflow.scoring import SourceScoreMixin
 
 
-class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
+class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, RegressorMixin, BaseVectorFlow):
     """Linear and shallow-net regressor for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -170,7 +171,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         return tags
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit to training rows.
 
         Parameters
@@ -198,7 +199,7 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train on one block of rows, once.
 
         Parameters
