@@ -19,12 +19,15 @@ class Block(NamedTuple):
     sample_weight : array-like of shape (n_rows,), default=None
     where : str, default=""
         What messages call the block.
+    qid : ndarray of shape (n_rows,), default=None
+        Queries that rows belong to, where a reader was asked for them.
     """
 
     X: object
     y: object = None
     sample_weight: object = None
     where: str = ""
+    qid: object = None
 
     @classmethod
     def of(cls, item, where):

@@ -10,14 +10,12 @@ from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block, Checked
 
-MOST_AHEAD = 2  # blocks that wait to be used, beside those being read
-
 
 class Source:
     """Rows that come in blocks, as often as one asks: the base class of all sources.
 
-    A subclass either overrides `__iter__`, or sets `n_parts` and overrides `read`: parts
-    can then be read by several threads at once and in any order, which shuffling uses.
+    A subclass overrides `read`, and sets `n_parts` or overrides `pieces`. Parts are read by
+    several threads at once and in any order, which shuffling uses; other pieces keep their order.
 
     Parameters
     ----------
@@ -65,33 +63,36 @@ class Source:
         self.n_jobs = n_jobs
         self.classes = classes
 
-    def read(self, part):
-        """Return the blocks of a part, as an iterable of `Block`; threads may call it at once."""
+    def pieces(self):
+        """Return an iterable of what `read` takes, one after the other; a thread goes through it."""
+        return range(self.n_parts)
+
+    def read(self, piece):
+        """Return the blocks of a part, or of another piece, as an iterable of `Block`; threads may call it at once."""
         raise NotImplementedError
 
     def __iter__(self):
-        for part in range(self.n_parts):
-            yield from self.read(part)
+        for piece in self.pieces():
+            yield from self.read(piece)
 
     def fingerprint(self):
-        """Return a string that changes with the data and with how they are read; None if nobody can know."""
-        return None
+        """Return a string that changes with the data and with how they are read; "" if nobody can know."""
+        return ""
 
-    def checked(self, order=None, n_threads=None):
+    def checked(self, order=None):
         """Return a context manager whose value iterates over checked blocks, read ahead by threads.
 
         Parameters
         ----------
         order : sequence of int, default=None
             Order of the parts.
-        n_threads : int, default=None
-            In place of `n_jobs`.
         """
-        if self.n_parts is None:
-            return _Flat(Ahead(_check_each, ([item] for item in _located(self)), n_waiting=MOST_AHEAD))
-        order = range(self.n_parts) if order is None else order
-        n_threads = max(1, min(n_threads or joblib.effective_n_jobs(self.n_jobs), len(order)))
-        return _Flat(Ahead(lambda part: _check_each(self.read(part)), order, n_threads, n_waiting=1))
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        if self.n_parts is not None:
+            n_threads = min(n_threads, self.n_parts)
+        return _Flat(Ahead(
+            lambda piece: _check_each(self.read(piece)), self.pieces() if order is None else order, n_threads, 1
+        ))
 
 
 def _located(blocks):
@@ -128,8 +129,8 @@ class BatchSource(Source):
     ----------
     batches : callable
         Returns an iterable of blocks (X, y) or (X, y, sample_weight), anew with every call.
-    cache, buffer_bytes, survey, n_jobs, classes
-        See :class:`Source`.
+    cache, buffer_bytes, survey, classes
+        See :class:`Source`. The function is called and its blocks are taken by one thread.
     n_rows : int, default=None
         Number of rows, if known: progress then tells the time left.
 
@@ -147,8 +148,8 @@ class BatchSource(Source):
     (2000,)
     """
 
-    def __init__(self, batches, *, cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None, n_rows=None):
-        super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
+    def __init__(self, batches, *, cache=None, buffer_bytes=2**28, survey=True, classes=None, n_rows=None):
+        super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=1, classes=classes)
         if not callable(batches):
             raise TypeError(f"batches must be a function that returns an iterable of blocks, got {batches!r}.")
         if n_rows is not None:
@@ -156,21 +157,31 @@ class BatchSource(Source):
         self.batches = batches
         self.n_rows = n_rows
 
-    def __iter__(self):
-        return iter(self.batches())
+    def pieces(self):
+        """Return blocks as the function gives them."""
+        return _located(self.batches())
+
+    def read(self, piece):
+        """Return the block that the piece is."""
+        return (piece,)
 
 
 class _Blocks(Source):
     """An iterable of blocks that a user gave in place of a source."""
 
     def __init__(self, blocks):
-        super().__init__(classes=getattr(blocks, "classes", None))
+        super().__init__(classes=getattr(blocks, "classes", None), n_jobs=1)
         self.blocks = blocks
         self.once = hasattr(blocks, "__next__")
         self.n_rows = getattr(blocks, "n_rows", None)
 
-    def __iter__(self):
-        return iter(self.blocks)
+    def pieces(self):
+        """Return the blocks."""
+        return _located(self.blocks)
+
+    def read(self, piece):
+        """Return the block that the piece is."""
+        return (piece,)
 
 
 def is_source(X):
