@@ -11,7 +11,8 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.io.source import as_source, is_source
+from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.network import Network, chain
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping

@@ -15,7 +15,7 @@ from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes, rows_of
 from sklearn_vectorflow.io.matrix import Matrix, as_matrix, median_length, sample_step
-from sklearn_vectorflow.io.source import as_source
+from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.training import Plan, Trainer, mean_loss, new_seed
 
 

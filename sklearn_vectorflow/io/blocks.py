@@ -117,7 +117,6 @@ def join(matrices):
 def _join_csr(parts):
     spans = [(part.indptr[0], part.indptr[-1]) for part in parts]
     counts = np.cumsum([0] + [int(end) - int(start) for start, end in spans])
-    wide = counts[-1] >= 2**31
     indptr = np.concatenate([[0]] + [
         part.indptr[1:].astype(np.int64) + (count - int(start)) for part, (start, _), count in zip(parts, spans, counts)
     ])
@@ -125,14 +124,16 @@ def _join_csr(parts):
         np.concatenate([getattr(part, name)[start:end] for part, (start, end) in zip(parts, spans)])
         for name in ("data", "indices")
     )
-    indptr = indptr.astype(np.int64 if wide or indices.dtype.itemsize == 8 else np.int32, copy=False)
     return csr((data, indices, indptr), (len(indptr) - 1, parts[0].shape[1]))
 
 
 def csr(triplet, shape):
-    """Return a CSR matrix of a triplet as it is; scipy would scan it and unify integer types."""
+    """Return a CSR matrix of a triplet; scipy would scan it, and widen indices for the sake of indptr."""
     matrix = sparse.csr_matrix(shape, dtype=triplet[0].dtype)
-    matrix.data, matrix.indices, matrix.indptr = triplet
+    data, indices, indptr = triplet
+    if indptr[-1] <= np.iinfo(indices.dtype).max:
+        indptr = indptr.astype(indices.dtype, copy=False)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
     return matrix
 
 

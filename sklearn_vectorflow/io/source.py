@@ -48,6 +48,7 @@ class Source:
     n_features = None
     n_parts = None
     once = False
+    kept = None  # rows that a cache in memory holds
 
     def __init__(self, *, cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None):
         check_integer("buffer_bytes", buffer_bytes, 1)
@@ -62,6 +63,9 @@ class Source:
         self.survey = survey
         self.n_jobs = n_jobs
         self.classes = classes
+
+    def __getstate__(self):
+        return {**vars(self), "kept": None}
 
     def pieces(self):
         """Return an iterable of what `read` takes, one after the other; a thread goes through it."""
