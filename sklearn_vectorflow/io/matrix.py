@@ -54,10 +54,14 @@ class Matrix:
     def lengths(self, some):
         """Return the Euclidean lengths of some rows."""
         values = self.values
-        if sparse.issparse(values) and values.indices.dtype != values.indptr.dtype:
-            values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
-        values = values[some]
-        squares = values.multiply(values) if sparse.issparse(values) else values.astype(np.float64) ** 2
+        if not sparse.issparse(values):
+            squares = values[some].astype(np.float64) ** 2
+        else:
+            if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
+                values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
+            squares = values[some].copy()
+            squares.sum_duplicates()
+            squares.data **= 2
         return np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
 
     def touched(self):
