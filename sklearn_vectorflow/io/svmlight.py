@@ -8,7 +8,7 @@ from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block, csr, join, join_targets
 from sklearn_vectorflow.io.matrix import LARGEST_WIDTH, Matrix
 from sklearn_vectorflow.io.source import Source
-from sklearn_vectorflow.io.text import TextFiles
+from sklearn_vectorflow.io.text import Text, TextFiles
 
 
 class SVMLightSource(Source):
@@ -122,7 +122,7 @@ def load_svmlight(files, *, n_features=None, zero_based="auto", query_id=False, 
         files, n_features=LARGEST_WIDTH, zero_based=True, query_id=query_id, dtype=dtype, n_jobs=n_jobs
     )
     with Ahead(lambda piece: source._parse(piece), source.files.pieces(), source._n_threads(), 4) as parsed:
-        found = [part for _, part in parsed]
+        found = [part for _, part in parsed] or [_parse(Text(None, b"\n", 0), np.dtype(dtype), True, 0, False)]
     n_features, shift = _columns_of([(part.least, part.largest) for part in found], n_features, zero_based)
     blocks = []
     for part in found:
