@@ -75,7 +75,8 @@ class ParquetSource(_TableSource):
         self._filters = filters
         self._needed = self._columns.needed(self._dataset.schema.names)
         self._groups = [
-            group for file in self._dataset.get_fragments(filter=filters) for group in file.split_by_row_group(filters)
+            group for file in self._dataset.get_fragments(filter=filters)
+            for group in file.split_by_row_group(filters, schema=self._dataset.schema)
         ]
         if not self._groups:
             raise ValueError(f"There are no rows in {files!r}" + ("." if filters is None else f" where {filters}."))
