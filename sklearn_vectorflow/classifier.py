@@ -196,11 +196,12 @@ class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, ClassifierMixin, 
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
             converted. A column that occurs twice in a row counts as the sum.
         y : array-like of shape (n_rows,), or (n_rows, n_labels) of 0 and 1, dense or CSR
-            Targets.
+            Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
