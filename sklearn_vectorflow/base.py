@@ -16,7 +16,8 @@ from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.network import Network, chain
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
-from sklearn_vectorflow.streaming import RawOutputs, TargetCollector, check_alone, open_data, read_all, read_raw
+from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
+from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 

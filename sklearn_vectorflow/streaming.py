@@ -3,20 +3,19 @@ import contextlib
 import dataclasses
 import math
 import warnings
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._progress import Progress
-from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.ahead import Ahead
-from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes, rows_of
-from sklearn_vectorflow.io.matrix import Matrix, as_matrix, median_length, sample_step
+from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes
 from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.survey import Survey, drained
 from sklearn_vectorflow.training import Plan, Trainer, mean_loss, new_seed
+from sklearn_vectorflow.windows import Rows, windows_of_bytes, windows_of_rows
 
 
 def check_alone(y, sample_weight):
@@ -97,9 +96,9 @@ def open_data(estimator, X, y, sample_weight, *, reset):
                     "give what can be read again, such as sklearn_vectorflow.io.BatchSource(function).", UserWarning,
                     stacklevel=5,
                 )
-            survey = _Survey(estimator, head, (), source.classes, reset)
+            survey = Survey(estimator, head, (), source.classes, reset)
             return StreamedData(estimator, source, survey, (head, rest, stack.pop_all()))
-        survey = _Survey(estimator, head, rest if source.survey else (), source.classes, reset)
+        survey = Survey(estimator, head, rest if source.survey else (), source.classes, reset)
         return StreamedData(estimator, source, survey)
 
 
@@ -114,90 +113,6 @@ def _head(blocks, most_bytes):
     return head, None
 
 
-class _Survey:
-    """What is to be known of rows before training: their number, targets, weights and lengths.
-
-    Parameters
-    ----------
-    estimator : BaseVectorFlow
-    head : list of Checked
-        Emptied, to free its rows, if the survey goes on.
-    rest : iterable of Checked
-        Empty if the head has to do.
-    classes : array-like or None
-    reset : bool
-    """
-
-    def __init__(self, estimator, head, rest, classes, reset):
-        self.complete = not isinstance(rest, tuple)
-        self.n_rows = self.n_nonzero = self.n_bytes = 0
-        self.canonical = True
-        self._lengths, self._step = [], 1
-        targets, weights = estimator._collector(classes, reset), []
-        for block in _drained(head, rest) if self.complete else head:
-            with _checks.naming(block.where):
-                as_matrix(estimator, block.matrix, reset=reset and self.n_rows == 0)
-                self._add(block.matrix)
-                targets.add(block.y, block.matrix.shape[0])
-                weights.append(_checks.check_sample_weight(block.weight, block.matrix.shape[0], some=False))
-        self.n_features = block.matrix.shape[1]
-        self.encoded = targets.join()
-        weight = _checks.check_sample_weight(join_targets(weights), self.n_rows)
-        self.weigh = estimator._weigher(self.encoded)
-        self.weight = self.weigh(self.encoded, weight)
-
-    def _add(self, matrix):
-        start = -self.n_rows % self._step
-        self._lengths.append(matrix.lengths(slice(start, None, self._step)))
-        self.n_rows += matrix.shape[0]
-        self.n_nonzero += matrix.rows.n_nonzero
-        self.n_bytes += n_bytes(matrix)
-        self.canonical &= bool(matrix.rows.canonical)
-        self._thin()
-
-    def _thin(self):
-        step = sample_step(self.n_rows)
-        if step > self._step:
-            self._lengths = [np.concatenate(self._lengths)[:: step // self._step]]
-            self._step = step
-
-    def typical_length(self, weight):
-        """Return what `Matrix.typical_length` would of all rows."""
-        return median_length(np.concatenate(self._lengths), None if weight is None else weight[:: self._step])
-
-
-def _drained(head, rest):
-    while head:
-        yield head.pop(0)
-    yield from rest
-
-
-class TargetCollector:
-    """Encodes the targets of one block after the other.
-
-    Parameters
-    ----------
-    estimator : BaseVectorFlow
-    reset : bool
-        Whether the first block says what targets are like.
-    """
-
-    def __init__(self, estimator, reset):
-        self.estimator = estimator
-        self.reset = reset
-        self.parts = []
-
-    def add(self, y, n_rows):
-        """Encode a block's targets."""
-        if y is None:
-            raise ValueError("the block has no y.")
-        self.parts.append(self.estimator._encode(y, n_rows, reset=self.reset and not self.parts))
-
-    def join(self):
-        """Return all targets."""
-        return join_targets(self.parts)
-
-
 class StreamedData:
     """Stands for the rows of a source where training expects rows in memory.
 
@@ -205,7 +120,7 @@ class StreamedData:
     ----------
     estimator : BaseVectorFlow
     source : Source
-    survey : _Survey
+    survey : Survey
     opened : tuple, default=None
         Of a source that can be read once: blocks read so far, an iterator over the others, and
         what closes it.
@@ -250,7 +165,7 @@ class StreamedData:
         if self.opened is None:
             return self.source.checked(order)
         head, rest, _ = self.opened
-        return contextlib.nullcontext(_drained(head, rest))
+        return contextlib.nullcontext(drained(head, rest))
 
     def prepared(self, block):
         """Return a block's rows with targets and weights as the engine wants them."""
@@ -266,82 +181,7 @@ class StreamedData:
                 raise ValueError("either all blocks have sample_weight or none has.")
         if weight is not None:
             weight = weight * self.scale
-        return _Rows(block.matrix, encoded, weight)
-
-
-@dataclass
-class _Rows:
-    """Rows with encoded targets and weights.
-
-    Parameters
-    ----------
-    matrix : Matrix
-    encoded : ndarray of shape (n_rows, n_targets) or csr_array
-    weight : ndarray of shape (n_rows,) or None
-    """
-
-    matrix: Matrix
-    encoded: object
-    weight: object
-
-    def between(self, start, end):
-        """Return rows [start, end)."""
-        weight = None if self.weight is None else self.weight[start:end]
-        return _Rows(rows_of(self.matrix, start, end), self.encoded[start:end], weight)
-
-    @classmethod
-    def joined(cls, parts):
-        """Return the rows of several parts together."""
-        return cls(
-            join([part.matrix for part in parts]), join_targets([part.encoded for part in parts]),
-            join_targets([part.weight for part in parts]),
-        )
-
-    def targets(self):
-        """Return the targets for the engine."""
-        encoded = self.encoded
-        if sparse.issparse(encoded):
-            encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
-            return Targets(encoded, self.encoded.shape[1], self.weight)
-        return Targets(np.ascontiguousarray(encoded), encoded.shape[1], self.weight)
-
-
-def windows_of_rows(rows, counts):
-    """Regroup rows into windows of given numbers of rows.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer rows than these.
-    """
-    total, waiting, n_waiting = sum(counts), [], 0
-    for count in counts:
-        while n_waiting < count:
-            part = next(rows, None)
-            if part is None:
-                raise ValueError(f"The source gave fewer rows than in its first pass, where it gave {total}.")
-            waiting.append(part)
-            n_waiting += part.matrix.shape[0]
-        last = waiting[-1]
-        left = n_waiting - count
-        cut = last.matrix.shape[0] - left
-        yield _Rows.joined([*waiting[:-1], last.between(0, cut)])
-        waiting, n_waiting = ([last.between(cut, last.matrix.shape[0])] if left else []), left
-    if n_waiting or next(rows, None) is not None:
-        raise ValueError(f"The source gave more rows than in its first pass, where it gave {total}.")
-
-
-def windows_of_bytes(rows, most_bytes):
-    """Group rows into windows of at least so many bytes."""
-    waiting, size = [], 0
-    for part in rows:
-        waiting.append(part)
-        size += n_bytes(part.matrix)
-        if size > most_bytes:
-            yield _Rows.joined(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield _Rows.joined(waiting)
+        return Rows(block.matrix, encoded, weight)
 
 
 class StreamTrainer:

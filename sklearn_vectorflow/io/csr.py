@@ -95,8 +95,8 @@ class CSRSource(Source):
             raise ValueError("indptr must have at least two entries: there are no rows.")
         if len(self.data) != len(self.indices) or int(self.indptr[-1]) > len(self.indices):
             raise ValueError(
-                f"data, indices and the last of indptr must agree, got lengths {len(self.data)} and {len(self.indices)}, "
-                f"and {self.indptr[-1]}."
+                "data, indices and the last of indptr must agree, got lengths "
+                f"{len(self.data)} and {len(self.indices)}, and {self.indptr[-1]}."
             )
         for name in ("y", "sample_weight"):
             values = getattr(self, name)

@@ -118,7 +118,8 @@ class Writer:
 
     def _coded(self, y):
         if y is None or sparse.issparse(y):
-            raise ValueError("A cache keeps y of every block, as an array; " + ("y is missing." if y is None else "got a sparse y."))
+            given = "none" if y is None else "a sparse one"
+            raise ValueError(f"A cache keeps y of every block, as an array; got {given}.")
         y = np.asarray(y)
         if y.dtype.kind not in "OUS":
             return y
