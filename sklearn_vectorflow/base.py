@@ -46,9 +46,10 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
                 data = open_data(self, X, y, sample_weight, reset=not self._continues)
             else:
                 data = self._data(X, y, sample_weight, reset=not self._continues)
-            validation = self._validation(data, X_val, y_val, sample_weight_val)
-            network, start = self._network(data)
-            self._train(network, start, data, validation, task)
+            with contextlib.closing(data):
+                validation = self._validation(data, X_val, y_val, sample_weight_val)
+                network, start = self._network(data)
+                self._train(network, start, data, validation, task)
             self.network_ = network
             network.keep_state = self.warm_start
         task.end(self._fitted_attributes)

@@ -160,12 +160,16 @@ def test_prediction_equals_that_of_the_matrix():
 
 
 def test_a_generator_is_read_once_and_says_so(monkeypatch, windows):
+    n_threads = threading.active_count()
     monkeypatch.setattr(Source.__init__, "__kwdefaults__", {**Source.__init__.__kwdefaults__, "buffer_bytes": SMALL})
     with pytest.warns(UserWarning, match="X can be read once: training makes one pass in place of max_iter=20"):
         model = VectorFlowClassifier(random_state=0).fit(Rows()())
     assert model.n_iter_ == 1 and len(windows) > 1 and sum(windows) == N_ROWS
     assert model.score(X, LABELS) > 0.7
     VectorFlowClassifier(random_state=0, max_iter=1).fit(Rows()())
+    with pytest.raises(ValueError, match="needs X_val"):
+        VectorFlowClassifier(max_iter=1, early_stopping=True).fit(Rows()())
+    assert threading.active_count() == n_threads
 
 
 def test_without_a_survey_the_source_is_read_once_an_epoch():
