@@ -11,11 +11,15 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.graph import Graph, heads_of
+from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import chain
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
+from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
+from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 
@@ -40,16 +44,27 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
         with _all_or_nothing(self):
             self._check_parameters()
-            data = self._data(X, y, sample_weight, reset=not self._continues)
-            validation = self._validation(data, X_val, y_val, sample_weight_val)
-            network, start = self._network(data)
-            self._train(network, start, data, validation, task)
+            if is_source(X):
+                data = open_data(self, X, y, sample_weight, reset=not self._continues)
+            else:
+                data = self._data(X, y, sample_weight, reset=not self._continues)
+            with contextlib.closing(data):
+                validation = self._validation(data, X_val, y_val, sample_weight_val)
+                network, start = self._network(data)
+                self._train(network, start, data, validation, task)
             self.network_ = network
             network.keep_state = self.warm_start
         task.end(self._fitted_attributes)
         return self
 
     def _partial_fit(self, X, y, sample_weight):
+        if is_source(X):
+            check_alone(y, sample_weight)
+            with as_source(X).checked() as blocks:
+                for block in blocks:
+                    with _checks.naming(block.where):
+                        self._partial_fit(block.matrix, block.y, block.weight)
+            return self
         with _all_or_nothing(self):
             self._check_parameters()
             first = not hasattr(self, "network_")
@@ -65,8 +80,14 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         _checks.check_net_parameters(self)
         _checks.check_training_parameters(self)
 
-    def _data(self, X, y, sample_weight, *, reset):
-        """Check X, y and weights; return them as the engine reads them."""
+    def _data(self, X, y, sample_weight, *, reset, classes=None):
+        """Check X, y and weights; return them as the engine reads them.
+
+        Parameters
+        ----------
+        classes : array-like, default=None
+            All classes there are, for classifiers, if they are not those of y.
+        """
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
@@ -74,20 +95,38 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         with Crew(n_workers(self.n_jobs, _size(X))) as crew:
             matrix = as_matrix(self, X, reset=reset, run=crew.map if crew.n_workers > 1 else None)
         weight = _checks.check_sample_weight(sample_weight, matrix.shape[0])
-        encoded = self._encode(y, matrix.shape[0], reset=reset)
-        weight = self._weigh(y, encoded, weight)
-        return _Data(matrix, encoded, weight)
+        with self._expecting(classes):
+            encoded = self._encode(y, matrix.shape[0], reset=reset)
+        return _Data(matrix, encoded, self._weigher(encoded)(encoded, weight))
 
-    def _weigh(self, y, encoded, weight):
-        """Return the rows' weights; classifiers multiply in those of classes."""
-        return weight
+    @contextlib.contextmanager
+    def _expecting(self, classes):
+        """Lets `_encode` know all classes beforehand."""
+        if classes is None:
+            yield
+            return
+        self._expected = classes
+        try:
+            yield
+        finally:
+            vars(self).pop("_expected", None)
+
+    def _collector(self, classes, reset):
+        """Return what encodes the targets of one block after the other."""
+        return TargetCollector(self, reset)
+
+    def _weigher(self, encoded):
+        """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
+        return lambda encoded, weight, some=True: weight
 
     def _validation(self, data, X_val, y_val, sample_weight_val):
         """Return the validation rows: those given, or some taken from training; or None."""
         if X_val is not None:
-            if y_val is None:
+            if y_val is None and not is_source(X_val):
                 raise ValueError("X_val was given without y_val.")
             with _checks.naming("X_val"):
+                if is_source(X_val):
+                    X_val, y_val, sample_weight_val = read_all(X_val, y_val, sample_weight_val)
                 matrix = as_matrix(self, X_val, reset=False)
             weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             with _checks.naming("y_val"):
@@ -150,9 +189,8 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         loss = self._loss
         net.set_loss(loss.kernel, loss.kernel_parameters(), data.n_targets)
         random_state = check_random_state(self.random_state)
-        return Trainer(
-            network, net, clock, data.matrix, data.targets(), batch_size, self.shuffle, self.input_dropout,
-            random_state, crew,
+        return data.trainer(
+            network, net, clock, batch_size, self.shuffle, self.input_dropout, random_state, crew
         )
 
     def _train(self, network, start, data, validation, task):
@@ -174,7 +212,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
                 stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
-                if stop or stopping.should_stop(watched):
+                if stop or stopping.should_stop(watched) or data.once:
                     break
         best.restore(network)
         _raise_if_diverged(network.settle() == 0)
@@ -225,6 +263,10 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _raw(self, X):
         """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
         check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return X.raw
+        if is_source(X):
+            return read_raw(self, X).raw
         matrix = as_matrix(self, X, reset=False)
         work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
         with Crew(n_workers(self.n_jobs, work)) as crew:
@@ -264,6 +306,15 @@ class _Data:
     @property
     def n_targets(self):
         return self.encoded.shape[1]
+
+    once = False
+
+    def close(self):
+        """Nothing is open."""
+
+    def trainer(self, network, net, clock, *args):
+        """Return what trains on the rows."""
+        return Trainer(network, net, clock, self.matrix, self.targets(), *args)
 
     def dense_targets(self):
         """Return the targets as an array."""

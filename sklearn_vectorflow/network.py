@@ -71,6 +71,11 @@ class Network:
         return sum(self._count(place) for place in self.graph.weighted)
 
     @property
+    def n_products(self):
+        """Multiplications for a non-zero of a row, about."""
+        return sum(n_out for _, n_out in self.shapes())
+
+    @property
     def is_linear(self):
         """Whether the net is a single linear layer."""
         return self.graph.is_linear

@@ -9,9 +9,10 @@ from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
+from sklearn_vectorflow.scoring import SourceScoreMixin
 
 
-class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
+class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
     """Linear and shallow-net regressor for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -173,16 +174,17 @@ class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, B
         return tags
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit to training rows.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
             converted. A column that occurs twice in a row counts as the sum.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets.
+            Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
@@ -201,7 +203,7 @@ class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, B
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train on one block of rows, once.
 
         Parameters
