@@ -228,7 +228,7 @@ cdef class Walk(Buffers):
             return
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
-        if node.width == 1:  # copies are written back: others' steps since forward must be in them
+        if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:

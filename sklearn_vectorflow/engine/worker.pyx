@@ -57,6 +57,7 @@ cdef class Worker(Walk):
         self.input_dropout.rate = input_dropout
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
+        self.shared = shared
         self.queued = self.taken = 0
         if single:
             net = self._single(rows, targets, clock.schedule, shared, ahead)
