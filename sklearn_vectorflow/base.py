@@ -11,6 +11,7 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network import Network, chain
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
@@ -44,8 +45,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             self._train(network, start, data, validation, task)
             self.network_ = network
             network.keep_state = self.warm_start
+            self._finish(data)
         task.end(self._fitted_attributes)
         return self
+
+    def _finish(self, data):
+        """Derive from the trained net what predictions need beside it."""
 
     def _partial_fit(self, X, y, sample_weight):
         with _all_or_nothing(self):
@@ -123,21 +128,27 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     def _new_network(self, data):
         layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        if self._n_constant() > 0:
+            layers.append(Constant(self._n_constant()))
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
         return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), weight_scale)
+
+    def _n_constant(self):
+        """Return how many raw outputs, the last ones, are the same for all rows."""
+        return 0
 
     def _output_scale(self, data):
         """Return the typical size of raw outputs."""
         return 1.0
 
     def _start(self, data):
-        initial = self._initial_raw(data) if self.fit_intercept else 0.0
+        initial = self._initial_raw(data) if self.fit_intercept or self._n_constant() else 0.0
         return check_random_state(self.random_state), initial
 
     def _trainer(self, network, start, data, crew):
         optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
         n_rows = data.matrix.shape[0]
-        batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+        batch_size = self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
@@ -148,6 +159,9 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             network, net, clock, data.matrix, data.targets(), batch_size, self.shuffle, self.input_dropout,
             random_state, crew,
         )
+
+    def _auto_batch_size(self, n_rows):
+        return auto_batch_size(n_rows)
 
     def _train(self, network, start, data, validation, task):
         stopping = Stopping(self.tol, self.n_iter_no_change)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.engine import net as engine
-from sklearn_vectorflow.layers import ACTIVATIONS, Activation, Dropout, Linear
+from sklearn_vectorflow.layers import ACTIVATIONS, Activation, Constant, Dropout, Linear
 from sklearn_vectorflow.parameters import Layout, LinearParameters
 from sklearn_vectorflow.penalties import combine
 
@@ -32,7 +32,8 @@ class Network:
     Parameters
     ----------
     layers : list of layers
-        Each reads the one before it, the first one rows of X.
+        Each reads the one before it, the first one rows of X. A Constant may follow: its
+        outputs come after those of the others.
     n_features, n_outputs : int
     fit_intercept : bool
     weight_scale : float
@@ -60,24 +61,30 @@ class Network:
         self.settled = True
 
     def shapes(self):
-        """Return (n_in, n_out) of every linear layer."""
+        """Return (n_in, n_out) of every layer with parameters; a Constant reads nothing."""
         shapes, width = [], self.n_features
         for layer in self.layers:
             if isinstance(layer, Linear):
-                n_out = self.n_outputs if layer.n_out is None else layer.n_out
+                n_out = self.n_outputs - self._n_constant if layer.n_out is None else layer.n_out
                 shapes.append((width, n_out))
                 width = n_out
+            elif isinstance(layer, Constant):
+                shapes.append((0, layer.n_out))
         return shapes
+
+    @property
+    def _n_constant(self):
+        return sum(layer.n_out for layer in self.layers if isinstance(layer, Constant))
 
     @property
     def n_parameters(self):
         """Number of weights and intercepts."""
-        return sum(n_in * n_out + n_out * self.fit_intercept for n_in, n_out in self.shapes())
+        return sum(n_in * n_out + n_out * (self.fit_intercept or n_in == 0) for n_in, n_out in self.shapes())
 
     @property
     def is_linear(self):
         """Whether the net is a single linear layer."""
-        return len(self.shapes()) == 1
+        return sum(isinstance(layer, Linear) for layer in self.layers) == 1
 
     def __repr__(self):
         widths = [self.n_features, *(n_out for _, n_out in self.shapes())]
@@ -92,7 +99,7 @@ class Network:
         """
         if not self.parameters:
             self.parameters = [
-                LinearParameters(n_in, layout, self.fit_intercept)
+                LinearParameters(n_in, layout, self.fit_intercept or n_in == 0)
                 for (n_in, _), layout in zip(self.shapes(), layouts)
             ]
             return True
@@ -125,8 +132,16 @@ class Network:
                 parameters.weights()[:] = fields["center"]
             if "lower" in fields:
                 np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
-        if self.fit_intercept:
-            self.parameters[-1].bias[0, : self.n_outputs] = initial_raw
+        self._set_last_intercepts(np.broadcast_to(initial_raw, self.n_outputs))
+
+    def _set_last_intercepts(self, raw):
+        """Let the raw outputs of a row without features be these."""
+        own = self.n_outputs - self._n_constant
+        last = self.parameters[-1 if self._n_constant == 0 else -2]
+        if last.bias is not None:
+            last.bias[0, :own] = raw[:own]
+        if self._n_constant:
+            self.parameters[-1].bias[0, : self._n_constant] = raw[own:]
 
     def _gains(self):
         gains = []
@@ -146,7 +161,7 @@ class Network:
         """Return the weights of every linear layer, shape (n_in, n_out); views."""
         self.settle()
         if self.sparse_coef is not None:
-            return [self._dense_parameters().weights()]
+            return [self._dense_parameters().weights(), *(own.weights() for own in self.parameters[1:])]
         return [parameters.weights(self._has_averages) for parameters in self.parameters]
 
     def intercepts(self):
@@ -166,16 +181,20 @@ class Network:
         """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""
         if self.sparse_coef is None:
             self.sparse_coef = sparse.csr_matrix(self.weights()[0].T)
-            layout = Layout.plan(self.n_outputs)
-            empty = LinearParameters(0, layout, self.fit_intercept)
-            if self.fit_intercept:
-                empty.bias[0, : self.n_outputs] = self.intercepts()[0]
-            self.parameters, self.progress, self._live = [empty], (0, 0.0), None
+            intercepts = self.intercepts()
+            self.parameters = [
+                LinearParameters(0, Layout.plan(len(own)), old.fit_intercept)
+                for own, old in zip(intercepts, self.parameters)
+            ]
+            for own, parameters in zip(intercepts, self.parameters):
+                if parameters.bias is not None:
+                    parameters.bias[0, : len(own)] = own
+            self.progress, self._live = (0, 0.0), None
 
     def densify(self):
         """Keep the weights as an array again."""
         if self.sparse_coef is not None:
-            self.parameters, self.sparse_coef = [self._dense_parameters()], None
+            self.parameters[0], self.sparse_coef = self._dense_parameters(), None
 
     def _dense_parameters(self):
         """The parameters of a sparsified model; memory is taken by non-zero weights only."""
@@ -199,6 +218,9 @@ class Network:
             if parameters.bias is not None:
                 intercept = parameters.intercept(self._has_averages)[None, :]
             absent = Layout(parameters.layout.n_out).offsets()
+            if isinstance(layer, Constant):
+                net.add_constant(intercept, layer.n_out, absent, "fixed", {})
+                continue
             net.add_linear(parent, weights, intercept, parameters.layout.n_out, absent, "fixed", engine.EAGER, {}, {})
         return net
 
@@ -244,6 +266,11 @@ class Network:
             own, lazy, layout, fields = next(own_plans)
             if fresh:
                 own.start_from(parameters, fields.get("center"))
+            if isinstance(layer, Constant):
+                net.add_constant(
+                    parameters.bias, layer.n_out, layout.offsets(), own.rule, own.fields(), self._average_from
+                )
+                continue
             net.add_linear(
                 parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), own.rule, lazy,
                 own.fields(), fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
@@ -254,8 +281,9 @@ class Network:
     def _plans(self, optimizer, penalties, averaged):
         """For every linear layer: its optimizer, laziness, layout and penalty fields."""
         plans, shapes = [], self.shapes()
+        n_linear = len(shapes) - (self._n_constant > 0)
         for position, (n_in, n_out) in enumerate(shapes):
-            is_output = position == len(shapes) - 1
+            is_output = position >= n_linear - 1
             own = optimizer.for_layer(n_out, is_output, self.is_linear, self.weight_scale)
             fields = combine(penalties, n_in, n_out, position == 0, is_output)
             lazy = _laziness(fields, averaged)
@@ -277,9 +305,11 @@ class Network:
         self._rules = rules
 
     def _nodes(self):
-        parameters = iter(self.parameters if self.sparse_coef is None else [self._dense_parameters()])
+        parameters = iter(self.parameters)
+        if self.sparse_coef is not None:
+            parameters = iter([self._dense_parameters(), *self.parameters[1:]])
         for position, layer in enumerate(self.layers):
-            yield position - 1, layer, next(parameters) if isinstance(layer, Linear) else None
+            yield position - 1, layer, next(parameters) if isinstance(layer, (Linear, Constant)) else None
 
     # ---- training in progress -------------------------------------------------------
 

@@ -24,6 +24,7 @@ cdef enum:
     LINEAR
     ACTIVATION
     DROPOUT
+    CONSTANT
 
 cdef enum:
     INPUT = -1           # the parent of a node that reads rows of X
@@ -83,14 +84,17 @@ cdef class Clock:
 cdef class Net:
     """The plan of a net. Nodes are added in topological order.
 
+    The raw outputs are those of the last node, followed by those of the constant node if
+    there is one.
+
     Parameters
     ----------
     n_nodes : int
-        Number of nodes that will be added; the last one is the output.
+        Number of nodes that will be added, the constant one last.
     n_features : int
     """
     cdef Node *nodes
-    cdef readonly int n_nodes, n_added
+    cdef readonly int n_nodes, n_added, output, constant
     cdef readonly int64_t n_features
     cdef vf_loss loss
     cdef list arrays
@@ -101,6 +105,7 @@ cdef class Net:
             raise MemoryError
         self.n_nodes = n_nodes
         self.n_added = 0
+        self.output = self.constant = -1
         self.n_features = n_features
         self.arrays = []
 
@@ -109,10 +114,15 @@ cdef class Net:
 
     @property
     def n_outputs(self):
-        return self.nodes[self.n_nodes - 1].width
+        constant = 0 if self.constant < 0 else self.nodes[self.constant].width
+        return self.nodes[self.output].width + constant
 
     cdef Node *_add(self, int kind, int parent):
         cdef Node *node = &self.nodes[self.n_added]
+        if kind == CONSTANT:
+            self.constant = self.n_added
+        else:
+            self.output = self.n_added
         self.n_added += 1
         node.kind = kind
         node.parent = parent
@@ -156,12 +166,21 @@ cdef class Net:
         self._fill(&node.weights, record, n_out, layout, optimizer, average_from)
         self._fill_penalty(&node.weights.penalty, penalty)
         node.kernels = VF_KERNELS[kind][lazy]
-        node.has_bias = bias is not None
-        if node.has_bias:
-            # averaging is the only thing an intercept catches up on
-            self._fill(&node.bias, bias, n_out, layout, optimizer, average_from)
-            self._fill_penalty(&node.bias.penalty, {})
-            node.bias_kernels = VF_KERNELS[kind][VF_LAZY if layout["average"] >= 0 else VF_EAGER]
+        if bias is not None:
+            self._fill_bias(node, bias, n_out, layout, kind, optimizer, average_from)
+
+    def add_constant(self, bias, int n_out, layout, rule, dict optimizer, int64_t average_from=0):
+        """Add the node of outputs that are the same for every row; see `add_linear`."""
+        cdef Node *node = self._add(CONSTANT, INPUT)
+        node.width = n_out
+        self._fill_bias(node, bias, n_out, layout, RULES.index(rule), optimizer, average_from)
+
+    cdef _fill_bias(self, Node *node, bias, int n_out, layout, int kind, dict optimizer, int64_t average_from):
+        # averaging is the only thing an intercept catches up on
+        node.has_bias = True
+        self._fill(&node.bias, bias, n_out, layout, optimizer, average_from)
+        self._fill_penalty(&node.bias.penalty, {})
+        node.bias_kernels = VF_KERNELS[kind][VF_LAZY if layout["average"] >= 0 else VF_EAGER]
 
     cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from):
         cdef const float[:, :] view = record  # read-only where the rule is "fixed"
@@ -219,12 +238,10 @@ cdef class Net:
         with nogil:
             for i in range(self.n_nodes):
                 node = &self.nodes[i]
-                if node.kind != LINEAR:
-                    continue
-                if node.parent == INPUT:
+                if node.kind == LINEAR and node.parent == INPUT:
                     bad += node.kernels.settle(&node.weights, &now, from_feature,
                                                min(to_feature, node.weights.n_in))
-                elif from_feature == 0:
+                elif node.kind == LINEAR and from_feature == 0:
                     bad += node.kernels.settle(&node.weights, &now, 0, node.weights.n_in)
                 if node.has_bias and from_feature == 0:
                     bad += node.bias_kernels.settle(&node.bias, &now, 0, 1)
@@ -255,7 +272,7 @@ cdef class Worker:
     cdef float **mask         # by dropout node
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
-    cdef vf_copies bias_copies
+    cdef vf_copies *bias_copies  # by node
     cdef double *y
     cdef double *raw
     cdef double *weight
@@ -288,7 +305,7 @@ cdef class Worker:
         self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
-        self._take_copies(&self.bias_copies, 1)
+        self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         for i in range(net.n_nodes):
             node = &net.nodes[i]
             widest = max(widest, node.width)
@@ -296,6 +313,8 @@ cdef class Worker:
             self.gradient[i] = <double *>self._take(batch_size * node.width * sizeof(double))
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
+            if node.has_bias:
+                self._take_copies(&self.bias_copies[i], 1)
             if node.kind == LINEAR:
                 self._take_copies(&self.copies[i], max(longest, self._n_slots(i, batch_nonzeros)))
                 if not self.direct or node.orthogonal > 0.0:
@@ -437,11 +456,9 @@ cdef class Worker:
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
-        cdef int64_t r, c, row, n_outputs, n_targets = targets.n_targets
-        cdef int i, last = self.net.n_nodes - 1
-        cdef double loss, scale = 1.0 / n
-        cdef double *gradient
-        n_outputs = self.net.nodes[last].width
+        cdef int64_t r, row, n_targets = targets.n_targets
+        cdef int i
+        cdef double loss
         for i in range(self.net.n_nodes):
             if self.net.nodes[i].orthogonal > 0.0:  # reads every weight as it is now
                 self.net.nodes[i].kernels.settle(&self.net.nodes[i].weights, &self.clock, 0,
@@ -452,19 +469,35 @@ cdef class Worker:
             self._forward(rows, row, r)
             targets.load(row, self.y + r * n_targets)
             self.weight[r] = targets.weight_of(row)
-            for c in range(n_outputs):
-                self.raw[r * n_outputs + c] = self.out[last][r * n_outputs + c]
+            self._collect(r)
         loss = self.net.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.net.loss)
         if not isfinite(loss):
             return loss
-        for i in range(last):
+        for i in range(self.net.output):
             memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
-        gradient = self.gradient[last]
-        for c in range(n * n_outputs):
-            gradient[c] = self.loss_gradient[c] * scale
-        for i in range(last, -1, -1):
+        self._distribute(n)
+        for i in range(self.net.n_nodes - 1, -1, -1):
             self._backward(i, rows, n)
         return loss
+
+    cdef void _collect(self, int64_t r) noexcept nogil:
+        """Puts the raw outputs of row r of the batch together."""
+        cdef int64_t c, own = self.net.nodes[self.net.output].width, n_outputs = self.net.loss.n_outputs
+        for c in range(own):
+            self.raw[r * n_outputs + c] = self.out[self.net.output][r * own + c]
+        for c in range(n_outputs - own):
+            self.raw[r * n_outputs + own + c] = self.out[self.net.constant][r * (n_outputs - own) + c]
+
+    cdef void _distribute(self, int64_t n) noexcept nogil:
+        """Gives the nodes of the raw outputs their gradients, of the mean over the batch."""
+        cdef int64_t r, c, own = self.net.nodes[self.net.output].width, n_outputs = self.net.loss.n_outputs
+        cdef double scale = 1.0 / n
+        for r in range(n):
+            for c in range(own):
+                self.gradient[self.net.output][r * own + c] = self.loss_gradient[r * n_outputs + c] * scale
+            for c in range(n_outputs - own):
+                self.gradient[self.net.constant][r * (n_outputs - own) + c] = (
+                    self.loss_gradient[r * n_outputs + own + c] * scale)
 
     cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
         cdef Node *node = &self.net.nodes[0]
@@ -498,15 +531,16 @@ cdef class Worker:
             node = &self.net.nodes[i]
             width = node.width
             out = self.out[i] + r * width
-            if node.kind == LINEAR:
+            if node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies, out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
+            if node.kind == LINEAR:
                 node.kernels.forward(&node.weights, &self.clock, self._input_of(node, rows, row, r),
                                      self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * width, out, width)
-            else:
+            elif node.kind == DROPOUT:
                 for c in range(width):
                     keep = 1.0
                     if self.training:
@@ -526,6 +560,9 @@ cdef class Worker:
             for c in range(n * width):
                 self.gradient[node.parent][c] += gradient[c] * self.mask[i][c]
             return
+        if node.kind == CONSTANT:
+            self._update_bias(i, gradient, n)
+            return
         if node.parent != INPUT:
             for r in range(n):
                 node.kernels.backward(&node.weights, &self.clock, gradient + r * width,
@@ -538,19 +575,17 @@ cdef class Worker:
     cdef void _update_directly(self, int i, Rows rows, const double *gradient) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for c in range(node.width):
             self.delta[c] = gradient[c]
         node.kernels.update(&node.weights, &self.clock,
                             self._input_of(node, rows, self.queue[self.taken], 0), self.copies[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+            self._update_bias(i, gradient, 1)
 
     cdef void _update_gathered(self, int i, Rows rows, const double *gradient, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_gathered *g = &self.gathered[i]
         cdef int64_t r, c, k, width = node.width
-        cdef double total
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1), slots
         cdef vf_copies copies = self.copies[i]
         for r in range(n):
@@ -571,15 +606,22 @@ cdef class Worker:
                 node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
                 copies.left += 1
                 copies.threshold += 1
-            one.indices = &ZERO
         vf_gathered_clear(g)
         if node.has_bias:
-            for c in range(width):
-                total = 0.0
-                for r in range(n):
-                    total += gradient[r * width + c]
-                self.delta[c] = total
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+            self._update_bias(i, gradient, n)
+
+    cdef void _update_bias(self, int i, const double *gradient, int64_t n) noexcept nogil:
+        """A step on node i's intercepts, whose gradient is the sum over the batch."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t r, c, width = node.width
+        cdef double total
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        for c in range(width):
+            total = 0.0
+            for r in range(n):
+                total += gradient[r * width + c]
+            self.delta[c] = total
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _add_orthogonality(self, Node *node, vf_gathered *g) noexcept nogil:
         """Adds the gradient of strength / 4 * ||W'W - I||^2, over all pairs of columns
@@ -610,8 +652,7 @@ cdef class Worker:
 
     def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead):
         """Write the raw outputs of rows [from_row, to_row) into out, shape (n_rows, n_outputs)."""
-        cdef int64_t row, c, n_outputs = self.net.n_outputs
-        cdef int last = self.net.n_nodes - 1
+        cdef int64_t row, c, own = self.net.nodes[self.net.output].width, n_outputs = self.net.n_outputs
         self.training = False
         self.input_dropout.rate = 0.0
         self.clock.step = clock.step
@@ -623,8 +664,10 @@ cdef class Worker:
                                     self.net.nodes[0].weights.stride,
                                     min(4, (self.net.nodes[0].weights.stride + 15) // 16))
                 self._forward(rows, row, 0)
-                for c in range(n_outputs):
-                    out[row, c] = self.out[last][c]
+                for c in range(own):
+                    out[row, c] = self.out[self.net.output][c]
+                for c in range(n_outputs - own):
+                    out[row, own + c] = self.out[self.net.constant][c]
 
 
 def fill_uniform(float[:, :] record, int64_t n_out, uint64_t seed, float bound):

@@ -1,0 +1,65 @@
+"""Survival curves as functions of time."""
+import numpy as np
+
+
+class Curve:
+    """A function of time: the survival or the cumulative hazard of one row.
+
+    It is called like scikit-survival's step functions, whose metrics take it.
+
+    Parameters
+    ----------
+    loss : SurvivalLoss
+        The distribution.
+    name : {"survival", "cumulative_hazard"}
+        Which of its functions.
+    raw : ndarray of shape (n_outputs,)
+        The row's raw outputs.
+    x : ndarray of shape (n_times,)
+        Times at which the curve is drawn.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_times,)
+        Values at `x`.
+    domain : tuple of float
+        Times at which it is defined.
+    """
+
+    domain = (0.0, np.inf)
+
+    def __init__(self, loss, name, raw, x):
+        self.loss = loss
+        self.name = name
+        self.raw = raw
+        self.x = x
+
+    def __call__(self, times):
+        """Return values at a time or at an array of times, all >= 0."""
+        values = getattr(self.loss, self.name)(check_times(np.ravel(times), ordered=False), self.raw[None, :])[0]
+        return values.reshape(np.shape(times))[()]
+
+    @property
+    def y(self):
+        return self(self.x)
+
+    def __repr__(self):
+        return f"Curve({self.name} at {len(self.x)} times)"
+
+
+def check_times(times, *, ordered=True):
+    """Return times as an array.
+
+    Raises
+    ------
+    ValueError
+        If they are not a row of finite numbers >= 0, or, if they have to be, not increasing.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(f"times must be a non-empty 1-D array, got shape {times.shape}.")
+    if not np.all(np.isfinite(times)) or np.any(times < 0):
+        raise ValueError(f"times must be finite and >= 0, got {times!r}.")
+    if ordered and np.any(np.diff(times) < 0):
+        raise ValueError("times must be increasing.")
+    return times
