@@ -20,7 +20,7 @@ from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share.
+    """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
     (`_loss`), and what a model predicts that has seen the targets alone
