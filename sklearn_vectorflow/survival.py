@@ -5,14 +5,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
-from sklearn_vectorflow._numbers import check_number
 from sklearn_vectorflow._times import parse
 from sklearn_vectorflow.base import BaseVectorFlow
-from sklearn_vectorflow.curves import Curve, check_times
+from sklearn_vectorflow.curves import CurvesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
-from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training import raw_outputs
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
@@ -26,7 +25,7 @@ def _separates(estimator):
     return getattr(kind, "separates", True)
 
 
-class VectorFlowSurvivalEstimator(LinearModelMixin, BaseVectorFlow):
+class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow):
     """Linear and shallow-net models of times to an event, for extremely sparse rows.
 
     Times may be right-censored and, for parametric distributions, left- and
@@ -279,114 +278,6 @@ class VectorFlowSurvivalEstimator(LinearModelMixin, BaseVectorFlow):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
-        """Return risk scores: the higher, the earlier the event.
-
-        It is the log hazard, relative to the baseline where there is one ("cox"), or that of
-        the first interval; for accelerated failure times minus the logarithm of the median
-        time. With a linear head for every interval it is the logarithm of the cumulative
-        hazard at the last breakpoint.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        risk : ndarray of shape (n_rows,)
-        """
-        raw = self._raw(X)
-        return self.loss_.risk(raw)
-
-    def predict_survival_function(self, X, return_array=False, *, times=None):
-        """Return the probability of no event up to a time, as functions of it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-        return_array : bool, default=False
-            Whether to return values in place of functions.
-        times : array-like of shape (n_times,), default=None
-            Times >= 0 of the values, increasing; None is `unique_times_`.
-
-        Returns
-        -------
-        survival : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
-            Curves are called with a time or an array of times. They are exact at all times:
-            smooth for distributions that are, steps for "discrete" and "cox".
-        """
-        return self._curves("survival", X, return_array, times)
-
-    def predict_cumulative_hazard_function(self, X, return_array=False, *, times=None):
-        """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-        return_array : bool, default=False
-            Whether to return values in place of functions.
-        times : array-like of shape (n_times,), default=None
-            Times >= 0 of the values, increasing; None is `unique_times_`.
-
-        Returns
-        -------
-        hazard : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
-        """
-        return self._curves("cumulative_hazard", X, return_array, times)
-
-    def predict_quantile(self, X, q=0.5):
-        """Return the time by which a share q of such rows has had the event.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-        q : float, default=0.5
-            The share, in (0, 1).
-
-        Returns
-        -------
-        time : ndarray of shape (n_rows,)
-            For "discrete" and "cox" infinite where the curve does not fall that low.
-        """
-        check_number("predict_quantile", "q", q, 0, 1, low_open=True, high_open=True)
-        raw = self._raw(X)
-        return self.loss_.quantile(q, raw)
-
-    def predict_median(self, X):
-        """Return the median time, see :meth:`predict_quantile`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        time : ndarray of shape (n_rows,)
-        """
-        return self.predict_quantile(X, 0.5)
-
-    def predict_expectation(self, X):
-        """Return the mean time.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        time : ndarray of shape (n_rows,)
-            For "discrete" and "cox" the mean of the time up to the last step of the curves. Infinite
-            for "loglogistic" with a shape of at most one.
-        """
-        raw = self._raw(X)
-        return self.loss_.expectation(raw)
-
     def score(self, X, y, sample_weight=None):
         """Return Harrell's concordance index of :meth:`predict`.
 
@@ -476,7 +367,8 @@ class VectorFlowSurvivalEstimator(LinearModelMixin, BaseVectorFlow):
         return loss.encode(times)
 
     def _strata(self, data):
-        return data.encoded[:, 0]
+        kinds = data.encoded[:, 0]
+        return kinds if np.unique(kinds, return_counts=True)[1].min() > 1 else None
 
     def _initial_raw(self, data):
         return self.loss_.initial_raw(data.encoded, data.weight)
@@ -487,20 +379,3 @@ class VectorFlowSurvivalEstimator(LinearModelMixin, BaseVectorFlow):
         with Crew(self._n_workers(data, self.network_)) as crew:
             raw = raw_outputs(self.network_, data.matrix, crew)
         self.loss_.finish(data.encoded, raw, data.weight)
-
-    # ---- predictions ----------------------------------------------------------------
-
-    def _curves(self, name, X, return_array, times):
-        raw = self._raw(X)
-        times = self.unique_times_ if times is None else check_times(times)
-        if return_array:
-            return self._over_rows(lambda rows: getattr(self.loss_, name)(times, rows), raw, len(times))
-        curves = np.empty(len(raw), dtype=object)
-        for k, row in enumerate(raw):
-            curves[k] = Curve(self.loss_, name, row, times)
-        return curves
-
-    def _over_rows(self, function, raw, width):
-        """Apply a function to ranges of rows, in threads, and stack what it returns."""
-        with Crew(n_workers(self.n_jobs, raw.shape[0] * width)) as crew:
-            return np.concatenate(crew.map(function, np.array_split(raw, crew.n_workers)))

@@ -300,7 +300,7 @@ def test_rows_of_weight_zero_are_not_there():
 
 def fitted(loss):
     """The loss with a baseline, and raw outputs."""
-    times, y, raw, _ = block(loss, right_censored)
+    _, y, raw, _ = block(loss, right_censored)
     loss = clone(loss)
     loss.finish(y, raw, None)
     return loss, raw
