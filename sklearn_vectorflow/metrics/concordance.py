@@ -110,13 +110,10 @@ def _concordance(times, risk, weight_earlier, weight_later):
     """Weighted share of concordant pairs, with a weight for each row as the one whose event
     came first, and one as the other."""
     order = np.lexsort((~times.event, times.time))
-    later = _outlived_by(times, times.time[order], times.event[order])
+    later = _outlived_by(times, order)
     earlier = np.flatnonzero(times.kind != CENSORED)
     earlier = earlier[np.argsort(-later[earlier], kind="stable")]
-    ranked = np.sort(risk)
-    low, high = np.searchsorted(ranked, risk - TIED, "left"), np.searchsorted(ranked, risk + TIED, "right")
-    rank = np.empty(len(risk), dtype=np.int64)
-    rank[np.argsort(risk, kind="stable")] = np.arange(len(risk))
+    rank, low, high = _places(risk)
     counts = np.zeros((len(risk), 2))
     count_pairs(order, earlier, later, rank, low, high, weight_later, np.zeros(len(risk) + 1), counts)
     after = np.append(np.cumsum(weight_later[order][::-1])[::-1], 0.0)[later]
@@ -126,9 +123,23 @@ def _concordance(times, risk, weight_earlier, weight_later):
     return float(weight_earlier[earlier] @ (counts[earlier] @ [1.0, 0.5]) / comparable)
 
 
-def _outlived_by(times, ordered_time, ordered_event):
-    """Return the place from which on rows, by time and events first, outlive each row."""
+def _outlived_by(times, order):
+    """Return the place in an order, by time and events first, from which on rows outlive each row."""
+    ordered_time, n_events = times.time[order], np.append(0, np.cumsum(times.event[order]))
     end = times.time if times.upper is None else times.upper
-    left, right = (np.searchsorted(ordered_time, end, side) for side in ("left", "right"))
-    n_events = np.append(0, np.cumsum(ordered_event))
-    return left + n_events[right] - n_events[left]
+    by_end = order if times.upper is None else np.argsort(end)
+    left, right = (np.searchsorted(ordered_time, end[by_end], side) for side in ("left", "right"))
+    place = np.empty(len(times), dtype=np.int64)
+    place[by_end] = left + n_events[right] - n_events[left]
+    return place
+
+
+def _places(risk):
+    """Return each risk's place among all, and those below which risks are smaller, and not greater."""
+    order = np.argsort(risk, kind="stable")
+    ranked = risk[order]  # searching for sorted values is quick
+    places = np.empty((3, len(risk)), dtype=np.int64)
+    places[0, order] = np.arange(len(risk))
+    places[1, order] = np.searchsorted(ranked, ranked - TIED, "left")
+    places[2, order] = np.searchsorted(ranked, ranked + TIED, "right")
+    return places
