@@ -334,15 +334,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             _checks.check_choice("distribution", loss, DISTRIBUTIONS)
             kind = DISTRIBUTIONS[loss]
             own = kind().get_params()
-            for name, default in (("breakpoints", None), ("shape", "constant")):
-                if name not in own and getattr(self, name) is not default:
+            for name, given in (("breakpoints", self.breakpoints is not None), ("shape", self.shape != "constant")):
+                if given and name not in own:
                     raise ValueError(f"distribution={loss!r} has no {name}, got {name}={getattr(self, name)!r}.")
             loss = kind(**{name: getattr(self, name) for name in ("breakpoints", "shape") if name in own})
         return _checks.resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._distribution()
+        if not self._distribution().separates and self.batch_size == 1:
+            raise ValueError("batch_size must be at least 2 for Cox's likelihood, which compares the rows of a step, got 1.")
 
     def _n_outputs(self):
         return self.loss_.n_outputs

@@ -391,6 +391,7 @@ def test_names_of_columns_are_kept():
     ({"distribution": "discrete", "breakpoints": [2.0, 1.0]}, "breakpoints must be"),
     ({"distribution": CoxPH("exact")}, "ties must be"),
     ({"batch_size": 0}, "batch_size"),
+    ({"distribution": "cox", "batch_size": 1}, "batch_size must be at least 2"),
 ])
 def test_bad_parameters_are_named(params, message):
     with pytest.raises((ValueError, TypeError), match=message):
