@@ -4,7 +4,8 @@ import numbers
 
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer, check_number
+from sklearn_vectorflow._numbers import check_choice, check_flag, check_integer, check_number
+from sklearn_vectorflow.graph import heads_of
 from sklearn_vectorflow.layers import ACTIVATIONS
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
@@ -19,18 +20,6 @@ def naming(name):
         raise ValueError(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
-
-
-def check_flag(name, value):
-    """Raise unless ``value`` is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}.")
-
-
-def check_choice(name, value, choices):
-    """Raise unless ``value`` is one of the names."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")
 
 
 def resolve(name, value, choices, kind):
@@ -82,7 +71,7 @@ def penalties_of(estimator):
 def check_net_parameters(estimator):
     """Check the parameters that describe the net."""
     if estimator.network is not None:
-        raise ValueError(f"network must be None: layer graphs are not available yet, got {estimator.network!r}.")
+        heads_of(estimator.network)
     sizes = estimator.hidden_layer_sizes
     if not isinstance(sizes, (tuple, list, np.ndarray)):
         raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")

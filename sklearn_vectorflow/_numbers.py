@@ -1,4 +1,4 @@
-"""Checks of the numbers users give to objects and estimators."""
+"""Checks of the plain values users give to objects and estimators."""
 import numbers
 
 import numpy as np
@@ -20,3 +20,15 @@ def check_integer(name, value, low):
         raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}.")
     if value < low:
         raise ValueError(f"{name} must be at least {low}, got {value!r}.")
+
+
+def check_flag(name, value):
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+
+def check_choice(name, value, choices):
+    """Raise unless ``value`` is one of the names."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")

@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.layers import Constant
-from sklearn_vectorflow.network import Network, chain
+from sklearn_vectorflow.layers import Constant, chain
+from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.threads import Crew, n_workers
@@ -114,7 +115,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         new = self._new_network(data)
         if not self._continues:
             return new, self._start(data)
-        if new.shapes() != self.network_.shapes() or new.fit_intercept != self.network_.fit_intercept:
+        if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
             raise ValueError(
                 f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
                 "set warm_start=False to start anew."
@@ -127,11 +128,16 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return self.warm_start and hasattr(self, "network_")
 
     def _new_network(self, data):
-        layers = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        network = self.network
+        if network is None:
+            network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        heads = heads_of(network)
         if self._n_constant() > 0:
-            layers.append(Constant(self._n_constant()))
+            heads.append(Constant(self._n_constant())())
+        names = getattr(self, "feature_names_in_", None)
+        graph = Graph(heads, data.matrix.shape[1], self._n_outputs(), names)
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
-        return Network(layers, data.matrix.shape[1], self._n_outputs(), bool(self.fit_intercept), weight_scale)
+        return Network(graph, bool(self.fit_intercept), weight_scale)
 
     def _n_constant(self):
         """Return how many raw outputs, the last ones, are the same for all rows."""

@@ -8,6 +8,7 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
 from sklearn_vectorflow._labels import encode_known_labels, encode_labels, is_multilabel, label_matrix
 from sklearn_vectorflow.base import BaseVectorFlow
+from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
 
@@ -17,7 +18,7 @@ def _gives_probabilities(estimator):
     return hasattr(loss, "predict_proba")
 
 
-class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
+class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin, BaseVectorFlow):
     """Linear and shallow-net classifier for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -34,8 +35,10 @@ class VectorFlowClassifier(LinearModelMixin, ClassifierMixin, BaseVectorFlow):
         Probability, in [0, 1), with which a hidden unit is left out of a step.
     input_dropout : float, default=0.0
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
-    network : None
-        Reserved for layer graphs.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node or nodes,
+        whose outputs side by side are the raw outputs. It takes the place of
+        `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str or Loss, default="log_loss"
         "log_loss" (with several classes: "multinomial"), "multinomial", "one_vs_rest", "hinge",
         "squared_hinge", "modified_huber", or an object of :mod:`sklearn_vectorflow.losses`.

@@ -4,7 +4,7 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def _is_linear(estimator):
-    return len(estimator.hidden_layer_sizes) == 0
+    return estimator.network is None and len(estimator.hidden_layer_sizes) == 0
 
 
 class LinearModelMixin:

@@ -1,40 +1,29 @@
-"""A net: its layers with their shapes and weights, and its form for the engine."""
+"""A net: a graph of layers with its weights, and its form for the engine."""
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow._checks import naming
 from sklearn_vectorflow.engine import net as engine
-from sklearn_vectorflow.layers import ACTIVATIONS, Activation, Constant, Dropout, Linear
+from sklearn_vectorflow.initial import initialize
+from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.parameters import Layout, LinearParameters
-from sklearn_vectorflow.penalties import combine
+from sklearn_vectorflow.penalties import Orthogonal, combine
 
 _SETTLING = threading.Lock()
-INPUT = -1  # the parent of a layer that reads rows of X
-
-
-def chain(hidden_layer_sizes, activation, dropout):
-    """Return the layers of a plain net: linear, activation and dropout for each size."""
-    layers = []
-    for size in hidden_layer_sizes:
-        layers.append(Linear(int(size)))
-        if ACTIVATIONS[activation] is not None:
-            layers.append(ACTIVATIONS[activation]())
-        if dropout > 0:
-            layers.append(Dropout(dropout))
-    return [*layers, Linear()]
 
 
 class Network:
-    """A chain of layers with its weights.
+    """A graph of layers with its weights.
+
+    ``network["name"]`` is the pair of weights and intercepts of a layer.
 
     Parameters
     ----------
-    layers : list of layers
-        Each reads the one before it, the first one rows of X. A Constant may follow: its
-        outputs come after those of the others.
-    n_features, n_outputs : int
+    graph : Graph
     fit_intercept : bool
     weight_scale : float
         Typical size of outputs over the typical length of rows: the unit of step sizes.
@@ -42,13 +31,11 @@ class Network:
     Attributes
     ----------
     parameters : list of LinearParameters
-        Of the linear layers, in order.
+        Of the layers with weights, in order.
     """
 
-    def __init__(self, layers, n_features, n_outputs, fit_intercept=True, weight_scale=1.0):
-        self.layers = layers
-        self.n_features = n_features
-        self.n_outputs = n_outputs
+    def __init__(self, graph, fit_intercept=True, weight_scale=1.0):
+        self.graph = graph
         self.fit_intercept = fit_intercept
         self.weight_scale = weight_scale
         self.parameters = []
@@ -60,35 +47,49 @@ class Network:
         self._live = None
         self.settled = True
 
-    def shapes(self):
-        """Return (n_in, n_out) of every layer with parameters; a Constant reads nothing."""
-        shapes, width = [], self.n_features
-        for layer in self.layers:
-            if isinstance(layer, Linear):
-                n_out = self.n_outputs - self._n_constant if layer.n_out is None else layer.n_out
-                shapes.append((width, n_out))
-                width = n_out
-            elif isinstance(layer, Constant):
-                shapes.append((0, layer.n_out))
-        return shapes
+    @property
+    def n_features(self):
+        """Columns of X."""
+        return self.graph.n_features
 
     @property
-    def _n_constant(self):
-        return sum(layer.n_out for layer in self.layers if isinstance(layer, Constant))
+    def n_outputs(self):
+        """Raw outputs."""
+        return self.graph.n_outputs
+
+    def shapes(self):
+        """Return (n_in, n_out) of the weights of every layer that has any."""
+        return [(place.n_in, place.n_weights) for place in self.graph.weighted]
+
+    def _has_bias(self, place):
+        return place.layer.has_bias and (self.fit_intercept or isinstance(place.layer, Constant))
+
+    def _count(self, place):
+        return place.n_in * place.n_weights + place.n_weights * self._has_bias(place)
 
     @property
     def n_parameters(self):
         """Number of weights and intercepts."""
-        return sum(n_in * n_out + n_out * (self.fit_intercept or n_in == 0) for n_in, n_out in self.shapes())
+        return sum(self._count(place) for place in self.graph.weighted)
 
     @property
     def is_linear(self):
-        """Whether the net is a single linear layer."""
-        return sum(isinstance(layer, Linear) for layer in self.layers) == 1
+        """Whether the net is a single linear layer, with or without constants behind."""
+        return self.graph.is_linear
 
     def __repr__(self):
-        widths = [self.n_features, *(n_out for _, n_out in self.shapes())]
-        return f"Network({' -> '.join(map(str, widths))}, {self.n_parameters} parameters)"
+        title = f"Network({self.n_features} -> {self.n_outputs}, {self.n_parameters} parameters)"
+        return f"{title}\n{self.graph.text(self._count)}"
+
+    def _repr_html_(self):
+        return self.graph.drawing(self._count)
+
+    def __getitem__(self, node):
+        place = self.graph.find(node)
+        if not place.layer.has_weights:
+            raise ValueError(f"{place.label} has no weights.")
+        position = self.graph.weighted.index(place)
+        return self.weights()[position].copy(), self.intercepts()[position].copy()
 
     # ---- weights ---------------------------------------------------------------
 
@@ -99,8 +100,8 @@ class Network:
         """
         if not self.parameters:
             self.parameters = [
-                LinearParameters(n_in, layout, self.fit_intercept or n_in == 0)
-                for (n_in, _), layout in zip(self.shapes(), layouts)
+                LinearParameters(place.n_in, layout, self._has_bias(place))
+                for place, layout in zip(self.graph.weighted, layouts)
             ]
             return True
         if [old.layout for old in self.parameters] == layouts:
@@ -113,56 +114,21 @@ class Network:
         self.progress = (0, 0.0)
         return True
 
-    def _initialize(self, random_state, initial_raw, penalties):
-        """Draw the weights and set the last intercepts.
-
-        Weights before an activation are uniform with the variance of He or Glorot. A linear
-        model starts from zero or from its prior. Every weight is drawn from its own place
-        in a stream, so its value depends on nothing but the seed.
-        """
-        seeds = random_state.randint(0, 2**31 - 1, size=len(self.parameters))
-        gains = self._gains()
-        for seed, gain, (n_in, n_out), parameters, fields in zip(
-            seeds, gains, self.shapes(), self.parameters, penalties
-        ):
-            if not self.is_linear:
-                variance = gain / n_in if gain > 1 else 2.0 / (n_in + n_out)
-                engine.fill_uniform(parameters.record, n_out, int(seed), float(np.sqrt(3.0 * variance)))
-            if "center" in fields:
-                parameters.weights()[:] = fields["center"]
-            if "lower" in fields:
-                np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
-        self._set_last_intercepts(np.broadcast_to(initial_raw, self.n_outputs))
-
-    def _set_last_intercepts(self, raw):
-        """Let the raw outputs of a row without features be these."""
-        own = self.n_outputs - self._n_constant
-        last = self.parameters[-1 if self._n_constant == 0 else -2]
-        if last.bias is not None:
-            last.bias[0, :own] = raw[:own]
-        if self._n_constant:
-            self.parameters[-1].bias[0, : self._n_constant] = raw[own:]
-
-    def _gains(self):
-        gains = []
-        for layer in self.layers:
-            if isinstance(layer, Linear):
-                gains.append(1.0)
-            elif isinstance(layer, Activation):
-                gains[-1] = layer.gain
-        return gains
-
     @property
     def _has_averages(self):
-        averaged = bool(self.parameters) and self.parameters[0].averaged
+        averaged = any(parameters.averaged for parameters in self.parameters)
         return averaged and self.progress[0] > self._average_from
+
+    @property
+    def parameters_of_rows(self):
+        """Parameters of the layers that read rows of X, or all if none does."""
+        found = [one for place, one in zip(self.graph.weighted, self.parameters) if place.is_input]
+        return found or self.parameters
 
     def weights(self):
         """Return the weights of every linear layer, shape (n_in, n_out); views."""
         self.settle()
-        if self.sparse_coef is not None:
-            return [self._dense_parameters().weights(), *(own.weights() for own in self.parameters[1:])]
-        return [parameters.weights(self._has_averages) for parameters in self.parameters]
+        return [parameters.weights(self._has_averages) for parameters in self._dense_parameters()]
 
     def intercepts(self):
         """Return the intercepts of every linear layer, shape (n_out,); views."""
@@ -181,47 +147,46 @@ class Network:
         """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""
         if self.sparse_coef is None:
             self.sparse_coef = sparse.csr_matrix(self.weights()[0].T)
-            intercepts = self.intercepts()
+            averaged = self._has_averages
             self.parameters = [
-                LinearParameters(0, Layout.plan(len(own)), old.fit_intercept)
-                for own, old in zip(intercepts, self.parameters)
+                replace(old, n_in=0, record=old.record[:0]).moved_to(Layout.plan(old.layout.n_out), averaged)
+                for old in self.parameters
             ]
-            for own, parameters in zip(intercepts, self.parameters):
-                if parameters.bias is not None:
-                    parameters.bias[0, : len(own)] = own
             self.progress, self._live = (0, 0.0), None
 
     def densify(self):
         """Keep the weights as an array again."""
         if self.sparse_coef is not None:
-            self.parameters[0], self.sparse_coef = self._dense_parameters(), None
+            self.parameters, self.sparse_coef = self._dense_parameters(), None
 
     def _dense_parameters(self):
-        """The parameters of a sparsified model; memory is taken by non-zero weights only."""
-        dense = LinearParameters(self.n_features, self.parameters[0].layout, self.fit_intercept)
+        """The parameters, with weights; a sparsified model's take memory by non-zero weights only."""
+        if self.sparse_coef is None:
+            return self.parameters
+        first, *rest = self.parameters
+        dense = LinearParameters(self.n_features, first.layout, self.fit_intercept)
         coef = self.sparse_coef.tocoo()
         dense.record[coef.col, coef.row] = coef.data
-        dense.bias = self.parameters[0].bias
-        return dense
+        dense.bias = first.bias
+        return [dense, *rest]
 
     # ---- the engine's form -------------------------------------------------------
 
     def fixed_net(self):
         """Return the engine's net of the weights as they are, for prediction."""
         self.settle()
-        net = engine.Net(len(self.layers), self.n_features)
-        for parent, layer, parameters in self._nodes():
-            if parameters is None:
-                _add_plain(net, parent, layer)
-                continue
-            weights, intercept = parameters.weights(self._has_averages), None
+        net = engine.Net(len(self.graph.steps), self.n_features)
+        of_place = iter(self._dense_parameters())
+
+        def add(place, parent):
+            parameters, intercept = next(of_place), None
+            weights, n_out = parameters.weights(self._has_averages), parameters.layout.n_out
+            absent = Layout(n_out).offsets()
             if parameters.bias is not None:
                 intercept = parameters.intercept(self._has_averages)[None, :]
-            absent = Layout(parameters.layout.n_out).offsets()
-            if isinstance(layer, Constant):
-                net.add_constant(intercept, layer.n_out, absent, "fixed", {})
-                continue
-            net.add_linear(parent, weights, intercept, parameters.layout.n_out, absent, "fixed", engine.EAGER, {}, {})
+            place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
+
+        self.graph.build(net, add)
         return net
 
     def predicting_net(self):
@@ -254,62 +219,75 @@ class Network:
         self._settle_if_new(plans)
         fresh = self._allocate([layout for _, _, layout, _ in plans])
         if start is not None:
-            self._initialize(*start, [fields for _, _, _, fields in plans])
+            initialize(self, *start, [fields for _, _, _, fields in plans])
         if fresh:
             self._average_from = average_from
-        net = engine.Net(len(self.layers), self.n_features)
-        own_plans = iter(plans)
-        for parent, layer, parameters in self._nodes():
-            if parameters is None:
-                _add_plain(net, parent, layer)
-                continue
-            own, lazy, layout, fields = next(own_plans)
-            if fresh:
-                own.start_from(parameters, fields.get("center"))
-            if isinstance(layer, Constant):
-                net.add_constant(
-                    parameters.bias, layer.n_out, layout.offsets(), own.rule, own.fields(), self._average_from
-                )
-                continue
-            net.add_linear(
-                parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), own.rule, lazy,
-                own.fields(), fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
+        net = engine.Net(len(self.graph.steps), self.n_features)
+        rest = iter(zip(plans, self.parameters))
+
+        def add(place, parent):
+            (own, lazy, layout, fields), parameters = next(rest)
+            rule, numbers_of_rule = "fixed", {}
+            if own is not None:
+                rule, numbers_of_rule = own.rule, own.fields()
+                if fresh:
+                    own.start_from(parameters, fields.get("center"))
+            place.layer.add_to(
+                net, parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), rule, lazy,
+                numbers_of_rule, fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
             )
-        self._live = net, engine.Clock(*optimizer.rate_schedule(l2), *self.progress)
+
+        self.graph.build(net, add)
+        self._live = net, engine.Clock(*self._rate_schedule(optimizer, l2), *self.progress)
         return self._live
 
+    def _rate_schedule(self, optimizer, l2):
+        """The one schedule of a net: that of its SGD, if it has any."""
+        moving = [place for place in self.graph.weighted if not place.layer.frozen]
+        rules = [(place, place.layer.own_optimizer() or optimizer) for place in moving]
+        schedules = [(place, rule.rate_schedule(l2)) for place, rule in rules if rule.rule == "sgd"]
+        for place, schedule in schedules:
+            if schedule != schedules[0][1]:
+                raise ValueError(
+                    f"network: {place.label} has another schedule of SGD than {schedules[0][0].label}; "
+                    "a net has one clock, so give all layers of SGD the same."
+                )
+        return schedules[0][1] if schedules else optimizer.rate_schedule(l2)
+
     def _plans(self, optimizer, penalties, averaged):
-        """For every linear layer: its optimizer, laziness, layout and penalty fields."""
-        plans, shapes = [], self.shapes()
-        n_linear = len(shapes) - (self._n_constant > 0)
-        for position, (n_in, n_out) in enumerate(shapes):
-            is_output = position >= n_linear - 1
-            own = optimizer.for_layer(n_out, is_output, self.is_linear, self.weight_scale)
-            fields = combine(penalties, n_in, n_out, position == 0, is_output)
-            lazy = _laziness(fields, averaged)
-            layout = Layout.plan(
-                n_out,
-                per_weight=own.per_weight,
-                per_feature=own.per_feature,
-                clock_size=own.clock_size if lazy != engine.EAGER else 0,
-                averaged=averaged,
-            )
-            plans.append((own, lazy, layout, fields))
-        return plans
+        """For every layer with weights: its optimizer (None: frozen), laziness, layout and penalty fields."""
+        return [self._plan_of(place, optimizer, penalties, averaged) for place in self.graph.weighted]
+
+    def _plan_of(self, place, optimizer, penalties, averaged):
+        layer, n_out = place.layer, place.n_weights
+        if layer.frozen:
+            return None, engine.EAGER, Layout.plan(n_out), {}
+        own = (layer.own_optimizer() or optimizer).for_layer(
+            n_out, place.is_last, place.is_convex or self.is_linear, self.weight_scale
+        )
+        if averaged and own.rule == "ftrl":
+            raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
+        own_penalties = layer.own_penalties()
+        if own_penalties is None:
+            own_penalties = penalties if self.is_linear else [one for one in penalties if _concerns(one, place)]
+        with contextlib.nullcontext() if self.is_linear else naming(f"network: {place.label}"):
+            fields = combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output)
+        lazy = _laziness(fields, averaged)
+        layout = Layout.plan(
+            n_out,
+            per_weight=own.per_weight,
+            per_feature=own.per_feature,
+            clock_size=own.clock_size if lazy != engine.EAGER else 0,
+            averaged=averaged,
+        )
+        return own, lazy, layout, fields
 
     def _settle_if_new(self, plans):
         """Let missed steps be made up for under the rules they were missed under."""
-        rules = [(own.rule, own.fields(), _numbers_of(fields)) for own, _, _, fields in plans]
+        rules = [own and (own.rule, own.fields(), _numbers_of(fields)) for own, _, _, fields in plans]
         if rules != self._rules:
             self.settle()
         self._rules = rules
-
-    def _nodes(self):
-        parameters = iter(self.parameters)
-        if self.sparse_coef is not None:
-            parameters = iter([self._dense_parameters(), *self.parameters[1:]])
-        for position, layer in enumerate(self.layers):
-            yield position - 1, layer, next(parameters) if isinstance(layer, (Linear, Constant)) else None
 
     # ---- training in progress -------------------------------------------------------
 
@@ -338,7 +316,7 @@ class Network:
     def copy(self):
         """Return a copy, state and all."""
         self.settle()
-        new = Network(self.layers, self.n_features, self.n_outputs, self.fit_intercept, self.weight_scale)
+        new = Network(self.graph, self.fit_intercept, self.weight_scale)
         new.sparse_coef = self.sparse_coef
         new.parameters = [parameters.copy() for parameters in self.parameters]
         new.progress, new.keep_state, new._average_from = self.progress, self.keep_state, self._average_from
@@ -352,8 +330,8 @@ class Network:
         """
         before, dense = vars(self).copy(), self.sparse_coef is None
         saved = [
-            _saved(parameters, matrix.touched() if position == 0 and dense else slice(None))
-            for position, parameters in enumerate(self.parameters)
+            _saved(parameters, self.graph.touched(place, matrix) if dense else slice(None))
+            for place, parameters in zip(self.graph.weighted, self.parameters)
         ]
         try:
             yield
@@ -402,9 +380,6 @@ def _laziness(fields, averaged):
     return engine.DECAYING if "l2" in fields else engine.EAGER
 
 
-def _add_plain(net, parent, layer):
-    """Add a layer without weights to the engine's net."""
-    if isinstance(layer, Dropout):
-        net.add_dropout(parent, layer.rate)
-    else:
-        net.add_activation(parent, layer.kernel)
+def _concerns(penalty, place):
+    """Whether a penalty of the whole net is meant for a layer: orthogonality is for hidden units."""
+    return not isinstance(penalty, Orthogonal) or not (place.is_input and place.is_output)

@@ -6,11 +6,12 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
 from sklearn_vectorflow.base import BaseVectorFlow
+from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
 
 
-class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
+class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
     """Linear and shallow-net regressor for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -27,8 +28,10 @@ class VectorFlowRegressor(LinearModelMixin, RegressorMixin, BaseVectorFlow):
         Probability, in [0, 1), with which a hidden unit is left out of a step.
     input_dropout : float, default=0.0
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
-    network : None
-        Reserved for layer graphs.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node or nodes,
+        whose outputs side by side are the raw outputs. It takes the place of
+        `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
         or an object of :mod:`sklearn_vectorflow.losses`.

@@ -62,8 +62,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         Probability, in [0, 1), with which a hidden unit is left out of a step.
     input_dropout : float, default=0.0
         Probability, in [0, 1), with which a non-zero of X is left out of a step.
-    network : None
-        Reserved for layer graphs.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`, for the outputs that depend on
+        the row: its output node or nodes, whose outputs side by side they are. It takes the
+        place of `hidden_layer_sizes`, `activation` and `dropout`.
     optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`.
     learning_rate : float, default=None

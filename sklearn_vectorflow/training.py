@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from sklearn_vectorflow.engine import net as engine
+from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
 FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
@@ -28,11 +28,17 @@ def rows_ahead(matrix, network):
 
     None if the weights stay in the processor's second cache anyway.
     """
-    if network.parameters[0].record.nbytes <= SMALL:
+    largest = max(network.parameters_of_rows, key=lambda parameters: parameters.record.nbytes)
+    if largest.record.nbytes <= SMALL:
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
-    stride = network.parameters[0].layout.stride
+    stride = largest.layout.stride
     return int(np.clip(LINES_AHEAD // (per_row * min(4, (stride + 15) // 16)), 1, 4))
+
+
+def readable(matrix, network):
+    """Return the matrix, its repeated columns summed if the net's layers are not linear in rows."""
+    return matrix.summed() if network.graph.needs_canonical and not matrix.rows.canonical else matrix
 
 
 class Trainer:
@@ -54,6 +60,8 @@ class Trainer:
     """
 
     def __init__(self, network, net, clock, matrix, targets, batch_size, shuffle, input_dropout, random_state, crew):
+        matrix = readable(matrix, network)
+        net.measure(matrix.rows)
         self.network = network
         self.net = net
         self.clock = clock
@@ -120,7 +128,7 @@ class Trainer:
         def run(position, worker):
             return self.workers[worker].train(
                 self.matrix.rows, self.targets, self.clock, order, *self.slices[position], self.shuffle,
-                (seed << 20) + position, self.input_dropout, self.ahead,
+                (seed << 20) + position, self.input_dropout, self.ahead, len(self.workers) > 1,
             )
 
         try:
@@ -131,6 +139,32 @@ class Trainer:
         return float(loss / max(rows, 1.0))
 
 
+def outputs(network, matrix, crew, place=None):
+    """Return the outputs of a place of a net for every row; by default, the raw ones.
+
+    Returns
+    -------
+    out : ndarray of float32, shape (n_rows, width)
+    """
+    matrix = readable(matrix, network)
+    net, clock = network.predicting_net()
+    net.measure(matrix.rows)
+    n_rows = matrix.shape[0]
+    width = network.n_outputs if place is None else place.width
+    node = -1 if place is None else place.engine
+    out = np.empty((n_rows, width), dtype=np.float32)
+    ahead = rows_ahead(matrix, network)
+    edges = np.linspace(0, n_rows, (4 * crew.n_workers if crew.n_workers > 1 else 1) + 1).astype(np.int64).tolist()
+    workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]
+
+    @by_worker
+    def run(span, worker):
+        workers[worker].predict(matrix.rows, clock, *span, out, ahead, node)
+
+    crew.map(run, list(zip(edges[:-1], edges[1:])))
+    return out
+
+
 def raw_outputs(network, matrix, crew):
     """Return the raw outputs of a net for every row.
 
@@ -138,16 +172,4 @@ def raw_outputs(network, matrix, crew):
     -------
     raw : ndarray of float64, shape (n_rows, n_outputs)
     """
-    net, clock = network.predicting_net()
-    n_rows = matrix.shape[0]
-    out = np.empty((n_rows, network.n_outputs), dtype=np.float32)
-    ahead = rows_ahead(matrix, network)
-    edges = np.linspace(0, n_rows, (4 * crew.n_workers if crew.n_workers > 1 else 1) + 1).astype(np.int64).tolist()
-    workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]
-
-    @by_worker
-    def run(span, worker):
-        workers[worker].predict(matrix.rows, clock, *span, out, ahead)
-
-    crew.map(run, list(zip(edges[:-1], edges[1:])))
-    return out.astype(np.float64)
+    return outputs(network, matrix, crew).astype(np.float64)

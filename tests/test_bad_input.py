@@ -231,7 +231,7 @@ CASES = [
     Case("Orthogonal without hidden layers", "Orthogonal needs a hidden layer", penalty=Orthogonal()),
     Case("n_draws 1.5", "Orthogonal: n_draws must be an integer", penalty=Orthogonal(n_draws=1.5)),
     # ---- numbers
-    Case("network", "network must be None", network=[1]),
+    Case("network", "network must be None, a node", network=[1]),
     Case("hidden sizes a number", "hidden_layer_sizes must be a tuple of integers, got 64", hidden_layer_sizes=64),
     Case("hidden sizes a string", "hidden_layer_sizes must be a tuple of integers, got '64'", hidden_layer_sizes="64"),
     Case("hidden sizes a set", "hidden_layer_sizes must be a tuple", hidden_layer_sizes={64}),

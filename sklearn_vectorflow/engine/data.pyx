@@ -9,7 +9,10 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintpt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from sklearn_vectorflow.engine.kernels cimport VF_PREFETCH_READ
+from sklearn_vectorflow.engine.kernels cimport (
+    VF_INFINITE, VF_PREFETCH_READ, VF_ZERO, vf_check_columns32, vf_check_columns64, vf_check_doubles, vf_check_floats,
+    vf_order,
+)
 
 ctypedef fused value_t:
     float
@@ -43,54 +46,30 @@ PROBLEMS = (
 )
 
 
-cdef bint _finite(const value_t *values, int64_t n) noexcept nogil:
-    cdef int64_t k
-    cdef value_t largest = <value_t>LARGEST
-    cdef bint fine = True
-    for k in range(n):
-        fine &= (values[k] <= largest) & (values[k] >= -largest)
-    return fine
-
-
-cdef bint _holds_zero(const value_t *values, int64_t n) noexcept nogil:
-    cdef int64_t k
-    cdef bint zero = False
-    for k in range(n):
-        zero |= values[k] == 0
-    return zero
-
-
-cdef bint _inside(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
-    """Whether all indices are in [0, n_features): the sign of either number shows it."""
-    cdef int64_t k
-    cdef uint32_t signs = 0, last = <uint32_t>min(n_features - 1, INT32_MAX)
-    cdef uint64_t wide_signs = 0
-    if index_t is int32_t:
-        for k in range(n):
-            signs |= <uint32_t>indices[k] | (last - <uint32_t>indices[k])
-        return signs >> 31 == 0
+cdef int32_t _check_values(const value_t *values, int64_t n) noexcept nogil:
+    if value_t is float:
+        return vf_check_floats(values, n)
     else:
-        for k in range(n):
-            wide_signs |= <uint64_t>indices[k] | (<uint64_t>(n_features - 1) - <uint64_t>indices[k])
-        return wide_signs >> 63 == 0
+        return vf_check_doubles(values, n)
 
 
-cdef bint _monotone(const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
+cdef vf_order _check_columns(const index_t *indices, int64_t n, int64_t n_features) noexcept nogil:
+    if index_t is int32_t:
+        return vf_check_columns32(indices, n, min(n_features - 1, INT32_MAX))
+    else:
+        return vf_check_columns64(indices, n, n_features - 1)
+
+
+cdef bint _monotone(vf_order found, const index_t *indices, const pointer_t *indptr, int64_t n_rows) noexcept nogil:
     """Whether columns increase in every row, or decrease in every row (as products of
     sparse matrices have them): the steps between rows are the only exceptions."""
-    cdef int64_t row, k, start = indptr[0], n = indptr[n_rows] - indptr[0]
-    cdef int32_t ups = 0, downs = 0, ups_between = 0, downs_between = 0
-    cdef const index_t *columns = indices + start
-    for k in range(1, n):
-        ups += columns[k] > columns[k - 1]
-        downs += columns[k] < columns[k - 1]
-    n = max(n - 1, 0)
+    cdef int64_t row, n = max(indptr[n_rows] - indptr[0] - 1, 0)
     for row in range(1, n_rows):
-        if start < indptr[row] < indptr[row + 1]:
-            ups_between += indices[indptr[row]] > indices[indptr[row] - 1]
-            downs_between += indices[indptr[row]] < indices[indptr[row] - 1]
+        if indptr[0] < indptr[row] < indptr[row + 1]:
+            found.ups -= indices[indptr[row]] > indices[indptr[row] - 1]
+            found.downs -= indices[indptr[row]] < indices[indptr[row] - 1]
             n -= 1
-    return ups - ups_between == n or downs - downs_between == n
+    return found.ups == n or found.downs == n
 
 
 cdef bint _repeats(const index_t *indices, int64_t n, int64_t first, int64_t *table, int bits) noexcept nogil:
@@ -129,29 +108,39 @@ cdef Findings _check_pointers(const pointer_t *indptr, int64_t stored, int64_t f
     return found
 
 
-cdef int _problem(const value_t *values, const index_t *indices, const pointer_t *indptr, int64_t from_row,
-                  int64_t to_row, int64_t n_features) noexcept nogil:
-    cdef int64_t start = indptr[from_row], n = indptr[to_row] - start
-    if not _inside(indices + start, n, n_features):
+cdef int _problem(vf_order columns, int32_t values) noexcept nogil:
+    if columns.outside:
         return 2
-    return 0 if _finite(values + start, n) else 3
+    return 3 if values & VF_INFINITE else 0
+
+
+cdef int _problem_of_row(const value_t *values, const index_t *indices, const pointer_t *indptr, int64_t row,
+                         int64_t n_features) noexcept nogil:
+    cdef int64_t start = indptr[row], n = indptr[row + 1] - start
+    return _problem(_check_columns(indices + start, n, n_features), _check_values(values + start, n))
 
 
 cdef void _check_rows(const value_t *values, const index_t *indices, const pointer_t *indptr, int64_t n_features,
                       int64_t from_row, int64_t to_row, int64_t *table, int bits, Findings *found) noexcept nogil:
-    cdef int64_t row, end = from_row
+    cdef int64_t row, start, n, end = from_row
+    cdef int32_t flags
+    cdef vf_order columns
     while end < to_row:
         row = end
         end = min(row + BLOCK, to_row)
-        if _problem(values, indices, indptr, row, end, n_features):
-            found.bad_row = row
-            while not _problem(values, indices, indptr, found.bad_row, found.bad_row + 1, n_features):
-                found.bad_row += 1
-            found.problem = _problem(values, indices, indptr, found.bad_row, found.bad_row + 1, n_features)
+        start = indptr[row]
+        n = indptr[end] - start
+        columns = _check_columns(indices + start, n, n_features)
+        flags = _check_values(values + start, n)
+        if _problem(columns, flags):
+            while not found.problem:
+                found.bad_row = row
+                found.problem = _problem_of_row(values, indices, indptr, row, n_features)
+                row += 1
             return
-        if found.canonical and _holds_zero(values + indptr[row], indptr[end] - indptr[row]):
+        if flags & VF_ZERO:
             found.canonical = False
-        if found.canonical and not _monotone(indices, indptr + row, end - row):
+        if found.canonical and not _monotone(columns, indices, indptr + row, end - row):
             found.canonical = not _block_repeats(indices, indptr, row, end, n_features, table, bits)
 
 

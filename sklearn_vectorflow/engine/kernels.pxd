@@ -2,6 +2,8 @@
 """The C kernels (kernels/*.h) for Cython. What each does is said there."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from sklearn_vectorflow.engine.contract cimport vf_loss
+
 
 cdef extern from "kernels/rows.h" nogil:
     ctypedef struct vf_rows:
@@ -24,6 +26,19 @@ cdef extern from "kernels/rows.h" nogil:
     void vf_prefetch_data(const vf_rows *rows, int64_t row)
 
 
+cdef extern from "kernels/checks.h" nogil:
+    cdef enum:
+        VF_INFINITE
+        VF_ZERO
+    ctypedef struct vf_order:
+        int64_t ups, downs
+        int32_t outside
+    int32_t vf_check_floats(const float *values, int64_t n)
+    int32_t vf_check_doubles(const double *values, int64_t n)
+    vf_order vf_check_columns32(const int32_t *columns, int64_t n, int64_t last)
+    vf_order vf_check_columns64(const int64_t *columns, int64_t n, int64_t last)
+
+
 cdef extern from "kernels/random.h" nogil:
     uint64_t vf_mix(uint64_t x)
     uint64_t vf_next(uint64_t *state)
@@ -44,7 +59,7 @@ cdef extern from "kernels/platform.h" nogil:
     void VF_PREFETCH_READ(const void *address)
 
 
-cdef extern from "kernels/linear.h" nogil:
+cdef extern from "kernels/walk.h" nogil:
     ctypedef struct vf_optimizer:
         float learning_rate, epsilon, beta, decay1, decay2, log_decay1, log_decay2
     ctypedef struct vf_penalty:
@@ -56,6 +71,9 @@ cdef extern from "kernels/linear.h" nogil:
     ctypedef struct vf_clock:
         int64_t step
         double rate, elapsed
+    ctypedef struct vf_schedule:
+        double rate, decay, power
+    double vf_rate_at(vf_schedule schedule, int64_t step)
     ctypedef struct vf_linear:
         float *record
         int64_t n_in
@@ -70,17 +88,34 @@ cdef extern from "kernels/linear.h" nogil:
         float *s1
         float *s2
         float *row
+    ctypedef struct vf_single:
+        const vf_linear *weights
+        const vf_linear *bias
+        const vf_rows *rows
+        const double *y
+        int64_t n_targets
+        const double *weight
+        const vf_loss *loss
+        const vf_input_dropout *dropout
+        vf_schedule schedule
+        vf_copies copies
+        int32_t *indices
+        float *values
+        int32_t shared
+        int64_t ahead
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil
         void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
-    const vf_linear_kernels VF_KERNELS[6][3]
+        double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
     cdef enum:
-        VF_EAGER
-        VF_DECAYING
-        VF_LAZY
+        VF_AHEAD_DATA
+
+
+cdef extern from "kernels/walk.h" nogil:
+    vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n)
 
 
 cdef extern from "kernels/activations.h" nogil:
@@ -99,3 +134,63 @@ cdef extern from "kernels/gather.h" nogil:
     double *vf_gathered_row(vf_gathered *g, int32_t feature)
     void vf_gather_row(vf_gathered *g, vf_row row, const double *delta)
     void vf_gathered_clear(vf_gathered *g)
+
+
+cdef extern from "kernels/orthogonal.h" nogil:
+    void vf_add_orthogonality(const vf_linear *layer, vf_gathered *g, double strength, int64_t n_draws,
+                              uint64_t *random)
+
+
+cdef extern from "kernels/columns.h" nogil:
+    ctypedef struct vf_columns:
+        int64_t first, width
+        const int32_t *places
+    int64_t vf_select(const vf_columns *columns, vf_row row, int32_t *indices, float *values)
+    void vf_prefetch_columns(const vf_columns *columns, const vf_rows *rows, int64_t row, const float *record,
+                             int64_t stride, int64_t lines)
+
+
+cdef extern from "kernels/crosses.h" nogil:
+    const int VF_MOST_FACTORS
+    ctypedef struct vf_crosses:
+        const int32_t *group_of
+        const int32_t *starts
+        const int32_t *factors
+        int32_t n_groups, n_crosses
+        int64_t n_features
+    ctypedef struct vf_bags:
+        int64_t *bag
+        int32_t *columns
+        float *values
+        int32_t *slot_of
+        int32_t *home_of
+        int64_t capacity
+    int64_t vf_cross_row(const vf_crosses *crosses, vf_row row, vf_bags *bags, int32_t *indices, float *values)
+    int64_t vf_cross_count(const vf_crosses *crosses, vf_row row, int64_t *counts)
+
+
+cdef extern from "kernels/merging.h" nogil:
+    void vf_place(const float *x, int64_t width, float *y, int64_t y_width, int64_t first, int64_t n)
+    void vf_place_back(const double *of_y, int64_t y_width, int64_t first, double *of_x, int64_t width, int64_t n)
+    void vf_add(const float *x, float *y, int64_t n)
+    void vf_add_back(const double *of_y, double *of_x, int64_t n)
+    void vf_multiply(const float *x, float *y, int64_t n)
+    void vf_multiply_back(const float *const *factors, int64_t n_factors, int64_t which, const double *of_y,
+                          double *of_x, int64_t n)
+    void vf_scatter(const int32_t *indices, const float *values, int64_t length, float *y, int64_t width)
+
+
+cdef extern from "kernels/pairs.h" nogil:
+    ctypedef struct vf_pairs:
+        const vf_linear *layer
+        const vf_linear_kernels *kernels
+        const vf_clock *clock
+        vf_copies copies
+        int64_t rank
+        float *embedding
+    void vf_pairs_forward(const vf_pairs *p, vf_row row, float *sums, float *squares, float *out)
+    void vf_pairs_update(const vf_pairs *p, vf_row row, const float *sums, const double *delta, float *step)
+    void vf_pairs_gather(const vf_pairs *p, vf_row row, const float *sums, const double *delta, vf_gathered *g,
+                         double *step)
+    void vf_pairs_back(const vf_pairs *p, const float *x, int64_t first, int64_t n, const float *sums,
+                       const double *delta, double *of_x)

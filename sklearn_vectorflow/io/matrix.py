@@ -61,6 +61,13 @@ class Matrix:
             return self.values.indices
         return slice(None)
 
+    def summed(self):
+        """Return a matrix in which no column occurs twice in a row, and no zero is stored."""
+        values = self.values.copy()
+        values.sum_duplicates()
+        values.eliminate_zeros()
+        return Matrix(values)
+
     def take(self, rows):
         """Return some rows as a matrix of their own."""
         return Matrix(self.values[rows])

@@ -1,8 +1,8 @@
 """Activations; their arithmetic is engine/kernels/activations.h."""
-from sklearn.base import BaseEstimator
+from sklearn_vectorflow.layers.base import Layer
 
 
-class Activation(BaseEstimator):
+class Activation(Layer):
     """An elementwise function of a layer's outputs.
 
     Attributes
@@ -15,6 +15,13 @@ class Activation(BaseEstimator):
     """
 
     gain = 1.0
+
+    def __init__(self, *, name=None):
+        self.name = name
+
+    def add_to(self, net, parents):
+        """Add the layer to the engine's net."""
+        net.add_activation(parents[0], self.kernel)
 
 
 class ReLU(Activation):

@@ -1,8 +1,9 @@
 """Dropout of hidden units."""
-from sklearn.base import BaseEstimator
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.layers.base import Layer
 
 
-class Dropout(BaseEstimator):
+class Dropout(Layer):
     """Zeroes each unit with a probability in training, and scales the others up.
 
     Kept units are multiplied by 1 / (1 - rate), forward and backward, so that predictions
@@ -12,7 +13,18 @@ class Dropout(BaseEstimator):
     ----------
     rate : float, default=0.5
         Probability of zeroing, in [0, 1).
+    name : str, default=None
+        For messages, and for ``transform(X, node=name)``.
     """
 
-    def __init__(self, rate=0.5):
+    def __init__(self, rate=0.5, *, name=None):
         self.rate = rate
+        self.name = name
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_number("Dropout", "rate", self.rate, 0, 1, high_open=True)
+
+    def add_to(self, net, parents):
+        """Add the layer to the engine's net."""
+        net.add_dropout(parents[0], self.rate)

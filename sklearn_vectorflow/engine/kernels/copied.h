@@ -1,7 +1,6 @@
 /* One output and at most one L2 strength: a row's records are copied when the row
- * is read, and changes are added when it is updated. The arithmetic between runs
- * over arrays, in vector lanes; only loading and storing are scattered. Changes,
- * not results: what other threads did to the records meanwhile stays. */
+ * is read, and written back when it is updated. The arithmetic between runs over
+ * arrays, in vector lanes; only loading and storing are scattered. */
 #ifndef VF_COPIED_H
 #define VF_COPIED_H
 
@@ -82,43 +81,29 @@ VF_INLINE float vf_forward_copied(const int kind, const int lazy, vf_row row, vf
     return (a + b) + (c + d);
 }
 
-/* One step of AdaGrad: returns what it adds to the weight, and leaves r's change in r. */
-VF_INLINE float vf_step_scale(float *r, float g, const vf_optimizer *o) {
-    const float change = vf_adagrad_change(*r, g * g, o->epsilon);
-    const float after = vf_adagrad_changed(*r, change);
-    *r = change;
-    return -o->learning_rate * after * g;
-}
-
-/* Turns the copies into the changes of the records. */
+/* Advances the copies by one step. A missed change can be smaller than a rounding of
+ * the weight, and survives if it is first added to the step's. */
 VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                               vf_row given, vf_copies copies, float delta) {
     const vf_optimizer o = layer->optimizer;
-    const float rate = (float)clock->rate;
     const int64_t n = given.length;
     float *VF_RESTRICT w = copies.w, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
     float *VF_RESTRICT row = copies.row;
     const float *VF_RESTRICT left = copies.left, *VF_RESTRICT values = given.values;
     for (int64_t k = 0; k < n; k++) {
         const float g = values[k] * delta, missed = lazy && kind != VF_FTRL ? w[k] * left[k] : 0.0f;
-        float change;
-        if (kind == VF_ADAGRAD)
-            change = vf_step_scale(s1 + k, g, &o);
-        else if (kind == VF_ADAGRAD_ROWWISE)
-            change = vf_step_scale(row + k, g, &o);
-        else {
-            const float old1 = VF_USES_S1(kind) ? s1[k] : 0.0f, old2 = VF_USES_S2(kind) ? s2[k] : 0.0f;
-            const float before = VF_USES_ROW(kind) ? row[k] : 0.0f;
-            vf_state s = {old1, old2, vf_step_row(kind, before, g * g, &o)};
-            change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
-            if (VF_USES_S1(kind))
-                s1[k] = s.s1 - old1;
-            if (VF_USES_S2(kind))
-                s2[k] = s.s2 - old2;
-            if (VF_USES_ROW(kind))
-                row[k] = s.row - before;
-        }
-        w[k] = missed + change;
+        const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
+        const float rate = kind == VF_SGD ? (float)clock->rate : o.learning_rate * after;
+        vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
+        w[k] += missed + vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
+        if (VF_USES_S1(kind))
+            s1[k] = s.s1;
+        if (VF_USES_S2(kind))
+            s2[k] = s.s2;
+        if (VF_USES_ROW(kind))
+            row[k] = after;
+        if (kind == VF_FTRL)
+            w[k] = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, &o);
     }
 }
 
@@ -129,20 +114,13 @@ VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear 
     vf_step_copies(kind, lazy, layer, clock, row, copies, delta);
     for (int64_t k = 0; k < row.length; k++) {
         float *record = fixed.record + row.indices[k] * stride;
-        if (kind == VF_ADAGRAD)
-            record[slot1] = vf_adagrad_changed(record[slot1], copies.s1[k]);
-        else if (VF_USES_S1(kind))
-            record[slot1] += copies.s1[k];
+        record[0] = copies.w[k];
+        if (VF_USES_S1(kind))
+            record[slot1] = copies.s1[k];
         if (VF_USES_S2(kind))
-            record[slot2] += copies.s2[k];
-        if (kind == VF_ADAGRAD_ROWWISE)
-            record[row_slot] = vf_adagrad_changed(record[row_slot], copies.row[k]);
-        else if (VF_USES_ROW(kind))
-            record[row_slot] += copies.row[k];
-        if (kind == VF_FTRL)
-            record[0] = vf_ftrl_weight(record[slot1], record[slot2], 0.0f, 0.0f, 0.0f, 0.0f, &fixed.optimizer);
-        else
-            record[0] += copies.w[k];
+            record[slot2] = copies.s2[k];
+        if (VF_USES_ROW(kind))
+            record[row_slot] = copies.row[k];
         if (lazy)
             vf_touch(kind, &fixed, clock, record);
     }

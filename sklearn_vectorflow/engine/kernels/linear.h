@@ -5,6 +5,8 @@
 
 #include "linear_one.h"
 #include "linear_wide.h"
+#include "single.h"
+#include "walk.h"
 
 /* Adds W delta to the gradient of the layer's inputs [from, from + n), n <= VF_LANES. */
 VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -66,30 +68,80 @@ VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
     return 1;
 }
 
-/* Applies what features [from, to) still miss; returns how many weights are not finite. */
-VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                            int64_t from, int64_t to) {
+VF_INLINE int vf_is_bad(float w) {
+    return (vf_to_bits(w) & 0x7F800000) == 0x7F800000; /* infinite or NaN */
+}
+
+/* Nothing to catch up on; stride is a constant where this has to be quick. */
+VF_INLINE int64_t vf_count_bad(const vf_linear *layer, int64_t from, int64_t to, const int64_t n_out, const int64_t stride) {
+    int64_t bad = 0;
+    for (int64_t feature = from; feature < to; feature++)
+        for (int64_t c = 0; c < n_out; c++)
+            bad += vf_is_bad(layer->record[feature * stride + c]);
+    return bad;
+}
+
+VF_INLINE int64_t vf_settle_eager(const vf_linear *layer, int64_t from, int64_t to) {
+    if (layer->n_out == 1 && layer->stride == 2)
+        return vf_count_bad(layer, from, to, 1, 2);
+    return vf_count_bad(layer, from, to, layer->n_out, layer->stride);
+}
+
+/* In blocks of features, as if each were a row (copied.h). */
+VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                   int64_t from, int64_t to) {
+    float w[VF_LANES], s1[VF_LANES], s2[VF_LANES], row[VF_LANES], left[2 * VF_LANES] = {0.0f};
+    const vf_copies copies = {left, NULL, w, s1, s2, row};
+    int32_t features[VF_LANES];
+    int64_t bad = 0;
+    for (; from < to; from += VF_LANES) {
+        int64_t n = 0;
+        for (int64_t feature = from; feature < to && feature < from + VF_LANES; feature++) {
+            features[n] = (int32_t)feature;
+            n += !vf_is_untouched(layer, layer->record + feature * layer->stride);
+        }
+        if (n == 0)
+            continue;
+        vf_copy_row(kind, lazy, layer, clock, features, n, copies);
+        for (int64_t k = 0; k < n; k++) {
+            float *record = layer->record + features[k] * (int64_t)layer->stride;
+            record[0] = kind == VF_FTRL ? w[k] : w[k] + w[k] * left[k];
+            vf_touch(kind, layer, clock, record);
+            bad += vf_is_bad(record[0]);
+        }
+    }
+    return bad;
+}
+
+VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
     int64_t bad = 0;
     for (int64_t feature = from; feature < to; feature++) {
         float *record = layer->record + feature * layer->stride;
-        if (record[0] == 0.0f && vf_is_untouched(layer, record))
+        if (vf_is_untouched(layer, record))
             continue;
-        if (lazy) {
-            const float row = vf_read_row(kind, layer, record);
-            const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
-            if (lazy == VF_LAZY && layer->average_slot >= 0)
-                vf_average_record(kind, layer, clock, record, feature, row, rest);
-            for (int64_t c = 0; c < layer->n_out; c++) {
-                const vf_state s = vf_read_state(kind, layer, record, c, row);
-                const vf_value now = vf_now(kind, lazy, 1, record[c], vf_center(lazy, layer, feature, c), s, rest, clock, layer);
-                record[c] = now.base + now.change;
-            }
-            vf_touch(kind, layer, clock, record);
+        const float row = vf_read_row(kind, layer, record);
+        const vf_rest rest = vf_read_rest(kind, VF_LAZY, layer, clock, record, feature);
+        if (layer->average_slot >= 0)
+            vf_average_record(kind, layer, clock, record, feature, row, rest);
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            const vf_state s = vf_read_state(kind, layer, record, c, row);
+            const vf_value now = vf_now(kind, VF_LAZY, 1, record[c], vf_center(VF_LAZY, layer, feature, c), s, rest, clock, layer);
+            record[c] = now.base + now.change;
+            bad += vf_is_bad(record[c]);
         }
-        for (int64_t c = 0; c < layer->n_out; c++)
-            bad += !(fabsf(record[c]) <= 3.0e38f);
+        vf_touch(kind, layer, clock, record);
     }
     return bad;
+}
+
+/* Applies what features [from, to) still miss; returns how many weights are not finite. */
+VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                            int64_t from, int64_t to) {
+    if (!lazy)
+        return vf_settle_eager(layer, from, to);
+    if (vf_is_copied(kind, lazy, layer->n_out))
+        return vf_settle_copied(kind, lazy, layer, clock, from, to);
+    return vf_settle_lazy(kind, layer, clock, from, to);
 }
 
 VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -99,16 +151,6 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     else
         vf_miss_row(kind, lazy, layer, clock, indices, n, copies);
 }
-
-/* `forward` leaves what it read of the row behind for `update`; `read` does so for
- * other sets of features. */
-typedef struct {
-    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
-    void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
-    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
-    void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
-    int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
-} vf_linear_kernels;
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \
     VF_SIMD static void vf_read_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,      \
@@ -134,15 +176,23 @@ typedef struct {
                                            const double *delta, double *gradient) {                    \
         vf_backward(kind, lazy, layer, clock, delta, gradient);                                        \
     }                                                                                                  \
-    static int64_t vf_settle_##name(const vf_linear *layer, const vf_clock *clock, int64_t from,       \
-                                    int64_t to) {                                                      \
+    VF_SIMD static int64_t vf_settle_##name(const vf_linear *layer, const vf_clock *clock,             \
+                                            int64_t from, int64_t to) {                                \
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
     }
 
-#define VF_DEFINE_RULE(name, kind)                \
-    VF_DEFINE(name##_eager, kind, VF_EAGER)       \
-    VF_DEFINE(name##_decaying, kind, VF_DECAYING) \
-    VF_DEFINE(name##_lazy, kind, VF_LAZY)
+#define VF_DEFINE_TRAIN(name, kind, lazy)                                                            \
+    VF_SIMD static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
+                                          int64_t from, int64_t to, int64_t n_queued) {                \
+        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
+    }
+
+#define VF_DEFINE_RULE(name, kind)                      \
+    VF_DEFINE(name##_eager, kind, VF_EAGER)             \
+    VF_DEFINE(name##_decaying, kind, VF_DECAYING)       \
+    VF_DEFINE(name##_lazy, kind, VF_LAZY)               \
+    VF_DEFINE_TRAIN(name##_eager, kind, VF_EAGER)       \
+    VF_DEFINE_TRAIN(name##_decaying, kind, VF_DECAYING)
 
 VF_DEFINE(fixed, VF_FIXED, VF_EAGER)
 VF_DEFINE_RULE(sgd, VF_SGD)
@@ -151,13 +201,16 @@ VF_DEFINE_RULE(rowwise, VF_ADAGRAD_ROWWISE)
 VF_DEFINE_RULE(adam, VF_ADAM)
 VF_DEFINE_RULE(ftrl, VF_FTRL)
 
-#define VF_ENTRY(name) \
-    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name}
-#define VF_ENTRIES(name) {VF_ENTRY(name##_eager), VF_ENTRY(name##_decaying), VF_ENTRY(name##_lazy)}
+#define VF_ENTRY(name, train) \
+    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, train}
+#define VF_ENTRIES(name)                                   \
+    {VF_ENTRY(name##_eager, vf_train_##name##_eager),       \
+     VF_ENTRY(name##_decaying, vf_train_##name##_decaying), \
+     VF_ENTRY(name##_lazy, NULL)}
 
 /* in the order of the rules' enum */
 static const vf_linear_kernels VF_KERNELS[6][3] = {
-    {VF_ENTRY(fixed), VF_ENTRY(fixed), VF_ENTRY(fixed)},
+    {VF_ENTRY(fixed, NULL), VF_ENTRY(fixed, NULL), VF_ENTRY(fixed, NULL)},
     VF_ENTRIES(sgd),
     VF_ENTRIES(adagrad),
     VF_ENTRIES(rowwise),

@@ -22,6 +22,17 @@ typedef struct {
     double rate, elapsed;
 } vf_clock;
 
+/* SGD's rate of step t is rate / (1 + decay * t) ** power. */
+typedef struct {
+    double rate, decay, power;
+} vf_schedule;
+
+static inline double vf_rate_at(vf_schedule schedule, int64_t step) {
+    if (schedule.power == 0.0)
+        return schedule.rate;
+    return schedule.rate / pow(1.0 + schedule.decay * (double)step, schedule.power);
+}
+
 /* Which rules keep what: one number a weight (s1, s2), one a feature (row). */
 #define VF_USES_S1(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAM || (kind) == VF_FTRL)
 #define VF_USES_S2(kind) ((kind) == VF_ADAM || (kind) == VF_FTRL)

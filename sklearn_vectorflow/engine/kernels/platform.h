@@ -48,9 +48,11 @@
 #include <intrin.h>
 #define VF_LOCK(flag) while (_InterlockedExchange((volatile long *)(flag), 1)) {}
 #define VF_UNLOCK(flag) _InterlockedExchange((volatile long *)(flag), 0)
+#define VF_INCREMENT(counter) _InterlockedIncrement((volatile long *)(counter))
 #else
 #define VF_LOCK(flag) while (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE)) {}
 #define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
+#define VF_INCREMENT(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
 #endif
 
 #endif

@@ -114,7 +114,7 @@ VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *re
     for (int64_t k = start; k < end; k++) {
         const float *at = record + (int64_t)vf_index_at(rows, k) * stride;
         for (int64_t line = 0; line < lines; line++)
-            VF_PREFETCH(at + 16 * line);
+            VF_PREFETCH_READ(at + 16 * line);
     }
 }
 

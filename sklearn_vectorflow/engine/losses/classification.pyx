@@ -17,6 +17,13 @@ cdef inline double positive(const double *y, int64_t row, int64_t output, const 
     return 1.0 if y[row] == output else 0.0
 
 
+cdef inline double log1p_of_exp(double e) noexcept nogil:
+    """log(1 + e) for e in [0, 1], of full precision (Goldberg 1991, doi:10.1145/103162.103163,
+    theorem 4); libm's log1p takes three times as long."""
+    cdef double u = 1.0 + e
+    return e if u == 1.0 else log(u) * (e / (u - 1.0))
+
+
 cdef double log_loss(int64_t n, const double *y, const double *raw, const double *weight,
                      double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t r, c, k
@@ -26,7 +33,7 @@ cdef double log_loss(int64_t n, const double *y, const double *raw, const double
             k = r * loss.n_outputs + c
             target = positive(y, r, c, loss)
             e = exp(-raw[k] if raw[k] > 0 else raw[k])
-            total += weight[r] * (fmax(raw[k], 0.0) + log1p(e) - target * raw[k])
+            total += weight[r] * ((raw[k] if raw[k] > 0 else 0.0) + log1p_of_exp(e) - target * raw[k])
             gradient[k] = weight[r] * ((1.0 if raw[k] > 0 else e) / (1.0 + e) - target)
     return total
 

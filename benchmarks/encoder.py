@@ -1,0 +1,104 @@
+"""Encoding time side by side with scikit-learn's FeatureHasher, on the same strings, in one run.
+
+    python benchmarks/encoder.py [--rows 500000] [--repeat 5]
+
+Ten string columns of ids that follow a Zipf law, in several kinds of frame. FeatureHasher
+gets its dicts ready made, and fewer rows; encoders take turns and times are medians. The
+second table reads rows of the workload `ctr` of workloads.py from a Parquet file of 34
+string columns and encodes them, decoding included.
+"""
+import argparse
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.feature_extraction import FeatureHasher
+
+import workloads
+from sklearn_vectorflow.io import HashingEncoder
+
+N_COLUMNS = 10
+SHARE = 10       # FeatureHasher gets one row in as many
+N_BITS = 22
+
+
+def make_table(n_rows):
+    """Return ten columns of ids, from a hundred to ten million different ones."""
+    rng = np.random.default_rng(0)
+    columns = {}
+    for j in range(N_COLUMNS):
+        ids = workloads.zipf(rng, n_rows, 10 ** (2 + j // 2))
+        columns[f"column{j}"] = pa.array(np.char.mod("%x", ids.astype(np.int64) * 2654435761 % 2**36))
+    return pa.table(columns)
+
+
+def times_of(jobs, repeat):
+    """Run named functions in turn; return each one's median of seconds."""
+    seconds = {name: [] for name in jobs}
+    for _ in range(repeat):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def compare(n_rows, repeat):
+    """Print seconds per million cells, and how often as fast as FeatureHasher that is."""
+    table = make_table(n_rows)
+    some = table.slice(0, n_rows // SHARE).to_pylist()
+    pandas, dictionaries = table.to_pandas(), pa.table({k: table[k].dictionary_encode() for k in table.column_names})
+    hasher = FeatureHasher(2**N_BITS, dtype=np.float32)
+    jobs = {"FeatureHasher, dicts": lambda: hasher.transform(some)}
+    for what, frame in {"Arrow": table, "Arrow, dictionaries": dictionaries, "pandas, objects": pandas}.items():
+        for n_jobs in (1, 2):
+            encoder = HashingEncoder(N_BITS, n_jobs=n_jobs)
+            jobs[f"{what}, n_jobs={n_jobs}"] = lambda encoder=encoder, frame=frame: encoder.transform(frame)
+    print(f"{'':28} {'ns a cell':>9} {'times':>6}")
+    found = times_of(jobs, repeat)
+    reference = found["FeatureHasher, dicts"] / (n_rows // SHARE)
+    for name, seconds in found.items():
+        a_row = seconds / (n_rows // SHARE if name.startswith("FeatureHasher") else n_rows)
+        print(f"{name:28} {1e9 * a_row / N_COLUMNS:9.1f} {reference / a_row:6.1f}")
+
+
+def write_parquet(path, X):
+    """Write a sparse matrix as string columns, one for each of a row's non-zeros."""
+    rows = X[np.diff(X.indptr) >= 34]
+    ids = np.stack([rows.indices[rows.indptr[:-1] + j] for j in range(34)])
+    pq.write_table(pa.table({f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}), path, row_group_size=50_000)
+
+
+def decode(n_rows, repeat):
+    """Print rows a second of Parquet to CSR: row groups are read and encoded on one thread and on two."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary, "ctr.parquet")
+        write_parquet(path, workloads.draw_rows(workloads.WORKLOADS["ctr"], n_rows, np.random.default_rng(0)))
+        n_groups, n_rows = pq.read_metadata(path).num_row_groups, pq.read_metadata(path).num_rows
+        encoder = HashingEncoder(N_BITS)
+
+        def encode(group):
+            return encoder.transform(pq.ParquetFile(path).read_row_group(group, use_threads=False)).nnz
+
+        def run(n_threads):
+            with ThreadPoolExecutor(n_threads) as pool:
+                sum(pool.map(encode, range(n_groups)))
+
+        found = times_of({n: lambda n=n: run(n) for n in (1, 2)}, repeat)
+    print(f"\nParquet of {n_rows:,} rows x 34 strings, decoded and encoded")
+    for n, seconds in found.items():
+        print(f"{n} thread(s) {n_rows / seconds:12,.0f} rows/s {found[1] / seconds:6.2f} times one")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    compare(arguments.rows, arguments.repeat)
+    decode(arguments.rows, arguments.repeat)

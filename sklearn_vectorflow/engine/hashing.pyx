@@ -1,0 +1,356 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Columns of a data frame, hashed into rows of a sparse matrix, into counts or into names.
+
+Strings are read where they lie. The caller gives arrays that fit each other.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+cdef extern from "kernels/cells.h" nogil:
+    ctypedef struct vf_murmur:
+        pass
+    ctypedef struct vf_bytes:
+        const uint8_t *data
+        int64_t length
+    ctypedef struct vf_strings:
+        int32_t layout
+        const void *places
+        const uint8_t *data
+        const uint8_t **buffers
+    ctypedef struct vf_word_rules:
+        const uint32_t *letters
+        uint32_t n_letters
+        int32_t shortest, from_n, to_n
+    ctypedef struct vf_words:
+        uint8_t *text
+        int64_t *starts
+        int64_t *ends
+    ctypedef struct vf_sketch:
+        uint32_t *counters
+        int32_t bits
+    ctypedef struct vf_sink:
+        int32_t purpose, failed
+        uint32_t mask, sign_bit, least_count
+        vf_sketch sketch
+        int64_t size
+        int32_t *indices
+        float *values
+        int64_t *ends
+        uint8_t *text
+    ctypedef struct vf_cells:
+        int32_t kind, keep_missing, first_bucket
+        int64_t first, valid_first, list_valid_first
+        vf_strings strings
+        const int64_t *integers
+        const int32_t *codes
+        const uint32_t *hashes
+        const double *numbers
+        const uint8_t *valid
+        const int64_t *starts
+        const uint8_t *list_valid
+        vf_word_rules rules
+        vf_murmur prefix
+        uint32_t name_hash, missing_hash
+    cdef enum:
+        VF_SKETCH_DEPTH
+        VF_OFFSETS
+        VF_WIDE_OFFSETS
+        VF_VIEWS
+        VF_POINTERS
+        VF_STRING_CELLS
+        VF_TEXT_CELLS
+        VF_INTEGER_CELLS
+        VF_CODE_CELLS
+        VF_NUMBER_CELLS
+        VF_TO_MATRIX
+        VF_TO_COUNTS
+        VF_TO_NAMES
+    vf_murmur vf_murmur_prefix(const uint8_t *data, int64_t length, uint32_t seed)
+    uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
+    ctypedef struct vf_block:
+        pass
+    vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
+    void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_block *blocks, vf_words *words,
+                   vf_sink *sink, int32_t *lengths)
+
+OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
+SKETCH_DEPTH = VF_SKETCH_DEPTH
+
+
+cdef const void *_address(array):
+    return NULL if array is None else <const void *><uintptr_t>array.__array_interface__["data"][0]
+
+
+cdef vf_murmur _prefix(bytes text, uint32_t seed=0) noexcept:
+    return vf_murmur_prefix(<const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), seed)
+
+
+def murmur3(bytes text, bytes prefix=b"", uint32_t seed=0):
+    """Return MurmurHash3_x86_32 of ``prefix + text`` as an unsigned number."""
+    return vf_murmur_hash(_prefix(prefix, seed), <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+
+def find_strings(object[::1] items, as_string):
+    """Find the bytes of strings that Python holds.
+
+    Parameters
+    ----------
+    items : ndarray of object, shape (n,)
+        str, bytes or anything; it must outlive the result.
+    as_string : callable
+        Gives a str, or None for a missing value, for what is neither str nor bytes.
+
+    Returns
+    -------
+    places : ndarray of int64, shape (n, 2)
+        Address and length; (0, -1) where a value is missing.
+    owned : list
+        Strings that must outlive the result, too.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        If a string is not valid text; ``index`` is set to its place.
+    """
+    cdef Py_ssize_t k, length = 0
+    cdef object item
+    cdef list owned = []
+    cdef const char *data
+    places = np.empty((items.shape[0], 2), dtype=np.int64)
+    cdef int64_t[:, ::1] found = places
+    for k in range(items.shape[0]):
+        item = items[k]
+        if not isinstance(item, (str, bytes)):
+            item = as_string(item)
+            owned.append(item)
+        if item is None:
+            found[k, 0], found[k, 1] = 0, -1
+            continue
+        if isinstance(item, str):
+            data = PyUnicode_AsUTF8AndSize(item, &length)
+        else:
+            data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
+        found[k, 0], found[k, 1] = <int64_t><uintptr_t>data, length
+    return places, owned
+
+
+cdef class Cells:
+    """What the rows of one column hold, and how it is hashed.
+
+    Parameters
+    ----------
+    name, prefix, missing : bytes
+        What is hashed for a number, what stands before a string, and what is hashed for a
+        missing value; ``missing`` may be None, and then nothing is.
+    first_bucket : int
+        Column of the matrix that bucket 0 is.
+    """
+
+    cdef vf_cells cells
+    cdef list arrays
+    cdef uint8_t **buffers
+
+    def __cinit__(self, bytes name, bytes prefix, missing, int32_t first_bucket):
+        memset(&self.cells, 0, sizeof(vf_cells))
+        self.buffers = NULL
+        self.arrays = []
+        self.cells.name_hash = murmur3(name)
+        self.cells.prefix = _prefix(prefix)
+        self.cells.keep_missing = missing is not None
+        self.cells.missing_hash = murmur3(missing or b"")
+        self.cells.first_bucket = first_bucket
+
+    def __dealloc__(self):
+        free(self.buffers)
+
+    cdef const void *_hold(self, array):
+        self.arrays.append(array)
+        return _address(array)
+
+    def set_strings(self, int32_t layout, places, data, keep, int64_t first):
+        """Read strings: offsets and their bytes, views and their buffers, or pointers.
+
+        ``keep`` lives as long as the cells; row 0 is at ``first``.
+        """
+        cdef Py_ssize_t k
+        self.cells.kind = VF_STRING_CELLS
+        self.cells.first = first
+        self.cells.strings.layout = layout
+        self.cells.strings.places = self._hold(places)
+        self.arrays.append(keep)
+        if layout != VF_VIEWS:
+            self.cells.strings.data = <const uint8_t *>self._hold(data)
+            return
+        self.buffers = <uint8_t **>malloc((len(data) + 1) * sizeof(uint8_t *))
+        if self.buffers == NULL:
+            raise MemoryError
+        for k in range(len(data)):
+            self.buffers[k] = <uint8_t *>self._hold(data[k])
+        self.cells.strings.buffers = <const uint8_t **>self.buffers
+
+    def set_words(self, letters, int32_t shortest, int32_t from_n, int32_t to_n):
+        """Read strings as texts: see ``vf_word_rules``."""
+        self.cells.kind = VF_TEXT_CELLS
+        self.cells.rules.letters = <const uint32_t *>self._hold(letters)
+        self.cells.rules.n_letters = len(letters)
+        self.cells.rules.shortest = shortest
+        self.cells.rules.from_n = from_n
+        self.cells.rules.to_n = to_n
+
+    def set_integers(self, values):
+        """Read the digits of numbers, ndarray of int64."""
+        self.cells.kind = VF_INTEGER_CELLS
+        self.cells.integers = <const int64_t *>self._hold(values)
+
+    def set_codes(self, codes, hashes, int64_t first):
+        """Read codes (int32, -1 is missing) of hashes (uint32) computed before."""
+        self.cells.kind = VF_CODE_CELLS
+        self.cells.codes = <const int32_t *>self._hold(codes)
+        self.cells.hashes = <const uint32_t *>self._hold(hashes)
+        self.cells.first = first
+
+    def set_numbers(self, values):
+        """Read values of one feature, ndarray of float64; NaN is missing."""
+        self.cells.kind = VF_NUMBER_CELLS
+        self.cells.numbers = <const double *>self._hold(values)
+
+    def set_valid(self, bitmap, int64_t first):
+        """Read an Arrow bitmap of cells; bit ``first`` is of place 0."""
+        self.cells.valid = <const uint8_t *>self._hold(bitmap)
+        self.cells.valid_first = first
+
+    def set_lists(self, starts, bitmap, int64_t bitmap_first, int64_t first):
+        """Make rows lists of cells: row r has cells starts[first + r] to starts[first + r + 1]."""
+        self.cells.starts = <const int64_t *>self._hold(starts)
+        self.cells.list_valid = <const uint8_t *>self._hold(bitmap)
+        self.cells.list_valid_first = bitmap_first
+        self.cells.first = first
+
+    def hash_each(self, int64_t n):
+        """Return the hashes of the first n strings, those of missing ones being 0; and which are missing."""
+        cdef int64_t k
+        cdef vf_bytes text
+        hashes = np.zeros(n, dtype=np.uint32)
+        missing = np.zeros(n, dtype=np.uint8)
+        cdef uint32_t[::1] found = hashes
+        cdef uint8_t[::1] absent = missing
+        with nogil:
+            for k in range(n):
+                text = vf_string_at(&self.cells.strings, self.cells.strings.layout, self.cells.first + k)
+                absent[k] = text.length < 0
+                if text.length >= 0:
+                    found[k] = vf_murmur_hash(self.cells.prefix, text.data, text.length)
+        return hashes, missing.view(bool)
+
+
+cdef class Block:
+    """Hashed rows, before they are put together with others.
+
+    Attributes
+    ----------
+    n_nonzero : int
+    lengths : ndarray of int32, shape (n_rows,)
+    """
+
+    cdef vf_sink sink
+    cdef vf_words words
+    cdef readonly object lengths
+
+    def __cinit__(self):
+        memset(&self.sink, 0, sizeof(vf_sink))
+        memset(&self.words, 0, sizeof(vf_words))
+
+    def __dealloc__(self):
+        free(self.sink.indices)
+        free(self.sink.values)
+        free(self.sink.ends)
+        free(self.sink.text)
+        self._free_words()
+
+    cdef void _free_words(self) noexcept:
+        free(self.words.text)
+        free(self.words.starts)
+        free(self.words.ends)
+        memset(&self.words, 0, sizeof(vf_words))
+
+    cdef void _set_sketch(self, const uint32_t[:, ::1] sketch):
+        self.sink.sketch.counters = <uint32_t *>&sketch[0, 0]
+        self.sink.sketch.bits = (sketch.shape[1] - 1).bit_length()
+
+    cdef _run(self, list columns, int64_t n_rows):
+        cdef Py_ssize_t j, n_columns = len(columns)
+        cdef vf_cells *cells = <vf_cells *>malloc((n_columns + 1) * sizeof(vf_cells))
+        cdef vf_block *blocks = <vf_block *>malloc((n_columns + 1) * sizeof(vf_block))
+        cdef int32_t *lengths
+        if cells == NULL or blocks == NULL:
+            free(cells)
+            free(blocks)
+            raise MemoryError
+        self.lengths = np.zeros(n_rows, dtype=np.int32)
+        lengths = <int32_t *>_address(self.lengths)
+        for j in range(n_columns):
+            cells[j] = (<Cells>columns[j]).cells
+        with nogil:
+            vf_encode(cells, n_columns, n_rows, blocks, &self.words, &self.sink, lengths)
+        free(cells)
+        free(blocks)
+        self._free_words()
+        if self.sink.failed:
+            raise MemoryError
+
+    @property
+    def n_nonzero(self):
+        return self.sink.size
+
+    def copy_to(self, int32_t[::1] indices, float[::1] values, int64_t start):
+        """Copy the non-zeros into the arrays of the whole matrix."""
+        if self.sink.size == 0:
+            return
+        with nogil:
+            memcpy(&indices[start], self.sink.indices, self.sink.size * sizeof(int32_t))
+            memcpy(&values[start], self.sink.values, self.sink.size * sizeof(float))
+
+
+def encode(list columns, int64_t n_rows, int n_bits, bint signs, sketch=None, uint32_t least_count=0):
+    """Hash rows of columns of `Cells` into a `Block`.
+
+    ``sketch`` (uint32, shape (SKETCH_DEPTH, 2**bits)) and ``least_count`` leave out features
+    counted less often.
+    """
+    cdef Block block = Block()
+    block.sink.purpose = VF_TO_MATRIX
+    block.sink.mask = (<uint32_t>1 << n_bits) - 1
+    block.sink.sign_bit = <uint32_t>1 << 31 if signs else 0
+    if sketch is not None:
+        block._set_sketch(sketch)
+        block.sink.least_count = least_count
+    block._run(columns, n_rows)
+    return block
+
+
+def count(list columns, int64_t n_rows, sketch):
+    """Count the features of rows in a sketch, which other threads may share."""
+    cdef Block block = Block()
+    block.sink.purpose = VF_TO_COUNTS
+    block._set_sketch(sketch)
+    block._run(columns, n_rows)
+
+
+def names(Cells column, int64_t n_rows):
+    """Return the strings of a column in order of occurrence, as (hashes, ends, text)."""
+    cdef Block block = Block()
+    cdef int64_t n
+    block.sink.purpose = VF_TO_NAMES
+    block._run([column], n_rows)
+    n = block.sink.size
+    hashes, ends = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64)
+    if n == 0:
+        return hashes, ends, b""
+    memcpy(<void *>_address(hashes), block.sink.indices, n * sizeof(int32_t))
+    memcpy(<void *>_address(ends), block.sink.ends, n * sizeof(int64_t))
+    return hashes, ends, (<const char *>block.sink.text)[:block.sink.ends[n - 1]]

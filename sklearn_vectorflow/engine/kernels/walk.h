@@ -1,0 +1,50 @@
+/* What the walk over a net calls of a linear layer; linear.h has the functions. */
+#ifndef VF_WALK_H
+#define VF_WALK_H
+
+#include "contract.h"
+#include "misses.h"
+#include "rows.h"
+
+enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */
+
+/* The plainest net, one linear layer of one output, and what its training needs (single.h). */
+typedef struct {
+    const vf_linear *weights, *bias; /* bias: NULL without intercept */
+    const vf_rows *rows;
+    const double *y; /* (n_rows, n_targets) */
+    int64_t n_targets;
+    const double *weight; /* (n_rows), or NULL */
+    const vf_loss *loss;
+    const vf_input_dropout *dropout;
+    vf_schedule schedule;
+    vf_copies copies;
+    int32_t *indices; /* room for a row */
+    float *values;
+    int32_t shared;   /* whether other threads train the same weights */
+    int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
+} vf_single;
+
+/* `forward` leaves what it read of the row behind for `update`; `read` does so for
+ * other sets of features. `train` is for the net of this layer alone; NULL: not here. */
+typedef struct {
+    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
+    void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
+    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
+    void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
+    int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
+    double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
+} vf_linear_kernels;
+
+/* The layer of n of its inputs, from `first` on. */
+VF_INLINE vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n) {
+    vf_linear part = *layer;
+    part.record += first * layer->stride;
+    part.n_in = n;
+    part.penalty.l1_each = layer->penalty.l1_each ? layer->penalty.l1_each + first : NULL;
+    part.penalty.l2_each = layer->penalty.l2_each ? layer->penalty.l2_each + first : NULL;
+    part.penalty.center = layer->penalty.center ? layer->penalty.center + first * layer->n_out : NULL;
+    return part;
+}
+
+#endif

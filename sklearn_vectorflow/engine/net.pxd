@@ -1,0 +1,80 @@
+# cython: language_level=3
+"""The plan of a net, as workers read it."""
+cimport cython
+from libc.stdint cimport int32_t, int64_t
+
+from sklearn_vectorflow.engine.contract cimport vf_loss
+from sklearn_vectorflow.engine.kernels cimport (
+    VF_LOCK, VF_UNLOCK, vf_clock, vf_columns, vf_crosses, vf_linear, vf_linear_kernels, vf_penalty,
+    vf_schedule,
+)
+
+cdef enum:
+    # sparse: their rows are lists of entries
+    COLUMNS
+    CROSSES
+    JOIN
+    # dense
+    DENSE
+    LINEAR
+    PAIRS
+    CONSTANT
+    ACTIVATION
+    DROPOUT
+    CONCAT
+    ADD
+    MULTIPLY
+
+cdef enum:
+    INPUT = -1           # the parent of a node that reads whole rows of X
+
+cdef struct Node:
+    int kind, parent, n_parents, activation
+    const int32_t *parents     # parent is the first of them
+    const int64_t *firsts      # by parent: where its columns begin in those of the node
+    int64_t width
+    float rate                 # dropout
+    bint has_bias, frozen
+    vf_linear weights, bias
+    vf_linear_kernels kernels, bias_kernels
+    double orthogonal          # strength of the soft orthogonality of its columns
+    int64_t n_draws            # pairs of columns drawn a step; 0: all of them
+    int64_t rank               # pairs
+    vf_columns columns
+    vf_crosses crosses
+    int64_t longest            # crosses: the most entries of a row, see Net.measure
+
+
+cdef inline bint is_sparse(int kind) noexcept nogil:
+    return kind <= JOIN
+
+
+@cython.final
+cdef class Clock:
+    cdef int32_t lock
+    cdef readonly int64_t step
+    cdef readonly double elapsed
+    cdef vf_schedule schedule
+
+    cdef inline void exchange(self, vf_clock *mine, vf_clock *seen) noexcept nogil:
+        """Adds a worker's steps since `seen`, its last exchange, and brings it up to date."""
+        VF_LOCK(&self.lock)
+        self.step += mine.step - seen.step
+        self.elapsed += mine.elapsed - seen.elapsed
+        mine.step = self.step
+        mine.elapsed = self.elapsed
+        VF_UNLOCK(&self.lock)
+        seen[0] = mine[0]
+
+
+@cython.final
+cdef class Net:
+    cdef Node *nodes
+    cdef readonly int n_nodes, n_added
+    cdef readonly int64_t n_features
+    cdef vf_loss loss
+    cdef list arrays, crossed
+    cdef Node *_add(self, int kind, parents) except NULL
+    cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from)
+    cdef _fill_penalty(self, vf_penalty *penalty, dict values)
+    cdef const float *_floats(self, array)

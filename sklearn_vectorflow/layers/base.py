@@ -1,0 +1,152 @@
+"""What all layers share, and what calling them makes."""
+import uuid
+from inspect import signature
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklearn_vectorflow.layers.diagram import as_text, drawing
+
+
+class Node:
+    """A layer applied to other nodes: what calling a layer returns.
+
+    A graph is its output node: a node knows the nodes it reads, and they may be shared.
+    Copies, clones and pickles of a node stand for the same node, so several heads keep
+    what they share.
+
+    Attributes
+    ----------
+    layer : Layer
+    inputs : tuple of Node
+    """
+
+    def __init__(self, layer, inputs):
+        self.layer = layer
+        self.inputs = tuple(inputs)
+        self._key = uuid.uuid4().hex
+
+    @property
+    def name(self):
+        """Name of the layer, or None."""
+        return self.layer.name
+
+    def __reduce__(self):
+        # as a flat list: graphs may be deeper than Python recurses
+        nodes = ordered([self])
+        places = {node._key: place for place, node in enumerate(nodes)}
+        parts = [(type(node), node._key, node.layer, [places[one._key] for one in node.inputs]) for node in nodes]
+        return _restored, (parts,)
+
+    def __repr__(self):
+        return f"<{self.layer.label}, {len(ordered([self]))} nodes>"
+
+    def __str__(self):
+        return as_text(_rows_of([self]))
+
+    def _repr_html_(self):
+        return drawing(_rows_of([self]))
+
+
+def _restored(parts):
+    nodes = []
+    for kind, key, layer, places in parts:
+        node = object.__new__(kind)
+        node.layer, node.inputs, node._key = layer, tuple(nodes[place] for place in places), key
+        nodes.append(node)
+    return nodes[-1]
+
+
+def _rows_of(heads):
+    nodes = ordered(heads)
+    places = {node._key: place for place, node in enumerate(nodes)}
+    return [(node.layer.label, [places[one._key] for one in node.inputs], "") for node in nodes]
+
+
+def ordered(heads):
+    """Return the nodes that heads depend on, each after those it reads.
+
+    The order depends on the wiring alone, not on which node was made first.
+
+    Raises
+    ------
+    ValueError
+        If a node depends on itself.
+    """
+    done, waiting, order = set(), set(), []
+    stack = [(head, False) for head in reversed(heads)]
+    while stack:
+        node, left = stack.pop()
+        if left:
+            waiting.discard(node._key)
+            done.add(node._key)
+            order.append(node)
+        elif node._key in waiting:
+            raise ValueError(f"network: {node.layer.label} reads its own output, in a cycle; a graph must have none.")
+        elif node._key not in done:
+            waiting.add(node._key)
+            stack.append((node, True))
+            stack.extend((one, False) for one in reversed(node.inputs))
+    return order
+
+
+class Layer(BaseEstimator):
+    """A plain description of one step of a net; call it on the node (or nodes) it reads.
+
+    Attributes
+    ----------
+    has_weights : bool
+    reads_rows : bool
+        Whether it reads sparse rows as they are; other layers get them dense.
+    several : bool
+        Whether it is called on a list of nodes.
+    """
+
+    has_weights = False
+    reads_rows = False
+    several = False
+    name = None
+
+    def __call__(self, inputs):
+        """Return the node of this layer applied to a node, or to a list of nodes."""
+        nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        for node in nodes:
+            if not isinstance(node, Node):
+                raise TypeError(f"{self.label} must be called on nodes (Input() or called layers), got {node!r}.")
+        if self.several and not nodes:
+            raise ValueError(f"{self.label} needs at least one node.")
+        if not self.several and len(nodes) != 1:
+            raise ValueError(f"{self.label} reads one node, got {len(nodes)}; Concat, Add or Multiply them first.")
+        return Node(self, nodes)
+
+    @property
+    def label(self):
+        """A short form of the layer for messages and tables: what differs from the defaults."""
+        own = signature(type(self)).parameters
+        values = self.get_params(deep=False).items()
+        given = [f"{name}={_short(value)}" for name, value in values if not _is(value, own[name].default)]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+
+    def width(self, widths, sparse):
+        """Return the number of outputs.
+
+        Parameters
+        ----------
+        widths : list of int
+            Of the nodes it reads.
+        sparse : bool
+            Whether one of them gives sparse rows.
+        """
+        return widths[0]
+
+
+def _is(value, default):
+    return value is default or np.isscalar(value) and value == default
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 32 else f"<{type(value).__name__}>"

@@ -1,0 +1,143 @@
+"""Crosses of groups of columns; their arithmetic is engine/kernels/crosses.h."""
+import numpy as np
+
+from sklearn_vectorflow._numbers import check_integer
+from sklearn_vectorflow.engine.crosses import MOST_FACTORS
+from sklearn_vectorflow.engine.crosses import Crosses as Plan
+from sklearn_vectorflow.layers.base import Layer
+
+
+def plan_crosses(owner, crosses, groups, n_features, n_columns, feature_names=None):
+    """Return the engine's plan of crosses.
+
+    Parameters
+    ----------
+    owner : str
+        What messages begin with.
+    crosses, groups, n_features
+        As of :class:`Crosses`.
+    n_columns : int
+        Columns of X.
+    feature_names : array-like of str, default=None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If groups or crosses make no sense for these columns; the message names them.
+    """
+    check_integer(f"{owner}: n_features", n_features, 1)
+    if n_features > 2**31 - 1:
+        raise ValueError(f"{owner}: n_features must be at most 2**31 - 1, got {n_features}.")
+    names, group_of = _groups(owner, groups, n_columns, feature_names)
+    starts, factors = [0], []
+    for cross in _checked(owner, crosses, names):
+        factors += sorted(names[group] for group in cross)
+        starts.append(len(factors))
+    return Plan(group_of, np.array(starts, np.int32), np.array(factors, np.int32), len(names), int(n_features))
+
+
+def _checked(owner, crosses, names):
+    if isinstance(crosses, str) or not isinstance(crosses, (list, tuple)) or len(crosses) == 0:
+        raise TypeError(f"{owner}: crosses must be a list of tuples of groups, got {crosses!r}.")
+    seen = set()
+    for cross in crosses:
+        if isinstance(cross, str) or not isinstance(cross, (list, tuple)):
+            raise TypeError(f"{owner}: a cross must be a tuple of groups, got {cross!r}.")
+        unknown = [group for group in cross if group not in names]
+        if unknown:
+            raise ValueError(f"{owner}: {cross!r} crosses {unknown[0]!r}, which is not among the groups {list(names)}.")
+        if not 1 <= len(cross) <= MOST_FACTORS:
+            raise ValueError(f"{owner}: a cross must have 1 to {MOST_FACTORS} groups, got {cross!r}.")
+        key = tuple(sorted(names[group] for group in cross))
+        if key in seen:
+            raise ValueError(f"{owner}: {cross!r} is named twice; the order of groups makes no difference.")
+        seen.add(key)
+    return crosses
+
+
+def _groups(owner, groups, n_columns, feature_names):
+    """Return the number of every group, and the group of every column."""
+    if isinstance(groups, dict):
+        group_of = np.full(n_columns, -1, dtype=np.int32)
+        for number, (name, columns) in enumerate(groups.items()):
+            chosen = _columns(owner, name, columns, n_columns, feature_names)
+            if np.any(group_of[chosen] >= 0):
+                raise ValueError(f"{owner}: group {name!r} has columns of another group.")
+            group_of[chosen] = number
+        return {name: number for number, name in enumerate(groups)}, group_of
+    labels = np.asarray(groups)
+    if labels.shape != (n_columns,):
+        raise ValueError(
+            f"{owner}: groups must be a dict of columns or an array of shape ({n_columns},), a group a column; "
+            f"got {groups!r}."
+        )
+    names, codes = np.unique(labels, return_inverse=True)
+    return {name: number for number, name in enumerate(names.tolist())}, codes.astype(np.int32).ravel()
+
+
+def _columns(owner, name, columns, n_columns, feature_names):
+    if isinstance(columns, (slice, range)):
+        return np.arange(n_columns)[columns] if isinstance(columns, slice) else np.asarray(columns)
+    chosen = np.atleast_1d(np.asarray(columns))
+    if chosen.dtype.kind in "UO":
+        known = {} if feature_names is None else {one: place for place, one in enumerate(feature_names)}
+        unknown = [one for one in chosen if one not in known]
+        if unknown:
+            raise ValueError(f"{owner}: group {name!r}: X has no feature named {unknown[0]!r}.")
+        return np.array([known[one] for one in chosen], dtype=np.int64)
+    if chosen.dtype.kind not in "iu":
+        raise TypeError(f"{owner}: group {name!r} must be a slice, column numbers or feature names, got {columns!r}.")
+    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n_columns):
+        raise ValueError(f"{owner}: group {name!r} has columns that X, with {n_columns}, does not have.")
+    return chosen
+
+
+class Crosses(Layer):
+    """Products of columns from different groups, hashed: computed on the fly, nothing is stored.
+
+    For every cross, and every choice of one non-zero column from each of its groups, there
+    is one feature: its number is a hash of the columns, its value the product of theirs.
+    A group named twice in a cross gives the pairs of its distinct columns.
+
+    Parameters
+    ----------
+    crosses : list of tuple
+        Groups that are crossed with each other, up to eight in a tuple.
+    groups : dict of {name: columns} or array-like of shape (n_columns,)
+        Which columns of X a group has (a slice, column numbers, or names of features; as
+        ``ColumnTransformer.output_indices_`` has them), or the group of every column.
+    n_features : int, default=2**22
+        Features that crosses are hashed into.
+    name : str, default=None
+        For messages.
+
+    See Also
+    --------
+    sklearn_vectorflow.crossing.FeatureCrosser : The same features as a sparse matrix.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow.layers import Add, Crosses, Input, Linear
+    >>> x = Input()
+    >>> groups = {"user": slice(0, 100), "item": slice(100, 150)}
+    >>> crossed = Crosses([("user", "item")], groups, n_features=2**12)(x)
+    >>> network = Add()([Linear()(x), Linear()(crossed)])
+    """
+
+    reads_rows = True
+
+    def __init__(self, crosses, groups, n_features=2**22, *, name=None):
+        self.crosses = crosses
+        self.groups = groups
+        self.n_features = n_features
+        self.name = name
+
+    def width(self, widths, sparse):
+        """Return the number of hashed features."""
+        check_integer("Crosses: n_features", self.n_features, 1)
+        return self.n_features
+
+    def plan(self, n_columns, feature_names=None):
+        """Return the engine's plan."""
+        owner = f"network: {self.label}"
+        return plan_crosses(owner, self.crosses, self.groups, self.n_features, n_columns, feature_names)

@@ -1,0 +1,57 @@
+"""Factorization machines; their arithmetic is engine/kernels/pairs.h."""
+import numpy as np
+
+from sklearn_vectorflow._numbers import check_integer
+from sklearn_vectorflow.layers.weighted import Weighted
+
+
+class FactorizationMachine(Weighted):
+    r"""Interactions of all pairs of inputs, through an embedding of each input.
+
+    .. math:: \sum_{i < j} \langle v_i, v_j \rangle x_i x_j
+
+    It costs what the non-zeros times the rank cost, and has neither a linear part nor
+    intercepts: add it to a :class:`Linear`, as :func:`factorization_machine` does.
+
+    Parameters
+    ----------
+    rank : int, default=8
+        Length of an embedding.
+    n_out : int or None, default=None
+        Number of outputs, each with embeddings of its own; None takes what the loss needs.
+    optimizer, penalty, init, frozen, name
+        As for :class:`Linear`; embeddings are of shape (n_in, n_out * rank), and drawn with
+        the standard deviation 0.1 / sqrt(rank).
+
+    References
+    ----------
+    Rendle (2010), "Factorization machines", doi:10.1109/ICDM.2010.127.
+    """
+
+    def __init__(self, rank=8, n_out=None, *, optimizer=None, penalty=None, init=None, frozen=False, name=None):
+        self.rank = rank
+        self.n_out = n_out
+        self.optimizer = optimizer
+        self.penalty = penalty
+        self.init = init
+        self.frozen = frozen
+        self.name = name
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_integer("FactorizationMachine: rank", self.rank, 1)
+        if self.n_out is not None:
+            check_integer("FactorizationMachine: n_out", self.n_out, 1)
+        super().check_parameters()
+
+    def n_weights(self, n_out):
+        """Return the number of weights of a feature."""
+        return n_out * self.rank
+
+    def deviation(self, gain, n_in, n_out):
+        """Return the standard deviation of embeddings."""
+        return 0.1 / float(np.sqrt(self.rank))
+
+    def add_to(self, net, parent, record, *arguments):
+        """Add the layer to the engine's net."""
+        net.add_pairs(parent, self.rank, record, *arguments)

@@ -1,0 +1,69 @@
+"""Layers that read several nodes; their arithmetic is engine/kernels/merging.h."""
+from sklearn_vectorflow.layers.base import Layer
+
+
+class Concat(Layer):
+    """Puts the outputs of nodes side by side, in the order given.
+
+    Sparse rows stay sparse for a layer with weights that reads them.
+
+    Parameters
+    ----------
+    name : str, default=None
+        For messages, and for ``transform(X, node=name)``.
+    """
+
+    several = True
+    reads_rows = True
+
+    def __init__(self, *, name=None):
+        self.name = name
+
+    def width(self, widths, sparse):
+        """Return the sum of the widths."""
+        return sum(widths)
+
+    def add_to(self, net, parents):
+        """Add the layer to the engine's net."""
+        net.add_merged("concat", parents)
+
+
+class _Elementwise(Layer):
+    several = True
+
+    def __init__(self, *, name=None):
+        self.name = name
+
+    def width(self, widths, sparse):
+        """Return the width all nodes have."""
+        if len(set(widths)) > 1:
+            raise ValueError(f"reads nodes of different widths, {widths}; they must be equal")
+        return widths[0]
+
+
+class Add(_Elementwise):
+    """The sum of nodes of equal width.
+
+    Parameters
+    ----------
+    name : str, default=None
+        For messages, and for ``transform(X, node=name)``.
+    """
+
+    def add_to(self, net, parents):
+        """Add the layer to the engine's net."""
+        net.add_merged("add", parents)
+
+
+class Multiply(_Elementwise):
+    """The elementwise product of nodes of equal width.
+
+    Parameters
+    ----------
+    name : str, default=None
+        For messages, and for ``transform(X, node=name)``.
+    """
+
+    def add_to(self, net, parents):
+        """Add the layer to the engine's net."""
+        net.add_merged("multiply", parents)

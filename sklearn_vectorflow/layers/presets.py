@@ -1,0 +1,81 @@
+"""Graphs with a name of their own, built of the same layers."""
+from sklearn_vectorflow.layers.activations import ACTIVATIONS
+from sklearn_vectorflow.layers.dropout import Dropout
+from sklearn_vectorflow.layers.factorization import FactorizationMachine
+from sklearn_vectorflow.layers.input import Input
+from sklearn_vectorflow.layers.linear import Linear
+from sklearn_vectorflow.layers.merging import Add
+
+
+def chain(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=None):
+    """Return a plain net: linear, activation and dropout for each size, then a linear output.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int
+    activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+    dropout : float, default=0.0
+        Probability, in [0, 1), with which a hidden unit is left out of a step.
+    inputs : Node, default=None
+        What it reads; None is all of X.
+
+    Returns
+    -------
+    node : Node
+    """
+    node = Input() if inputs is None else inputs
+    for size in hidden_layer_sizes:
+        node = Linear(int(size))(node)
+        if ACTIVATIONS[activation] is not None:
+            node = ACTIVATIONS[activation]()(node)
+        if dropout > 0:
+            node = Dropout(dropout)(node)
+    return Linear()(node)
+
+
+def wide_and_deep(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=None):
+    """Return the sum of a linear model and a net.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, dropout, inputs
+        As for :func:`chain`.
+
+    Returns
+    -------
+    node : Node
+
+    References
+    ----------
+    Cheng et al. (2016), "Wide & deep learning for recommender systems", arXiv:1606.07792.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow import VectorFlowClassifier
+    >>> from sklearn_vectorflow.layers import wide_and_deep
+    >>> model = VectorFlowClassifier(network=wide_and_deep((32,)))
+    """
+    x = Input() if inputs is None else inputs
+    return Add()([Linear()(x), chain(hidden_layer_sizes, activation, dropout, x)])
+
+
+def factorization_machine(rank=8, inputs=None):
+    """Return the sum of a linear model and all pairs' interactions.
+
+    Parameters
+    ----------
+    rank : int, default=8
+        Length of the features' embeddings.
+    inputs : Node, default=None
+        What it reads; None is all of X.
+
+    Returns
+    -------
+    node : Node
+
+    References
+    ----------
+    Rendle (2010), "Factorization machines", doi:10.1109/ICDM.2010.127.
+    """
+    x = Input() if inputs is None else inputs
+    return Add()([Linear()(x), FactorizationMachine(rank)(x)])

@@ -1,0 +1,90 @@
+"""What layers with weights share."""
+import numpy as np
+
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.layers.base import Layer
+from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
+from sklearn_vectorflow.penalties import Penalty
+
+
+class Weighted(Layer):
+    """A layer with weights: a record for each of its inputs.
+
+    Attributes
+    ----------
+    has_bias : bool
+        Whether it has intercepts.
+    """
+
+    has_weights = True
+    reads_rows = True
+    has_bias = False
+
+    def width(self, widths, sparse):
+        """Return the number of outputs."""
+        return self.n_out
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        label = type(self).__name__
+        if not isinstance(self.frozen, (bool, np.bool_)):
+            raise TypeError(f"{label}: frozen must be True or False, got {self.frozen!r}.")
+        self.own_optimizer()
+        self.own_penalties()
+        self._check_init(label)
+
+    def own_optimizer(self):
+        """Return the layer's optimizer, or None for the estimator's."""
+        if self.optimizer is None:
+            return None
+        if isinstance(self.optimizer, str) and self.optimizer in OPTIMIZERS:
+            return OPTIMIZERS[self.optimizer]()
+        if not isinstance(self.optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: optimizer must be None, one of {sorted(OPTIMIZERS)} or an Optimizer, "
+                f"got {self.optimizer!r}."
+            )
+        self.optimizer.check_parameters()
+        return self.optimizer
+
+    def own_penalties(self):
+        """Return the layer's penalties as a list, or None for the estimator's."""
+        if self.penalty is None:
+            return None
+        penalties = list(self.penalty) if isinstance(self.penalty, (list, tuple)) else [self.penalty]
+        for penalty in penalties:
+            if not isinstance(penalty, Penalty):
+                raise TypeError(f"{type(self).__name__}: penalty must be a Penalty or a list of them, got {penalty!r}.")
+            penalty.check_parameters()
+        return penalties
+
+    def _check_init(self, label):
+        if self.init is None or isinstance(self.init, tuple):
+            return
+        if isinstance(self.init, str):
+            if self.init != "zeros":
+                raise ValueError(f"{label}: init must be 'zeros', a number, an array or a pair, got {self.init!r}.")
+        elif np.ndim(self.init) == 0:
+            check_number(label, "init", self.init, 0, high_open=True)
+
+    def given(self, n_in, n_weights, owner):
+        """Return the weights and intercepts to start from, None where `init` gives none.
+
+        Raises
+        ------
+        ValueError
+            If they are of another shape, or not finite.
+        """
+        if self.init is None or not isinstance(self.init, tuple) and np.ndim(self.init) == 0:
+            return None, None
+        weights, intercept = self.init if isinstance(self.init, tuple) else (self.init, None)
+        weights = np.asarray(weights, dtype=np.float32)
+        if weights.shape != (n_in, n_weights):
+            raise ValueError(f"{owner}: init must be of shape ({n_in}, {n_weights}), got {weights.shape}.")
+        if intercept is not None:
+            intercept = np.asarray(intercept, dtype=np.float32)
+            if intercept.shape != (n_weights,):
+                raise ValueError(f"{owner}: intercepts of init must be of shape ({n_weights},), got {intercept.shape}.")
+        if not np.isfinite(weights).all() or intercept is not None and not np.isfinite(intercept).all():
+            raise ValueError(f"{owner}: init contains NaN, infinity or a value too large for float32.")
+        return weights, intercept
