@@ -14,7 +14,7 @@ from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.source import is_source
-from sklearn_vectorflow.layers import chain
+from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
@@ -25,7 +25,7 @@ from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share.
+    """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
     (`_loss`), and what a model predicts that has seen the targets alone
@@ -54,8 +54,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
                 self._train(network, start, data, validation, task)
             self.network_ = network
             network.keep_state = self.warm_start
+            self._finish(data)
         task.end(self._fitted_attributes)
         return self
+
+    def _finish(self, data):
+        """Derive from the trained net what predictions need beside it."""
 
     def _partial_fit(self, X, y, sample_weight):
         if is_source(X):
@@ -166,23 +170,30 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         network = self.network
         if network is None:
             network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        heads = heads_of(network)
+        if self._n_constant() > 0:
+            heads.append(Constant(self._n_constant())())
         names = getattr(self, "feature_names_in_", None)
-        graph = Graph(heads_of(network), data.matrix.shape[1], self._n_outputs(), names)
+        graph = Graph(heads, data.matrix.shape[1], self._n_outputs(), names)
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
         return Network(graph, bool(self.fit_intercept), weight_scale)
+
+    def _n_constant(self):
+        """Return how many raw outputs, the last ones, are the same for all rows."""
+        return 0
 
     def _output_scale(self, data):
         """Return the typical size of raw outputs."""
         return 1.0
 
     def _start(self, data):
-        initial = self._initial_raw(data) if self.fit_intercept else 0.0
+        initial = self._initial_raw(data) if self.fit_intercept or self._n_constant() else 0.0
         return check_random_state(self.random_state), initial
 
     def _trainer(self, network, start, data, crew):
         optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
         n_rows = data.matrix.shape[0]
-        batch_size = auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+        batch_size = self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
@@ -192,6 +203,9 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return data.trainer(
             network, net, clock, batch_size, self.shuffle, self.input_dropout, random_state, crew
         )
+
+    def _auto_batch_size(self, n_rows):
+        return auto_batch_size(n_rows)
 
     def _train(self, network, start, data, validation, task):
         stopping = Stopping(self.tol, self.n_iter_no_change)

@@ -93,6 +93,7 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_linear *bias
         const vf_rows *rows
         const double *y
+        int64_t n_targets
         const double *weight
         const vf_loss *loss
         const vf_input_dropout *dropout

@@ -96,15 +96,16 @@ cdef class Walk(Buffers):
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
             out = self.out[i] + r * node.width
-            if node.kind == LINEAR:
+            if node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, node.width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies, out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
+            if node.kind == LINEAR:
                 node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
                                      self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
-            elif not is_sparse(node.kind):
+            elif node.kind != CONSTANT and not is_sparse(node.kind):
                 self._forward_other(i, rows, row, r, out)
 
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
@@ -162,6 +163,8 @@ cdef class Walk(Buffers):
         cdef double *gradient = self.gradient[i]
         if node.kind == LINEAR or node.kind == PAIRS:
             self._backward_weighted(i, rows, n)
+        elif node.kind == CONSTANT:
+            self._step_bias(i, n)
         elif node.kind == ACTIVATION:
             vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * node.width)
         elif node.kind == DROPOUT:
@@ -232,7 +235,7 @@ cdef class Walk(Buffers):
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -284,4 +287,4 @@ cdef class Walk(Buffers):
             for r in range(n):
                 total += self.gradient[i][r * node.width + c]
             self.delta[c] = total
-        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)

@@ -95,7 +95,7 @@ cdef class Worker(Walk):
         cdef Node *node = &self.net.nodes[0]
         return (self.direct and self.net.n_nodes == 1 and node.kind == LINEAR and node.width == 1
                 and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
-                and targets.dense != NULL and targets.n_targets == 1)
+                and targets.dense != NULL)
 
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead):
         cdef Node *node = &self.net.nodes[0]
@@ -103,7 +103,7 @@ cdef class Worker(Walk):
         if node.has_bias:
             bias = &node.bias
         return vf_single(
-            weights=&node.weights, bias=bias, rows=&rows.rows, y=targets.dense, weight=targets.weight,
+            weights=&node.weights, bias=bias, rows=&rows.rows, y=targets.dense, n_targets=targets.n_targets, weight=targets.weight,
             loss=&self.net.loss, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
             indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
 

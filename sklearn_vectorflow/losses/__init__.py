@@ -9,6 +9,8 @@ from sklearn_vectorflow.losses.classification import (
     OneVsRestLogLoss,
     SquaredHinge,
 )
+from sklearn_vectorflow.losses.cox import CoxPH
+from sklearn_vectorflow.losses.intervals import DiscreteTime, PiecewiseExponential
 from sklearn_vectorflow.losses.regression import (
     AbsoluteError,
     GammaLoss,
@@ -18,6 +20,13 @@ from sklearn_vectorflow.losses.regression import (
     RegressionLoss,
     SquaredError,
     TweedieLoss,
+)
+from sklearn_vectorflow.losses.survival import (
+    ExponentialSurvival,
+    LogLogisticAFT,
+    LogNormalAFT,
+    SurvivalLoss,
+    WeibullAFT,
 )
 
 CLASSIFICATION_LOSSES = {
@@ -39,21 +48,39 @@ REGRESSION_LOSSES = {
     "tweedie": TweedieLoss,
 }
 
+DISTRIBUTIONS = {
+    "exponential": ExponentialSurvival,
+    "weibull": WeibullAFT,
+    "lognormal": LogNormalAFT,
+    "loglogistic": LogLogisticAFT,
+    "piecewise_exponential": PiecewiseExponential,
+    "discrete": DiscreteTime,
+    "cox": CoxPH,
+}
+
 __all__ = [
     "AbsoluteError",
     "ClassificationLoss",
+    "CoxPH",
+    "DiscreteTime",
+    "ExponentialSurvival",
     "GammaLoss",
     "Hinge",
     "HuberLoss",
+    "LogLogisticAFT",
     "LogLoss",
+    "LogNormalAFT",
     "Loss",
     "ModifiedHuber",
     "MultinomialLoss",
     "OneVsRestLogLoss",
+    "PiecewiseExponential",
     "PoissonLoss",
     "QuantileLoss",
     "RegressionLoss",
     "SquaredError",
     "SquaredHinge",
+    "SurvivalLoss",
     "TweedieLoss",
+    "WeibullAFT",
 ]

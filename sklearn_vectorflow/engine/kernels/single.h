@@ -27,7 +27,7 @@ VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf
 VF_INLINE void vf_ask_ahead(const vf_single *net, const int64_t *queue, int64_t at, int64_t n_queued) {
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(net->rows, queue[at + VF_AHEAD_DATA]);
-        VF_PREFETCH_READ(net->y + queue[at + VF_AHEAD_DATA]);
+        VF_PREFETCH_READ(net->y + queue[at + VF_AHEAD_DATA] * net->n_targets);
     }
     if (net->ahead && at + net->ahead < n_queued)
         vf_prefetch_row(net->rows, queue[at + net->ahead], net->weights->record, net->weights->stride, 1);
@@ -49,7 +49,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         const vf_row x = vf_load(net.rows, row, net.indices, net.values, net.dropout);
         vf_copy_row(kind, lazy, &weights, clock, x.indices, x.length, net.copies);
         raw = (net.bias ? net.bias->record[0] : 0.0f) + vf_forward_copied(kind, lazy, x, net.copies);
-        total += net.loss->evaluate(1, net.y + row, &raw, &weight, &gradient, net.loss);
+        total += net.loss->evaluate(1, net.y + row * net.n_targets, &raw, &weight, &gradient, net.loss);
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
         if (net.shared) /* other threads' steps since then must not be written over */
