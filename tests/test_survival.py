@@ -18,6 +18,7 @@ from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.util import Surv
 
 from sklearn_vectorflow import VectorFlowSurvivalEstimator, threads
+from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.losses import DISTRIBUTIONS, CoxPH, DiscreteTime, PiecewiseExponential, WeibullAFT
 from sklearn_vectorflow.metrics import concordance_index
 
