@@ -4,10 +4,17 @@ from pathlib import Path
 from sklearn_vectorflow.classifier import VectorFlowClassifier
 from sklearn_vectorflow.ranker import VectorFlowRanker
 from sklearn_vectorflow.regressor import VectorFlowRegressor
+from sklearn_vectorflow.survival import VectorFlowSurvivalEstimator
 
 __version__ = "0.1.0"
 
-__all__ = ["VectorFlowClassifier", "VectorFlowRanker", "VectorFlowRegressor", "get_include"]
+__all__ = [
+    "VectorFlowClassifier",
+    "VectorFlowRanker",
+    "VectorFlowRegressor",
+    "VectorFlowSurvivalEstimator",
+    "get_include",
+]
 
 
 def get_include():

@@ -153,8 +153,10 @@ def _is_word(value, word):
     return isinstance(value, str) and value == word
 
 
-def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
+def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
     """Return weights as float64 of shape (n_rows,), or None.
+
+    Unless some=False, one of them must not be zero.
 
     Raises
     ------
@@ -182,6 +184,6 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight"):
         raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
         raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
-    if not np.any(weight):
+    if some and not np.any(weight):
         raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
     return weight

@@ -1,11 +1,12 @@
 """Classes and labels as numbers."""
 import numpy as np
 from scipy import sparse
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklearn_vectorflow.io.matrix import check_structure
 
+AT_ONCE = 1_000_000  # rows counted at once, to bound memory
 MANY = 10_000  # rows from which a guess at the classes is worth its check
 
 
@@ -73,3 +74,85 @@ def encode_known_labels(y, classes):
     if np.any(unknown):
         raise ValueError(f"y has classes {np.unique(y[unknown])!r}, which are not among {classes!r}.")
     return codes.astype(np.float64)
+
+
+def class_totals(codes, weight, n_classes):
+    """Return every class's sum of weights, float64 of shape (n_classes,); of ones if weight is None."""
+    if weight is not None:
+        return np.bincount(codes.astype(np.intp), weights=weight, minlength=n_classes)
+    totals = np.zeros(n_classes)
+    for start in range(0, len(codes), AT_ONCE):
+        totals += np.bincount(codes[start : start + AT_ONCE].astype(np.intp), minlength=n_classes)
+    return totals
+
+
+class ClassCollector:
+    """Finds the classes of y, and each row's class, from one block after the other.
+
+    Parameters
+    ----------
+    estimator : VectorFlowClassifier
+    expected : array-like or None
+        The classes, if they are known beforehand.
+    """
+
+    def __init__(self, estimator, expected):
+        self.estimator = estimator
+        self.expected = None if expected is None else np.unique(np.asarray(expected))
+        self.known = self.expected   # sorted, with the number each class got when it was met first
+        self.numbers = None if expected is None else np.arange(len(self.known))
+        self.parts = []
+        self.labels = None
+
+    def add(self, y, n_rows):
+        """Take in a block's targets."""
+        if y is None:
+            raise ValueError("the block has no y.")
+        if self.labels is None:
+            self.labels = is_multilabel(y)
+        if is_multilabel(y) != self.labels:
+            raise ValueError("y must be labels (an indicator matrix) in all blocks or in none.")
+        if self.labels:
+            self.parts.append(self.estimator._encode(y, n_rows, reset=not self.parts))
+            return
+        y = column_or_1d(y, warn=True)
+        if self.expected is not None:
+            encode_known_labels(y, self.expected)
+        if self.known is None:
+            self._learn(y, y)
+        at, unknown = self._look_up(y)
+        if np.any(unknown):
+            self._learn(y, y[unknown])
+            at, _ = self._look_up(y)
+        self.parts.append(self.numbers[at].astype(np.min_scalar_type(len(self.numbers))))
+
+    def _look_up(self, y):
+        at = np.searchsorted(self.known, y)
+        at[at == len(self.known)] = 0
+        return at, self.known[at] != y
+
+    def _learn(self, y, new):
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        new = np.unique(new)
+        if self.known is None:
+            self.known, self.numbers = new, np.arange(len(new))
+            return
+        known = np.concatenate([self.known, new])
+        order = np.argsort(known, kind="stable")
+        self.numbers = np.concatenate([self.numbers, np.arange(len(self.numbers), len(known))])[order]
+        self.known = known[order]
+
+    def join(self):
+        """Tell the estimator its classes; return all targets, classes as small integers of shape (n_rows, 1)."""
+        if self.labels:
+            return self.parts[0] if len(self.parts) == 1 else _stack(self.parts)
+        with self.estimator._expecting(self.known):
+            self.estimator._encode(self.known, len(self.known), reset=True)
+        rank = np.argsort(self.numbers).astype(np.min_scalar_type(len(self.numbers)))
+        return np.concatenate([rank[part] for part in self.parts])[:, None]
+
+
+def _stack(parts):
+    return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)

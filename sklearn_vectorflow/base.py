@@ -11,18 +11,22 @@ from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.graph import Graph, heads_of
+from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.layers import chain
+from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.stopping import BestWeights, Stopping
+from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
+from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share.
+    """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
     (`_loss`), and what a model predicts that has seen the targets alone
@@ -41,16 +45,33 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
         with _all_or_nothing(self):
             self._check_parameters()
-            data = self._data(X, y, sample_weight, groups, reset=not self._continues)
-            validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
-            network, start = self._network(data)
-            self._train(network, start, data, validation, task)
+            if is_source(X):
+                self._check_ungrouped(X, groups)
+                data = open_data(self, X, y, sample_weight, reset=not self._continues)
+            else:
+                data = self._data(X, y, sample_weight, groups, reset=not self._continues)
+            with contextlib.closing(data):
+                validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
+                network, start = self._network(data)
+                self._train(network, start, data, validation, task)
             self.network_ = network
             network.keep_state = self.warm_start
+            self._finish(data)
         task.end(self._fitted_attributes)
         return self
 
+    def _finish(self, data):
+        """Derive from the trained net what predictions need beside it."""
+
     def _partial_fit(self, X, y, sample_weight, groups=None):
+        if is_source(X):
+            self._check_ungrouped(X, groups)
+            check_alone(y, sample_weight)
+            with as_source(X).checked() as blocks:
+                for block in blocks:
+                    with _checks.naming(block.where):
+                        self._partial_fit(block.matrix, block.y, block.weight)
+            return self
         with _all_or_nothing(self):
             self._check_parameters()
             first = not hasattr(self, "network_")
@@ -66,8 +87,14 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         _checks.check_net_parameters(self)
         _checks.check_training_parameters(self)
 
-    def _data(self, X, y, sample_weight, groups=None, *, reset):
-        """Check X, y and weights; return them as the engine reads them."""
+    def _data(self, X, y, sample_weight, groups=None, *, reset, classes=None):
+        """Check X, y and weights; return them as the engine reads them.
+
+        Parameters
+        ----------
+        classes : array-like, default=None
+            All classes there are, for classifiers, if they are not those of y.
+        """
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
@@ -75,29 +102,62 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         with Crew(n_workers(self.n_jobs, _size(X))) as crew:
             matrix = as_matrix(self, X, reset=reset, run=crew.map if crew.n_workers > 1 else None)
         weight = _checks.check_sample_weight(sample_weight, matrix.shape[0])
-        encoded = self._encode(y, matrix.shape[0], reset=reset)
-        weight = self._weigh(y, encoded, weight)
+        with self._expecting(classes):
+            encoded = self._encode(y, matrix.shape[0], reset=reset)
+        weight = self._weigher(encoded)(encoded, weight)
         return _Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
 
     _groups_name = "groups"
 
+    @property
+    def _coupled(self):
+        """Whether the loss sees rows of a group together."""
+        return self._loss.coupled
+
     def _starts(self, groups, n_rows, name):
         """Return where groups start if the loss sees rows of a group together, else None."""
         starts = None if groups is None else _checks.group_starts(groups, n_rows, name)
-        if self._loss.coupled and starts is None:
-            raise ValueError(f"{name} must be given: the loss {self.loss!r} sees rows of a group together.")
-        return starts if self._loss.coupled else None
+        if self._coupled and starts is None:
+            raise ValueError(f"{name} must be given: the loss {self._loss!r} sees rows of a group together.")
+        return starts if self._coupled else None
 
-    def _weigh(self, y, encoded, weight):
-        """Return the rows' weights; classifiers multiply in those of classes."""
-        return weight
+    def _check_ungrouped(self, X, groups):
+        """Raise if a source stands where rows have groups, which it can't bring along."""
+        if groups is not None or self._coupled:
+            raise ValueError(
+                "X must be an array, a sparse matrix or a data frame where rows have groups "
+                f"({self._groups_name}, or a loss that sees rows of a group together), got the source "
+                f"{type(X).__name__}."
+            )
+
+    @contextlib.contextmanager
+    def _expecting(self, classes):
+        """Lets `_encode` know all classes beforehand."""
+        if classes is None:
+            yield
+            return
+        self._expected = classes
+        try:
+            yield
+        finally:
+            vars(self).pop("_expected", None)
+
+    def _collector(self, classes, reset):
+        """Return what encodes the targets of one block after the other."""
+        return TargetCollector(self, reset)
+
+    def _weigher(self, encoded):
+        """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
+        return lambda encoded, weight, some=True: weight
 
     def _validation(self, data, X_val, y_val, sample_weight_val, groups_val):
         """Return the validation rows: those given, or some taken from training; or None."""
         if X_val is not None:
-            if y_val is None:
+            if y_val is None and not is_source(X_val):
                 raise ValueError("X_val was given without y_val.")
             with _checks.naming("X_val"):
+                if is_source(X_val):
+                    X_val, y_val, sample_weight_val = read_all(X_val, y_val, sample_weight_val)
                 matrix = as_matrix(self, X_val, reset=False)
             weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             with _checks.naming("y_val"):
@@ -139,17 +199,24 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         network = self.network
         if network is None:
             network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        heads = heads_of(network)
+        if self._n_constant() > 0:
+            heads.append(Constant(self._n_constant())())
         names = getattr(self, "feature_names_in_", None)
-        graph = Graph(heads_of(network), data.matrix.shape[1], self._n_outputs(), names)
+        graph = Graph(heads, data.matrix.shape[1], self._n_outputs(), names)
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
         return Network(graph, bool(self.fit_intercept), weight_scale)
+
+    def _n_constant(self):
+        """Return how many raw outputs, the last ones, are the same for all rows."""
+        return 0
 
     def _output_scale(self, data):
         """Return the typical size of raw outputs."""
         return 1.0
 
     def _start(self, data):
-        initial = np.asarray(self._initial_raw(data) if self.fit_intercept else 0.0)
+        initial = np.asarray(self._initial_raw(data) if self.fit_intercept or self._n_constant() else 0.0)
         if initial.shape not in ((), (self._n_outputs(),)) or not np.all(np.isfinite(initial)):
             raise ValueError(
                 f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
@@ -168,17 +235,19 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         kernel.check_first(*self._first_block(data, network.n_outputs))
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets)
         random_state = check_random_state(self.random_state)
-        return Trainer(
-            network, net, clock, data.matrix, data.targets(), kernel, data.starts, batch_size, self.shuffle,
-            self.input_dropout, random_state, crew,
+        return data.trainer(
+            network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
         )
 
     def _first_block(self, data, n_outputs):
         """Return a few rows as a loss sees them, whether weights are given, and where groups start."""
         n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
-        y = np.ascontiguousarray(_Data(None, data.encoded[:n_rows], None).dense_targets())
+        y = np.ascontiguousarray(_Data(None, data.encoded[:n_rows], None).dense_targets(), dtype=np.float64)
         raw = np.sin(np.arange(1.0, 1.0 + n_rows * n_outputs)).reshape(n_rows, n_outputs)
         return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2]
+
+    def _auto_batch_size(self, n_rows):
+        return auto_batch_size(n_rows)
 
     def _train(self, network, start, data, validation, task):
         stopping = Stopping(self.tol, self.n_iter_no_change)
@@ -199,7 +268,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
                 stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
-                if stop or stopping.should_stop(watched):
+                if stop or stopping.should_stop(watched) or data.once:
                     break
         best.restore(network)
         _raise_if_diverged(network.settle() == 0)
@@ -226,13 +295,12 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def _batch_size(self, n_rows):
-        return auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+        return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
 
     def _n_workers(self, data, network):
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
             return 1
-        width = sum(n_out for _, n_out in network.shapes())
-        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * width)
+        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
 
     def _mean_loss(self, network, data, crew):
         raw = raw_outputs(network, data.matrix, crew)
@@ -255,6 +323,10 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _raw(self, X):
         """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
         check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return X.raw
+        if is_source(X):
+            return read_raw(self, X).raw
         matrix = as_matrix(self, X, reset=False)
         work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
         with Crew(n_workers(self.n_jobs, work)) as crew:
@@ -297,6 +369,15 @@ class _Data:
     @property
     def n_targets(self):
         return self.encoded.shape[1]
+
+    once = False
+
+    def close(self):
+        """Nothing is open."""
+
+    def trainer(self, network, net, clock, kernel, *args):
+        """Return what trains on the rows."""
+        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
 
     def dense_targets(self):
         """Return the targets as an array."""

@@ -6,12 +6,20 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
-from sklearn_vectorflow._labels import encode_known_labels, encode_labels, is_multilabel, label_matrix
+from sklearn_vectorflow._labels import (
+    ClassCollector,
+    class_totals,
+    encode_known_labels,
+    encode_labels,
+    is_multilabel,
+    label_matrix,
+)
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
+from sklearn_vectorflow.scoring import SourceScoreMixin
 
 
 def _gives_probabilities(estimator):
@@ -19,7 +27,7 @@ def _gives_probabilities(estimator):
     return hasattr(loss, "predict_proba")
 
 
-class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin, BaseVectorFlow):
+class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, ClassifierMixin, BaseVectorFlow):
     """Linear and shallow-net classifier for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -188,16 +196,17 @@ class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin,
         return tags
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit to training rows.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
             converted. A column that occurs twice in a row counts as the sum.
         y : array-like of shape (n_rows,), or (n_rows, n_labels) of 0 and 1, dense or CSR
-            Targets.
+            Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
@@ -216,7 +225,7 @@ class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin,
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Train on one block of rows, once.
 
         Parameters
@@ -235,12 +244,11 @@ class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin,
         self : object
             The estimator.
         """
+        if classes is None and y is None:
+            classes = getattr(X, "classes", None)  # a source may know
         self._check_expected(y, classes)
-        self._expected = classes
-        try:
+        with self._expecting(classes):
             return self._partial_fit(X, y, sample_weight)
-        finally:
-            vars(self).pop("_expected", None)
 
     def decision_function(self, X):
         """Return raw outputs.
@@ -363,26 +371,36 @@ class VectorFlowClassifier(LinearModelMixin, NodeFeaturesMixin, ClassifierMixin,
     def _loss_for_labels(self):
         return _checks.loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
 
-    def _weigh(self, y, encoded, weight):
+    @property
+    def _coupled(self):
+        return self._loss_for_labels.coupled
+
+    def _collector(self, classes, reset):
+        return ClassCollector(self, classes) if reset else super()._collector(classes, reset)
+
+    def _weigher(self, encoded):
         if self.class_weight is None:
-            return weight
+            return super()._weigher(encoded)
         if self.multilabel_:
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
-        codes = encoded[:, 0].astype(np.intp)
-        factors = _class_factors(self.class_weight, self.classes_, codes)
-        weight = factors[codes] if weight is None else factors[codes] * weight
-        return _checks.check_sample_weight(weight, n_rows=len(codes), name="sample_weight times class_weight")
+        factors = _class_factors(self.class_weight, self.classes_, encoded[:, 0].astype(np.intp))
+
+        def weigh(encoded, weight, some=True):
+            own = factors[encoded[:, 0].astype(np.intp)]
+            weight = own if weight is None else own * weight
+            return _checks.check_sample_weight(weight, len(own), "sample_weight times class_weight", some)
+
+        return weigh
 
     def _strata(self, data):
         return None if self.multilabel_ else data.encoded[:, 0]
 
     def _initial_raw(self, data):
-        n_rows = data.matrix.shape[0]
-        weight = np.ones(n_rows) if data.weight is None else data.weight
         if self.multilabel_:
+            weight = np.ones(data.matrix.shape[0]) if data.weight is None else data.weight
             prior = (data.encoded.T @ weight) / weight.sum()
         else:
-            counts = np.bincount(data.encoded[:, 0].astype(np.intp), weights=weight, minlength=len(self.classes_))
+            counts = class_totals(data.encoded[:, 0], data.weight, len(self.classes_))
             prior = counts / counts.sum()
         return self._loss.initial_raw(prior[1:] if self._n_outputs() == 1 and not self.multilabel_ else prior)
 

@@ -81,7 +81,7 @@ class NodeFeaturesMixin:
         check_is_fitted(self, "network_")
         graph = self.network_.graph
         if node is None:
-            place = graph.places[graph.weighted[-1].inputs[0]]
+            place = graph.places[[place for place in graph.weighted if place.inputs][-1].inputs[0]]
         else:
             place = graph.find(node)
         if place.sparse:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_vectorflow.layers import (
-    Activation, Add, Columns, Concat, Crosses, Dropout, FactorizationMachine, Multiply, Node, ordered,
+    Activation, Add, Columns, Concat, Constant, Crosses, Dropout, FactorizationMachine, Linear, Multiply, Node,
+    ordered,
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
 
@@ -98,8 +99,10 @@ class Graph:
 
     @property
     def is_linear(self):
-        """Whether it is a single linear layer on all of X."""
-        return len(self.steps) == 1 and self.weighted[0].is_convex
+        """Whether it is a single linear layer on all of X, with or without constants behind."""
+        first, *rest = [self.places[end] for end in self.ends]
+        plain = isinstance(first.layer, Linear) and self.places[first.inputs[0]].is_whole
+        return plain and all(isinstance(place.layer, Constant) for place in rest)
 
     @property
     def needs_canonical(self):
@@ -143,7 +146,7 @@ class Graph:
                 raise ValueError(f"network: {place.label} is called twice; make a second layer, or share the node.")
             if layer.name is not None and layer.name in names:
                 raise ValueError(f"network: two layers have the name {layer.name!r}.")
-            if not place.inputs and not isinstance(layer, Columns):
+            if not place.inputs and not isinstance(layer, (Columns, Constant)):
                 raise ValueError(f"network: {place.label} reads no node.")
             owners.add(id(layer))
             names.add(layer.name)
@@ -257,7 +260,8 @@ class Graph:
 
     def touched(self, place, matrix):
         """Return an index of the records of a layer that rows of a matrix can touch."""
-        return matrix.touched() if self.places[place.inputs[0]].is_whole else slice(None)
+        reads_all = any(self.places[one].is_whole for one in place.inputs)
+        return matrix.touched() if reads_all else slice(None)
 
     # ---- as text -----------------------------------------------------------------------
 
@@ -295,6 +299,8 @@ class _Steps:
                 place.engine = INPUT if place.is_whole else self._add("columns", place, [INPUT])
             elif isinstance(place.layer, Crosses):
                 place.engine = self._add("crosses", place, [self._whole_root(place)])
+            elif isinstance(place.layer, Constant):
+                place.engine = self._add("weighted", place, [INPUT])
             elif place.layer.has_weights:
                 place.engine = self._add("weighted", place, [self._rows_of(place.inputs[0])])
             elif not place.sparse:

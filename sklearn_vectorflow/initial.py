@@ -26,8 +26,7 @@ def initialize(network, random_state, initial_raw, penalties):
     """
     graph = network.graph
     seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
-    if network.fit_intercept:
-        _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
+    _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
         _draw(place, parameters, int(seed))
         if "center" in fields:
@@ -71,6 +70,8 @@ def _start_output(network, end, values):
         seen.add(position)
         if isinstance(place.layer, Add):
             waiting.extend(place.inputs)
-        elif place.layer.has_weights and place.layer.has_bias:
-            network.parameters[graph.weighted.index(place)].bias[0, : place.width] = values
-            return
+        elif place.layer.has_weights:
+            parameters = network.parameters[graph.weighted.index(place)]
+            if parameters.bias is not None:
+                parameters.bias[0, : place.width] = values
+                return

@@ -1,6 +1,7 @@
 """A net: a graph of layers with its weights, and its form for the engine."""
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -8,6 +9,7 @@ from scipy import sparse
 from sklearn_vectorflow._checks import naming
 from sklearn_vectorflow.engine import net as engine
 from sklearn_vectorflow.initial import initialize
+from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.parameters import Layout, LinearParameters
 from sklearn_vectorflow.penalties import Orthogonal, combine
 
@@ -60,7 +62,7 @@ class Network:
         return [(place.n_in, place.n_weights) for place in self.graph.weighted]
 
     def _has_bias(self, place):
-        return self.fit_intercept and place.layer.has_bias
+        return place.layer.has_bias and (self.fit_intercept or isinstance(place.layer, Constant))
 
     def _count(self, place):
         return place.n_in * place.n_weights + place.n_weights * self._has_bias(place)
@@ -71,8 +73,13 @@ class Network:
         return sum(self._count(place) for place in self.graph.weighted)
 
     @property
+    def n_products(self):
+        """Multiplications for a non-zero of a row, about."""
+        return sum(n_out for _, n_out in self.shapes())
+
+    @property
     def is_linear(self):
-        """Whether the net is a single linear layer."""
+        """Whether the net is a single linear layer, with or without constants behind."""
         return self.graph.is_linear
 
     def __repr__(self):
@@ -126,9 +133,7 @@ class Network:
     def weights(self):
         """Return the weights of every linear layer, shape (n_in, n_out); views."""
         self.settle()
-        if self.sparse_coef is not None:
-            return [self._dense_parameters().weights()]
-        return [parameters.weights(self._has_averages) for parameters in self.parameters]
+        return [parameters.weights(self._has_averages) for parameters in self._dense_parameters()]
 
     def intercepts(self):
         """Return the intercepts of every linear layer, shape (n_out,); views."""
@@ -147,24 +152,28 @@ class Network:
         """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""
         if self.sparse_coef is None:
             self.sparse_coef = sparse.csr_matrix(self.weights()[0].T)
-            layout = Layout.plan(self.n_outputs)
-            empty = LinearParameters(0, layout, self.fit_intercept)
-            if self.fit_intercept:
-                empty.bias[0, : self.n_outputs] = self.intercepts()[0]
-            self.parameters, self.progress, self._live = [empty], (0, 0.0), None
+            averaged = self._has_averages
+            self.parameters = [
+                replace(old, n_in=0, record=old.record[:0]).moved_to(Layout.plan(old.layout.n_out), averaged)
+                for old in self.parameters
+            ]
+            self.progress, self._live = (0, 0.0), None
 
     def densify(self):
         """Keep the weights as an array again."""
         if self.sparse_coef is not None:
-            self.parameters, self.sparse_coef = [self._dense_parameters()], None
+            self.parameters, self.sparse_coef = self._dense_parameters(), None
 
     def _dense_parameters(self):
-        """The parameters of a sparsified model; memory is taken by non-zero weights only."""
-        dense = LinearParameters(self.n_features, self.parameters[0].layout, self.fit_intercept)
+        """The parameters, with weights; a sparsified model's take memory by non-zero weights only."""
+        if self.sparse_coef is None:
+            return self.parameters
+        first, *rest = self.parameters
+        dense = LinearParameters(self.n_features, first.layout, self.fit_intercept)
         coef = self.sparse_coef.tocoo()
         dense.record[coef.col, coef.row] = coef.data
-        dense.bias = self.parameters[0].bias
-        return dense
+        dense.bias = first.bias
+        return [dense, *rest]
 
     # ---- the engine's form -------------------------------------------------------
 
@@ -172,7 +181,7 @@ class Network:
         """Return the engine's net of the weights as they are, for prediction."""
         self.settle()
         net = engine.Net(len(self.graph.steps), self.n_features)
-        of_place = iter(self.parameters if self.sparse_coef is None else [self._dense_parameters()])
+        of_place = iter(self._dense_parameters())
 
         def add(place, parent):
             parameters, intercept = next(of_place), None
@@ -258,7 +267,9 @@ class Network:
         layer, n_out = place.layer, place.n_weights
         if layer.frozen:
             return None, engine.EAGER, Layout.plan(n_out), {}
-        own = (layer.own_optimizer() or optimizer).for_layer(n_out, place.is_last, place.is_convex, self.weight_scale)
+        own = (layer.own_optimizer() or optimizer).for_layer(
+            n_out, place.is_last, place.is_convex or self.is_linear, self.weight_scale
+        )
         if averaged and own.rule == "ftrl":
             raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
         own_penalties = layer.own_penalties()

@@ -10,9 +10,10 @@ from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
+from sklearn_vectorflow.scoring import SourceScoreMixin
 
 
-class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
+class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
     """Linear and shallow-net regressor for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -176,23 +177,24 @@ class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, B
 
     @with_callbacks
     def fit(
-        self, X, y, sample_weight=None, *, groups=None,
+        self, X, y=None, sample_weight=None, *, groups=None,
         X_val=None, y_val=None, sample_weight_val=None, groups_val=None,
     ):
         """Fit to training rows.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
             converted. A column that occurs twice in a row counts as the sum.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets.
+            Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         groups : array-like of shape (n_rows,), default=None
             Group of every row, for losses that see rows of a group together. Rows of a
-            group stand together.
+            group stand together. Sources have none.
         X_val, y_val, sample_weight_val, groups_val : like X, y, sample_weight and groups, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
@@ -209,7 +211,7 @@ class VectorFlowRegressor(LinearModelMixin, NodeFeaturesMixin, RegressorMixin, B
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
 
-    def partial_fit(self, X, y, sample_weight=None, *, groups=None):
+    def partial_fit(self, X, y=None, sample_weight=None, *, groups=None):
         """Train on one block of rows, once.
 
         Parameters

@@ -1,5 +1,6 @@
 """Passes over the training rows, and raw outputs for rows."""
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,6 +42,73 @@ def readable(matrix, network):
     return matrix.summed() if network.graph.needs_canonical and not matrix.rows.canonical else matrix
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a pass goes over rows.
+
+    Parameters
+    ----------
+    n_rows : int
+    chunk : int
+        Rows that stay neighbours when the order is drawn. Where steps take whole groups, chunks are
+        groups, and this is the longest.
+    slices : list of tuple of int
+        Ranges of chunks that are one call of the engine: of whole batches all but the last.
+    canonical : bool
+        Whether no row has a column twice or a zero.
+    first : int, default=0
+        Number of the first slice, where the plan is a part of another.
+    group_rows : int, default=0
+        Where steps take whole groups: as many as have at most so many rows together, or one.
+    """
+
+    n_rows: int
+    chunk: int
+    slices: list
+    canonical: bool
+    first: int = 0
+    group_rows: int = 0
+
+    @classmethod
+    def of(cls, n_rows, work, canonical, batch_size, n_workers, starts=None):
+        """Plan a pass over rows, or over the groups that start there, of so many multiplications."""
+        if starts is None:
+            chunk, group_rows = 1 if n_rows <= FULL_SHUFFLE else CHUNK, 0
+            n_chunks, whole = -(-n_rows // chunk), batch_size // math.gcd(batch_size, chunk)
+        else:
+            chunk, group_rows = int(np.diff(starts).max()), batch_size
+            n_chunks, whole = len(starts) - 1, 1
+        n_slices = max(1, work // SLICE)
+        if n_workers > 1:
+            n_slices = max(n_slices, 8 * n_workers)
+        length = whole * max(1, -(-n_chunks // (n_slices * whole)))
+        slices = [(start, min(start + length, n_chunks)) for start in range(0, n_chunks, length)]
+        return cls(n_rows, chunk, slices, canonical, group_rows=group_rows)
+
+    @property
+    def n_chunks(self):
+        """Chunks in the pass."""
+        return self.slices[-1][1]
+
+    @property
+    def n_whole(self):
+        """Chunks that are not cut off by the last row."""
+        return self.n_chunks if self.group_rows else self.n_rows // self.chunk
+
+    def windows(self, most_rows):
+        """Cut into plans of neighbouring slices, each for at most so many rows or one slice."""
+        length = self.slices[0][1] * self.chunk
+        step = max(1, most_rows // length)
+        plans = []
+        for first in range(0, len(self.slices), step):
+            slices = self.slices[first : first + step]
+            base = slices[0][0]
+            n_rows = min(slices[-1][1] * self.chunk, self.n_rows) - base * self.chunk
+            local = [(start - base, end - base) for start, end in slices]
+            plans.append(Plan(n_rows, self.chunk, local, self.canonical, first))
+        return plans
+
+
 class Trainer:
     """Runs a net over the training rows, one pass at a time.
 
@@ -62,11 +130,13 @@ class Trainer:
     input_dropout : float
     random_state : RandomState
     crew : Crew
+    plan : Plan, default=None
+        Where the rows are a part of a longer pass.
     """
 
     def __init__(
         self, network, net, clock, matrix, targets, kernel, starts, batch_size, shuffle, input_dropout, random_state,
-        crew,
+        crew, plan=None,
     ):
         matrix = readable(matrix, network)
         net.measure(matrix.rows)
@@ -80,48 +150,36 @@ class Trainer:
         self.input_dropout = input_dropout
         self.random_state = random_state
         self.crew = crew
-        n_rows = matrix.shape[0]
-        self.chunk = 1 if n_rows <= FULL_SHUFFLE else CHUNK
-        self.n_chunks, self.n_whole = -(-n_rows // self.chunk), n_rows // self.chunk
+        n_rows, rows = matrix.shape[0], matrix.rows
         batch_size = min(batch_size, n_rows)
-        whole, group_rows = batch_size // math.gcd(batch_size, self.chunk), 0
-        if starts is not None:
-            whole, group_rows = 1, batch_size
-            self.chunk = int(np.diff(starts).max())
-            self.n_chunks = self.n_whole = len(starts) - 1
-            batch_size = max(batch_size, self.chunk)
-        self.slices = self._slices(whole)
+        work = rows.n_nonzero * network.n_products
+        self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts)
+        if self.plan.group_rows:
+            batch_size = max(batch_size, self.plan.chunk)
         self.ahead = rows_ahead(matrix, network)
         batch_nonzeros = self._batch_nonzeros(batch_size)
         self.workers = [
-            engine.Worker(net, matrix.rows.longest, batch_size, batch_nonzeros, self.chunk, group_rows)
-            for _ in range(min(crew.n_workers, len(self.slices)))
+            engine.Worker(
+                net, matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows
+            )
+            for _ in range(min(crew.n_workers, len(self.plan.slices)))
         ]
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""
-        if batch_size == 1 and self.matrix.rows.canonical:
+        if batch_size == 1 and self.plan.canonical:
             return 0
         lengths = self.matrix.row_lengths()
         if batch_size < len(lengths):
             lengths = np.partition(lengths, len(lengths) - batch_size)[-batch_size:]
         return max(1, int(lengths.sum(dtype=np.int64)))
 
-    def _slices(self, whole):
-        """Ranges of chunks, of whole batches, which so many chunks make, all but the last."""
-        n_chunks = self.n_chunks
-        work = self.matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network.shapes())
-        n_slices = max(1, work // SLICE)
-        if self.crew.n_workers > 1:
-            n_slices = max(n_slices, 8 * self.crew.n_workers)
-        length = whole * max(1, -(-n_chunks // (n_slices * whole)))
-        return [(start, min(start + length, n_chunks)) for start in range(0, n_chunks, length)]
-
     def _order(self):
         """The order of the chunks in this pass; a short last chunk stays last."""
-        order = np.arange(self.n_chunks, dtype=np.int64)
+        order = np.arange(self.plan.n_chunks, dtype=np.int64)
         if self.shuffle:
-            order[: self.n_whole] = self.random_state.permutation(self.n_whole)
+            whole = self.plan.n_whole
+            order[:whole] = self.random_state.permutation(whole)
         return order
 
     def epoch(self):
@@ -134,24 +192,41 @@ class Trainer:
             training diverged.
         """
         order = self._order()
-        seed = int(self.random_state.randint(0, 2**31 - 1))
+        return mean_loss(self.run(order, new_seed(self.random_state)))
+
+    def run_window(self, seed):
+        """Train on every row once, as a part of a pass that has a seed; return what `run` does."""
+        return self.run(self._order(), seed)
+
+    def run(self, order, seed):
+        """Train on the slices of an order of chunks; return each slice's (loss, n_rows)."""
+        plan = self.plan
 
         @by_worker
         def run(position, worker):
             loss, n_means = self.workers[worker].train(
-                self.matrix.rows, self.targets, self.clock, order, *self.slices[position], self.shuffle,
-                (seed << 20) + position, self.input_dropout, self.ahead, len(self.workers) > 1,
+                self.matrix.rows, self.targets, self.clock, order, *plan.slices[position], self.shuffle,
+                (seed << 20) + plan.first + position, self.input_dropout, self.ahead, len(self.workers) > 1,
             )
             if not math.isfinite(loss):
                 self.kernel.raise_fault(*self.workers[worker].last_block())
             return loss, n_means
 
         try:
-            parts = self.crew.map(run, range(len(self.slices)))
+            return self.crew.map(run, range(len(plan.slices)))
         finally:
             self.network.advance()
-        loss, rows = np.sum(parts, axis=0)
-        return float(loss / max(rows, 1.0))
+
+
+def new_seed(random_state):
+    """Draw the seed of a pass."""
+    return int(random_state.randint(0, 2**31 - 1))
+
+
+def mean_loss(parts):
+    """Return the mean loss of slices; not finite if training diverged in one of them."""
+    loss, rows = np.sum(parts, axis=0)
+    return float(loss / max(rows, 1.0))
 
 
 def outputs(network, matrix, crew, place=None):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.layers import (
-    Add, Concat, Crosses, Dropout, FactorizationMachine, Input, Linear, Logistic, Node, ReLU, Tanh,
+    Add, Concat, Constant, Crosses, Dropout, FactorizationMachine, Input, Linear, Logistic, Node, ReLU, Tanh,
     factorization_machine, ordered, wide_and_deep,
 )
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
@@ -353,3 +353,28 @@ def test_outputs_of_any_node_are_features():
 def test_linear_models_have_no_nodes_to_show():
     assert not hasattr(VectorFlowClassifier(), "transform")
     assert hasattr(VectorFlowClassifier((3,)), "transform")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_heads_of_one_output_keep_intercepts_of_their_own(batch_size):
+    X, y = _problem()
+    Y = np.c_[y, 3.0 - y]
+    options = dict(optimizer=SGD(0.01, schedule="constant"), alpha=0.0, batch_size=batch_size, random_state=0)
+    both = VectorFlowRegressor(network=[Linear(1)(Input()), Linear(1)(Input())], **options).fit(X, Y)
+    np.testing.assert_allclose(both.predict(X).sum(axis=1), 3.0, atol=1e-4)
+    np.testing.assert_allclose(sum(both.intercepts_), 3.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_constant_is_learned_without_rows(fit_intercept, batch_size):
+    X, y = _problem()
+    heads = [Linear(1)(Input()), Constant(1, name="constant")()]
+    model = VectorFlowRegressor(
+        network=heads, fit_intercept=fit_intercept, penalty=L2(0.1), batch_size=batch_size, max_iter=100, tol=None,
+        random_state=0,
+    ).fit(X, np.c_[y, np.full(len(y), 5.0) + 0.1 * (np.arange(len(y)) % 2)])
+    weights, intercept = model.network_["constant"]
+    assert weights.shape == (0, 1)
+    assert intercept[0] == pytest.approx(5.05, abs=0.06)
+    assert np.ptp(model.predict(X)[:, 1]) == 0.0

@@ -29,7 +29,7 @@ cdef class Buffers:
     cdef float **sums         # by node of pairs: (batch_size, outputs times rank)
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
-    cdef vf_copies bias_copies
+    cdef vf_copies *bias_copies  # by node
     cdef double *y
     cdef double *raw
     cdef double *weight
@@ -51,7 +51,7 @@ cdef class Buffers:
     cdef vf_clock clock
     cdef uint64_t random
     cdef vf_input_dropout input_dropout
-    cdef bint training
+    cdef bint training, shared
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_copies(self, vf_copies *copies, int64_t most)
     cdef bint _reads_rows(self, Node *node)

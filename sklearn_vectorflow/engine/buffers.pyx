@@ -53,7 +53,7 @@ cdef class Buffers:
         self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
-        self._take_copies(&self.bias_copies, 1)
+        self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         for i in range(net.n_nodes):
             node = &net.nodes[i]
             if is_sparse(node.kind):
@@ -64,6 +64,8 @@ cdef class Buffers:
             self.gradient[i] = <double *>self._take(batch_size * node.width * sizeof(double))
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
+            if node.has_bias:
+                self._take_copies(&self.bias_copies[i], 1)
             if node.kind in (LINEAR, PAIRS):
                 slots = max(slots, self._take_weighted(i))
                 widest = max(widest, node.weights.n_out)

@@ -214,6 +214,7 @@ cdef class Rows:
         self.rows.wide_indptr = indptr is not None and indptr.dtype.itemsize == 8
         self.rows.n_rows = n_rows
         self.rows.n_features = n_features
+        self.rows.first_row = 0
         self.longest = longest
         self.canonical = canonical
         self.n_nonzero = values.size if indptr is None or n_rows == 0 else int(indptr[n_rows]) - int(indptr[0])
@@ -225,6 +226,15 @@ cdef class Rows:
     @property
     def n_features(self):
         return self.rows.n_features
+
+    @property
+    def first_row(self):
+        """Number of the first row, where these rows are a part of more."""
+        return self.rows.first_row
+
+    @first_row.setter
+    def first_row(self, int64_t row):
+        self.rows.first_row = row
 
 
 cdef class Targets:

@@ -11,7 +11,7 @@ cdef extern from "kernels/rows.h" nogil:
         const void *indices
         const void *indptr
         int32_t wide_values, wide_indices, wide_indptr
-        int64_t n_rows, n_features
+        int64_t n_rows, n_features, first_row
     ctypedef struct vf_row:
         const int32_t *indices
         const float *values
@@ -94,6 +94,7 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_linear *bias
         const vf_rows *rows
         const double *targets
+        int64_t n_targets
         const double *sample_weight
         const vf_loss *loss
         double *y

@@ -18,6 +18,7 @@ cdef enum:
     DENSE
     LINEAR
     PAIRS
+    CONSTANT
     ACTIVATION
     DROPOUT
     CONCAT

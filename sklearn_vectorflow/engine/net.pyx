@@ -152,6 +152,14 @@ cdef class Net:
         node.rank = rank
         node.width = node.weights.n_out // rank
 
+    def add_constant(self, record, *arguments):
+        """Add outputs that are intercepts alone; the record has no rows.
+
+        The other arguments are those of `add_linear` from `bias` on.
+        """
+        self.add_linear(INPUT, record, *arguments)
+        self.nodes[self.n_added - 1].kind = CONSTANT
+
     def add_linear(self, int parent, record, bias, int n_out, layout, rule, int lazy,
                    dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
                    int64_t average_from=0):
@@ -244,7 +252,7 @@ cdef class Net:
         with nogil:
             for i in range(self.n_nodes):
                 node = &self.nodes[i]
-                if node.kind not in (LINEAR, PAIRS) or node.frozen:
+                if node.kind not in (LINEAR, PAIRS, CONSTANT) or node.frozen:
                     continue
                 if node.parent == INPUT:
                     bad += node.kernels.settle(&node.weights, &now, from_feature,

@@ -96,15 +96,16 @@ cdef class Walk(Buffers):
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
             out = self.out[i] + r * node.width
-            if node.kind == LINEAR:
+            if node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, node.width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies, out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
+            if node.kind == LINEAR:
                 node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
                                      self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
-            elif not is_sparse(node.kind):
+            elif node.kind != CONSTANT and not is_sparse(node.kind):
                 self._forward_other(i, rows, row, r, out)
 
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
@@ -162,6 +163,8 @@ cdef class Walk(Buffers):
         cdef double *gradient = self.gradient[i]
         if node.kind == LINEAR or node.kind == PAIRS:
             self._backward_weighted(i, rows, n)
+        elif node.kind == CONSTANT:
+            self._step_bias(i, n)
         elif node.kind == ACTIVATION:
             vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * node.width)
         elif node.kind == DROPOUT:
@@ -216,15 +219,11 @@ cdef class Walk(Buffers):
             vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
                           self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
 
-    cdef void _update_bias(self, Node *node) noexcept nogil:
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
-        node.bias_kernels.read(&node.bias, &self.clock, one, self.bias_copies)  # forward left the last layer's there
-        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies, self.delta)
-
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
         cdef vf_pairs pairs
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
         if node.kind == PAIRS:
             pairs = self._pairs(i)
@@ -232,11 +231,11 @@ cdef class Walk(Buffers):
             return
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
-        if node.width == 1:  # copies are written back: others' steps since forward must be in them
+        if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
-            self._update_bias(node)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -282,9 +281,10 @@ cdef class Walk(Buffers):
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t r, c
         cdef double total
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for c in range(node.width):
             total = 0.0
             for r in range(n):
                 total += self.gradient[i][r * node.width + c]
             self.delta[c] = total
-        self._update_bias(node)
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)

@@ -57,6 +57,7 @@ cdef class Worker(Walk):
         self.input_dropout.rate = input_dropout
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
+        self.shared = shared
         self.queued = self.taken = 0
         if single:
             net = self._single(rows, targets, clock.schedule, shared, ahead)
@@ -93,9 +94,9 @@ cdef class Worker(Walk):
     cdef bint _is_single(self, Targets targets):
         """Whether the kernel for the plainest net serves (kernels/single.h)."""
         cdef Node *node = &self.net.nodes[0]
-        return (self.direct and not self.group_rows and self.net.n_nodes == 1 and node.kind == LINEAR and node.width == 1
-                and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
-                and targets.dense != NULL and targets.n_targets == 1)
+        return (self.direct and not self.group_rows and self.net.n_nodes == 1 and node.kind == LINEAR
+                and node.width == 1 and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
+                and targets.dense != NULL)
 
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead):
         cdef Node *node = &self.net.nodes[0]
@@ -103,8 +104,9 @@ cdef class Worker(Walk):
         if node.has_bias:
             bias = &node.bias
         return vf_single(
-            weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, sample_weight=targets.weight,
-            loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight, gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
+            weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
+            sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
+            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
             indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,

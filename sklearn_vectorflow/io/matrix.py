@@ -18,20 +18,25 @@ class Matrix:
         float32 or float64; dense values in C order.
     run : callable, default=map
         Maps a function over ranges of rows, perhaps in threads.
+    found : tuple of (int, bool), default=None
+        What a check of the values found before: at most so many values in a row, and
+        whether none is zero and no column repeats.
 
     Attributes
     ----------
     rows : engine.Rows
+    header : object
+        What has the columns' names: the values, or some of the frame they come from.
     """
 
-    def __init__(self, values, run=None):
-        self.values = values
+    def __init__(self, values, run=None, found=None):
+        self.values = self.header = values
         self.shape = values.shape
         if self.shape[1] > LARGEST_WIDTH:
             raise ValueError(f"X may have at most 2**31 - 1 features, got {self.shape[1]}; hash them into fewer.")
         parts = _triplet(values) if sparse.issparse(values) else (values,)
         _check_parts(parts, self.shape)
-        longest, canonical = _check_values(parts, self.shape, run)
+        longest, canonical = _check_values(parts, self.shape, run) if found is None else found
         values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
         self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
 
@@ -42,18 +47,22 @@ class Matrix:
         return np.full(self.shape[0], self.shape[1])
 
     def typical_length(self, weight=None):
-        """Return the weighted median Euclidean length of some rows (of 1,000, evenly spaced)."""
-        some = slice(None, None, max(1, self.shape[0] // SAMPLE))
-        values = self.values[some]
-        squares = values.multiply(values) if sparse.issparse(values) else values.astype(np.float64) ** 2
-        lengths = np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
-        weight = np.ones(len(lengths)) if weight is None else weight[some]
-        order = np.argsort(lengths, kind="stable")
-        reached = np.cumsum(weight[order])
-        if reached[-1] == 0:
-            return 1.0
-        median = lengths[order[np.searchsorted(reached, reached[-1] / 2)]]
-        return float(median) if median > 0 else 1.0
+        """Return the weighted median Euclidean length of some rows (of 1,000 or more, evenly spaced)."""
+        step = sample_step(self.shape[0])
+        return median_length(self.lengths(slice(None, None, step)), None if weight is None else weight[::step])
+
+    def lengths(self, some):
+        """Return the Euclidean lengths of some rows."""
+        values = self.values
+        if not sparse.issparse(values):
+            squares = values[some].astype(np.float64) ** 2
+        else:
+            if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
+                values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
+            squares = values[some].copy()
+            squares.sum_duplicates()
+            squares.data **= 2
+        return np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
 
     def touched(self):
         """Return an index of the columns with values, some perhaps twice; or of all."""
@@ -73,6 +82,22 @@ class Matrix:
         return Matrix(self.values[rows])
 
 
+def sample_step(n_rows):
+    """Return the distance of rows in a sample, a power of two: a stream of unknown length can be thinned to it."""
+    return 1 << max(0, (n_rows // SAMPLE).bit_length() - 1)
+
+
+def median_length(lengths, weight=None):
+    """Return the weighted median of rows' lengths, 1 if it is zero."""
+    weight = np.ones(len(lengths)) if weight is None else weight
+    order = np.argsort(lengths, kind="stable")
+    reached = np.cumsum(weight[order])
+    if reached[-1] == 0:
+        return 1.0
+    median = lengths[order[np.searchsorted(reached, reached[-1] / 2)]]
+    return float(median) if median > 0 else 1.0
+
+
 def as_matrix(estimator, X, *, reset, run=None):
     """Check X and its columns against the estimator and return it as a Matrix.
 
@@ -80,7 +105,8 @@ def as_matrix(estimator, X, *, reset, run=None):
     ----------
     estimator : estimator
         Its `n_features_in_` and `feature_names_in_` are set (reset=True) or compared.
-    X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+    X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or Matrix
+        A Matrix is taken as checked.
     reset : bool
     run : callable, default=None
         See `Matrix`.
@@ -91,12 +117,15 @@ def as_matrix(estimator, X, *, reset, run=None):
         If X is empty, has another number of columns than before, holds NaN, infinity or
         values too large for float32, or is a malformed sparse matrix.
     """
+    if isinstance(X, Matrix):
+        validate_data(estimator, X.header, reset=reset, skip_check_array=True)
+        return X
     if sparse.issparse(X):
         if X.ndim != 2:
             raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         _check_not_empty(X.shape)
-        return Matrix(_as_csr(X), run)
+        return Matrix(as_csr(X), run)
     X = validate_data(
         estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float32, np.float64], order="C",
         ensure_all_finite=False,
@@ -110,7 +139,8 @@ def _check_not_empty(shape):
             raise ValueError(f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is required.")
 
 
-def _as_csr(X):
+def as_csr(X):
+    """Return a sparse matrix of any format as CSR of float32 or float64."""
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must be real.")
     if X.dtype.kind not in "fiub":

@@ -1,6 +1,7 @@
 """Layers: plain descriptions of a net, without weights."""
 from sklearn_vectorflow.layers.activations import ACTIVATIONS, Activation, Logistic, ReLU, SELU, Tanh
 from sklearn_vectorflow.layers.base import Layer, Node, ordered
+from sklearn_vectorflow.layers.constant import Constant
 from sklearn_vectorflow.layers.crosses import Crosses
 from sklearn_vectorflow.layers.dropout import Dropout
 from sklearn_vectorflow.layers.factorization import FactorizationMachine
@@ -15,6 +16,7 @@ __all__ = [
     "Add",
     "Columns",
     "Concat",
+    "Constant",
     "Crosses",
     "Dropout",
     "FactorizationMachine",

@@ -10,7 +10,9 @@ from sklearn_vectorflow.losses.classification import (
     OneVsRestLogLoss,
     SquaredHinge,
 )
+from sklearn_vectorflow.losses.cox import CoxPH
 from sklearn_vectorflow.losses.density import MixtureDensity
+from sklearn_vectorflow.losses.intervals import DiscreteTime, PiecewiseExponential
 from sklearn_vectorflow.losses.ranking import LambdaRank, PairwiseLogistic, RankingLoss, WARPLoss
 from sklearn_vectorflow.losses.regression import (
     AbsoluteError,
@@ -21,6 +23,13 @@ from sklearn_vectorflow.losses.regression import (
     RegressionLoss,
     SquaredError,
     TweedieLoss,
+)
+from sklearn_vectorflow.losses.survival import (
+    ExponentialSurvival,
+    LogLogisticAFT,
+    LogNormalAFT,
+    SurvivalLoss,
+    WeibullAFT,
 )
 
 CLASSIFICATION_LOSSES = {
@@ -49,27 +58,45 @@ RANKING_LOSSES = {
     "warp": WARPLoss,
 }
 
+DISTRIBUTIONS = {
+    "exponential": ExponentialSurvival,
+    "weibull": WeibullAFT,
+    "lognormal": LogNormalAFT,
+    "loglogistic": LogLogisticAFT,
+    "piecewise_exponential": PiecewiseExponential,
+    "discrete": DiscreteTime,
+    "cox": CoxPH,
+}
+
 __all__ = [
     "AbsoluteError",
     "ClassificationLoss",
+    "CoxPH",
+    "DiscreteTime",
+    "ExponentialSurvival",
     "GammaLoss",
     "Hinge",
     "HuberLoss",
     "LambdaRank",
+    "LogLogisticAFT",
     "LogLoss",
+    "LogNormalAFT",
     "Loss",
     "MixtureDensity",
     "ModifiedHuber",
     "MultinomialLoss",
     "OneVsRestLogLoss",
     "PairwiseLogistic",
+    "PiecewiseExponential",
     "PoissonLoss",
     "QuantileLoss",
     "RankingLoss",
     "RegressionLoss",
     "SquaredError",
     "SquaredHinge",
+    "SurvivalLoss",
     "TweedieLoss",
     "WARPLoss",
+    "WeibullAFT",
     "check_loss",
 ]

@@ -1,4 +1,20 @@
-"""Measures of what scikit-learn does not measure."""
+"""Measures of rankings and of predicted times to an event.
+
+Those of times agree with those of scikit-survival where it has them, and take y in all forms that
+the estimator takes. :func:`concordance_index` is O(n log n).
+"""
+from sklearn_vectorflow.metrics.brier import brier_score, integrated_brier_score
+from sklearn_vectorflow.metrics.calibration import calibration_by_quantile
+from sklearn_vectorflow.metrics.concordance import concordance_index, concordance_index_ipcw
+from sklearn_vectorflow.metrics.kaplan_meier import kaplan_meier
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
 
-__all__ = ["mean_ndcg"]
+__all__ = [
+    "brier_score",
+    "calibration_by_quantile",
+    "concordance_index",
+    "concordance_index_ipcw",
+    "integrated_brier_score",
+    "kaplan_meier",
+    "mean_ndcg",
+]

@@ -91,11 +91,12 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     float *VF_RESTRICT row = copies.row;
     const float *VF_RESTRICT left = copies.left, *VF_RESTRICT values = given.values;
     for (int64_t k = 0; k < n; k++) {
-        const float g = values[k] * delta, missed = lazy && kind != VF_FTRL ? w[k] * left[k] : 0.0f;
+        const float g = values[k] * delta;
         const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
         const float rate = kind == VF_SGD ? (float)clock->rate : o.learning_rate * after;
         vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
-        w[k] += missed + vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
+        const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
+        w[k] += lazy && kind != VF_FTRL ? w[k] * left[k] + change : change;
         if (VF_USES_S1(kind))
             s1[k] = s.s1;
         if (VF_USES_S2(kind))

@@ -107,12 +107,13 @@ VF_INLINE void vf_update_span(const int kind, const int lazy, const int centered
 }
 
 VF_INLINE void vf_update_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
-                                const vf_clock *clock, int64_t feature, const float *delta, float v, float square,
+                                const vf_clock *clock, int64_t feature, const float *delta, float v, float row,
                                 vf_missed missed) {
     const vf_optimizer *o = &layer->optimizer;
     float *record = layer->record + feature * layer->stride;
     const float *center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
-    const float before = vf_read_row(kind, layer, record), after = vf_step_row(kind, before, v * v * square, o);
+    const float before = vf_read_row(kind, layer, record);
+    const float after = kind == VF_ADAGRAD_ROWWISE ? row : vf_step_row(kind, before, 0.0f, o);
     const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * after;
     const int64_t n = layer->n_out;
     vf_rest rest = {0.0f, 0.0f, 0.0f, 0.0f};
@@ -132,21 +133,33 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
         vf_touch(kind, layer, clock, record);
 }
 
+/* Row-wise AdaGrad's state after the step, in lanes of features. */
+VF_INLINE void vf_step_rows(const vf_linear *layer, vf_row row, vf_copies copies, const float *delta) {
+    const float epsilon = layer->optimizer.epsilon;
+    float *VF_RESTRICT state = copies.row;
+    const float *VF_RESTRICT values = row.values;
+    float square = 0.0f; /* mean over the outputs */
+    for (int64_t c = 0; c < layer->n_out; c++)
+        square += delta[c] * delta[c];
+    square /= (float)layer->n_out;
+    for (int64_t k = 0; k < row.length; k++)
+        state[k] = layer->record[row.indices[k] * (int64_t)layer->stride + layer->row_slot];
+    for (int64_t k = 0; k < row.length; k++)
+        state[k] = vf_adagrad_scale(state[k], values[k] * values[k] * square, epsilon);
+}
+
 VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                               vf_row row, vf_copies copies, const float *delta) {
-    float square = 0.0f; /* mean over the outputs */
-    if (kind == VF_ADAGRAD_ROWWISE) {
-        for (int64_t c = 0; c < layer->n_out; c++)
-            square += delta[c] * delta[c];
-        square /= (float)layer->n_out;
-    }
-    if (lazy == VF_LAZY && layer->penalty.center)
+    const int rowwise = kind == VF_ADAGRAD_ROWWISE, centered = lazy == VF_LAZY && layer->penalty.center;
+    if (rowwise)
+        vf_step_rows(layer, row, copies, delta);
+    if (centered)
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], square,
+            vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], rowwise ? copies.row[k] : 0.0f,
                              vf_row_missed(kind, lazy, copies, k));
     else
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], square,
+            vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], rowwise ? copies.row[k] : 0.0f,
                              vf_row_missed(kind, lazy, copies, k));
 }
 

@@ -13,6 +13,7 @@ typedef struct {
     const void *indptr;
     int32_t wide_values, wide_indices, wide_indptr; /* 64-bit? */
     int64_t n_rows, n_features;
+    int64_t first_row; /* number of row 0, where these rows are a part of more */
 } vf_rows;
 
 typedef struct {
@@ -88,7 +89,7 @@ static inline vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices,
     vf_row out = rows->indices ? vf_load_sparse(rows, row, indices, values)
                                : vf_load_dense(rows, row, indices, values);
     if (dropout->rate > 0.0f) {
-        const uint64_t key = vf_mix(dropout->seed ^ (uint64_t)row);
+        const uint64_t key = vf_mix(dropout->seed ^ (uint64_t)(rows->first_row + row));
         const float scale = 1.0f / (1.0f - dropout->rate);
         int64_t kept = 0;
         for (int64_t k = 0; k < out.length; k++) {

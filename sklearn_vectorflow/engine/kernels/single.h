@@ -27,7 +27,7 @@ VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf
 VF_INLINE void vf_ask_ahead(const vf_single *net, const int64_t *queue, int64_t at, int64_t n_queued) {
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(net->rows, queue[at + VF_AHEAD_DATA]);
-        VF_PREFETCH_READ(net->targets + queue[at + VF_AHEAD_DATA]);
+        VF_PREFETCH_READ(net->targets + queue[at + VF_AHEAD_DATA] * net->n_targets);
     }
     if (net->ahead && at + net->ahead < n_queued)
         vf_prefetch_row(net->rows, queue[at + net->ahead], net->weights->record, net->weights->stride, 1);
@@ -47,7 +47,8 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         vf_ask_ahead(&net, queue, at, n_queued);
         const vf_row x = vf_load(net.rows, row, net.indices, net.values, net.dropout);
         vf_copy_row(kind, lazy, &weights, clock, x.indices, x.length, net.copies);
-        *net.y = net.targets[row];
+        for (int64_t k = 0; k < net.n_targets; k++)
+            net.y[k] = net.targets[row * net.n_targets + k];
         *net.raw = (net.bias ? net.bias->record[0] : 0.0f) + vf_forward_copied(kind, lazy, x, net.copies);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);

@@ -12,7 +12,9 @@ enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using 
 typedef struct {
     const vf_linear *weights, *bias; /* bias: NULL without intercept */
     const vf_rows *rows;
-    const double *targets, *sample_weight; /* (n_rows), and weights or NULL */
+    const double *targets; /* (n_rows, n_targets) */
+    int64_t n_targets;
+    const double *sample_weight; /* (n_rows), or NULL */
     const vf_loss *loss;
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;

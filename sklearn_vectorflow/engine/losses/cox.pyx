@@ -1,0 +1,97 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Cox's partial likelihood of a block of rows. The formula stands in sklearn_vectorflow/losses/cox.py.
+
+Targets are (event, time), parameters (1 for Efron's or 0 for Breslow's treatment of ties).
+"""
+from libc.math cimport NAN, exp, fmax, log
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc, qsort
+
+from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
+from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
+
+
+cdef struct Subject:
+    double time, event, weight, raw
+    double risk     # weight * exp(raw), up to a factor of the block
+    double hazard   # that sets in at this row's time, in the last row of that time
+    int64_t row
+
+cdef struct Ties:
+    double risk           # of all at risk
+    double dying, weight  # of those who have their event now
+    int64_t n
+
+
+cdef int latest_first(const void *a, const void *b) noexcept nogil:
+    cdef double s = (<const Subject *>a).time, t = (<const Subject *>b).time
+    return (s < t) - (s > t)
+
+
+cdef double at_ties(Ties ties, bint efron, double *hazard, double *spared) noexcept nogil:
+    """Sum of the log denominators at one time; adds to the hazard of all at risk, and to
+    what of it those are spared who have their event now."""
+    cdef int64_t k, n = ties.n if efron else 1
+    cdef double total = 0.0, each = ties.weight / n, share, denominator
+    for k in range(n):
+        share = <double>k / n
+        denominator = ties.risk - share * ties.dying
+        total += each * log(denominator)
+        hazard[0] += each / denominator
+        spared[0] += share * each / denominator
+    return total
+
+
+cdef double partial_likelihood(Subject *subjects, int64_t n, bint efron, double largest,
+                               double *gradient) noexcept nogil:
+    """From the last time to the first the sums over those at risk grow; on the way back
+    hazards add up."""
+    cdef int64_t k, start = 0, end
+    cdef double total = 0.0, hazard, spared, passed = 0.0
+    cdef Ties ties = Ties(0.0, 0.0, 0.0, 0)
+    cdef Subject *one
+    while start < n:
+        end = start
+        ties.dying = ties.weight = 0.0
+        ties.n = 0
+        while end < n and subjects[end].time == subjects[start].time:
+            one = &subjects[end]
+            ties.risk += one.risk
+            if one.event > 0.0 and one.weight > 0.0:
+                ties.dying += one.risk
+                ties.weight += one.weight
+                ties.n += 1
+                total -= one.weight * (one.raw - largest)
+            end += 1
+        hazard = spared = 0.0
+        if ties.n > 0:
+            total += at_ties(ties, efron, &hazard, &spared)
+        for k in range(start, end):
+            one = &subjects[k]
+            gradient[one.row] = -one.event * (one.weight + spared * one.risk)
+        subjects[end - 1].hazard = hazard
+        start = end
+    for k in range(n - 1, -1, -1):
+        passed += subjects[k].hazard
+        gradient[subjects[k].row] += passed * subjects[k].risk
+    return total
+
+
+cdef double cox(int64_t n, const double *y, const double *raw, const double *weight,
+                double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r
+    cdef double total, largest = raw[0]
+    cdef Subject *subjects = <Subject *>malloc(n * sizeof(Subject))
+    if subjects == NULL:
+        return NAN
+    for r in range(n):
+        largest = fmax(largest, raw[r])
+    for r in range(n):
+        subjects[r] = Subject(y[2 * r + 1], y[2 * r], weight[r], raw[r], weight[r] * exp(raw[r] - largest), 0.0, r)
+    qsort(subjects, n, sizeof(Subject), latest_first)
+    total = partial_likelihood(subjects, n, loss.parameters[0] > 0.0, largest, gradient)
+    free(subjects)
+    return total
+
+
+KERNELS = {"cox": make_capsule(cox)}

@@ -1,0 +1,84 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Losses of times cut into intervals. Their formulas stand in sklearn_vectorflow/losses/intervals.py.
+
+With J intervals, the raw outputs are J + 1, a row's own log hazard (or logit) and the
+intervals', which are added; or J, each interval's.
+"""
+from libc.math cimport INFINITY, exp, fmax, fmin, log1p
+from libc.stdint cimport int64_t
+
+from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
+from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
+
+
+cdef double piecewise_exponential(int64_t n, const double *y, const double *raw, const double *weight,
+                                  double *gradient, const vf_loss *loss) noexcept nogil:
+    """Targets are (event, time, entry); parameters are the log of the unit of time, J, and
+    the J - 1 edges between the intervals."""
+    cdef int64_t r, j, n_intervals = <int64_t>loss.parameters[1], n_outputs = loss.n_outputs
+    cdef int64_t shared = n_outputs - n_intervals
+    cdef double total = 0.0, log_hazard, expected, slope, start, end, row
+    cdef const double *edges = loss.parameters + 2
+    cdef const double *f
+    cdef const double *t
+    cdef double *g
+    for r in range(n):
+        f = raw + r * n_outputs
+        g = gradient + r * n_outputs
+        t = y + 3 * r
+        row = (f[0] if shared else 0.0) - loss.parameters[0]
+        if shared:
+            g[0] = 0.0
+        start = 0.0
+        for j in range(n_intervals):
+            end = edges[j] if j < n_intervals - 1 else INFINITY
+            slope = 0.0
+            if t[2] < end and t[1] > start:
+                log_hazard = row + f[shared + j]
+                expected = exp(log_hazard) * (fmin(t[1], end) - fmax(t[2], start))
+                slope = expected
+                if t[1] <= end and t[0] > 0.0:
+                    total -= weight[r] * log_hazard
+                    slope -= 1.0
+                total += weight[r] * expected
+            g[shared + j] = weight[r] * slope
+            if shared:
+                g[0] += weight[r] * slope
+            start = end
+    return total
+
+
+cdef double discrete(int64_t n, const double *y, const double *raw, const double *weight,
+                     double *gradient, const vf_loss *loss) noexcept nogil:
+    """Targets are (event, first interval at risk, intervals survived or had the event in);
+    parameters are J."""
+    cdef int64_t r, j, n_intervals = <int64_t>loss.parameters[0], n_outputs = loss.n_outputs, first, last
+    cdef int64_t shared = n_outputs - n_intervals
+    cdef double total = 0.0, logit, e, slope
+    cdef const double *f
+    cdef double *g
+    for r in range(n):
+        f = raw + r * n_outputs
+        g = gradient + r * n_outputs
+        first = <int64_t>y[3 * r + 1]
+        last = <int64_t>y[3 * r + 2]
+        for j in range(n_outputs):
+            g[j] = 0.0
+        for j in range(first, last):
+            logit = f[shared + j] + (f[0] if shared else 0.0)
+            e = exp(-logit if logit > 0.0 else logit)
+            total += weight[r] * (fmax(logit, 0.0) + log1p(e))
+            slope = (1.0 if logit > 0.0 else e) / (1.0 + e)
+            if j == last - 1 and y[3 * r] > 0.0:
+                total -= weight[r] * logit
+                slope -= 1.0
+            g[shared + j] = weight[r] * slope
+            if shared:
+                g[0] += weight[r] * slope
+    return total
+
+
+KERNELS = {
+    "piecewise_exponential": make_capsule(piecewise_exponential),
+    "discrete": make_capsule(discrete),
+}

@@ -1,0 +1,170 @@
+"""Blocks of rows: as sources give them, checked, joined and cut."""
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+
+from sklearn_vectorflow.io.matrix import Matrix, as_csr
+
+
+class Block(NamedTuple):
+    """Some rows of a source.
+
+    Parameters
+    ----------
+    X : {sparse matrix, array, data frame} of shape (n_rows, n_features)
+    y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+    sample_weight : array-like of shape (n_rows,), default=None
+    where : str, default=""
+        What messages call the block.
+    qid : ndarray of shape (n_rows,), default=None
+        Queries that rows belong to, where a reader was asked for them.
+    """
+
+    X: object
+    y: object = None
+    sample_weight: object = None
+    where: str = ""
+    qid: object = None
+
+    @classmethod
+    def of(cls, item, where):
+        """Return what a user's source gave as a Block: a tuple, or X alone."""
+        if isinstance(item, cls):
+            return item
+        if not isinstance(item, tuple):
+            return cls(item, where=where)
+        if not 1 <= len(item) <= 3:
+            raise ValueError(f"{where} must be (X, y) or (X, y, sample_weight), got a tuple of {len(item)}.")
+        return cls(*item, *[None] * (3 - len(item)), where)
+
+
+@dataclass
+class Checked:
+    """A block whose values the engine can read.
+
+    Parameters
+    ----------
+    matrix : Matrix
+    y, weight : object
+        As given.
+    where : str
+    """
+
+    matrix: Matrix
+    y: object
+    weight: object
+    where: str
+
+    @classmethod
+    def of(cls, block):
+        """Check a block's rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for X in memory, with the place the block comes from.
+        """
+        try:
+            matrix = block.X if isinstance(block.X, Matrix) else _to_matrix(block.X)
+            for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
+                _check_length(name, values, matrix.shape[0])
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{block.where}: {error}") from error
+        if hasattr(block.X, "head"):
+            matrix.header = block.X.head(0)
+        return cls(matrix, block.y, block.sample_weight, block.where)
+
+
+def _to_matrix(X):
+    if sparse.issparse(X):
+        if X.ndim != 2:
+            raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
+        return Matrix(as_csr(X))
+    return Matrix(check_array(
+        X, dtype=[np.float32, np.float64], order="C", ensure_all_finite=False, ensure_min_samples=0, input_name="X",
+    ))
+
+
+def _check_length(name, values, n_rows):
+    if values is None:
+        return
+    given = values.shape[0] if hasattr(values, "shape") and values.shape else np.size(values)
+    if given != n_rows:
+        raise ValueError(f"X has {n_rows} rows, {name} has {given}.")
+
+
+def join(matrices):
+    """Return the rows of several matrices as one; not copied if there is only one."""
+    if len(matrices) == 1:
+        return matrices[0]
+    n_features = matrices[0].shape[1]
+    for matrix in matrices:
+        if matrix.shape[1] != n_features:
+            raise ValueError(f"Blocks differ in their number of features: {n_features} and {matrix.shape[1]}.")
+    kinds = {sparse.issparse(matrix.values) for matrix in matrices}
+    if len(kinds) > 1:
+        raise ValueError("Blocks must be all sparse or all dense.")
+    found = max(matrix.rows.longest for matrix in matrices), all(matrix.rows.canonical for matrix in matrices)
+    values = [matrix.values for matrix in matrices]
+    joined = Matrix(_join_csr(values) if kinds.pop() else np.concatenate(values), found=found)
+    joined.header = matrices[0].header
+    return joined
+
+
+def _join_csr(parts):
+    spans = [(part.indptr[0], part.indptr[-1]) for part in parts]
+    counts = np.cumsum([0] + [int(end) - int(start) for start, end in spans])
+    indptr = np.concatenate([[0]] + [
+        part.indptr[1:].astype(np.int64) + (count - int(start)) for part, (start, _), count in zip(parts, spans, counts)
+    ])
+    data, indices = (
+        np.concatenate([getattr(part, name)[start:end] for part, (start, end) in zip(parts, spans)])
+        for name in ("data", "indices")
+    )
+    return csr((data, indices, indptr), (len(indptr) - 1, parts[0].shape[1]))
+
+
+def csr(triplet, shape):
+    """Return a CSR matrix of a triplet; scipy would scan it, and widen indices for the sake of indptr."""
+    matrix = sparse.csr_matrix(shape, dtype=triplet[0].dtype)
+    data, indices, indptr = triplet
+    if indptr[-1] <= np.iinfo(indices.dtype).max:
+        indptr = indptr.astype(indices.dtype, copy=False)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix
+
+
+def rows_of(matrix, start, end):
+    """Return rows [start, end) of a matrix; nothing is copied but row pointers."""
+    if (start, end) == (0, matrix.shape[0]):
+        return matrix
+    found = matrix.rows.longest, matrix.rows.canonical
+    if not sparse.issparse(matrix.values):
+        return Matrix(matrix.values[start:end], found=found)
+    X = matrix.values
+    first, last = int(X.indptr[start]), int(X.indptr[end])
+    triplet = X.data[first:last], X.indices[first:last], X.indptr[start : end + 1] - X.indptr[start]
+    return Matrix(csr(triplet, (end - start, X.shape[1])), found=found)
+
+
+def join_targets(parts):
+    """Return the targets or weights of several blocks as one; None if there are none."""
+    given = [part is not None for part in parts]
+    if not any(given):
+        return None
+    if not all(given):
+        raise ValueError("Either all blocks have targets and weights or none has.")
+    if any(sparse.issparse(part) for part in parts):
+        return sparse.vstack(parts, format="csr")
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def n_bytes(matrix):
+    """Return the memory that a matrix's values take."""
+    if sparse.issparse(matrix.values):
+        X = matrix.values
+        return matrix.rows.n_nonzero * (X.data.itemsize + X.indices.itemsize) + X.indptr.nbytes
+    return matrix.values.nbytes

@@ -1,0 +1,162 @@
+"""Parquet files and Arrow tables."""
+import os
+
+import joblib
+
+from sklearn_vectorflow.io.columns import Columns, import_pyarrow
+from sklearn_vectorflow.io.source import Source
+
+ROWS = 65_536  # rows decoded and encoded at once
+
+
+class _TableSource(Source):
+    """What sources of tables share: which columns are what."""
+
+    def __init__(
+        self, y, *, sample_weight=None, columns=None, indices=None, values=None, n_features=None, encoder=None,
+        frame="arrow", cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None,
+    ):
+        super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
+        self._arrow = import_pyarrow()
+        self._columns = Columns(y, sample_weight, columns, indices, values, n_features, encoder, frame)
+        self.n_features = n_features
+
+    def _fingerprint_of_columns(self):
+        return joblib.hash(vars(self._columns))
+
+
+class ParquetSource(_TableSource):
+    """Rows of Parquet files.
+
+    Row groups are decoded and encoded by threads ahead of training. Groups of about
+    100,000 rows serve best: each thread holds one or two of them.
+
+    Parameters
+    ----------
+    files : path-like or list of path-like
+        Files, or a folder of them, also one partitioned as Hive does (``day=1/part.parquet``).
+    y : str or None
+        Column of targets; None where rows are for prediction.
+    sample_weight : str, default=None
+        Column of weights.
+    columns : list of str, default=None
+        Columns that features are made of; None is all others.
+    indices, values : str, default=None
+        Columns of lists, in place of `columns`: the columns of a row's non-zeros, and their
+        values; without `values` they are ones.
+    n_features : int, default=None
+        Number of columns of X; needed with `indices`.
+    encoder : transformer, default=None
+        Makes X of `columns`; stateless or fitted, and thread-safe. None takes numbers as they are.
+    frame : {"arrow", "pandas"}, default="arrow"
+        What the encoder is given: a pyarrow.Table, or a pandas.DataFrame.
+    filters : pyarrow.dataset.Expression or list of tuple, default=None
+        Rows to read, as pyarrow takes them: ``[("day", ">", 3)]``.
+    cache, buffer_bytes, survey, n_jobs, classes
+        See :class:`Source`.
+
+    Raises
+    ------
+    ImportError
+        Without pyarrow.
+    ValueError, TypeError
+        If parameters or columns do not go together; while reading, if a value is missing or a
+        file is damaged, with file and row.
+    """
+
+    def __init__(self, files, y, *, filters=None, **options):
+        super().__init__(y, **options)
+        import pyarrow.dataset
+        import pyarrow.parquet
+
+        self._dataset = pyarrow.dataset.dataset(_paths(files), format="parquet", partitioning="hive")
+        if isinstance(filters, (list, tuple)):
+            filters = pyarrow.parquet.filters_to_expression(filters)
+        self._filters = filters
+        self._needed = self._columns.needed(self._dataset.schema.names)
+        self._groups = [
+            group for file in self._dataset.get_fragments(filter=filters)
+            for group in file.split_by_row_group(filters, schema=self._dataset.schema)
+        ]
+        if not self._groups:
+            raise ValueError(f"There are no rows in {files!r}" + ("." if filters is None else f" where {filters}."))
+        self.n_parts = len(self._groups)
+        if filters is None:
+            self.n_rows = sum(group.row_groups[0].num_rows for group in self._groups)
+
+    def read(self, piece):
+        """Return the rows of a row group."""
+        group = self._groups[piece]
+        name, n_rows = f"{group.path}, row group {group.row_groups[0].id}", 0
+        scanner = group.scanner(
+            schema=self._dataset.schema, columns=self._needed, filter=self._filters, batch_size=ROWS, use_threads=False
+        )
+        batches = scanner.to_batches()
+        while True:
+            where = f"{name}, rows from {n_rows}"
+            try:
+                batch = next(batches, None)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{where}: {error}") from error
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield self._columns.block(self._arrow.Table.from_batches([batch]), where)
+            n_rows += batch.num_rows
+
+    def fingerprint(self):
+        """Return files, their sizes and times, filters and columns."""
+        stats = [(path, os.stat(path)) for path in self._dataset.files]
+        files = " ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+        return f"{files} {self._filters} {self._fingerprint_of_columns()}"
+
+
+class ArrowSource(_TableSource):
+    """Rows of a table in memory or of a query: Polars, DuckDB, pandas, pyarrow.
+
+    Parameters
+    ----------
+    data : object
+        Has ``__arrow_c_stream__``. A ``pyarrow.RecordBatchReader`` can be read once; a DuckDB
+        relation runs anew for every pass.
+    y, sample_weight, columns, indices, values, n_features, encoder, frame
+        See :class:`ParquetSource`.
+    cache, buffer_bytes, survey, n_jobs, classes
+        See :class:`Source`.
+
+    Raises
+    ------
+    ImportError
+        Without pyarrow.
+    TypeError
+        If data is no table.
+    """
+
+    def __init__(self, data, y, **options):
+        super().__init__(y, **options)
+        if not hasattr(data, "__arrow_c_stream__"):
+            raise TypeError(f"data must have __arrow_c_stream__, got {type(data).__name__}.")
+        self.data = data
+        self.once = isinstance(data, self._arrow.RecordBatchReader)
+        shape = getattr(data, "shape", None)
+        if isinstance(shape, tuple) and len(shape) == 2 and not callable(shape):
+            self.n_rows = shape[0]
+
+    def pieces(self):
+        """Return tables of some rows, with the number of rows before them."""
+        reader = self._arrow.RecordBatchReader.from_stream(self.data)
+        needed, n_rows = self._columns.needed(reader.schema.names), 0
+        for batch in reader:
+            table = self._arrow.Table.from_batches([batch]).select(needed)
+            for start in range(0, table.num_rows, ROWS):
+                yield table.slice(start, ROWS), n_rows + start
+            n_rows += table.num_rows
+
+    def read(self, piece):
+        """Return the rows of a table."""
+        table, start = piece
+        return (self._columns.block(table, f"{type(self.data).__name__}, rows from {start}"),)
+
+
+def _paths(files):
+    return os.fspath(files) if isinstance(files, (str, os.PathLike)) else [os.fspath(file) for file in files]

@@ -1,0 +1,208 @@
+"""What a source of rows is, and how it is read."""
+import numbers
+import os
+
+import joblib
+import numpy as np
+from scipy import sparse
+
+from sklearn_vectorflow._numbers import check_integer
+from sklearn_vectorflow.io.ahead import Ahead
+from sklearn_vectorflow.io.blocks import Block, Checked
+
+
+class Source:
+    """Rows that come in blocks, as often as one asks: the base class of all sources.
+
+    A subclass overrides `read`, and sets `n_parts` or overrides `pieces`. Parts are read by
+    several threads at once and in any order, which shuffling uses; other pieces keep their order.
+
+    Parameters
+    ----------
+    cache : {None, "memory"} or path-like, default=None
+        Where rows are kept for later passes: nowhere, in memory, or as arrays in a folder,
+        see :class:`CSRSource`.
+    buffer_bytes : int, default=2**28
+        Memory for the rows that are shuffled together and trained on at once; as much
+        again holds the rows that come next.
+    survey : bool, default=True
+        Whether `fit` first reads the source once, for what it needs to know of all rows: classes,
+        weights, the best constant, the scale of X. If not, it learns that from the rows of
+        the first buffer.
+    n_jobs : int, default=-1
+        Threads that read parts ahead of training; -1 is one for every core.
+    classes : array-like, default=None
+        All classes that y can have. Needed where not all of them are seen beforehand.
+
+    Attributes
+    ----------
+    n_rows, n_features : int or None
+        Known size, or None.
+    n_parts : int or None
+        Number of parts that can be read in any order; None if there is one order only.
+    once : bool
+        Whether the rows can be read a single time.
+    """
+
+    n_rows = None
+    n_features = None
+    n_parts = None
+    once = False
+    kept = None  # rows that a cache in memory holds
+
+    def __init__(self, *, cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None):
+        check_integer("buffer_bytes", buffer_bytes, 1)
+        if not isinstance(survey, (bool, np.bool_)):
+            raise TypeError(f"survey must be True or False, got {survey!r}.")
+        if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+            raise ValueError(f"n_jobs must be an integer other than 0, got {n_jobs!r}.")
+        if cache is not None and not isinstance(cache, (str, os.PathLike)):
+            raise TypeError(f"cache must be None, 'memory' or a folder, got {cache!r}.")
+        self.cache = cache
+        self.buffer_bytes = buffer_bytes
+        self.survey = survey
+        self.n_jobs = n_jobs
+        self.classes = classes
+
+    def __getstate__(self):
+        return {**vars(self), "kept": None}
+
+    def pieces(self):
+        """Return an iterable of what `read` takes, one after the other; a thread goes through it."""
+        return range(self.n_parts)
+
+    def read(self, piece):
+        """Return the blocks of a part, or of another piece, as an iterable of `Block`; threads may call it at once."""
+        raise NotImplementedError
+
+    def __iter__(self):
+        for piece in self.pieces():
+            yield from self.read(piece)
+
+    def fingerprint(self):
+        """Return a string that changes with the data and with how they are read; "" if nobody can know."""
+        return ""
+
+    def checked(self, order=None):
+        """Return a context manager whose value iterates over checked blocks, read ahead by threads.
+
+        Parameters
+        ----------
+        order : sequence of int, default=None
+            Order of the parts.
+        """
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        if self.n_parts is not None:
+            n_threads = min(n_threads, self.n_parts)
+        return _Flat(Ahead(
+            lambda piece: _check_each(self.read(piece)), self.pieces() if order is None else order, n_threads, 1
+        ))
+
+
+def _located(blocks):
+    n_rows = 0
+    for number, item in enumerate(blocks):
+        block = Block.of(item, f"block {number} (rows from {n_rows})")
+        yield block
+        n_rows += block.X.shape[0] if hasattr(block.X, "shape") else len(block.X)
+
+
+def _check_each(blocks):
+    checked = (Checked.of(block) for block in blocks)
+    return [block for block in checked if block.matrix.shape[0]]
+
+
+class _Flat:
+    """The blocks of lists that come ahead of time."""
+
+    def __init__(self, ahead):
+        self.ahead = ahead
+
+    def __enter__(self):
+        self.ahead.__enter__()
+        return (block for blocks in self.ahead for block in blocks)
+
+    def __exit__(self, *error):
+        self.ahead.close()
+
+
+class BatchSource(Source):
+    """Blocks that a function gives.
+
+    Parameters
+    ----------
+    batches : callable
+        Returns an iterable of blocks (X, y) or (X, y, sample_weight), anew with every call.
+    cache, buffer_bytes, survey, classes
+        See :class:`Source`. The function is called and its blocks are taken by one thread.
+    n_rows : int, default=None
+        Number of rows, if known: progress then tells the time left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vectorflow import VectorFlowRegressor
+    >>> from sklearn_vectorflow.io import BatchSource
+    >>> def batches():
+    ...     for seed in range(4):
+    ...         X = np.random.default_rng(seed).normal(size=(500, 3))
+    ...         yield X, X @ [1.0, 2.0, 3.0]
+    >>> model = VectorFlowRegressor(random_state=0).fit(BatchSource(batches))
+    >>> model.predict(BatchSource(batches)).shape
+    (2000,)
+    """
+
+    def __init__(self, batches, *, cache=None, buffer_bytes=2**28, survey=True, classes=None, n_rows=None):
+        super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=1, classes=classes)
+        if not callable(batches):
+            raise TypeError(f"batches must be a function that returns an iterable of blocks, got {batches!r}.")
+        if n_rows is not None:
+            check_integer("n_rows", n_rows, 1)
+        self.batches = batches
+        self.n_rows = n_rows
+
+    def pieces(self):
+        """Return blocks as the function gives them."""
+        return _located(self.batches())
+
+    def read(self, piece):
+        """Return the block that the piece is."""
+        return (piece,)
+
+
+class _Blocks(Source):
+    """An iterable of blocks that a user gave in place of a source."""
+
+    def __init__(self, blocks):
+        super().__init__(classes=getattr(blocks, "classes", None), n_jobs=1)
+        self.blocks = blocks
+        self.once = hasattr(blocks, "__next__")
+        self.n_rows = getattr(blocks, "n_rows", None)
+
+    def pieces(self):
+        """Return the blocks."""
+        return _located(self.blocks)
+
+    def read(self, piece):
+        """Return the block that the piece is."""
+        return (piece,)
+
+
+def is_source(X):
+    """Return whether X is a source of blocks, not a matrix."""
+    if isinstance(X, Source) or hasattr(X, "__next__"):
+        return True
+    if isinstance(X, (list, tuple)):
+        return len(X) > 0 and all(isinstance(item, tuple) and _is_block(item) for item in X)
+    if sparse.issparse(X) or isinstance(X, (str, bytes, dict, set)):
+        return False
+    return hasattr(X, "__iter__") and not any(hasattr(X, name) for name in ("shape", "__array__", "__dataframe__"))
+
+
+def _is_block(item):
+    return isinstance(item, Block) or (2 <= len(item) <= 3 and len(getattr(item[0], "shape", ())) == 2)
+
+
+def as_source(X):
+    """Return a source for what `is_source` takes."""
+    return X if isinstance(X, Source) else _Blocks(X)

@@ -1,0 +1,256 @@
+r"""Losses of times cut into intervals, compiled in engine/losses/intervals.pyx.
+
+The baseline is free: each interval has its own hazard. With `shape="constant"` these are one
+learned number an interval, :math:`b_j`, and features act on all alike, :math:`f_j = f + b_j`;
+with `shape="linear"` each interval has its own linear head :math:`f_j`.
+"""
+import numpy as np
+from scipy.special import log_expit
+
+from sklearn_vectorflow._numbers import check_integer, check_number
+from sklearn_vectorflow.engine.losses.intervals import KERNELS
+from sklearn_vectorflow.losses.survival import SurvivalLoss, check_shape
+
+INTERVALS = 10  # unless said otherwise
+
+
+class IntervalLoss(SurvivalLoss):
+    """A loss with a parameter for each interval of time."""
+
+    n_targets = (3,)
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_shape(type(self).__name__, self.shape)
+        check_breakpoints(self.breakpoints)
+
+    @property
+    def n_constant(self):
+        return self.n_intervals if self.shape == "constant" else 0
+
+    @property
+    def n_outputs(self):
+        return self.n_intervals + (self.shape == "constant")
+
+    def intercept(self, raw):
+        """Return the log hazard, or logit, of each interval."""
+        return self.by_interval(raw)[0]
+
+    def by_interval(self, raw):
+        """Return the raw output of each interval, shape (n_rows, n_intervals)."""
+        return raw if self.shape == "linear" else raw[:, :1] + raw[:, 1:]
+
+
+def check_breakpoints(breakpoints):
+    """Raise unless breakpoints are None, a number of intervals, or increasing times."""
+    if breakpoints is None:
+        return
+    if np.ndim(breakpoints) == 0:
+        check_integer("breakpoints, if not None or an array,", breakpoints, 1)
+        return
+    edges = np.asarray(breakpoints)
+    if edges.ndim != 1 or edges.dtype.kind not in "iuf":
+        raise TypeError(f"breakpoints must be None, an integer or a 1-D array of times, got {breakpoints!r}.")
+    if not np.all(np.isfinite(edges)) or np.any(edges <= 0) or np.any(np.diff(edges) <= 0):
+        raise ValueError(f"breakpoints must be finite, > 0 and increasing, got {breakpoints!r}.")
+
+
+def quantiles_of_events(times, n_intervals):
+    """Return the times that cut the events into equal parts; the last is the last event's."""
+    events = times.time[times.event]
+    return np.unique(np.quantile(events, np.arange(1, n_intervals + 1) / n_intervals, method="inverted_cdf"))
+
+
+class PiecewiseExponential(IntervalLoss):
+    r"""Hazards that are constant between breakpoints.
+
+    .. math:: h(t) = e^{f_j}, \quad \tau_{j-1} < t \le \tau_j, \qquad
+        S(t) = \exp\Big(-\int_0^t h\Big)
+
+    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard, so a positive
+    weight brings the event earlier. No constants are dropped. It equals a Poisson regression
+    of events on rows cut at the breakpoints, with the logarithm of exposure as offset
+    (Holford, 1980, doi:10.2307/2529982).
+
+    Parameters
+    ----------
+    breakpoints : int or array-like of float, default=None
+        Increasing times that end an interval; the last interval is open. A number of intervals
+        cuts at quantiles of the times of events; None is 10.
+    shape : {"constant", "linear"}, default="constant"
+        Whether features act on all intervals alike (proportional hazards), or each interval has
+        its own linear head.
+    log_unit : float, default=0.0
+        Logarithm of a time; hazards are :math:`e^f` per that time. Estimators take it from the
+        data, so that learning rates don't depend on the unit of time.
+    """
+
+    kernel = KERNELS["piecewise_exponential"]
+
+    def __init__(self, breakpoints=None, shape="constant", log_unit=0.0):
+        self.breakpoints = breakpoints
+        self.shape = shape
+        self.log_unit = log_unit
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_number("PiecewiseExponential", "log_unit", self.log_unit, high_open=True)
+
+    @property
+    def n_intervals(self):
+        return len(self.breakpoints) + 1
+
+    def prepared(self, times):
+        """Return the loss with its breakpoints and the unit of the times."""
+        edges = self.breakpoints
+        if edges is None or np.ndim(edges) == 0:
+            edges = quantiles_of_events(times, edges or INTERVALS)[:-1]
+        edges = np.asarray(edges, dtype=np.float64)
+        return PiecewiseExponential(edges, self.shape, float(np.log(times.unit())))
+
+    def kernel_parameters(self):
+        """Return the logarithm of the unit, the number of intervals and the breakpoints."""
+        return np.array([self.log_unit, self.n_intervals, *self.breakpoints], dtype=np.float64)
+
+    def encode(self, times):
+        """Return the targets: event, time and entry."""
+        entry = np.zeros(len(times)) if times.entry is None else times.entry
+        return np.column_stack([times.event, times.time, entry]).astype(np.float64)
+
+    def intercept(self, raw):
+        """Return the log hazard of each interval."""
+        return self.by_interval(raw)[0] - self.log_unit
+
+    def _hazard(self, raw):
+        return np.exp(self.by_interval(raw) - self.log_unit)
+
+    def _starts(self):
+        return np.concatenate([[0.0], self.breakpoints])
+
+    def _exposure(self, times):
+        """Return the time spent in each interval up to each time, shape (n_intervals, n_times)."""
+        starts = self._starts()[:, None]
+        lengths = np.diff(np.append(self._starts(), np.inf))[:, None]
+        return np.clip(np.asarray(times, dtype=np.float64) - starts, 0.0, lengths)
+
+    def cumulative_hazard(self, times, raw):
+        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        return self._hazard(raw) @ self._exposure(times)
+
+    def risk(self, raw):
+        """Return the logarithm of the hazard of the first interval, or of the hazard up to the last breakpoint."""
+        if self.shape == "constant" or self.n_intervals == 1:
+            return self.by_interval(raw)[:, 0] - self.log_unit
+        return np.log(self.cumulative_hazard(self.breakpoints[-1:], raw)[:, 0])
+
+    def quantile(self, q, raw):
+        """Return the time by which a share q has had the event."""
+        hazard, starts = self._hazard(raw), self._starts()
+        reached = hazard @ self._exposure(starts)  # at the start of each interval
+        target = -np.log1p(-q)
+        interval = np.count_nonzero(reached[:, 1:] < target, axis=1)
+        row = np.arange(len(raw))
+        return starts[interval] + (target - reached[row, interval]) / hazard[row, interval]
+
+    def expectation(self, raw):
+        """Return the mean time."""
+        hazard, starts = self._hazard(raw), self._starts()
+        survival = np.exp(-(hazard @ self._exposure(starts)))
+        lost = survival - np.hstack([survival[:, 1:], np.zeros((len(raw), 1))])
+        return np.sum(lost / hazard, axis=1)
+
+
+class DiscreteTime(IntervalLoss):
+    r"""Logistic hazards: the odds of an event in each interval, for those who reach it.
+
+    .. math:: P(T \le \tau_j \mid T > \tau_{j-1}) = 1 / (1 + e^{-f_j})
+
+    Domain: t > 0; right-censored rows and late entry. Link: logit of the hazard, so a
+    positive weight brings the event earlier. No constants are dropped. A row counts in the
+    intervals that end before its time; in the one that holds it if it is an event; and from
+    the interval of its entry on. Events after the last breakpoint count as censored there.
+    Curves are steps at the breakpoints. (Cox, 1972, doi:10.1111/j.2517-6161.1972.tb00899.x;
+    Singer and Willett, 1993, doi:10.3102/10769986018002155)
+
+    Parameters
+    ----------
+    breakpoints : int or array-like of float, default=None
+        Increasing times that end an interval. A number of intervals cuts at quantiles of the
+        times of events; None is 10.
+    shape : {"constant", "linear"}, default="constant"
+        Whether features act on all intervals alike (proportional odds), or each interval has
+        its own linear head.
+    """
+
+    kernel = KERNELS["discrete"]
+
+    def __init__(self, breakpoints=None, shape="constant"):
+        self.breakpoints = breakpoints
+        self.shape = shape
+
+    @property
+    def n_intervals(self):
+        return len(self.breakpoints)
+
+    def prepared(self, times):
+        """Return the loss with its breakpoints."""
+        edges = self.breakpoints
+        if edges is None or np.ndim(edges) == 0:
+            edges = quantiles_of_events(times, edges or INTERVALS)
+        return DiscreteTime(np.asarray(edges, dtype=np.float64), self.shape)
+
+    def kernel_parameters(self):
+        """Return the number of intervals."""
+        return np.array([self.n_intervals], dtype=np.float64)
+
+    def encode(self, times):
+        """Return the targets: event, first interval at risk, and the number of intervals passed or ended in."""
+        holds = np.searchsorted(self.breakpoints, times.time, side="left")
+        ends = np.searchsorted(self.breakpoints, times.time, side="right")
+        event = times.event & (holds < self.n_intervals)
+        last = np.where(event, holds + 1, ends)
+        first = np.zeros(len(times))
+        if times.entry is not None:
+            first = np.minimum(np.searchsorted(self.breakpoints, times.entry, side="right"), last)
+        return np.column_stack([event, first, last]).astype(np.float64)
+
+    def _reached(self, raw):
+        """Return the cumulative hazard, -log S, at the breakpoints."""
+        return np.cumsum(-log_expit(-self.by_interval(raw)), axis=1)
+
+    def cumulative_hazard(self, times, raw):
+        """Return -log S at each time, shape (n_rows, n_times)."""
+        return steps(self.breakpoints, self._reached(raw), times)
+
+    def risk(self, raw):
+        """Return the logit of the first interval, or the logarithm of -log S at the last breakpoint."""
+        if self.shape == "constant":
+            return self.by_interval(raw)[:, 0]
+        return np.log(self._reached(raw)[:, -1])
+
+    def quantile(self, q, raw):
+        """Return the first breakpoint by which a share q has had the event; inf if there is none."""
+        return step_quantile(self.breakpoints, self._reached(raw), q)
+
+    def expectation(self, raw):
+        """Return the mean time up to the last breakpoint."""
+        return step_mean(self.breakpoints, self._reached(raw))
+
+
+def steps(edges, values, times):
+    """Return the values, shape (n_rows, n_edges), of the last edge not after each time; 0 before the first."""
+    place = np.searchsorted(edges, times, side="right")
+    return np.hstack([np.zeros((len(values), 1)), values])[:, place]
+
+
+def step_quantile(edges, reached, q):
+    """Return the first edge at which cumulative hazards reach a quantile, or inf."""
+    place = np.count_nonzero(reached < -np.log1p(-q) * (1 - 1e-12), axis=1)
+    return np.append(edges, np.inf)[place]
+
+
+def step_mean(edges, reached):
+    """Return the area below the survival curves up to the last edge."""
+    before = np.hstack([np.ones((len(reached), 1)), np.exp(-reached[:, :-1])])
+    return before @ np.diff(np.concatenate([[0.0], edges]))

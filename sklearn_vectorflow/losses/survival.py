@@ -1,0 +1,326 @@
+r"""Losses of times to an event: what all share, and the parametric families.
+
+Compiled in engine/losses/survival.pyx. All are negative log-likelihoods in the unit of y,
+from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event at t,
+:math:`-\log S(t)` if censored at t, :math:`-\log(S(a) - S(b))` for an event in (a, b], and
+:math:`+\log S(e)` if it was observed from e on (left truncation).
+"""
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import gammaln, log_ndtr, logit, ndtri
+
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.engine.losses.survival import INTERVAL, KERNELS
+from sklearn_vectorflow.losses.base import Loss
+
+SAMPLE = 10_000  # rows that tell the best constant
+ENOUGH = 20      # events among them without which they don't
+FARTHEST = 20.0  # a raw output no constant goes beyond
+
+
+class SurvivalLoss(Loss):
+    """A loss for times to an event.
+
+    Attributes
+    ----------
+    takes_intervals, takes_entry : bool
+        Whether rows may be interval-censored, and may enter late.
+    separates : bool
+        Whether the loss of a block is the sum of its rows' own.
+    n_outputs : int
+        Number of raw outputs.
+    n_constant : int
+        How many of them, the last ones, are the same for all rows.
+    """
+
+    takes_intervals = False
+    takes_entry = True
+    separates = True
+    n_outputs = 1
+    n_constant = 0
+
+    def check_times(self, times):
+        """Raise ValueError if there are rows that the loss has no likelihood for."""
+        name = type(self).__name__
+        if not self.takes_intervals and np.any(times.kind == INTERVAL):
+            raise ValueError(f"y: {name} takes no interval-censored rows (lower < upper < inf).")
+        if not self.takes_entry and times.entry is not None:
+            raise ValueError(f"y: {name} takes no late entry.")
+
+    def prepared(self, times):
+        """Return the loss with all that it takes from times: their unit, breakpoints."""
+        return self
+
+    def finish(self, y, raw, sample_weight):
+        """Derive from fitted raw outputs what predictions need beside them."""
+
+    def check_block(self, y, raw):
+        """Raise ValueError unless y is as `encode` makes it, and raw has all outputs."""
+        if y.ndim != 2 or y.shape[1] not in self.n_targets:
+            raise ValueError(f"y must have {' or '.join(map(str, self.n_targets))} columns, got shape {y.shape}.")
+        if raw.shape != (len(y), self.n_outputs):
+            raise ValueError(f"raw must have shape ({len(y)}, {self.n_outputs}), as y says, got {raw.shape}.")
+
+    def initial_raw(self, y, sample_weight):
+        """Return the raw outputs of the best constant model, from at most 10,000 rows."""
+        some = slice(None, None, max(1, len(y) // SAMPLE))
+        y = np.ascontiguousarray(y[some])
+        weight = np.ones(len(y)) if sample_weight is None else np.ascontiguousarray(sample_weight[some])
+        if np.count_nonzero(weight[y[:, 0] > 0]) < min(ENOUGH, len(y) / 10):
+            return np.zeros(self.n_outputs)
+
+        def mean_loss(constant):
+            total, gradient = self(y, np.tile(constant, (len(y), 1)), weight)
+            return total / weight.sum(), gradient.sum(axis=0) / weight.sum()
+
+        bounds = [(-FARTHEST, FARTHEST)] * self.n_outputs
+        start = np.zeros(self.n_outputs)
+        return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"gtol": 1e-9, "ftol": 0}).x
+
+    def intercept(self, raw):
+        """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
+        return raw[0]
+
+    def survival(self, times, raw):
+        """Return the probability of no event up to each time, shape (n_rows, n_times)."""
+        return np.exp(-self.cumulative_hazard(times, raw))
+
+
+def check_shape(owner, shape):
+    """Raise ValueError unless ``shape`` is 'constant' or 'linear'."""
+    if shape not in ("constant", "linear"):
+        raise ValueError(f"{owner}: shape must be 'constant' or 'linear', got {shape!r}.")
+
+
+def log_times(times):
+    """Return logarithms of times as a row, -inf for zero."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(times, dtype=np.float64))[None, :]
+
+
+class ParametricLoss(SurvivalLoss):
+    """A parametric family; raw outputs are about the logarithm of time over `exp(log_unit)`."""
+
+    takes_intervals = True
+    n_targets = (2, 4)
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        check_number(type(self).__name__, "log_unit", self.log_unit, high_open=True)
+
+    def kernel_parameters(self):
+        """Return the logarithm of the unit."""
+        return np.array([self.log_unit], dtype=np.float64)
+
+    def prepared(self, times):
+        """Return the loss with the unit of the times."""
+        return type(self)(**{**self.get_params(), "log_unit": float(np.log(times.unit()))})
+
+    def encode(self, times):
+        """Return the targets: kind and log time; with intervals or entries also log upper and log entry."""
+        columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
+        if times.entry is not None or np.any(times.kind == INTERVAL):
+            upper = times.time if times.upper is None else times.upper
+            entry = np.zeros(len(times)) if times.entry is None else times.entry
+            columns += [log_times(upper)[0], log_times(entry)[0]]
+        return np.column_stack(columns)
+
+
+class ExponentialSurvival(ParametricLoss):
+    r"""Exponential distribution: a constant hazard, proportional in the features.
+
+    .. math:: S(t) = e^{-\lambda t}, \quad \log \lambda = f
+
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of the
+    hazard, so a positive weight brings the event earlier. No constants are dropped.
+
+    Parameters
+    ----------
+    log_unit : float, default=0.0
+        Logarithm of a time; the hazard is :math:`e^f` per that time. Estimators take it from
+        the data, so that learning rates don't depend on the unit of time.
+    """
+
+    kernel = KERNELS["exponential"]
+
+    def __init__(self, log_unit=0.0):
+        self.log_unit = log_unit
+
+    def _log_hazard(self, raw):
+        return raw[:, 0] - self.log_unit
+
+    def intercept(self, raw):
+        """Return the log hazard."""
+        return self._log_hazard(raw)
+
+    def risk(self, raw):
+        """Return the logarithm of the hazard."""
+        return self._log_hazard(raw)
+
+    def cumulative_hazard(self, times, raw):
+        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        return np.exp(self._log_hazard(raw))[:, None] * np.asarray(times, dtype=np.float64)
+
+    def quantile(self, q, raw):
+        """Return the time by which a share q has had the event."""
+        return -np.log1p(-q) * np.exp(-self._log_hazard(raw))
+
+    def expectation(self, raw):
+        """Return the mean time."""
+        return np.exp(-self._log_hazard(raw))
+
+
+class AcceleratedFailureTime(ParametricLoss):
+    r"""A family in which features stretch time: :math:`\log T = \mu + \epsilon / \rho`.
+
+    The first raw output is :math:`\mu` (less `log_unit`), the second the logarithm of the shape.
+    """
+
+    n_outputs = 2
+
+    def __init__(self, shape="constant", log_unit=0.0):
+        self.shape = shape
+        self.log_unit = log_unit
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        check_shape(type(self).__name__, self.shape)
+
+    @property
+    def n_constant(self):
+        return 1 if self.shape == "constant" else 0
+
+    def _location(self, raw):
+        return raw[:, 0] + self.log_unit
+
+    def log_shape(self, raw):
+        """Return the logarithm of the shape, as the family counts it."""
+        return raw[:, 1]
+
+    def intercept(self, raw):
+        """Return mu and, if it has weights too, the logarithm of the shape."""
+        return np.append(self._location(raw), self.log_shape(raw)[self.n_constant :])
+
+    def _precision(self, raw):
+        """What standardises log T - mu."""
+        return np.exp(self.log_shape(raw))
+
+    def _standardised(self, times, raw):
+        return self._precision(raw)[:, None] * (log_times(times) - self._location(raw)[:, None])
+
+    def risk(self, raw):
+        """Return minus the logarithm of the median time."""
+        return -self._log_quantile(0.5, raw)
+
+    def _log_quantile(self, q, raw):
+        return self._location(raw) + self.standard_quantile(q) / self._precision(raw)
+
+    def quantile(self, q, raw):
+        """Return the time by which a share q has had the event."""
+        return np.exp(self._log_quantile(q, raw))
+
+
+class WeibullAFT(AcceleratedFailureTime):
+    r"""Weibull distribution.
+
+    .. math:: S(t) = \exp(-(t e^{-\mu})^\rho), \quad \mu = f_1, \; \log \rho = f_2
+
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
+    so a positive weight puts the event off; hazards are proportional, with coefficients
+    :math:`-\rho` times these. No constants are dropped.
+
+    Parameters
+    ----------
+    shape : {"constant", "linear"}, default="constant"
+        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+    log_unit : float, default=0.0
+        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
+        rates don't depend on the unit of time.
+    """
+
+    kernel = KERNELS["weibull"]
+
+    def standard_quantile(self, q):
+        """Return the quantile of the standardised logarithm of time."""
+        return np.log(-np.log1p(-q))
+
+    def cumulative_hazard(self, times, raw):
+        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        return np.exp(self._standardised(times, raw))
+
+    def expectation(self, raw):
+        """Return the mean time."""
+        return np.exp(self._location(raw) + gammaln(1.0 + 1.0 / self._precision(raw)))
+
+
+class LogNormalAFT(AcceleratedFailureTime):
+    r"""Log-normal distribution.
+
+    .. math:: S(t) = \Phi((\mu - \log t) / \sigma), \quad \mu = f_1, \; \log \sigma = f_2
+
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
+    so a positive weight puts the event off. No constants are dropped.
+
+    Parameters
+    ----------
+    shape : {"constant", "linear"}, default="constant"
+        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+    log_unit : float, default=0.0
+        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
+        rates don't depend on the unit of time.
+    """
+
+    kernel = KERNELS["lognormal"]
+
+    def _precision(self, raw):
+        return np.exp(-self.log_shape(raw))
+
+    def standard_quantile(self, q):
+        """Return the quantile of the standardised logarithm of time."""
+        return ndtri(q)
+
+    def cumulative_hazard(self, times, raw):
+        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        return -log_ndtr(-self._standardised(times, raw))
+
+    def expectation(self, raw):
+        """Return the mean time."""
+        return np.exp(self._location(raw) + 0.5 / self._precision(raw) ** 2)
+
+
+class LogLogisticAFT(AcceleratedFailureTime):
+    r"""Log-logistic distribution.
+
+    .. math:: S(t) = 1 / (1 + (t e^{-\mu})^\beta), \quad \mu = f_1, \; \log \beta = f_2
+
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
+    so a positive weight puts the event off; odds of survival are proportional. No constants
+    are dropped.
+
+    Parameters
+    ----------
+    shape : {"constant", "linear"}, default="constant"
+        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+    log_unit : float, default=0.0
+        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
+        rates don't depend on the unit of time.
+    """
+
+    kernel = KERNELS["loglogistic"]
+
+    def standard_quantile(self, q):
+        """Return the quantile of the standardised logarithm of time."""
+        return logit(q)
+
+    def cumulative_hazard(self, times, raw):
+        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        return np.logaddexp(0.0, self._standardised(times, raw))
+
+    def expectation(self, raw):
+        """Return the mean time, which is infinite for shapes of at most one."""
+        shape = self._precision(raw)
+        angle = np.pi / np.maximum(shape, 1.0)
+        with np.errstate(divide="ignore"):
+            mean = np.exp(self._location(raw)) * angle / np.sin(angle)
+        return np.where(shape > 1.0, mean, np.inf)

@@ -1,0 +1,73 @@
+"""Squared errors of predicted survival."""
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from sklearn_vectorflow._checks import naming
+from sklearn_vectorflow.curves import check_times
+from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+
+
+def brier_score(y_train, y_test, survival, times):
+    """Mean squared error of predicted survival at each time, weighted for censoring.
+
+    Rows censored before a time do not count there; the others are weighted by the inverse
+    probability of not being censored, estimated on the training rows.
+
+    Parameters
+    ----------
+    y_train, y_test : structured array, tuple, data frame or dict
+        Times, as for the estimator's `fit`; events and right-censored rows.
+    survival : array-like of shape (n_test, n_times)
+        Predicted probabilities of no event up to each time.
+    times : array-like of shape (n_times,)
+        Increasing times.
+
+    Returns
+    -------
+    score : ndarray of shape (n_times,)
+        0 is perfect; predicting 0.5 for all gives 0.25.
+
+    References
+    ----------
+    Graf, Schmoor, Sauerbrei and Schumacher (1999),
+    doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5.
+    """
+    train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
+    times = check_times(times)
+    with naming("survival"):
+        survival = check_array(survival, dtype=np.float64, input_name="survival")
+    if survival.shape != (len(test), len(times)):
+        raise ValueError(f"survival must have shape (n_test, n_times) = ({len(test)}, {len(times)}), got {survival.shape}.")
+    censoring = product_limit(train, censoring=True)
+    past = test.time[:, None] <= times
+    error = np.where(past & test.event[:, None], survival**2 * _inverse(at(*censoring, test.time))[:, None], 0.0)
+    error += np.where(past, 0.0, (1.0 - survival) ** 2 * _inverse(at(*censoring, times)))
+    return error.mean(axis=0)
+
+
+def _inverse(probability):
+    """1 / p, and 0 where nothing is known."""
+    return np.divide(1.0, probability, out=np.zeros(len(probability)), where=probability > 0)
+
+
+def integrated_brier_score(y_train, y_test, survival, times):
+    """Mean over a range of times of :func:`brier_score`, by the trapezoidal rule.
+
+    Parameters
+    ----------
+    y_train, y_test : structured array, tuple, data frame or dict
+        Times, as for the estimator's `fit`; events and right-censored rows.
+    survival : array-like of shape (n_test, n_times)
+        Predicted probabilities of no event up to each time.
+    times : array-like of shape (n_times,)
+        Increasing times, at least two.
+
+    Returns
+    -------
+    score : float
+    """
+    score = brier_score(y_train, y_test, survival, times)
+    times = np.asarray(times, dtype=np.float64)
+    if len(times) < 2 or times[0] == times[-1]:
+        raise ValueError("times must have at least two different values.")
+    return float(np.sum((score[1:] + score[:-1]) / 2 * np.diff(times)) / (times[-1] - times[0]))

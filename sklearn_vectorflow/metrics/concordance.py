@@ -1,0 +1,145 @@
+"""How well risks order times."""
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from sklearn_vectorflow._checks import check_sample_weight, naming
+from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow._times import parse
+from sklearn_vectorflow.engine.losses.survival import CENSORED
+from sklearn_vectorflow.engine.pairs import count_pairs
+from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+
+TIED = 1e-8  # risks this close to each other count as equal
+
+
+def concordance_index(y, risk, sample_weight=None):
+    """Harrell's concordance index: the share of comparable pairs that risks order rightly.
+
+    A pair is comparable if one row's event came before the time up to which the other one is
+    known to have lived. It is concordant if that row has the higher risk; equal risks (up to
+    1e-8) count half. It takes O(n log n).
+
+    Parameters
+    ----------
+    y : structured array, tuple, data frame or dict
+        Times, as for the estimator's `fit`. Interval-censored rows are compared to those that
+        outlived the interval's end; entries are ignored.
+    risk : array-like of shape (n_rows,)
+        Scores: the higher, the earlier the event.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows, >= 0; a pair counts the product.
+
+    Returns
+    -------
+    concordance : float
+        In [0, 1]; 0.5 is what chance gives.
+
+    Raises
+    ------
+    ValueError
+        If no pair is comparable, or the input is malformed.
+
+    References
+    ----------
+    Harrell, Lee and Mark (1996), doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow.metrics import concordance_index
+    >>> concordance_index(([True, True, False], [1.0, 2.0, 3.0]), [0.9, 0.1, 0.5])
+    0.6666666666666666
+    """
+    times = parse(y, all_censored=True)
+    weight = check_sample_weight(sample_weight, len(times))
+    weight = np.ones(len(times)) if weight is None else weight
+    return _concordance(times, _check_risk(risk, len(times)), weight, weight)
+
+
+def concordance_index_ipcw(y_train, y_test, risk, tau=None):
+    """Uno's concordance index, which does not depend on how times were censored.
+
+    Pairs are weighted by the inverse square of the probability not to be censored before the
+    event, estimated on the training rows.
+
+    Parameters
+    ----------
+    y_train, y_test : structured array, tuple, data frame or dict
+        Times, as for the estimator's `fit`; events and right-censored rows.
+    risk : array-like of shape (n_test,)
+        Scores of the test rows: the higher, the earlier the event.
+    tau : float, default=None
+        Events from this time on are not counted; None counts all.
+
+    Returns
+    -------
+    concordance : float
+
+    Raises
+    ------
+    ValueError
+        If an event comes at a time at which all training rows were censored (choose a
+        smaller tau), or no pair is comparable.
+
+    References
+    ----------
+    Uno, Cai, Pencina, D'Agostino and Wei (2011), doi:10.1002/sim.4154.
+    """
+    train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
+    risk = _check_risk(risk, len(test))
+    counted = test.event.copy()
+    if tau is not None:
+        check_number("concordance_index_ipcw", "tau", tau, 0, low_open=True)
+        counted &= test.time < tau
+    uncensored = at(*product_limit(train, censoring=True), test.time)
+    if np.any(uncensored[counted] == 0):
+        raise ValueError("tau must be smaller: events come at times at which all training rows were censored before.")
+    weight = np.zeros(len(test))
+    weight[counted] = uncensored[counted] ** -2.0
+    return _concordance(test, risk, weight, np.ones(len(test)))
+
+
+def _check_risk(risk, n_rows):
+    with naming("risk"):
+        risk = check_array(risk, ensure_2d=False, dtype=np.float64, input_name="risk")
+    if risk.shape != (n_rows,):
+        raise ValueError(f"risk must have shape ({n_rows},) as y has, got {risk.shape}.")
+    return risk
+
+
+def _concordance(times, risk, weight_earlier, weight_later):
+    """Weighted share of concordant pairs, with a weight for each row as the one whose event
+    came first, and one as the other."""
+    order = np.lexsort((~times.event, times.time))
+    later = _outlived_by(times, order)
+    earlier = np.flatnonzero(times.kind != CENSORED)
+    earlier = earlier[np.argsort(-later[earlier], kind="stable")]
+    rank, low, high = _places(risk)
+    counts = np.zeros((len(risk), 2))
+    count_pairs(order, earlier, later, rank, low, high, weight_later, np.zeros(len(risk) + 1), counts)
+    after = np.append(np.cumsum(weight_later[order][::-1])[::-1], 0.0)[later]
+    comparable = np.sum((weight_earlier * after)[earlier])
+    if comparable <= 0:
+        raise ValueError("y has no comparable pairs: no row is known to outlive another one's event.")
+    return float(weight_earlier[earlier] @ (counts[earlier] @ [1.0, 0.5]) / comparable)
+
+
+def _outlived_by(times, order):
+    """Return the place in an order, by time and events first, from which on rows outlive each row."""
+    ordered_time, n_events = times.time[order], np.append(0, np.cumsum(times.event[order]))
+    end = times.time if times.upper is None else times.upper
+    by_end = order if times.upper is None else np.argsort(end)
+    left, right = (np.searchsorted(ordered_time, end[by_end], side) for side in ("left", "right"))
+    place = np.empty(len(times), dtype=np.int64)
+    place[by_end] = left + n_events[right] - n_events[left]
+    return place
+
+
+def _places(risk):
+    """Return each risk's place among all, and those below which risks are smaller, and not greater."""
+    order = np.argsort(risk, kind="stable")
+    ranked = risk[order]  # searching for sorted values is quick
+    places = np.empty((3, len(risk)), dtype=np.int64)
+    places[0, order] = np.arange(len(risk))
+    places[1, order] = np.searchsorted(ranked, ranked - TIED, "left")
+    places[2, order] = np.searchsorted(ranked, ranked + TIED, "right")
+    return places

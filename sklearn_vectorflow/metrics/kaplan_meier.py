@@ -1,0 +1,82 @@
+"""The product-limit estimate of survival, and of not being censored."""
+import numpy as np
+
+from sklearn_vectorflow._checks import check_sample_weight
+from sklearn_vectorflow._times import parse
+from sklearn_vectorflow.engine.losses.survival import INTERVAL
+
+
+def known_times(y, n_rows=None, name="y"):
+    """Parse times and refuse what a metric can't use: intervals and late entry.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If y is malformed, or has interval-censored rows or entries.
+    """
+    times = parse(y, n_rows, all_censored=True)
+    if np.any(times.kind == INTERVAL) or times.entry is not None:
+        raise ValueError(f"{name}: this metric takes events and right-censored times only, no intervals or entries.")
+    return times
+
+
+def product_limit(times, weight=None, *, censoring=False):
+    """Return distinct times and the survival from each of them on.
+
+    Parameters
+    ----------
+    times : Times
+    weight : ndarray of shape (n_rows,), default=None
+    censoring : bool
+        Whether to estimate the distribution of censoring in place of that of events; of both at
+        the same time, events come first.
+
+    Returns
+    -------
+    distinct, survival : ndarray of shape (n_times,)
+    """
+    weight = np.ones(len(times)) if weight is None else weight
+    distinct, place = np.unique(times.time, return_inverse=True)
+    events = np.bincount(place, weight * times.event)
+    all_ends = np.bincount(place, weight)
+    at_risk = np.cumsum(all_ends[::-1])[::-1]
+    if censoring:
+        at_risk, events = at_risk - events, all_ends - events
+    share = np.divide(events, at_risk, out=np.zeros(len(events)), where=events > 0)
+    return distinct, np.cumprod(1.0 - share)
+
+
+def kaplan_meier(y, sample_weight=None):
+    """Kaplan and Meier's estimate of survival.
+
+    Parameters
+    ----------
+    y : structured array, tuple, data frame or dict
+        Times, as for the estimator's `fit`; events and right-censored rows.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows, >= 0.
+
+    Returns
+    -------
+    times : ndarray of shape (n_times,)
+        Distinct times, increasing.
+    survival : ndarray of shape (n_times,)
+        Probability of no event up to each of them.
+
+    References
+    ----------
+    Kaplan and Meier (1958), doi:10.1080/01621459.1958.10501452.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow.metrics import kaplan_meier
+    >>> kaplan_meier(([True, False, True, True], [1.0, 2.0, 3.0, 3.0]))
+    (array([1., 2., 3.]), array([0.75, 0.75, 0.  ]))
+    """
+    times = known_times(y)
+    return product_limit(times, check_sample_weight(sample_weight, len(times)))
+
+
+def at(distinct, survival, times):
+    """Return the values of a survival curve, which steps at distinct times, at other times."""
+    return np.append(1.0, survival)[np.searchsorted(distinct, times, side="right")]

@@ -1,0 +1,90 @@
+"""What is to be known of a source's rows before training."""
+import numpy as np
+
+from sklearn_vectorflow import _checks
+from sklearn_vectorflow.io.blocks import join_targets, n_bytes
+from sklearn_vectorflow.io.matrix import as_matrix, median_length, sample_step
+
+
+class Survey:
+    """What is to be known of rows before training: their number, targets, weights and lengths.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+    head : list of Checked
+        Emptied, to free its rows, if the survey goes on.
+    rest : iterable of Checked
+        Empty if the head has to do.
+    classes : array-like or None
+    reset : bool
+    """
+
+    def __init__(self, estimator, head, rest, classes, reset):
+        self.complete = not isinstance(rest, tuple)
+        self.n_rows = self.n_nonzero = self.n_bytes = 0
+        self.canonical = True
+        self._lengths, self._step = [], 1
+        targets, weights = estimator._collector(classes, reset), []
+        for block in drained(head, rest) if self.complete else head:
+            with _checks.naming(block.where):
+                as_matrix(estimator, block.matrix, reset=reset and self.n_rows == 0)
+                self._add(block.matrix)
+                targets.add(block.y, block.matrix.shape[0])
+                weights.append(_checks.check_sample_weight(block.weight, block.matrix.shape[0], some=False))
+        self.n_features = block.matrix.shape[1]
+        self.encoded = targets.join()
+        weight = _checks.check_sample_weight(join_targets(weights), self.n_rows)
+        self.weigh = estimator._weigher(self.encoded)
+        self.weight = self.weigh(self.encoded, weight)
+
+    def _add(self, matrix):
+        start = -self.n_rows % self._step
+        self._lengths.append(matrix.lengths(slice(start, None, self._step)))
+        self.n_rows += matrix.shape[0]
+        self.n_nonzero += matrix.rows.n_nonzero
+        self.n_bytes += n_bytes(matrix)
+        self.canonical &= bool(matrix.rows.canonical)
+        self._thin()
+
+    def _thin(self):
+        step = sample_step(self.n_rows)
+        if step > self._step:
+            self._lengths = [np.concatenate(self._lengths)[:: step // self._step]]
+            self._step = step
+
+    def typical_length(self, weight):
+        """Return what `Matrix.typical_length` would of all rows."""
+        return median_length(np.concatenate(self._lengths), None if weight is None else weight[:: self._step])
+
+
+def drained(head, rest):
+    while head:
+        yield head.pop(0)
+    yield from rest
+
+
+class TargetCollector:
+    """Encodes the targets of one block after the other.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+    reset : bool
+        Whether the first block says what targets are like.
+    """
+
+    def __init__(self, estimator, reset):
+        self.estimator = estimator
+        self.reset = reset
+        self.parts = []
+
+    def add(self, y, n_rows):
+        """Encode a block's targets."""
+        if y is None:
+            raise ValueError("the block has no y.")
+        self.parts.append(self.estimator._encode(y, n_rows, reset=self.reset and not self.parts))
+
+    def join(self):
+        """Return all targets."""
+        return join_targets(self.parts)
