@@ -283,7 +283,7 @@ write_cache(BatchSource(batches), sys.argv[1])
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 def test_a_killed_process_leaves_no_cache(tmp_path):
     cache = tmp_path / "cache"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(cache)], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-P", "-c", KILLED, str(cache)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"writing\n"
     process.send_signal(signal.SIGKILL)
     process.wait()

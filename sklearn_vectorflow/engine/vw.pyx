@@ -3,6 +3,11 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp
 
+cdef extern from "kernels/murmur.h" nogil:
+    ctypedef struct vf_murmur:
+        uint32_t hash, length, rest
+    uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
+
 cdef extern from "kernels/number.h" nogil:
     enum: VF_NO_NUMBER, VF_NUMBER, VF_LONG_NUMBER
     int vf_read_number(const char **at, const char *end, double *out)
@@ -27,30 +32,8 @@ cdef struct Row:
     bint has_label, has_importance
 
 
-cdef uint32_t _murmur(const uint8_t *key, int64_t length, uint32_t hashed) noexcept nogil:
-    """MurmurHash3_x86_32."""
-    cdef int64_t k
-    cdef uint32_t word
-    for k in range(0, length - length % 4, 4):
-        word = key[k] | (<uint32_t>key[k + 1] << 8) | (<uint32_t>key[k + 2] << 16) | (<uint32_t>key[k + 3] << 24)
-        word *= <uint32_t>0xcc9e2d51
-        word = (word << 15) | (word >> 17)
-        hashed ^= word * <uint32_t>0x1b873593
-        hashed = (hashed << 13) | (hashed >> 19)
-        hashed = hashed * 5 + <uint32_t>0xe6546b64
-    word = 0
-    for k in range(length - 1, length - length % 4 - 1, -1):
-        word = (word << 8) | key[k]
-    if length % 4:
-        word *= <uint32_t>0xcc9e2d51
-        word = (word << 15) | (word >> 17)
-        hashed ^= word * <uint32_t>0x1b873593
-    hashed ^= <uint32_t>length
-    hashed ^= hashed >> 16
-    hashed *= <uint32_t>0x85ebca6b
-    hashed ^= hashed >> 13
-    hashed *= <uint32_t>0xc2b2ae35
-    return hashed ^ (hashed >> 16)
+cdef uint32_t _murmur(const uint8_t *key, int64_t length, uint32_t seed) noexcept nogil:
+    return vf_murmur_hash(vf_murmur(hash=seed, length=0, rest=0), key, length)
 
 
 cdef bint _is_space(char c) noexcept nogil:
