@@ -12,7 +12,9 @@ from sklearn_vectorflow.io.text import Text, TextFiles
 
 
 class SVMLightSource(Source):
-    """Rows of text files in the svmlight format, ``label [qid:id] column:value ... [# comment]``.
+    """Rows of text files in the svmlight format.
+
+    A line is ``label [qid:id] column:value column:value [# comment]``, with any number of columns.
 
     Columns must increase within a row. Files whose names end in .gz are decompressed as
     they are read.

@@ -11,7 +11,10 @@ LARGEST_BITS = 30
 
 
 class VWSource(Source):
-    """Rows of text files in Vowpal Wabbit's format, ``label [importance] ['tag]|namespace feature[:value] ...``.
+    """Rows of text files in Vowpal Wabbit's format.
+
+    A line is ``label [importance] ['tag]|namespace feature[:value]``, with any number of features
+    and namespaces.
 
     Names are hashed by MurmurHash3 with the hash of their namespace as seed; columns are not
     those of ``vw``, which has its own scheme. A base after the importance is skipped, and so are tags.
