@@ -82,6 +82,7 @@ cdef class Buffers:
         self.inner_values = <float *>self._take(widest * sizeof(float))
         self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
         self.row_indices = <int32_t *>self._take(longest * sizeof(int32_t))
+        self._take_copies(&self.before, longest)
         self.row_values = <float *>self._take(longest * sizeof(float))
         self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))

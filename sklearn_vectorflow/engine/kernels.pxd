@@ -104,6 +104,7 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_input_dropout *dropout
         vf_schedule schedule
         vf_copies copies
+        vf_copies before
         int32_t *indices
         float *values
         int32_t shared

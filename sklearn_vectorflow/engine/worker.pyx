@@ -106,8 +106,8 @@ cdef class Worker(Walk):
         return vf_single(
             weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
-            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
+            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule,
+            copies=self.copies[0], before=self.before, indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:

@@ -108,6 +108,49 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     }
 }
 
+/* Remembers copies as they are, to tell what a step changes. */
+VF_INLINE void vf_keep_copies(const int kind, vf_copies copies, vf_copies before, int64_t n) {
+    memcpy(before.w, copies.w, sizeof(float) * (size_t)n);
+    if (VF_USES_S1(kind))
+        memcpy(before.s1, copies.s1, sizeof(float) * (size_t)n);
+    if (VF_USES_S2(kind))
+        memcpy(before.s2, copies.s2, sizeof(float) * (size_t)n);
+    if (VF_USES_ROW(kind))
+        memcpy(before.row, copies.row, sizeof(float) * (size_t)n);
+}
+
+/* A sum of squares under its root grows by a factor; the first one is a value. */
+VF_INLINE float vf_scaled(float scale, float before, float after) {
+    return before > 0.0f && scale > 0.0f ? scale * (after / before) : after;
+}
+
+/* Adds what a step changed, so that what other threads did to the records meanwhile
+ * stays: the way to store where several threads train. */
+VF_INLINE void vf_add_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const int32_t *indices, int64_t n, vf_copies before, vf_copies after) {
+    const vf_linear fixed = *layer; /* no store can alias it */
+    const int64_t stride = fixed.stride, slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
+    for (int64_t k = 0; k < n; k++) {
+        float *record = fixed.record + indices[k] * stride;
+        if (kind == VF_ADAGRAD)
+            record[slot1] = vf_scaled(record[slot1], before.s1[k], after.s1[k]);
+        else if (VF_USES_S1(kind))
+            record[slot1] += after.s1[k] - before.s1[k];
+        if (VF_USES_S2(kind))
+            record[slot2] += after.s2[k] - before.s2[k];
+        if (kind == VF_ADAGRAD_ROWWISE)
+            record[row_slot] = vf_scaled(record[row_slot], before.row[k], after.row[k]);
+        else if (VF_USES_ROW(kind))
+            record[row_slot] += after.row[k] - before.row[k];
+        if (kind == VF_FTRL)
+            record[0] = vf_ftrl_weight(record[slot1], record[slot2], 0.0f, 0.0f, 0.0f, 0.0f, &fixed.optimizer);
+        else
+            record[0] += after.w[k] - before.w[k];
+        if (lazy)
+            vf_touch(kind, &fixed, clock, record);
+    }
+}
+
 VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                 vf_row row, vf_copies copies, float delta) {
     const vf_linear fixed = *layer; /* no store can alias it */

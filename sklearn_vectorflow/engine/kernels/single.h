@@ -57,11 +57,12 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         gradient = (float)*net.gradient;
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
-        /* Other threads' steps since then must not be written over; AdaGrad makes up for
-         * lost ones, whose gradients are missing in its sums as well. */
-        if (net.shared && kind != VF_ADAGRAD && kind != VF_ADAGRAD_ROWWISE)
-            vf_copy_row(kind, lazy, &weights, clock, x.indices, x.length, net.copies);
-        vf_update_copied(kind, lazy, &weights, clock, x, net.copies, gradient);
+        if (net.shared) {
+            vf_keep_copies(kind, net.copies, net.before, x.length);
+            vf_step_copies(kind, lazy, &weights, clock, x, net.copies, gradient);
+            vf_add_copies(kind, lazy, &weights, clock, x.indices, x.length, net.before, net.copies);
+        } else
+            vf_update_copied(kind, lazy, &weights, clock, x, net.copies, gradient);
         if (net.bias)
             vf_step_intercept(kind, net.bias, clock, gradient);
         clock->elapsed += clock->rate;

@@ -19,7 +19,7 @@ typedef struct {
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;
     vf_schedule schedule;
-    vf_copies copies;
+    vf_copies copies, before;
     int32_t *indices; /* room for a row */
     float *values;
     int32_t shared;   /* whether other threads train the same weights */
