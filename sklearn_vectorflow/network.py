@@ -1,7 +1,6 @@
 """A net: a graph of layers with its weights, and its form for the engine."""
 import contextlib
 import threading
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -154,8 +153,7 @@ class Network:
             self.sparse_coef = sparse.csr_matrix(self.weights()[0].T)
             averaged = self._has_averages
             self.parameters = [
-                replace(old, n_in=0, record=old.record[:0]).moved_to(Layout.plan(old.layout.n_out), averaged)
-                for old in self.parameters
+                old.without_features().moved_to(Layout.plan(old.layout.n_out), averaged) for old in self.parameters
             ]
             self.progress, self._live = (0, 0.0), None
 
@@ -171,7 +169,7 @@ class Network:
         first, *rest = self.parameters
         dense = LinearParameters(self.n_features, first.layout, self.fit_intercept)
         coef = self.sparse_coef.tocoo()
-        dense.record[coef.col, coef.row] = coef.data
+        dense.weights()[coef.col, coef.row] = coef.data
         dense.bias = first.bias
         return [dense, *rest]
 
@@ -240,6 +238,7 @@ class Network:
             place.layer.add_to(
                 net, parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), rule, lazy,
                 numbers_of_rule, fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
+                parameters.values, parameters.bias_values,
             )
 
         self.graph.build(net, add)
@@ -277,9 +276,10 @@ class Network:
             own_penalties = penalties if self.is_linear else [one for one in penalties if _concerns(one, place)]
         with contextlib.nullcontext() if self.is_linear else naming(f"network: {place.label}"):
             fields = combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output)
-        lazy = _laziness(fields, averaged)
+        lazy = _laziness(own.rule, n_out, fields, averaged)
         layout = Layout.plan(
             n_out,
+            apart=own.rule == "ftrl" and n_out == 1 and lazy != engine.LAZY,
             per_weight=own.per_weight,
             per_feature=own.per_feature,
             clock_size=own.clock_size if lazy != engine.EAGER else 0,
@@ -379,10 +379,15 @@ def _numbers_of(fields):
     return {name: value if np.isscalar(value) else id(value) for name, value in fields.items()}
 
 
-def _laziness(fields, averaged):
-    if averaged or {"l1", "l1_each", "l2_each", "center", "lower"} & fields.keys():
+def _laziness(rule, n_out, fields, averaged):
+    """What weights have to catch up on when they are read (engine/kernels/penalties.h)."""
+    each = {"l1_each", "l2_each", "center", "lower"} & fields.keys()
+    strengths = {"l1", "l2"} & fields.keys()
+    if rule == "ftrl" and n_out == 1:  # its closed form has both strengths
+        return engine.LAZY if each or "orthogonal" in fields else engine.DECAYING if strengths else engine.EAGER
+    if averaged or each or "l1" in fields:
         return engine.LAZY
-    return engine.DECAYING if "l2" in fields else engine.EAGER
+    return engine.DECAYING if strengths else engine.EAGER
 
 
 def _concerns(penalty, place):

@@ -211,11 +211,12 @@ class FTRL(Optimizer):
 
     def start_from(self, parameters, center):
         """Choose z such that the closed form gives the weights."""
-        n_out = parameters.layout.n_out
-        for array, origin in ((parameters.record, center), (parameters.bias, None)):
-            if array is not None and np.any(array[:, :n_out]):
-                distance = array[:, :n_out] if origin is None else array[:, :n_out] - origin
-                array[:, n_out : 2 * n_out] = -distance * (self.beta / self.learning_rate)
+        layout, scale = parameters.layout, self.beta / self.learning_rate
+        sums = slice(layout.slot1, layout.slot1 + layout.n_out)
+        if np.any(parameters.weights()):
+            parameters.record[:, sums] = (parameters.weights() - (0.0 if center is None else center)) * -scale
+        if parameters.bias is not None:
+            parameters.bias[:, sums] = parameters.intercept() * -scale
 
     def fields(self):
         """Return learning rate and beta."""

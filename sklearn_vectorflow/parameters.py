@@ -1,5 +1,5 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +10,9 @@ class Layout:
     """Where in a record each kind of state lies; -1 where there is none.
 
     A record holds `n_out` weights, then the optimizer's state of every weight and of
-    the feature, then its clock, then the running mean of the weights.
+    the feature, then its clock, then the running mean of the weights. Where the weights
+    follow from the state, they may stand apart, in an array of their own that is written
+    when training is settled.
     """
 
     n_out: int
@@ -20,11 +22,12 @@ class Layout:
     clock: int = -1
     average: int = -1
     stride: int = 0
+    apart: bool = False
 
     @classmethod
-    def plan(cls, n_out, *, per_weight=0, per_feature=0, clock_size=0, averaged=False):
+    def plan(cls, n_out, *, per_weight=0, per_feature=0, clock_size=0, averaged=False, apart=False):
         """Place the state one after the other."""
-        places, end = {}, n_out
+        places, end = {}, 0 if apart else n_out
         for name, present, size in (
             ("slot1", per_weight >= 1, n_out),
             ("slot2", per_weight >= 2, n_out),
@@ -36,7 +39,7 @@ class Layout:
                 places[name] = end
                 end += size
         # three numbers would straddle cache lines in every fifth record
-        return cls(n_out, stride=4 if end == 3 > n_out else end, **places)
+        return cls(n_out, stride=4 if end == 3 > n_out else end, apart=apart, **places)
 
     def offsets(self):
         """Return the offsets as the engine names them."""
@@ -59,12 +62,18 @@ class LinearParameters:
     fit_intercept: bool = True
     record: np.ndarray = field(default=None, repr=False)
     bias: np.ndarray = field(default=None, repr=False)
+    values: np.ndarray = field(default=None, repr=False)
+    bias_values: np.ndarray = field(default=None, repr=False)
 
     def __post_init__(self):
+        layout = self.layout
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
-            self.record = np.zeros((self.n_in, self.layout.stride), dtype=np.float32)
-            self.bias = np.zeros((1, self.layout.stride), dtype=np.float32) if self.fit_intercept else None
+            self.record = np.zeros((self.n_in, layout.stride), dtype=np.float32)
+            self.bias = np.zeros((1, layout.stride), dtype=np.float32) if self.fit_intercept else None
+        if layout.apart and self.values is None:
+            self.values = np.zeros((self.n_in, layout.n_out), dtype=np.float32)
+            self.bias_values = np.zeros((1, layout.n_out), dtype=np.float32) if self.fit_intercept else None
 
     @property
     def averaged(self):
@@ -76,34 +85,42 @@ class LinearParameters:
 
     def weights(self, averaged=False):
         """Return the weights, a view of shape (n_in, n_out); or their running means."""
-        return self._span(self.record, averaged)
+        return self.values if self.layout.apart else self._span(self.record, averaged)
 
     def intercept(self, averaged=False):
         """Return the intercepts, a view of shape (n_out,)."""
         if self.bias is None:
             return np.zeros(self.layout.n_out, dtype=np.float32)
-        return self._span(self.bias, averaged)[0]
+        return self.bias_values[0] if self.layout.apart else self._span(self.bias, averaged)[0]
 
     def moved_to(self, layout, averaged=False):
         """Return the same weights (or their means) in another layout, with fresh state."""
         new = LinearParameters(self.n_in, layout, self.fit_intercept)
         new.weights()[:] = self.weights(averaged)
         if self.bias is not None:
-            new.bias[:, : layout.n_out] = self.intercept(averaged)
+            new.intercept()[:] = self.intercept(averaged)
         return new
 
     def copy(self):
         """Return a copy, state and all."""
-        bias = None if self.bias is None else self.bias.copy()
-        return LinearParameters(self.n_in, self.layout, self.fit_intercept, self.record.copy(), bias)
+        arrays = (None if old is None else old.copy() for old in (self.record, self.bias, self.values, self.bias_values))
+        return LinearParameters(self.n_in, self.layout, self.fit_intercept, *arrays)
+
+    def without_features(self):
+        """Return the intercepts alone, with their state."""
+        values = None if self.values is None else self.values[:0]
+        return replace(self, n_in=0, record=self.record[:0], values=values)
 
     def __getstate__(self):
         state = self.__dict__.copy()
         state["record"] = _packed(self.record)
+        if self.values is not None:
+            state["values"] = _packed(self.values)
         return state
 
     def __setstate__(self, state):
         state["record"] = _unpacked(state["record"])
+        state["values"] = _unpacked(state["values"])
         self.__dict__.update(state)
 
 

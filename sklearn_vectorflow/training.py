@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_vectorflow.copies import CACHED, HotRecords, hot_records
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -11,7 +12,6 @@ FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
 CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 chunks at a time
 SLICE = 4_000_000        # multiplications between two looks at interrupts
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
-SMALL = 1_000_000        # bytes of weights and state that caches keep
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
 
 
@@ -30,7 +30,7 @@ def rows_ahead(matrix, network):
     None if the weights stay in the processor's second cache anyway.
     """
     largest = max(network.parameters_of_rows, key=lambda parameters: parameters.record.nbytes)
-    if largest.record.nbytes <= SMALL:
+    if largest.record.nbytes <= CACHED:
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
     stride = largest.layout.stride
@@ -164,6 +164,8 @@ class Trainer:
             )
             for _ in range(min(crew.n_workers, len(self.plan.slices)))
         ]
+        plain = net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows
+        self.hot = hot_records(network, net, matrix, len(self.workers)) if plain else HotRecords([None] * len(self.workers))
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""
@@ -207,13 +209,15 @@ class Trainer:
             loss, n_means = self.workers[worker].train(
                 self.matrix.rows, self.targets, self.clock, order, *plan.slices[position], self.shuffle,
                 (seed << 20) + plan.first + position, self.input_dropout, self.ahead, len(self.workers) > 1,
+                self.hot.copies[worker],
             )
             if not math.isfinite(loss):
                 self.kernel.raise_fault(*self.workers[worker].last_block())
             return loss, n_means
 
         try:
-            return self.crew.map(run, range(len(plan.slices)))
+            with self.hot.in_use(self.clock):
+                return self.crew.map(run, range(len(plan.slices)))
         finally:
             self.network.advance()
 

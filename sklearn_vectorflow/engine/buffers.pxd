@@ -52,6 +52,7 @@ cdef class Buffers:
     cdef vf_clock clock
     cdef uint64_t random
     cdef vf_input_dropout input_dropout
+    cdef vf_places places     # of coming rows
     cdef bint training, shared
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_copies(self, vf_copies *copies, int64_t most)

@@ -10,6 +10,9 @@ from sklearn_vectorflow.engine.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
 
+cdef enum:
+    LINE = 64            # bytes of a cache line, and of the widest vectors
+
 
 cdef class Buffers:
     """Buffers of one thread, in the sizes that a net and its rows need.
@@ -84,6 +87,9 @@ cdef class Buffers:
         self.row_indices = <int32_t *>self._take(longest * sizeof(int32_t))
         self._take_copies(&self.before, longest)
         self.row_values = <float *>self._take(longest * sizeof(float))
+        if net.is_plain and self.direct:
+            self.places.longest = longest
+            self.places.at = <int64_t *>self._take(VF_RING * longest * sizeof(int64_t))
         self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
         self.loss = net.loss
@@ -99,11 +105,12 @@ cdef class Buffers:
             free(<void *><uintptr_t>address)
 
     cdef void *_take(self, size_t n_bytes) except NULL:
-        cdef void *memory = calloc(max(n_bytes, 64), 1)
+        """Zeros that start with a cache line."""
+        cdef void *memory = calloc(n_bytes + LINE, 1)
         if memory == NULL:
             raise MemoryError
         self.owned.append(<uintptr_t>memory)
-        return memory
+        return <void *>((<uintptr_t>memory + LINE - 1) // LINE * LINE)
 
     cdef _take_copies(self, vf_copies *copies, int64_t most):
         cdef size_t n_bytes = (most + VF_LANES) * sizeof(float)
@@ -113,6 +120,8 @@ cdef class Buffers:
         copies.s1 = <float *>self._take(n_bytes)
         copies.s2 = <float *>self._take(n_bytes)
         copies.row = <float *>self._take(n_bytes)
+        copies.x = <float *>self._take(n_bytes)
+        copies.at = <int64_t *>self._take(2 * n_bytes)
 
     cdef bint _reads_rows(self, Node *node):
         return node.parent == INPUT or is_sparse(self.net.nodes[node.parent].kind)

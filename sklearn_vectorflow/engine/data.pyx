@@ -250,6 +250,10 @@ cdef class Targets:
         Row at which each group starts, and n_rows.
     """
 
+    @property
+    def is_dense(self):
+        return self.dense != NULL
+
     def __init__(self, y, n_targets, weight=None, const int64_t[::1] starts=None):
         cdef const double[:, ::1] dense
         cdef const int32_t[::1] indices

@@ -77,6 +77,7 @@ cdef extern from "kernels/walk.h" nogil:
     double vf_rate_at(vf_schedule schedule, int64_t step)
     ctypedef struct vf_linear:
         float *record
+        float *values
         int64_t n_in
         int32_t n_out, stride, slot1, slot2, row_slot, clock_slot, average_slot
         int64_t average_from
@@ -89,6 +90,28 @@ cdef extern from "kernels/walk.h" nogil:
         float *s1
         float *s2
         float *row
+        float *x
+        int64_t *at
+    ctypedef struct vf_hot:
+        int64_t n_slots
+        const int32_t *feature
+        int32_t bits
+        float *records
+        int64_t n_parts
+        int32_t *locks
+    ctypedef struct vf_apart:
+        float *records
+        float *before
+        float *bias
+        float *bias_before
+        vf_clock clock
+    int64_t vf_slot_of(int32_t feature, int32_t bits)
+    cdef enum:
+        VF_LOCK_STRIDE
+        VF_RING
+    ctypedef struct vf_places:
+        int64_t *at
+        int64_t longest, until
     ctypedef struct vf_single:
         const vf_linear *weights
         const vf_linear *bias
@@ -107,15 +130,23 @@ cdef extern from "kernels/walk.h" nogil:
         vf_copies before
         int32_t *indices
         float *values
+        const vf_hot *hot
+        vf_apart *apart
+        vf_places *places
         int32_t shared
         int64_t ahead
+    ctypedef struct vf_single_kernels:
+        double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
+        void (*merge)(const vf_single *, int64_t part) noexcept nogil
+        void (*load)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
+        void (*store)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil
         void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
-        double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
+        const vf_single_kernels *single
     cdef enum:
         VF_AHEAD_DATA
 

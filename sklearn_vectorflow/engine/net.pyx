@@ -63,6 +63,7 @@ cdef class Net:
         self.n_features = n_features
         self.arrays = []
         self.crossed = []
+        self.rules = []
 
     def __dealloc__(self):
         free(self.nodes)
@@ -162,7 +163,7 @@ cdef class Net:
 
     def add_linear(self, int parent, record, bias, int n_out, layout, rule, int lazy,
                    dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
-                   int64_t average_from=0):
+                   int64_t average_from=0, values=None, bias_values=None):
         """Add a linear layer.
 
         Parameters
@@ -179,27 +180,33 @@ cdef class Net:
             What is caught up on reading: `EAGER`, `DECAYING` or `LAZY`.
         optimizer, penalty : dict
             Fields of the C structs of these names.
+        values, bias_values : ndarray of float32, shape (n_in, n_out) and (1, n_out), default=None
+            Where settled weights go, if the records don't hold them.
         """
         cdef Node *node = self._add(LINEAR, [parent])
         cdef int kind = RULES.index(rule)
+        self.rules.append(rule)
         node.frozen = kind == 0
         node.width = n_out
         node.orthogonal = orthogonal
         node.n_draws = n_draws
-        self._fill(&node.weights, record, n_out, layout, optimizer, average_from)
+        self._fill(&node.weights, record, values, n_out, layout, optimizer, average_from)
         self._fill_penalty(&node.weights.penalty, penalty)
         node.kernels = VF_KERNELS[kind][lazy]
         node.has_bias = bias is not None
         if node.has_bias:
-            # averaging is the only thing an intercept catches up on
-            self._fill(&node.bias, bias, n_out, layout, optimizer, average_from)
+            # averaging is the only thing an intercept catches up on; FTRL's lazy kernel of one output
+            # is that for records which hold the weight
+            lazy_bias = layout["average"] >= 0 or rule == "ftrl" and n_out == 1 and bias_values is None
+            self._fill(&node.bias, bias, bias_values, n_out, layout, optimizer, average_from)
             self._fill_penalty(&node.bias.penalty, {})
-            node.bias_kernels = VF_KERNELS[kind][VF_LAZY if layout["average"] >= 0 else VF_EAGER]
+            node.bias_kernels = VF_KERNELS[kind][VF_LAZY if lazy_bias else VF_EAGER]
 
-    cdef _fill(self, vf_linear *linear, record, int n_out, layout, dict optimizer, int64_t average_from):
+    cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from):
         cdef const float[:, :] view = record  # read-only where the rule is "fixed"
-        self.arrays.append(record)
+        self.arrays.append((record, values))
         linear.record = <float *>&view[0, 0]
+        linear.values = NULL if values is None else <float *>_address(values)
         linear.n_in = view.shape[0]
         linear.n_out = n_out
         linear.stride = view.strides[0] // sizeof(float)
@@ -230,6 +237,13 @@ cdef class Net:
             return NULL
         self.arrays.append(array)
         return <const float *>_address(array)
+
+    @property
+    def is_plain(self):
+        """Whether it is one linear layer of one output that kernels/single.h can train."""
+        cdef Node *node = &self.nodes[0]
+        return (self.n_nodes == 1 and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
+                and node.kernels.single != NULL)
 
     def set_loss(self, capsule, parameters, int n_targets):
         """Set the loss: a capsule of the C contract and its parameters (float64)."""

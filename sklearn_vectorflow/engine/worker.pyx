@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.buffers cimport GROUP
 from sklearn_vectorflow.engine.data cimport Rows, Targets
+from sklearn_vectorflow.engine.hot cimport Copies
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
 from sklearn_vectorflow.engine.walk cimport Walk
@@ -25,7 +26,8 @@ cdef class Worker(Walk):
     """One thread's passes over rows, see `Buffers` for its parameters."""
 
     def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
-              int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead, bint shared=True):
+              int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead, bint shared=True,
+              Copies copies=None):
         """Train on the rows of chunks order[from_chunk:to_chunk], one step a batch.
 
         Parameters
@@ -38,6 +40,8 @@ cdef class Worker(Walk):
             Rows between asking for a row's weights and using them; 0: don't ask.
         shared : bool
             Whether other workers train the same weights meanwhile.
+        copies : Copies, default=None
+            This worker's copies of hot features.
 
         Returns
         -------
@@ -48,10 +52,11 @@ cdef class Worker(Walk):
             Rows of positive weight, or groups that have such: what losses are the mean over.
         """
         cdef double loss = 0.0, batch_loss
-        cdef int64_t n_means = 0, n, next_chunk = from_chunk
+        cdef int64_t n_means = 0, n, k, next_chunk = from_chunk
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
-        cdef vf_single net
+        cdef vf_single net = vf_single(apart=NULL)
+        cdef const vf_single_kernels *kernels = self.net.nodes[0].kernels.single
         cdef bint single = self._is_single(targets)
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
@@ -60,10 +65,12 @@ cdef class Worker(Walk):
         self.shared = shared
         self.queued = self.taken = 0
         if single:
-            net = self._single(rows, targets, clock.schedule, shared, ahead)
+            net = self._single(rows, targets, clock.schedule, shared, ahead, copies)
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
+            if net.apart != NULL:
+                copies.begin()
             self._forget_rows()
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
@@ -73,8 +80,9 @@ cdef class Worker(Walk):
                     break
                 self.n_last = 1 if single else n
                 if single:
-                    batch_loss = self.net.nodes[0].kernels.train(&net, &self.clock, self.queue, self.taken,
-                                                                 self.taken + n, self.queued)
+                    batch_loss = kernels.train(&net, &self.clock, self.queue, self.taken, self.taken + n, self.queued)
+                    if net.apart != NULL:
+                        kernels.merge(&net, copies.next_part())
                 else:
                     self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
                     batch_loss = self._step(rows, targets, n, ahead)
@@ -87,27 +95,34 @@ cdef class Worker(Walk):
                     break
                 if self.clock.step - seen.step >= PUBLISH:
                     clock.exchange(&self.clock, &seen)
+            if net.apart != NULL:
+                for k in range(net.hot.n_parts):
+                    kernels.merge(&net, k)
             clock.exchange(&self.clock, &seen)
             vf_restore_denormals(mode)
         return loss, n_means
 
     cdef bint _is_single(self, Targets targets):
         """Whether the kernel for the plainest net serves (kernels/single.h)."""
-        cdef Node *node = &self.net.nodes[0]
-        return (self.direct and not self.group_rows and self.net.n_nodes == 1 and node.kind == LINEAR
-                and node.width == 1 and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
-                and targets.dense != NULL)
+        return self.direct and not self.group_rows and self.net.is_plain and targets.dense != NULL
 
-    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead):
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead,
+                           Copies copies):
         cdef Node *node = &self.net.nodes[0]
         cdef vf_linear *bias = NULL
+        cdef vf_hot *hot = NULL
+        cdef vf_apart *apart = NULL
         if node.has_bias:
             bias = &node.bias
+        if copies is not None:
+            hot, apart = &copies.hot.hot, &copies.apart
         return vf_single(
             weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
-            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule,
-            copies=self.copies[0], before=self.before, indices=self.row_indices, values=self.row_values, shared=shared, ahead=ahead)
+            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
+            before=self.before, indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            places=&self.places, ahead=ahead,
+            shared=shared and (hot == NULL or hot.feature != NULL))  # all copies: none are others'
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:
@@ -118,6 +133,7 @@ cdef class Worker(Walk):
             if self.group_rows:
                 self.ends_group[k] = self.ends_group[self.taken + k]
         self.taken = 0
+        self.places.until = 0
         self.queued = left
         while self.queued < self.batch_size and chunk < to_chunk:
             start = self.queued

@@ -1,6 +1,7 @@
-/* One output and at most one L2 strength: a row's records are copied when the row
- * is read, and written back when it is updated. The arithmetic between runs over
- * arrays, in vector lanes; only loading and storing are scattered. */
+/* One output and at most one strength of L2 (FTRL: and L1): a row's records are copied
+ * when the row is read, and written back when it is updated. The arithmetic between runs
+ * over arrays, in vector lanes; only loading and storing are scattered. FTRL's records
+ * hold its two sums alone: weights are worked out of them, see vf_linear.values. */
 #ifndef VF_COPIED_H
 #define VF_COPIED_H
 
@@ -19,27 +20,39 @@ VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n
     float *VF_RESTRICT left = copies.left;
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
     if (kind == VF_SGD)
-        for (int64_t k = 0; k < n; k++)
+        VF_EACH_LANE(k, n)
             left[k] = vf_expm1_negative(-left[k] * l2);
     else if (VF_USES_RESTING(kind) && largest_rate * l2 < 0.01f)
-        for (int64_t k = 0; k < n; k++)
+        VF_EACH_LANE(k, n)
             left[k] = vf_power_m1_small(o.learning_rate * (kind == VF_ADAGRAD ? s1[k] : row[k]) * l2, left[k]);
     else
-        for (int64_t k = 0; k < n; k++) {
+        VF_EACH_LANE(k, n) {
             const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f,
                                 VF_USES_ROW(kind) ? row[k] : 0.0f};
             left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
         }
 }
 
-VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const int32_t *indices, int64_t n, vf_copies copies) {
+/* Records that only this thread writes: its steps alone make their clocks go on. */
+typedef struct {
+    int64_t from, size; /* where they are, as in vf_copies.at */
+    const vf_clock *clock;
+} vf_own;
+
+VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, int64_t at) {
+    return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
+}
+
+/* Copies the n records at copies.at. */
+VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               const vf_own *own, int64_t n, vf_copies copies) {
     const float *const records = layer->record;
-    const int64_t stride = layer->stride, slot1 = layer->slot1, slot2 = layer->slot2, row_slot = layer->row_slot;
+    const int64_t slot1 = layer->slot1, slot2 = layer->slot2, row_slot = layer->row_slot;
     float largest = 0.0f;
     for (int64_t k = 0; k < n; k++) {
-        const float *record = records + indices[k] * stride;
-        copies.w[k] = record[0];
+        const float *record = records + copies.at[k];
+        if (kind != VF_FTRL)
+            copies.w[k] = record[0];
         if (VF_USES_S1(kind))
             copies.s1[k] = record[slot1];
         if (VF_USES_S2(kind))
@@ -47,53 +60,68 @@ VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *laye
         if (VF_USES_ROW(kind))
             copies.row[k] = record[row_slot];
         if (lazy && kind != VF_FTRL) {
-            const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]);
+            const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
+            const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
             const float rate = kind == VF_ADAGRAD ? record[slot1] : kind == VF_ADAGRAD_ROWWISE ? record[row_slot] : 0.0f;
             copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
             largest = rate > largest ? rate : largest;
         }
     }
-    if (lazy && kind == VF_FTRL)
-        for (int64_t k = 0; k < n; k++)
-            copies.w[k] = vf_ftrl_weight(copies.s1[k], copies.s2[k], 0.0f, 0.0f, layer->penalty.l2, (float)clock->step,
-                                         &layer->optimizer);
-    else if (lazy)
+    if (kind == VF_FTRL) {
+        const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
+        const vf_optimizer o = layer->optimizer;
+        float *VF_RESTRICT w = copies.w;
+        const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
+        VF_EACH_LANE(k, n)
+            w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
+    } else if (lazy)
         vf_decay_copies(kind, layer, n, copies, largest * layer->optimizer.learning_rate);
 }
 
-VF_INLINE float vf_copied_term(const int kind, const int lazy, vf_row row, vf_copies copies, int64_t k) {
-    const float w = copies.w[k];
-    return row.values[k] * (lazy && kind != VF_FTRL ? w + w * copies.left[k] : w);
+VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t stride, int64_t *VF_RESTRICT at) {
+    for (int64_t k = 0; k < n; k++)
+        at[k] = indices[k] * stride;
 }
 
-/* Four sums, so that a row does not wait for its own additions. */
-VF_INLINE float vf_forward_copied(const int kind, const int lazy, vf_row row, vf_copies copies) {
-    float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
-    int64_t k = 0;
-    for (; k + 4 <= row.length; k += 4) {
-        a += vf_copied_term(kind, lazy, row, copies, k);
-        b += vf_copied_term(kind, lazy, row, copies, k + 1);
-        c += vf_copied_term(kind, lazy, row, copies, k + 2);
-        d += vf_copied_term(kind, lazy, row, copies, k + 3);
-    }
-    for (; k < row.length; k++)
-        a += vf_copied_term(kind, lazy, row, copies, k);
-    return (a + b) + (c + d);
+VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const int32_t *indices, int64_t n, vf_copies copies) {
+    vf_find_records(indices, n, layer->stride, copies.at);
+    vf_copy_records(kind, lazy, layer, clock, NULL, n, copies);
+}
+
+VF_INLINE void vf_take_values(vf_row row, vf_copies copies) {
+    float *VF_RESTRICT x = copies.x;
+    for (int64_t k = 0; k < row.length; k++)
+        x[k] = row.values[k];
+    memset(x + row.length, 0, sizeof(float) * VF_LANES);
+}
+
+/* A sum a lane, so that a row does not wait for its own additions. */
+VF_INLINE float vf_forward_copied(const int kind, const int lazy, int64_t n, vf_copies copies) {
+    const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    float sums[VF_LANES] = {0.0f};
+    for (int64_t from = 0; from < n; from += VF_LANES)
+        for (int64_t i = 0; i < VF_LANES; i++)
+            sums[i] += x[from + i] * (lazy && kind != VF_FTRL ? w[from + i] + w[from + i] * left[from + i] : w[from + i]);
+    for (int64_t half = VF_LANES / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+            sums[i] += sums[i + half];
+    return sums[0];
 }
 
 /* Advances the copies by one step. A missed change can be smaller than a rounding of
  * the weight, and survives if it is first added to the step's. */
 VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                              vf_row given, vf_copies copies, float delta) {
+                              int64_t n, vf_copies copies, float delta) {
     const vf_optimizer o = layer->optimizer;
-    const int64_t n = given.length;
+    const float time_rate = (float)clock->rate;
     float *VF_RESTRICT w = copies.w, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
     float *VF_RESTRICT row = copies.row;
-    const float *VF_RESTRICT left = copies.left, *VF_RESTRICT values = given.values;
-    for (int64_t k = 0; k < n; k++) {
-        const float g = values[k] * delta;
+    const float *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    VF_EACH_LANE(k, n) {
+        const float g = x[k] * delta;
         const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
-        const float rate = kind == VF_SGD ? (float)clock->rate : o.learning_rate * after;
+        const float rate = kind == VF_SGD ? time_rate : o.learning_rate * after;
         vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
         const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
         w[k] += lazy && kind != VF_FTRL ? w[k] * left[k] + change : change;
@@ -103,8 +131,6 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
             s2[k] = s.s2;
         if (VF_USES_ROW(kind))
             row[k] = after;
-        if (kind == VF_FTRL)
-            w[k] = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, &o);
     }
 }
 
@@ -127,38 +153,37 @@ VF_INLINE float vf_scaled(float scale, float before, float after) {
 /* Adds what a step changed, so that what other threads did to the records meanwhile
  * stays: the way to store where several threads train. */
 VF_INLINE void vf_add_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             const int32_t *indices, int64_t n, vf_copies before, vf_copies after) {
+                             const vf_own *own, int64_t n, vf_copies before, vf_copies after) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    const int64_t stride = fixed.stride, slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
+    const int64_t slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
     for (int64_t k = 0; k < n; k++) {
-        float *record = fixed.record + indices[k] * stride;
+        float *record = fixed.record + after.at[k];
         if (kind == VF_ADAGRAD)
             record[slot1] = vf_scaled(record[slot1], before.s1[k], after.s1[k]);
         else if (VF_USES_S1(kind))
             record[slot1] += after.s1[k] - before.s1[k];
         if (VF_USES_S2(kind))
-            record[slot2] += after.s2[k] - before.s2[k];
+            record[slot2] = kind == VF_FTRL ? vf_ftrl_grown(record[slot2], before.s2[k], after.s2[k])
+                                            : record[slot2] + (after.s2[k] - before.s2[k]);
         if (kind == VF_ADAGRAD_ROWWISE)
             record[row_slot] = vf_scaled(record[row_slot], before.row[k], after.row[k]);
         else if (VF_USES_ROW(kind))
             record[row_slot] += after.row[k] - before.row[k];
-        if (kind == VF_FTRL)
-            record[0] = vf_ftrl_weight(record[slot1], record[slot2], 0.0f, 0.0f, 0.0f, 0.0f, &fixed.optimizer);
-        else
+        if (kind != VF_FTRL)
             record[0] += after.w[k] - before.w[k];
         if (lazy)
-            vf_touch(kind, &fixed, clock, record);
+            vf_touch(kind, &fixed, vf_clock_of(clock, own, after.at[k]), record);
     }
 }
 
-VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                                vf_row row, vf_copies copies, float delta) {
+VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const vf_own *own, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    const int64_t stride = fixed.stride, slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
-    vf_step_copies(kind, lazy, layer, clock, row, copies, delta);
-    for (int64_t k = 0; k < row.length; k++) {
-        float *record = fixed.record + row.indices[k] * stride;
-        record[0] = copies.w[k];
+    const int64_t slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
+    for (int64_t k = 0; k < n; k++) {
+        float *record = fixed.record + copies.at[k];
+        if (kind != VF_FTRL)
+            record[0] = copies.w[k];
         if (VF_USES_S1(kind))
             record[slot1] = copies.s1[k];
         if (VF_USES_S2(kind))
@@ -166,8 +191,81 @@ VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear 
         if (VF_USES_ROW(kind))
             record[row_slot] = copies.row[k];
         if (lazy)
-            vf_touch(kind, &fixed, clock, record);
+            vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), record);
     }
+}
+
+VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                vf_row row, vf_copies copies, float delta) {
+    vf_take_values(row, copies);
+    vf_step_copies(kind, lazy, layer, clock, row.length, copies, delta);
+    vf_put_copies(kind, lazy, layer, clock, NULL, row.length, copies);
+}
+
+/* Features that never came have nothing to catch up on, unless zero is not where they
+ * belong. They are left alone: their memory is only reserved. */
+VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
+    if (layer->penalty.center || layer->penalty.lower > 0.0f)
+        return 0;
+    for (int64_t c = 0; c < layer->stride; c++)
+        if (record[c] != 0.0f)
+            return 0;
+    return 1;
+}
+
+VF_INLINE int vf_is_bad(float w) {
+    return (vf_to_bits(w) & 0x7F800000) == 0x7F800000; /* infinite or NaN */
+}
+
+/* In blocks of features, as if each were a row. */
+VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                   int64_t from, int64_t to) {
+    float w[VF_LANES] = {0.0f}, s1[VF_LANES] = {0.0f}, s2[VF_LANES] = {0.0f}, row[VF_LANES] = {0.0f};
+    float left[2 * VF_LANES] = {0.0f};
+    int64_t at[VF_LANES];
+    const vf_copies copies = {left, NULL, w, s1, s2, row, NULL, at};
+    int32_t features[VF_LANES];
+    int64_t bad = 0;
+    for (; from < to; from += VF_LANES) {
+        int64_t n = 0;
+        for (int64_t feature = from; feature < to && feature < from + VF_LANES; feature++) {
+            features[n] = (int32_t)feature;
+            n += !vf_is_untouched(layer, layer->record + feature * layer->stride);
+        }
+        if (n == 0)
+            continue;
+        vf_copy_row(kind, lazy, layer, clock, features, n, copies);
+        for (int64_t k = 0; k < n; k++) {
+            float *record = layer->record + at[k];
+            record[0] = w[k] + w[k] * left[k];
+            vf_touch(kind, layer, clock, record);
+            bad += vf_is_bad(record[0]);
+        }
+    }
+    return bad;
+}
+
+/* Works FTRL's weights out of their sums, the records being these alone. Weights of
+ * zero that are zero are not written, so that their memory stays only reserved. */
+VF_INLINE int64_t vf_settle_sums(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    enum { BLOCK = 16 * VF_LANES };
+    const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
+    const vf_optimizer o = layer->optimizer;
+    int64_t bad = 0;
+    for (; from < to; from += BLOCK) {
+        const int64_t n = to - from < BLOCK ? to - from : BLOCK;
+        const float *VF_RESTRICT sums = layer->record + 2 * from;
+        float *values = layer->values + from, w[BLOCK];
+        int32_t moved = 0;
+        for (int64_t k = 0; k < n; k++) {
+            w[k] = vf_ftrl_weight(sums[2 * k], sums[2 * k + 1], 0.0f, l1, l2, steps, &o);
+            moved |= (w[k] != 0.0f) | (values[k] != 0.0f);
+            bad += vf_is_bad(w[k]);
+        }
+        if (moved)
+            memcpy(values, w, sizeof(float) * (size_t)n);
+    }
+    return bad;
 }
 
 #endif

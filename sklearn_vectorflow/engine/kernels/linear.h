@@ -47,7 +47,7 @@ VF_INLINE void vf_backward_eager(const vf_linear *layer, const double *VF_RESTRI
 
 VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                            const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
-    if (!lazy) {
+    if (!lazy && kind != VF_FTRL) {
         vf_backward_eager(layer, delta, gradient);
         return;
     }
@@ -55,21 +55,6 @@ VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *laye
         const int64_t left = layer->n_in - from;
         vf_backward_span(kind, lazy, layer, clock, delta, gradient, from, left < VF_LANES ? left : VF_LANES);
     }
-}
-
-/* Features that never came have nothing to catch up on, unless zero is not where they
- * belong. They are left alone: their memory is only reserved. */
-VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
-    if (layer->penalty.center || layer->penalty.lower > 0.0f)
-        return 0;
-    for (int64_t c = 0; c < layer->stride; c++)
-        if (record[c] != 0.0f)
-            return 0;
-    return 1;
-}
-
-VF_INLINE int vf_is_bad(float w) {
-    return (vf_to_bits(w) & 0x7F800000) == 0x7F800000; /* infinite or NaN */
 }
 
 /* Nothing to catch up on; stride is a constant where this has to be quick. */
@@ -85,32 +70,6 @@ VF_INLINE int64_t vf_settle_eager(const vf_linear *layer, int64_t from, int64_t 
     if (layer->n_out == 1 && layer->stride == 2)
         return vf_count_bad(layer, from, to, 1, 2);
     return vf_count_bad(layer, from, to, layer->n_out, layer->stride);
-}
-
-/* In blocks of features, as if each were a row (copied.h). */
-VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                                   int64_t from, int64_t to) {
-    float w[VF_LANES], s1[VF_LANES], s2[VF_LANES], row[VF_LANES], left[2 * VF_LANES] = {0.0f};
-    const vf_copies copies = {left, NULL, w, s1, s2, row};
-    int32_t features[VF_LANES];
-    int64_t bad = 0;
-    for (; from < to; from += VF_LANES) {
-        int64_t n = 0;
-        for (int64_t feature = from; feature < to && feature < from + VF_LANES; feature++) {
-            features[n] = (int32_t)feature;
-            n += !vf_is_untouched(layer, layer->record + feature * layer->stride);
-        }
-        if (n == 0)
-            continue;
-        vf_copy_row(kind, lazy, layer, clock, features, n, copies);
-        for (int64_t k = 0; k < n; k++) {
-            float *record = layer->record + features[k] * (int64_t)layer->stride;
-            record[0] = kind == VF_FTRL ? w[k] : w[k] + w[k] * left[k];
-            vf_touch(kind, layer, clock, record);
-            bad += vf_is_bad(record[0]);
-        }
-    }
-    return bad;
 }
 
 VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
@@ -137,8 +96,10 @@ VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const v
 /* Applies what features [from, to) still miss; returns how many weights are not finite. */
 VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                             int64_t from, int64_t to) {
-    if (!lazy)
+    if (!lazy && !layer->values)
         return vf_settle_eager(layer, from, to);
+    if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
+        return vf_settle_sums(lazy, layer, clock, from, to);
     if (vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_copied(kind, lazy, layer, clock, from, to);
     return vf_settle_lazy(kind, layer, clock, from, to);
@@ -181,18 +142,29 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
     }
 
-#define VF_DEFINE_TRAIN(name, kind, lazy)                                                            \
-    VF_SIMD static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
-                                          int64_t from, int64_t to, int64_t n_queued) {                \
-        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
-    }
+#define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
+    VF_SIMD static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
+                                          int64_t from, int64_t to, int64_t n_queued) {                    \
+        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
+    }                                                                                                      \
+    VF_SIMD static void vf_merge_##name(const vf_single *net, int64_t part) {                              \
+        vf_merge_part(kind, lazy, net->weights, net->bias, net->hot, net->apart, part);                    \
+    }                                                                                                      \
+    static void vf_load_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {     \
+        vf_load_hot(kind, lazy, layer, clock, hot);                                                        \
+    }                                                                                                      \
+    static void vf_store_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {    \
+        vf_store_hot(kind, lazy, layer, clock, hot);                                                       \
+    }                                                                                                      \
+    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_##name, vf_load_hot_##name, \
+                                                       vf_store_hot_##name};
 
 #define VF_DEFINE_RULE(name, kind)                      \
     VF_DEFINE(name##_eager, kind, VF_EAGER)             \
     VF_DEFINE(name##_decaying, kind, VF_DECAYING)       \
     VF_DEFINE(name##_lazy, kind, VF_LAZY)               \
-    VF_DEFINE_TRAIN(name##_eager, kind, VF_EAGER)       \
-    VF_DEFINE_TRAIN(name##_decaying, kind, VF_DECAYING)
+    VF_DEFINE_SINGLE(name##_eager, kind, VF_EAGER)      \
+    VF_DEFINE_SINGLE(name##_decaying, kind, VF_DECAYING)
 
 VF_DEFINE(fixed, VF_FIXED, VF_EAGER)
 VF_DEFINE_RULE(sgd, VF_SGD)
@@ -201,11 +173,11 @@ VF_DEFINE_RULE(rowwise, VF_ADAGRAD_ROWWISE)
 VF_DEFINE_RULE(adam, VF_ADAM)
 VF_DEFINE_RULE(ftrl, VF_FTRL)
 
-#define VF_ENTRY(name, train) \
-    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, train}
-#define VF_ENTRIES(name)                                   \
-    {VF_ENTRY(name##_eager, vf_train_##name##_eager),       \
-     VF_ENTRY(name##_decaying, vf_train_##name##_decaying), \
+#define VF_ENTRY(name, single) \
+    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, single}
+#define VF_ENTRIES(name)                                     \
+    {VF_ENTRY(name##_eager, &VF_SINGLE_##name##_eager),       \
+     VF_ENTRY(name##_decaying, &VF_SINGLE_##name##_decaying), \
      VF_ENTRY(name##_lazy, NULL)}
 
 /* in the order of the rules' enum */

@@ -32,8 +32,10 @@ VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *
                                vf_copies copies) {
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
     int64_t k = 0;
-    if (vf_is_copied(kind, lazy, 1))
-        return vf_forward_copied(kind, lazy, row, copies);
+    if (vf_is_copied(kind, lazy, 1)) {
+        vf_take_values(row, copies);
+        return vf_forward_copied(kind, lazy, row.length, copies);
+    }
     for (; k + 4 <= row.length; k += 4) {
         a += vf_term(kind, lazy, layer, clock, row, copies, k);
         b += vf_term(kind, lazy, layer, clock, row, copies, k + 1);

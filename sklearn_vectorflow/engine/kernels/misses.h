@@ -5,10 +5,13 @@
 
 #include "record.h"
 
-/* One entry a non-zero, and room for VF_LANES more. */
+/* One entry a non-zero, and room for VF_LANES more: what is computed in lanes may be
+ * computed of what earlier rows left behind the last entry. */
 typedef struct {
     float *left, *threshold;
     float *w, *s1, *s2, *row; /* copies of records, see copied.h */
+    float *x;                 /* values of the row, and zeros */
+    int64_t *at;              /* where they are: floats behind the layer's first record */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {

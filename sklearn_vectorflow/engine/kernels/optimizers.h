@@ -75,12 +75,18 @@ VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
 }
 
 /* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
- * steps, since the objective is the mean of the losses. */
-VF_INLINE float vf_ftrl_weight(float z, float n, float center, float l1, float l2, float steps, const vf_optimizer *o) {
+ * steps, since the objective is the mean of the losses. `root` is that of the sum of
+ * squared gradients, which is kept because every reading needs it. */
+VF_INLINE float vf_ftrl_weight(float z, float root, float center, float l1, float l2, float steps, const vf_optimizer *o) {
     const float size = fabsf(z) - steps * l1;
-    const float scale = (o->beta + sqrtf(n)) / o->learning_rate + steps * l2;
-    const float u = size > 0.0f ? size / (scale > 0.0f ? scale : 1.0f) : 0.0f;
+    const float scale = (o->beta + root) * (1.0f / o->learning_rate) + steps * l2;
+    const float u = (size > 0.0f ? size : 0.0f) / (scale > 0.0f ? scale : 1.0f);
     return center - copysignf(u, z);
+}
+
+/* A root, with what another one's sum of squares grew by. */
+VF_INLINE float vf_ftrl_grown(float root, float before, float after) {
+    return sqrtf(root * root + (after - before) * (after + before));
 }
 
 /* Step size between touches: constant, and zero before the first. */
@@ -121,10 +127,10 @@ VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, fl
         return -o->learning_rate * (s->s1 / bias) / vf_adam_size(s->s2, s->row, o);
     }
     if (kind == VF_FTRL) {
-        const float n = s->s2 + g * g;
-        const float sigma = (sqrtf(n) - sqrtf(s->s2)) / o->learning_rate;
+        const float root = sqrtf(s->s2 * s->s2 + g * g);
+        const float sigma = (root - s->s2) * (1.0f / o->learning_rate);
         s->s1 += g - sigma * (now - center);
-        s->s2 = n;
+        s->s2 = root;
     }
     return 0.0f;
 }

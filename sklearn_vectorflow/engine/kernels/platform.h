@@ -26,8 +26,20 @@
 #define VF_SIMD
 #endif
 
-/* Lanes of arithmetic done together: a multiple of every vector width. */
+/* Lanes of arithmetic done together: a multiple of every vector width. Loops over whole
+ * groups of lanes have no remainder, which rows of a few dozen entries would mostly be;
+ * arrays in them don't overlap. */
 #define VF_LANES 16
+#if defined(__clang__)
+#define VF_APART _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define VF_APART _Pragma("GCC ivdep")
+#else
+#define VF_APART
+#endif
+#define VF_EACH_LANE(k, n)                                                 \
+    for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_LANES) \
+        VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_LANES; k++, lane++)
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)

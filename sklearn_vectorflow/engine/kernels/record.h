@@ -8,6 +8,7 @@
 
 typedef struct {
     float *record; /* (n_in, stride) */
+    float *values; /* (n_in, n_out), the weights if the records don't hold them, else NULL */
     int64_t n_in;
     int32_t n_out, stride;
     int32_t slot1, slot2; /* state with one number a weight */
@@ -28,7 +29,7 @@ typedef struct {
 VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const float *record, int64_t feature) {
     const vf_penalty *p = &layer->penalty;
-    vf_rest out = {0.0f, 0.0f, lazy == VF_LAZY ? p->l1 : 0.0f, p->l2};
+    vf_rest out = {0.0f, 0.0f, lazy == VF_LAZY || kind == VF_FTRL ? p->l1 : 0.0f, p->l2};
     if (lazy == VF_LAZY && p->l1_each)
         out.l1 *= p->l1_each[feature];
     if (lazy == VF_LAZY && p->l2_each)

@@ -4,33 +4,85 @@
 #ifndef VF_SINGLE_H
 #define VF_SINGLE_H
 
-#include "copied.h"
 #include "walk.h"
 
-VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf_clock *clock, float delta) {
-    float *record = bias->record;
+VF_INLINE float vf_intercept(const int kind, const vf_linear *bias, const float *record) {
+    return kind == VF_FTRL ? vf_ftrl_weight(record[bias->slot1], record[bias->slot2], 0.0f, 0.0f, 0.0f, 0.0f, &bias->optimizer)
+                           : record[0];
+}
+
+VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf_clock *clock, float *record, float delta) {
     const vf_optimizer *o = &bias->optimizer;
     const float before = vf_read_row(kind, bias, record), after = vf_step_row(kind, before, delta * delta, o);
     const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * after;
+    const float now = vf_intercept(kind, bias, record);
     vf_state s = vf_read_state(kind, bias, record, 0, after);
-    record[0] += vf_step(kind, &s, record[0], 0.0f, delta, rate, o);
+    const float change = vf_step(kind, &s, now, 0.0f, delta, rate, o);
+    if (kind != VF_FTRL)
+        record[0] = now + change;
     if (VF_USES_S1(kind))
         record[bias->slot1] = s.s1;
     if (VF_USES_S2(kind))
         record[bias->slot2] = s.s2;
     if (VF_USES_ROW(kind))
         record[bias->row_slot] = after;
-    if (kind == VF_FTRL)
-        record[0] = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, o);
 }
 
-VF_INLINE void vf_ask_ahead(const vf_single *net, const int64_t *queue, int64_t at, int64_t n_queued) {
+/* What of a vf_single a row needs at hand. */
+typedef struct {
+    vf_linear weights;
+    vf_own own;
+    int64_t slots; /* where the copies begin, as in vf_copies.at */
+} vf_base;
+
+VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *net) {
+    vf_base out = {vf_plain(kind, lazy, net->weights), {0, 0, NULL}, 0};
+    if (net->hot == NULL)
+        return out;
+    if (net->hot->feature)
+        out.slots = ((intptr_t)net->apart->records - (intptr_t)out.weights.record) / (intptr_t)sizeof(float);
+    else
+        out.weights.record = net->apart->records;
+    out.own.from = out.slots;
+    out.own.size = net->hot->n_slots * out.weights.stride;
+    out.own.clock = &net->apart->clock;
+    return out;
+}
+
+VF_INLINE void vf_find(const vf_single *net, const vf_base *base, const int32_t *indices, int64_t n, int64_t *at) {
+    if (net->hot && net->hot->feature)
+        vf_find_hot(net->hot, base->slots, indices, n, base->weights.stride, at);
+    else
+        vf_find_records(indices, n, base->weights.stride, at);
+}
+
+/* Looks up the records of a coming row, and asks for them. */
+VF_INLINE void vf_find_ahead(const vf_single *net, const vf_base *base, int64_t row, int64_t *at) {
+    const vf_rows *rows = net->rows;
+    const int64_t start = vf_row_start(rows, row), n = vf_row_start(rows, row + 1) - start;
+    const int32_t *indices = (const int32_t *)rows->indices + start;
+    if (rows->wide_indices) {
+        for (int64_t k = 0; k < n; k++)
+            net->indices[k] = vf_index_at(rows, start + k);
+        indices = net->indices;
+    }
+    vf_find(net, base, indices, n, at);
+    for (int64_t k = 0; k < n; k++)
+        VF_PREFETCH_READ(base->weights.record + at[k]);
+}
+
+VF_INLINE void vf_ask_ahead(const vf_single *net, const vf_base *base, const int64_t *queue, int64_t at, int64_t n_queued) {
+    vf_places *places = net->places;
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(net->rows, queue[at + VF_AHEAD_DATA]);
         VF_PREFETCH_READ(net->targets + queue[at + VF_AHEAD_DATA] * net->n_targets);
     }
-    if (net->ahead && at + net->ahead < n_queued)
-        vf_prefetch_row(net->rows, queue[at + net->ahead], net->weights->record, net->weights->stride, 1);
+    if (net->ahead == 0 || net->rows->indices == NULL || net->dropout->rate > 0.0f)
+        return;
+    if (places->until < at)
+        places->until = at;
+    for (; places->until <= at + net->ahead && places->until < n_queued; places->until++)
+        vf_find_ahead(net, base, queue[places->until], places->at + (places->until % VF_RING) * places->longest);
 }
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their
@@ -38,18 +90,31 @@ VF_INLINE void vf_ask_ahead(const vf_single *net, const int64_t *queue, int64_t 
 VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single *given, vf_clock *given_clock,
                                  const int64_t *queue, int64_t from, int64_t to, int64_t n_queued) {
     const vf_single net = *given; /* no store can alias it */
-    const vf_linear weights = *net.weights;
+    const vf_base base = vf_base_of(kind, lazy, &net);
+    const vf_own *own = net.apart ? &base.own : NULL;
+    vf_linear bias = {0};
+    float *intercept = NULL;
     vf_clock now = *given_clock, *clock = &now; /* not in memory beside another thread's */
     double total = 0.0;
+    if (net.bias) {
+        bias = vf_plain(kind, lazy, net.bias);
+        intercept = net.apart ? net.apart->bias : bias.record;
+    }
     for (int64_t at = from; at < to; at++) {
         const int64_t row = queue[at];
+        vf_copies copies = net.copies;
         float gradient;
-        vf_ask_ahead(&net, queue, at, n_queued);
+        vf_ask_ahead(&net, &base, queue, at, n_queued);
         const vf_row x = vf_load(net.rows, row, net.indices, net.values, net.dropout);
-        vf_copy_row(kind, lazy, &weights, clock, x.indices, x.length, net.copies);
+        if (at < net.places->until)
+            copies.at = net.places->at + (at % VF_RING) * net.places->longest;
+        else
+            vf_find(&net, &base, x.indices, x.length, copies.at);
+        vf_take_values(x, copies);
+        vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t k = 0; k < net.n_targets; k++)
             net.y[k] = net.targets[row * net.n_targets + k];
-        *net.raw = (net.bias ? net.bias->record[0] : 0.0f) + vf_forward_copied(kind, lazy, x, net.copies);
+        *net.raw = (net.bias ? vf_intercept(kind, &bias, intercept) : 0.0f) + vf_forward_copied(kind, lazy, x.length, copies);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
         if (!isfinite(total))
@@ -57,14 +122,19 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         gradient = (float)*net.gradient;
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
-        if (net.shared) {
-            vf_keep_copies(kind, net.copies, net.before, x.length);
-            vf_step_copies(kind, lazy, &weights, clock, x, net.copies, gradient);
-            vf_add_copies(kind, lazy, &weights, clock, x.indices, x.length, net.before, net.copies);
-        } else
-            vf_update_copied(kind, lazy, &weights, clock, x, net.copies, gradient);
+        if (net.shared)
+            vf_keep_copies(kind, copies, net.before, x.length);
+        vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
+        if (net.shared)
+            vf_add_copies(kind, lazy, &base.weights, clock, own, x.length, net.before, copies);
+        else
+            vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
         if (net.bias)
-            vf_step_intercept(kind, net.bias, clock, gradient);
+            vf_step_intercept(kind, &bias, clock, intercept, gradient);
+        if (net.apart) {
+            net.apart->clock.elapsed += clock->rate;
+            net.apart->clock.step++;
+        }
         clock->elapsed += clock->rate;
         clock->step++;
     }

@@ -3,10 +3,17 @@
 #define VF_WALK_H
 
 #include "contract.h"
-#include "misses.h"
+#include "hot.h"
 #include "rows.h"
 
 enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */
+
+/* Where the records of coming rows are: row q of the queue in entry q modulo VF_RING. */
+enum { VF_RING = 8 };
+typedef struct {
+    int64_t *at, longest;
+    int64_t until; /* rows of the queue that have been looked up */
+} vf_places;
 
 /* The plainest net, one linear layer of one output, and what its training needs (single.h). */
 typedef struct {
@@ -22,19 +29,29 @@ typedef struct {
     vf_copies copies, before;
     int32_t *indices; /* room for a row */
     float *values;
+    const vf_hot *hot; /* NULL, as `apart`: none */
+    vf_apart *apart;   /* this thread's copies */
+    vf_places *places;
     int32_t shared;   /* whether other threads train the same weights */
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
 } vf_single;
 
+typedef struct {
+    double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
+    void (*merge)(const vf_single *, int64_t part);
+    void (*load)(const vf_linear *, const vf_clock *, const vf_hot *);
+    void (*store)(const vf_linear *, const vf_clock *, const vf_hot *);
+} vf_single_kernels;
+
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for
- * other sets of features. `train` is for the net of this layer alone; NULL: not here. */
+ * other sets of features. `single` is for the net of this layer alone; NULL: not here. */
 typedef struct {
     void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
     void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
     void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
-    double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
+    const vf_single_kernels *single;
 } vf_linear_kernels;
 
 /* The layer of n of its inputs, from `first` on. */
