@@ -1,0 +1,146 @@
+"""Threads that step their own copies of hot features: what they add up to."""
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, copies, threads
+from sklearn_vectorflow.engine import hot as engine
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
+from sklearn_vectorflow.training import Trainer
+
+N_ROWS, N_FEATURES, PER_ROW = 20_000, 50_000, 8
+CONSTANT = SGD(1e-3, schedule="constant")
+RULES = [AdaGrad(0.1), AdaGrad(0.1, rowwise=True), FTRL(0.1), CONSTANT]
+
+
+@pytest.fixture(autouse=True)
+def two_threads_allowed(monkeypatch):
+    monkeypatch.setattr(threads, "_pool_limit", lambda: 2)
+    monkeypatch.setattr(threads, "WORTHWHILE", 1)
+
+
+@pytest.fixture(params=["all features", "a table"])
+def kind(request, monkeypatch):
+    """Whether all features have copies, or those of a table."""
+    if request.param == "a table":
+        monkeypatch.setattr(copies, "CACHED", 0)
+    return request.param
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The copies of the workers of every epoch."""
+    seen = []
+
+    class Watched(Trainer):
+        def epoch(self):
+            seen.append(self.hot.copies)
+            return super().epoch()
+
+    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Watched)
+    return seen
+
+
+def same_rows(n_features=3):
+    """Rows that are all alike: every feature is as hot as can be."""
+    X = sparse.csr_matrix(np.tile(np.arange(1.0, n_features + 1, dtype=np.float32), (N_ROWS, 1)))
+    return sparse.hstack([X, sparse.csr_matrix((N_ROWS, N_FEATURES), dtype=np.float32)], format="csr")
+
+
+def far_below(X, n_jobs, optimizer, **options):
+    """A model of targets so high that the gradient of every row is -1."""
+    options = {"alpha": 0.0, "fit_intercept": False, "max_iter": 2, "tol": None, **options}
+    model = VectorFlowRegressor(
+        loss="absolute_error", optimizer=optimizer, n_jobs=n_jobs, random_state=0, warm_start=True, **options
+    )
+    return model.fit(X, np.full(N_ROWS, 1e6))
+
+
+@pytest.mark.parametrize("optimizer", RULES, ids=repr)
+def test_sums_of_all_threads_are_kept(kind, used, optimizer):
+    X = same_rows()
+    state = far_below(X, 2, optimizer).network_.parameters[0].record
+    one, two = used
+    assert len(one) == 2 and all(isinstance(copy, engine.Copies) for copy in one)
+    x = np.arange(1.0, 4.0)
+    if isinstance(optimizer, SGD):
+        np.testing.assert_allclose(state[:3, 0], 1e-3 * x * 2 * N_ROWS, rtol=2e-3)
+    else:  # AdaGrad keeps the inverse of the root that FTRL keeps
+        root = state[:3, 1] if isinstance(optimizer, FTRL) else 1.0 / state[:3, 1]
+        np.testing.assert_allclose(root, x * np.sqrt(2 * N_ROWS), rtol=2e-3)  # one thread's alone: -30 %
+    assert not state[3:].any()
+
+
+@pytest.mark.parametrize("optimizer", [FTRL(0.1), CONSTANT, AdaGrad(0.1)], ids=repr)
+def test_penalties_count_every_step_once(kind, used, optimizer):
+    X = same_rows()
+    options = {"alpha": 1e-2, "max_iter": 4}
+    one, two, double = (
+        far_below(X, n_jobs, optimizer, **{**options, "alpha": alpha}).coef_[:3]
+        for n_jobs, alpha in ((1, 1e-2), (2, 1e-2), (1, 2e-2))
+    )
+    assert np.all(np.abs(double - one) > 0.08 * one)  # else a penalty counted twice would not show
+    np.testing.assert_allclose(two, one, rtol=0.03)
+
+
+@pytest.mark.parametrize("optimizer", RULES, ids=repr)
+@pytest.mark.parametrize("alpha", [0.0, 1e-4])
+def test_features_of_one_row_each_end_as_with_one_thread(kind, used, optimizer, alpha):
+    if alpha and not isinstance(optimizer, FTRL):
+        pytest.skip("how long a weight then rests depends on the order of the rows")
+    rng = np.random.default_rng(0)
+    indices = rng.permutation(N_ROWS * 2).astype(np.int32)
+    X = sparse.csr_matrix(
+        (rng.uniform(0.5, 2.0, indices.size).astype(np.float32), indices, np.arange(0, indices.size + 1, 2)),
+        shape=(N_ROWS, N_FEATURES),
+    )
+    y = rng.integers(0, 2, N_ROWS)
+    coefs = [
+        VectorFlowClassifier(
+            optimizer=optimizer, alpha=alpha, fit_intercept=False, max_iter=1, tol=None, random_state=0, n_jobs=n_jobs
+        ).fit(X, y).coef_
+        for n_jobs in (1, 2)
+    ]
+    assert [len(copy) for copy in used] == [1, 2]
+    assert np.count_nonzero(coefs[0]) == indices.size
+    np.testing.assert_allclose(coefs[1], coefs[0], rtol=1e-5)
+
+
+def test_rules_whose_moments_do_not_add_up_have_no_copies(used):
+    far_below(same_rows(), 2, Adam(1e-3))
+    assert used[0] == [None, None]
+
+
+def test_one_thread_has_no_copies(kind, used):
+    far_below(same_rows(), 1, FTRL())
+    assert used[0] == [None]
+
+
+def test_the_table_has_the_hottest_features():
+    rng = np.random.default_rng(0)
+    hot = np.sort(rng.choice(10**7, 500, replace=False)).astype(np.int32)
+    cold = rng.integers(0, 10**7, (2000, 5), dtype=np.int32)
+    indices = np.hstack([hot[rng.integers(0, 500, (2000, 20))], cold])
+    X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
+                          shape=(2000, 10**7))
+    X.sum_duplicates()
+    table = copies._table(as_matrix(VectorFlowClassifier(), X, reset=True))
+    taken = table[table >= 0]
+    np.testing.assert_array_equal(table[engine.slots_of(taken, copies.BITS)], taken)
+    slots = engine.slots_of(hot, copies.BITS)
+    assert len(np.unique(slots)) == len(np.unique(table[slots][np.isin(table[slots], hot)]))  # never a colder one instead
+
+
+@pytest.mark.parametrize("optimizer", RULES, ids=repr)
+def test_intercepts_of_all_threads_are_kept(kind, optimizer):
+    X, moved = same_rows(), []
+    for n_jobs in (1, 2):
+        model = VectorFlowRegressor(
+            loss="absolute_error", optimizer=optimizer, alpha=0.0, max_iter=1, tol=None, random_state=0, n_jobs=n_jobs,
+            warm_start=True,
+        ).fit(X, np.zeros(N_ROWS))
+        before = model.intercept_.copy()
+        moved.append(model.fit(X, np.full(N_ROWS, 1e6)).intercept_ - before)
+    assert moved[0] > 1.0
+    np.testing.assert_allclose(moved[1], moved[0], rtol=0.02)
