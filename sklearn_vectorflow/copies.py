@@ -28,13 +28,16 @@ class HotRecords:
         self._hot = hot
 
     @contextlib.contextmanager
-    def in_use(self, clock):
+    def in_use(self, clock, crew):
         """Takes the records out of the layer for a pass, and puts them back."""
-        if self._hot is not None:
-            self._hot.load(clock)
+        if self._hot is None:
+            yield
+            return
+        self._hot.load(clock)
+        crew.map(engine.Copies.begin, self.copies)
         yield
-        if self._hot is not None:
-            self._hot.store(clock)
+        crew.map(engine.Copies.finish, self.copies)
+        self._hot.store(clock)
 
 
 def hot_records(network, net, matrix, n_workers):
@@ -47,9 +50,9 @@ def hot_records(network, net, matrix, n_workers):
         return HotRecords([None] * n_workers)
     (parameters,) = network.parameters
     if parameters.record.nbytes <= CACHED:
-        hot = engine.Hot(net, None, min(PARTS_OF_ALL, parameters.n_in))
+        hot = engine.Hot(net, None, min(PARTS_OF_ALL, parameters.n_in), n_workers)
     else:
-        hot = engine.Hot(net, _table(matrix), PARTS)
+        hot = engine.Hot(net, _table(matrix), PARTS, n_workers)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
 
 

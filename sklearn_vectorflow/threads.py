@@ -2,9 +2,9 @@
 import functools
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
-from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_info
 
 # Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
@@ -38,7 +38,11 @@ def _pool_limit():
 
 
 class Crew:
-    """Threads that live as long as a fit.
+    """Threads that live as long as a fit; the caller's is one of them.
+
+    They are Python's own and not joblib's, whose caller looks for results every ten
+    milliseconds only, about as long as a pass may take. How many there are is for joblib to
+    say, see `n_workers`.
 
     Parameters
     ----------
@@ -48,17 +52,16 @@ class Crew:
 
     def __init__(self, n_workers):
         self.n_workers = n_workers
-        self._parallel = None
+        self._pool = None
 
     def __enter__(self):
         if self.n_workers > 1:
-            self._parallel = Parallel(n_jobs=self.n_workers, require="sharedmem")
-            self._parallel.__enter__()
+            self._pool = ThreadPoolExecutor(self.n_workers - 1)
         return self
 
     def __exit__(self, *error):
-        if self._parallel is not None:
-            self._parallel.__exit__(*error)
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def map(self, function, items):
         """Return ``[function(item) for item in items]``, shared between the threads.
@@ -67,11 +70,14 @@ class Crew:
         in by a second argument if ``function`` is made by `by_worker`.
         """
         items = list(items)
-        if self._parallel is None:
+        if self._pool is None:
             return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
         shared = _Shared(items)
+        others = [self._pool.submit(_work, function, shared, worker) for worker in range(1, self.n_workers)]
         try:
-            self._parallel(delayed(_work)(function, shared, worker) for worker in range(self.n_workers))
+            _work(function, shared, 0)
+            for other in others:
+                other.result()
         finally:
             shared.stop()  # also waits: nothing may write once the caller goes on
         return shared.results

@@ -216,7 +216,7 @@ class Trainer:
             return loss, n_means
 
         try:
-            with self.hot.in_use(self.clock):
+            with self.hot.in_use(self.clock, self.crew):
                 return self.crew.map(run, range(len(plan.slices)))
         finally:
             self.network.advance()

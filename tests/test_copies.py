@@ -143,4 +143,4 @@ def test_intercepts_of_all_threads_are_kept(kind, optimizer):
         before = model.intercept_.copy()
         moved.append(model.fit(X, np.full(N_ROWS, 1e6)).intercept_ - before)
     assert moved[0] > 1.0
-    np.testing.assert_allclose(moved[1], moved[0], rtol=0.02)
+    np.testing.assert_allclose(moved[1], moved[0], rtol=0.05)  # one thread alone: -30 %

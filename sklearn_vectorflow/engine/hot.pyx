@@ -5,7 +5,7 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from sklearn_vectorflow.engine.kernels cimport VF_LOCK_STRIDE, vf_clock, vf_slot_of
+from sklearn_vectorflow.engine.kernels cimport VF_LOCK_STRIDE, vf_clock, vf_linear, vf_slot_of
 from sklearn_vectorflow.engine.net cimport Clock, Node
 
 
@@ -33,15 +33,17 @@ cdef class Hot:
         By slot: whose record it holds, -1 for nobody's. None: all features are hot, and the
         layer's records are the table.
     n_parts : int
-        In how many parts copies are merged.
+        In how many parts copies are merged, one after the other.
+    n_workers : int
     """
 
-    def __init__(self, Net net, features, int64_t n_parts):
+    def __init__(self, Net net, features, int64_t n_parts, int64_t n_workers):
         cdef Node *node = &net.nodes[0]
         locks = np.zeros((n_parts + 1) * VF_LOCK_STRIDE, dtype=np.int32)
         self.net = net
         self.arrays = [locks, features]
         self.hot.n_parts = n_parts
+        self.cycle = n_parts * PUBLISH * n_workers
         self.hot.locks = <int32_t *>_address(locks)
         if features is None:
             self.hot.n_slots = node.weights.n_in
@@ -91,22 +93,45 @@ cdef class Copies:
         self.apart.bias = <float *>_address(self.arrays[2]) + 16
         self.apart.bias_before = <float *>_address(self.arrays[3]) + 16
 
-    cdef void begin(self) noexcept nogil:
-        """Copies the table's records; their clocks start at zero."""
+    def begin(self):
+        """Copy the table's records, before a pass."""
         cdef Node *node = &self.hot.net.nodes[0]
-        cdef size_t size = node.weights.stride * sizeof(float)
-        cdef int64_t k, n = self.hot.hot.n_slots, stride = node.weights.stride
-        memcpy(self.apart.before, self.hot.hot.records, n * size)
-        if node.weights.clock_slot >= 0:
-            for k in range(n):
-                memset(self.apart.before + k * stride + node.weights.clock_slot, 0,
-                       (stride - node.weights.clock_slot) * sizeof(float))
-        memcpy(self.apart.records, self.apart.before, n * size)
-        self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
-        if node.has_bias:
-            memcpy(self.apart.bias_before, node.bias.record, size)
-            memcpy(self.apart.bias, self.apart.bias_before, size)
+        cdef int64_t k, n = self.hot.hot.n_slots, stride = node.weights.stride, clock_slot = node.weights.clock_slot
+        cdef size_t size = stride * sizeof(float)
+        with nogil:
+            memcpy(self.apart.before, self.hot.hot.records, n * size)
+            if clock_slot >= 0:  # the copies' clock starts at zero
+                for k in range(n):
+                    memset(self.apart.before + k * stride + clock_slot, 0, (stride - clock_slot) * sizeof(float))
+            memcpy(self.apart.records, self.apart.before, n * size)
+            self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
+            if node.has_bias:
+                memcpy(self.apart.bias_before, node.bias.record, size)
+                memcpy(self.apart.bias, self.apart.bias_before, size)
 
-    cdef int64_t next_part(self) noexcept nogil:
+    def finish(self):
+        """Add to the table what has not been added, after a pass."""
+        cdef int64_t part
+        with nogil:
+            for part in range(self.hot.hot.n_parts):
+                self.merge(part)
+
+    cdef void merge(self, int64_t part) noexcept nogil:
+        cdef Node *node = &self.hot.net.nodes[0]
+        cdef vf_linear *bias = NULL
+        if node.has_bias:
+            bias = &node.bias
+        node.kernels.single.merge(&node.weights, bias, &self.hot.hot, &self.apart, part)
+
+    cdef void merge_next(self, int64_t step) noexcept nogil:
+        """Merges another part than last time; of the first steps, when sums grow fast, all of
+        them whenever there have been half as many steps more.
+        """
+        cdef int64_t part
+        if step < 2 * self.hot.cycle and step - self.merged_at >= step // 2:
+            for part in range(self.hot.hot.n_parts):
+                self.merge(part)
+            self.merged_at = step
+            return
         self.part = (self.part + 1) % self.hot.hot.n_parts
-        return self.part
+        self.merge(self.part)

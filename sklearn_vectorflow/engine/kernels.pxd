@@ -137,7 +137,7 @@ cdef extern from "kernels/walk.h" nogil:
         int64_t ahead
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
-        void (*merge)(const vf_single *, int64_t part) noexcept nogil
+        void (*merge)(const vf_linear *, const vf_linear *, const vf_hot *, vf_apart *, int64_t part) noexcept nogil
         void (*load)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
         void (*store)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
     ctypedef struct vf_linear_kernels:

@@ -12,14 +12,10 @@ from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.buffers cimport GROUP
 from sklearn_vectorflow.engine.data cimport Rows, Targets
-from sklearn_vectorflow.engine.hot cimport Copies
+from sklearn_vectorflow.engine.hot cimport PUBLISH, Copies
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
 from sklearn_vectorflow.engine.walk cimport Walk
-
-cdef enum:
-    PUBLISH = 64         # steps between two looks at the shared clock
-
 
 @cython.final
 cdef class Worker(Walk):
@@ -52,11 +48,10 @@ cdef class Worker(Walk):
             Rows of positive weight, or groups that have such: what losses are the mean over.
         """
         cdef double loss = 0.0, batch_loss
-        cdef int64_t n_means = 0, n, k, next_chunk = from_chunk
+        cdef int64_t n_means = 0, n, next_chunk = from_chunk
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef const vf_single_kernels *kernels = self.net.nodes[0].kernels.single
         cdef bint single = self._is_single(targets)
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
@@ -69,8 +64,6 @@ cdef class Worker(Walk):
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
-            if net.apart != NULL:
-                copies.begin()
             self._forget_rows()
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
@@ -80,9 +73,10 @@ cdef class Worker(Walk):
                     break
                 self.n_last = 1 if single else n
                 if single:
-                    batch_loss = kernels.train(&net, &self.clock, self.queue, self.taken, self.taken + n, self.queued)
+                    batch_loss = self.net.nodes[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
+                                                                        self.taken + n, self.queued)
                     if net.apart != NULL:
-                        kernels.merge(&net, copies.next_part())
+                        copies.merge_next(self.clock.step)
                 else:
                     self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
                     batch_loss = self._step(rows, targets, n, ahead)
@@ -95,9 +89,6 @@ cdef class Worker(Walk):
                     break
                 if self.clock.step - seen.step >= PUBLISH:
                     clock.exchange(&self.clock, &seen)
-            if net.apart != NULL:
-                for k in range(net.hot.n_parts):
-                    kernels.merge(&net, k)
             clock.exchange(&self.clock, &seen)
             vf_restore_denormals(mode)
         return loss, n_means

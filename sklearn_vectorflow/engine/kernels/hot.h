@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     float *records, *before;    /* (n_slots, stride) */
     float *bias, *bias_before;  /* (stride) */
-    vf_clock clock;             /* of this thread's steps */
+    vf_clock clock;             /* of this thread's steps in this pass */
 } vf_apart;
 
 /* The layout of records of one output, as constants (parameters.py has the same). */

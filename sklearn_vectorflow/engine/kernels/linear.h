@@ -147,8 +147,9 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                           int64_t from, int64_t to, int64_t n_queued) {                    \
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
     }                                                                                                      \
-    VF_SIMD static void vf_merge_##name(const vf_single *net, int64_t part) {                              \
-        vf_merge_part(kind, lazy, net->weights, net->bias, net->hot, net->apart, part);                    \
+    VF_SIMD static void vf_merge_##name(const vf_linear *layer, const vf_linear *bias, const vf_hot *hot,  \
+                                        vf_apart *apart, int64_t part) {                                   \
+        vf_merge_part(kind, lazy, layer, bias, hot, apart, part);                                          \
     }                                                                                                      \
     static void vf_load_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {     \
         vf_load_hot(kind, lazy, layer, clock, hot);                                                        \
