@@ -81,7 +81,7 @@ def test_penalties_count_every_step_once(kind, used, optimizer):
         for n_jobs, alpha in ((1, 1e-2), (2, 1e-2), (1, 2e-2))
     )
     assert np.all(np.abs(double - one) > 0.08 * one)  # else a penalty counted twice would not show
-    np.testing.assert_allclose(two, one, rtol=0.03)
+    np.testing.assert_allclose(two, one, rtol=0.05)
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=repr)
