@@ -8,8 +8,9 @@ from sklearn_vectorflow.hot import hottest
 
 CACHED = 1_000_000   # bytes of weights and state that a core's own cache keeps
 BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
-PARTS = 16           # in which copies are merged, one every 64 rows
-PARTS_OF_ALL = 64    # the same where all features have copies
+N_HOT = 512          # features that are hot where all have copies
+UNSEEN = 128         # steps of all workers together, about, between two merges of the hottest
+PARTS = 128          # times workers: in how many parts the rest is merged
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
 
@@ -43,22 +44,22 @@ class HotRecords:
 def hot_records(network, net, matrix, n_workers):
     """Choose the hot features of a plain net that several workers train.
 
-    All features of a small layer are hot. Of a large one, those that most of a sample of the
-    rows have: as many as stay in the cache.
+    All features of a small layer have copies. Of a large one, those that most of a sample of
+    the rows have: as many as stay in the cache.
     """
     if n_workers == 1 or net.rules[0] in UNMERGED:
         return HotRecords([None] * n_workers)
     (parameters,) = network.parameters
+    period = int(np.clip(UNSEEN // n_workers, 4, 64))
     if parameters.record.nbytes <= CACHED:
-        hot = engine.Hot(net, None, min(PARTS_OF_ALL, parameters.n_in), n_workers)
+        n_parts = int(np.clip(PARTS // n_workers, 8, parameters.n_in))
+        hot = engine.Hot(net, hottest(matrix, N_HOT), 0, period, n_parts)
     else:
-        hot = engine.Hot(net, _table(matrix), PARTS, n_workers)
+        hot = engine.Hot(net, _one_a_slot(hottest(matrix, 2 << BITS)), BITS, period, 0)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
 
 
-def _table(matrix):
-    """By slot: the hottest of the features that fall there, -1 for none."""
-    features = hottest(matrix, 2 << BITS)[::-1]
-    table = np.full(1 << BITS, -1, dtype=np.int32)
-    table[engine.slots_of(features, BITS)] = features  # of a slot's, the last stays: the hottest
-    return table
+def _one_a_slot(features):
+    """Leave out features that fall into a hotter one's slot."""
+    _, first = np.unique(engine.slots_of(features, BITS), return_index=True)
+    return features[np.sort(first)]

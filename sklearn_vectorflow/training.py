@@ -11,6 +11,7 @@ from sklearn_vectorflow.threads import by_worker
 FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
 CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 chunks at a time
 SLICE = 4_000_000        # multiplications between two looks at interrupts
+ALONE = 4096             # first rows that one worker trains on: steps are long, and others' would be on top
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
 
@@ -82,7 +83,9 @@ class Plan:
         if n_workers > 1:
             n_slices = max(n_slices, 8 * n_workers)
         length = whole * max(1, -(-n_chunks // (n_slices * whole)))
-        slices = [(start, min(start + length, n_chunks)) for start in range(0, n_chunks, length)]
+        first = whole * -(-ALONE // (chunk * whole)) if n_workers > 1 and n_chunks > length else length
+        edges = [0, *range(min(first, length), n_chunks, length), n_chunks]
+        slices = list(zip(edges[:-1], edges[1:]))
         return cls(n_rows, chunk, slices, canonical, group_rows=group_rows)
 
     @property
@@ -97,7 +100,7 @@ class Plan:
 
     def windows(self, most_rows):
         """Cut into plans of neighbouring slices, each for at most so many rows or one slice."""
-        length = self.slices[0][1] * self.chunk
+        length = max(end - start for start, end in self.slices) * self.chunk
         step = max(1, most_rows // length)
         plans = []
         for first in range(0, len(self.slices), step):
@@ -202,24 +205,29 @@ class Trainer:
 
     def run(self, order, seed):
         """Train on the slices of an order of chunks; return each slice's (loss, n_rows)."""
-        plan = self.plan
-
-        @by_worker
-        def run(position, worker):
-            loss, n_means = self.workers[worker].train(
-                self.matrix.rows, self.targets, self.clock, order, *plan.slices[position], self.shuffle,
-                (seed << 20) + plan.first + position, self.input_dropout, self.ahead, len(self.workers) > 1,
-                self.hot.copies[worker],
-            )
-            if not math.isfinite(loss):
-                self.kernel.raise_fault(*self.workers[worker].last_block())
-            return loss, n_means
-
+        first, parts = 0, []
         try:
+            if len(self.workers) > 1 and self.clock.step == 0:
+                first, parts = 1, [self._train(order, seed, 0, 0, False, None)]
+
+            @by_worker
+            def train(position, worker):
+                return self._train(order, seed, position, worker, len(self.workers) > 1, self.hot.copies[worker])
+
             with self.hot.in_use(self.clock, self.crew):
-                return self.crew.map(run, range(len(plan.slices)))
+                return parts + self.crew.map(train, range(first, len(self.plan.slices)))
         finally:
             self.network.advance()
+
+    def _train(self, order, seed, position, worker, shared, copies):
+        plan = self.plan
+        loss, n_means = self.workers[worker].train(
+            self.matrix.rows, self.targets, self.clock, order, *plan.slices[position], self.shuffle,
+            (seed << 20) + plan.first + position, self.input_dropout, self.ahead, shared, copies,
+        )
+        if not math.isfinite(loss):
+            self.kernel.raise_fault(*self.workers[worker].last_block())
+        return loss, n_means
 
 
 def new_seed(random_state):

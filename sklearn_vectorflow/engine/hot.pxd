@@ -6,23 +6,22 @@ from sklearn_vectorflow.engine.kernels cimport vf_apart, vf_hot
 from sklearn_vectorflow.engine.net cimport Net
 
 
-cdef enum:
-    PUBLISH = 64         # steps between two looks at what workers share
-
-
 @cython.final
 cdef class Hot:
     cdef vf_hot hot
     cdef Net net
     cdef list arrays
-    cdef int64_t cycle        # steps of all workers in which all parts are merged
+    cdef int64_t period       # steps of a worker between two merges of the hottest
+    cdef const void *_keep(self, array)
 
 
 @cython.final
 cdef class Copies:
     cdef readonly Hot hot
     cdef vf_apart apart
-    cdef int64_t part, merged_at
+    cdef int64_t merges, part
     cdef list arrays
-    cdef void merge(self, int64_t part) noexcept nogil
-    cdef void merge_next(self, int64_t step) noexcept nogil
+    cdef void _rewind(self, float *records, int64_t n) noexcept nogil
+    cdef void merge_tier(self, int64_t tier) noexcept nogil
+    cdef void merge_part(self, int64_t part) noexcept nogil
+    cdef void merge_due(self) noexcept nogil

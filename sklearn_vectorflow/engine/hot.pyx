@@ -1,12 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Hot features: a table of their records, and threads' copies of it (kernels/hot.h)."""
+"""Hot features, and threads' copies of their records (kernels/hot.h)."""
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from sklearn_vectorflow.engine.kernels cimport VF_LOCK_STRIDE, vf_clock, vf_linear, vf_slot_of
+from sklearn_vectorflow.engine.kernels cimport (
+    VF_LOCK_STRIDE, VF_PART_HOT, vf_clock, vf_linear, vf_slot_of, vf_tier_start,
+)
 from sklearn_vectorflow.engine.net cimport Clock, Node
+
+cdef enum:
+    LINE = 16            # floats in a cache line
+    PART_STEPS = 64      # steps of a worker between two merges of a part
 
 
 cdef const void *_address(array):
@@ -24,37 +30,58 @@ def slots_of(const int32_t[:] features, int32_t bits):
 
 
 cdef class Hot:
-    """The hot features of a plain net (`Net.is_plain`).
+    """The hot features of a plain net (`Net.is_plain`), in training by several workers.
 
     Parameters
     ----------
     net : Net
-    features : ndarray of int32, shape (2**bits,), or None
-        By slot: whose record it holds, -1 for nobody's. None: all features are hot, and the
-        layer's records are the table.
+    features : ndarray of int32, shape (n_hot,)
+        The hottest first.
+    bits : int
+        Copies are kept in 2**bits slots; features that share a slot may not both be hot.
+        0: every feature has a copy, hot or not.
+    period : int
+        Steps of a worker between two merges of its copies of the hottest features.
     n_parts : int
-        In how many parts copies are merged, one after the other.
-    n_workers : int
+        In how many parts those of features that are not hot are merged, if they have any: one
+        of them every `PART_STEPS` steps.
     """
 
-    def __init__(self, Net net, features, int64_t n_parts, int64_t n_workers):
+    def __init__(self, Net net, features, int bits, int64_t period, int64_t n_parts):
         cdef Node *node = &net.nodes[0]
-        locks = np.zeros((n_parts + 1) * VF_LOCK_STRIDE, dtype=np.int32)
+        cdef int64_t n_hot = len(features)
+        if bits == 0 and n_hot > VF_PART_HOT:
+            raise ValueError("too many hot features")
         self.net = net
-        self.arrays = [locks, features]
-        self.hot.n_parts = n_parts
-        self.cycle = n_parts * PUBLISH * n_workers
-        self.hot.locks = <int32_t *>_address(locks)
-        if features is None:
-            self.hot.n_slots = node.weights.n_in
-            self.hot.records = node.weights.record
-            return
-        records = np.zeros((len(features), node.weights.stride), dtype=np.float32)
-        self.arrays.append(records)
-        self.hot.feature = <const int32_t *>_address(features)
-        self.hot.n_slots = len(features)
-        self.hot.bits = len(features).bit_length() - 1
-        self.hot.records = <float *>_address(records)
+        self.period = period
+        self.hot.n_hot = n_hot
+        self.hot.bits = bits
+        self.hot.n_slots = 1 << bits if bits else node.weights.n_in
+        self.hot.n_parts = 0 if bits else n_parts
+        while vf_tier_start(self.hot.n_tiers) < max(n_hot, 1):
+            self.hot.n_tiers += 1
+        slots = slots_of(features, bits) if bits else features.astype(np.int64)
+        self.hot.feature = <const int32_t *>self._keep(features)
+        self.hot.slot = <const int64_t *>self._keep(slots)
+        self.hot.records = <float *>self._keep(np.zeros((n_hot, node.weights.stride), dtype=np.float32))
+        self.hot.locks = <int32_t *>self._keep(
+            np.zeros((self.hot.n_tiers + self.hot.n_parts) * VF_LOCK_STRIDE, dtype=np.int32)
+        )
+        if bits:
+            owner = np.full(self.hot.n_slots, -1, dtype=np.int32)
+            owner[slots] = features
+            self.hot.owner = <const int32_t *>self._keep(owner)
+        else:
+            hot_slot = np.sort(slots)
+            edges = self.hot.n_slots * np.arange(n_parts + 1) // n_parts
+            self.hot.hot_slot = <const int64_t *>self._keep(hot_slot)
+            self.hot.part_hot = <const int64_t *>self._keep(np.searchsorted(hot_slot, edges))
+
+    cdef const void *_keep(self, array):
+        if self.arrays is None:
+            self.arrays = []
+        self.arrays.append(array)
+        return _address(array)
 
     def load(self, Clock clock):
         """Take the records from the layer, before a pass."""
@@ -72,7 +99,7 @@ cdef class Hot:
 
 
 cdef class Copies:
-    """One worker's copies of hot records.
+    """One worker's copies of records.
 
     Parameters
     ----------
@@ -83,55 +110,76 @@ cdef class Copies:
 
     def __init__(self, Hot hot, double offset):
         stride = hot.net.nodes[0].weights.stride
+
+        def records(n):
+            # a cache line on either side keeps other threads' data off
+            array = np.zeros(n * stride + 2 * LINE, dtype=np.float32)
+            self.arrays.append(array)
+            return array.ctypes.data + LINE * sizeof(float)
+
         self.hot = hot
+        self.arrays = []
         self.part = <int64_t>(offset * hot.hot.n_parts)
-        self.arrays = [np.zeros((hot.hot.n_slots, stride), dtype=np.float32) for _ in range(2)]
-        # a cache line on either side keeps other threads' data off
-        self.arrays += [np.zeros(stride + 2 * 16, dtype=np.float32) for _ in range(2)]
-        self.apart.records = <float *>_address(self.arrays[0])
-        self.apart.before = <float *>_address(self.arrays[1])
-        self.apart.bias = <float *>_address(self.arrays[2]) + 16
-        self.apart.bias_before = <float *>_address(self.arrays[3]) + 16
+        self.apart.records = <float *><uintptr_t>records(hot.hot.n_slots)
+        if hot.hot.n_parts:
+            self.apart.before = <float *><uintptr_t>records(hot.hot.n_slots)
+        self.apart.hot_before = <float *><uintptr_t>records(hot.hot.n_hot)
+        self.apart.bias = <float *><uintptr_t>records(1)
+        self.apart.bias_before = <float *><uintptr_t>records(1)
 
     def begin(self):
-        """Copy the table's records, before a pass."""
+        """Copy the records, before a pass; the copies' clock starts at zero."""
         cdef Node *node = &self.hot.net.nodes[0]
-        cdef int64_t k, n = self.hot.hot.n_slots, stride = node.weights.stride, clock_slot = node.weights.clock_slot
+        cdef vf_hot *hot = &self.hot.hot
+        cdef int64_t k, stride = node.weights.stride
         cdef size_t size = stride * sizeof(float)
         with nogil:
-            memcpy(self.apart.before, self.hot.hot.records, n * size)
-            if clock_slot >= 0:  # the copies' clock starts at zero
-                for k in range(n):
-                    memset(self.apart.before + k * stride + clock_slot, 0, (stride - clock_slot) * sizeof(float))
-            memcpy(self.apart.records, self.apart.before, n * size)
             self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
+            memcpy(self.apart.hot_before, hot.records, hot.n_hot * size)
+            self._rewind(self.apart.hot_before, hot.n_hot)
+            if hot.n_parts:
+                memcpy(self.apart.before, node.weights.record, hot.n_slots * size)
+                self._rewind(self.apart.before, hot.n_slots)
+                memcpy(self.apart.records, self.apart.before, hot.n_slots * size)
+            for k in range(hot.n_hot):
+                memcpy(self.apart.records + hot.slot[k] * stride, self.apart.hot_before + k * stride, size)
             if node.has_bias:
                 memcpy(self.apart.bias_before, node.bias.record, size)
                 memcpy(self.apart.bias, self.apart.bias_before, size)
 
-    def finish(self):
-        """Add to the table what has not been added, after a pass."""
-        cdef int64_t part
-        with nogil:
-            for part in range(self.hot.hot.n_parts):
-                self.merge(part)
+    cdef void _rewind(self, float *records, int64_t n) noexcept nogil:
+        cdef int64_t k, stride = self.hot.net.nodes[0].weights.stride, at = self.hot.net.nodes[0].weights.clock_slot
+        if at >= 0:
+            for k in range(n):
+                memset(records + k * stride + at, 0, (stride - at) * sizeof(float))
 
-    cdef void merge(self, int64_t part) noexcept nogil:
+    def finish(self):
+        """Merge all, after a pass."""
+        cdef int64_t k
+        with nogil:
+            for k in range(self.hot.hot.n_tiers):
+                self.merge_tier(k)
+            for k in range(self.hot.hot.n_parts):
+                self.merge_part(k)
+
+    cdef void merge_tier(self, int64_t tier) noexcept nogil:
         cdef Node *node = &self.hot.net.nodes[0]
         cdef vf_linear *bias = NULL
         if node.has_bias:
             bias = &node.bias
-        node.kernels.single.merge(&node.weights, bias, &self.hot.hot, &self.apart, part)
+        node.kernels.single.merge_tier(&node.weights, bias, &self.hot.hot, &self.apart, tier)
 
-    cdef void merge_next(self, int64_t step) noexcept nogil:
-        """Merges another part than last time; of the first steps, when sums grow fast, all of
-        them whenever there have been half as many steps more.
-        """
-        cdef int64_t part
-        if step < 2 * self.hot.cycle and step - self.merged_at >= step // 2:
-            for part in range(self.hot.hot.n_parts):
-                self.merge(part)
-            self.merged_at = step
-            return
-        self.part = (self.part + 1) % self.hot.hot.n_parts
-        self.merge(self.part)
+    cdef void merge_part(self, int64_t part) noexcept nogil:
+        cdef Node *node = &self.hot.net.nodes[0]
+        node.kernels.single.merge_part(&node.weights, &self.hot.hot, &self.apart, part)
+
+    cdef void merge_due(self) noexcept nogil:
+        """After a period: merges the first tier; every second time the second, and so on."""
+        cdef int64_t tier
+        self.merges += 1
+        for tier in range(self.hot.hot.n_tiers):
+            if self.merges & ((<int64_t>1 << tier) - 1) == 0:
+                self.merge_tier(tier)
+        if self.hot.hot.n_parts and self.merges % max(1, PART_STEPS // self.hot.period) == 0:
+            self.part = (self.part + 1) % self.hot.hot.n_parts
+            self.merge_part(self.part)

@@ -94,20 +94,28 @@ cdef extern from "kernels/walk.h" nogil:
         int64_t *at
     ctypedef struct vf_hot:
         int64_t n_slots
+        const int32_t *owner
+        int32_t bits, n_tiers
+        int64_t n_hot
         const int32_t *feature
-        int32_t bits
+        const int64_t *slot
         float *records
         int64_t n_parts
+        const int64_t *part_hot
+        const int64_t *hot_slot
         int32_t *locks
     ctypedef struct vf_apart:
         float *records
         float *before
+        float *hot_before
         float *bias
         float *bias_before
         vf_clock clock
+    int64_t vf_tier_start(int64_t tier)
     int64_t vf_slot_of(int32_t feature, int32_t bits)
     cdef enum:
         VF_LOCK_STRIDE
+        VF_PART_HOT
         VF_RING
     ctypedef struct vf_places:
         int64_t *at
@@ -137,7 +145,8 @@ cdef extern from "kernels/walk.h" nogil:
         int64_t ahead
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
-        void (*merge)(const vf_linear *, const vf_linear *, const vf_hot *, vf_apart *, int64_t part) noexcept nogil
+        void (*merge_tier)(const vf_linear *, const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
+        void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
         void (*load)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
         void (*store)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
     ctypedef struct vf_linear_kernels:

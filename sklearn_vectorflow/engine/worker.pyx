@@ -12,10 +12,13 @@ from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.buffers cimport GROUP
 from sklearn_vectorflow.engine.data cimport Rows, Targets
-from sklearn_vectorflow.engine.hot cimport PUBLISH, Copies
+from sklearn_vectorflow.engine.hot cimport Copies
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
 from sklearn_vectorflow.engine.walk cimport Walk
+cdef enum:
+    PUBLISH = 64         # steps between two looks at the shared clock
+
 
 @cython.final
 cdef class Worker(Walk):
@@ -48,7 +51,7 @@ cdef class Worker(Walk):
             Rows of positive weight, or groups that have such: what losses are the mean over.
         """
         cdef double loss = 0.0, batch_loss
-        cdef int64_t n_means = 0, n, next_chunk = from_chunk
+        cdef int64_t n_means = 0, n, next_chunk = from_chunk, at_most = PUBLISH
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
@@ -61,6 +64,8 @@ cdef class Worker(Walk):
         self.queued = self.taken = 0
         if single:
             net = self._single(rows, targets, clock.schedule, shared, ahead, copies)
+            if copies is not None:
+                at_most = copies.hot.period
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
@@ -68,7 +73,7 @@ cdef class Worker(Walk):
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(PUBLISH, self.queued - self.taken) if single else self._next_batch()
+                n = min(at_most, self.queued - self.taken) if single else self._next_batch()
                 if n == 0:
                     break
                 self.n_last = 1 if single else n
@@ -76,7 +81,7 @@ cdef class Worker(Walk):
                     batch_loss = self.net.nodes[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
                                                                         self.taken + n, self.queued)
                     if net.apart != NULL:
-                        copies.merge_next(self.clock.step)
+                        copies.merge_due()
                 else:
                     self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
                     batch_loss = self._step(rows, targets, n, ahead)
@@ -113,7 +118,7 @@ cdef class Worker(Walk):
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
             before=self.before, indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
             places=&self.places, ahead=ahead,
-            shared=shared and (hot == NULL or hot.feature != NULL))  # all copies: none are others'
+            shared=shared and (hot == NULL or hot.owner != NULL))  # all copies: none are others'
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:

@@ -147,9 +147,13 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                           int64_t from, int64_t to, int64_t n_queued) {                    \
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
     }                                                                                                      \
-    VF_SIMD static void vf_merge_##name(const vf_linear *layer, const vf_linear *bias, const vf_hot *hot,  \
-                                        vf_apart *apart, int64_t part) {                                   \
-        vf_merge_part(kind, lazy, layer, bias, hot, apart, part);                                          \
+    VF_SIMD static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *bias,                \
+                                             const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
+        vf_merge_tier(kind, lazy, layer, bias, hot, apart, tier);                                          \
+    }                                                                                                      \
+    VF_SIMD static void vf_merge_part_##name(const vf_linear *layer, const vf_hot *hot, vf_apart *apart,   \
+                                             int64_t part) {                                               \
+        vf_merge_part(kind, lazy, layer, hot, apart, part);                                                \
     }                                                                                                      \
     static void vf_load_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {     \
         vf_load_hot(kind, lazy, layer, clock, hot);                                                        \
@@ -157,7 +161,8 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     static void vf_store_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {    \
         vf_store_hot(kind, lazy, layer, clock, hot);                                                       \
     }                                                                                                      \
-    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_##name, vf_load_hot_##name, \
+    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_tier_##name,                  \
+                                                       vf_merge_part_##name, vf_load_hot_##name,           \
                                                        vf_store_hot_##name};
 
 #define VF_DEFINE_RULE(name, kind)                      \

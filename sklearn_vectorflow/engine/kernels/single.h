@@ -39,7 +39,7 @@ VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *ne
     vf_base out = {vf_plain(kind, lazy, net->weights), {0, 0, NULL}, 0};
     if (net->hot == NULL)
         return out;
-    if (net->hot->feature)
+    if (net->hot->owner)
         out.slots = ((intptr_t)net->apart->records - (intptr_t)out.weights.record) / (intptr_t)sizeof(float);
     else
         out.weights.record = net->apart->records;
@@ -50,7 +50,7 @@ VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *ne
 }
 
 VF_INLINE void vf_find(const vf_single *net, const vf_base *base, const int32_t *indices, int64_t n, int64_t *at) {
-    if (net->hot && net->hot->feature)
+    if (net->hot && net->hot->owner)
         vf_find_hot(net->hot, base->slots, indices, n, base->weights.stride, at);
     else
         vf_find_records(indices, n, base->weights.stride, at);

@@ -38,7 +38,8 @@ typedef struct {
 
 typedef struct {
     double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
-    void (*merge)(const vf_linear *, const vf_linear *bias, const vf_hot *, vf_apart *, int64_t part);
+    void (*merge_tier)(const vf_linear *, const vf_linear *bias, const vf_hot *, vf_apart *, int64_t tier);
+    void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t part);
     void (*load)(const vf_linear *, const vf_clock *, const vf_hot *);
     void (*store)(const vf_linear *, const vf_clock *, const vf_hot *);
 } vf_single_kernels;
