@@ -9,7 +9,7 @@ from sklearn_vectorflow.hot import hottest
 CACHED = 1_000_000   # bytes of weights and state that a core's own cache keeps
 BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
 N_HOT = 512          # features that are hot where all have copies
-UNSEEN = 128         # steps of all workers together, about, between two merges of the hottest
+UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
 PARTS = 128          # times workers: in how many parts the rest is merged
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
