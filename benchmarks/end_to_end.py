@@ -71,7 +71,7 @@ class VectorFlow:
     def source(self, path):
         """Return the file's rows; all columns share their features."""
         encoder = HashingEncoder(N_BITS, columns=dict.fromkeys(NAMES, Categorical(prefix="")))
-        return ParquetSource(path, "y", encoder=encoder, survey=False, n_jobs=self.n_jobs)
+        return ParquetSource(path, "y", encoder=encoder, survey=False, buffer_bytes=2**26, n_jobs=self.n_jobs)
 
     def train(self, path, folder):
         """Return the model."""
@@ -129,7 +129,7 @@ class ScikitLearn:
 
     def train(self, path, folder):
         """Return the model."""
-        model = SGDClassifier(loss="log_loss", alpha=1e-6, random_state=0)
+        model = SGDClassifier(loss="log_loss", random_state=0)
         for X, y in self.blocks(path):
             model.partial_fit(X, y, classes=[0, 1])
         return model

@@ -4,6 +4,7 @@
 Strings are read where they lie. The caller gives arrays that fit each other.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
@@ -81,6 +82,11 @@ cdef extern from "kernels/cells.h" nogil:
     int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
                             const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths)
 
+cdef extern from "Python.h" nogil:
+    bint vf_is_ascii "PyUnicode_IS_COMPACT_ASCII"(PyObject *string)
+    void *vf_ascii "PyUnicode_DATA"(PyObject *string)
+    Py_ssize_t vf_length "PyUnicode_GET_LENGTH"(PyObject *string)
+
 OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
 SKETCH_DEPTH = VF_SKETCH_DEPTH
 
@@ -135,7 +141,10 @@ def find_strings(object[::1] items, as_string):
             found[k, 0], found[k, 1] = 0, -1
             continue
         if isinstance(item, str):
-            data = PyUnicode_AsUTF8AndSize(item, &length)
+            if vf_is_ascii(<PyObject *>item):
+                data, length = <const char *>vf_ascii(<PyObject *>item), vf_length(<PyObject *>item)
+            else:
+                data = PyUnicode_AsUTF8AndSize(item, &length)
         else:
             data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
         found[k, 0], found[k, 1] = <int64_t><uintptr_t>data, length

@@ -6,13 +6,13 @@
 #include "murmur.h"
 #include "strings.h"
 
-enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5 }; /* words of a prefix's rest and a short string */
+enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5, VF_PAGE = 4096 };
 
 typedef struct {
     uint64_t low[VF_BLOCK]; /* bytes 0 to 7 of a string, zeros after its end */
     uint64_t high[VF_BLOCK];
     int64_t lengths[VF_BLOCK]; /* negative: missing */
-    uint32_t words[VF_SHORT_WORDS][VF_BLOCK];
+    uint32_t words[VF_SHORT_WORDS][VF_BLOCK]; /* of what is left of the prefix and a string */
     uint32_t hashes[VF_BLOCK];
 } vf_string_block;
 
@@ -66,6 +66,18 @@ VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
 
 VF_STAGE_OFFSETS(vf_stage_offsets, int32_t)
 VF_STAGE_OFFSETS(vf_stage_wide_offsets, int64_t)
+
+/* Bytes beyond a string that are read and then masked must not be on another page. */
+VF_INLINE void vf_stage_pointers(const vf_strings *strings, int64_t at, int64_t n, vf_string_block *block) {
+    const vf_bytes *texts = (const vf_bytes *)strings->places + at;
+    for (int64_t k = 0; k < n; k++) {
+        const int on_page = ((uintptr_t)texts[k].data & (VF_PAGE - 1)) <= VF_PAGE - VF_SHORT;
+        if (on_page && texts[k].length >= 0)
+            vf_stage_wide(block, k, texts[k].data, texts[k].length);
+        else
+            vf_stage(block, k, texts[k]);
+    }
+}
 
 /* What follows a short string in its view are zeros. Views of missing strings may be anything. */
 VF_INLINE void vf_stage_views(const vf_strings *strings, const uint8_t *valid, int64_t valid_first, int64_t at,
@@ -134,8 +146,7 @@ VF_INLINE void vf_hash_block(const vf_strings *strings, const uint8_t *valid, in
     else if (layout == VF_VIEWS)
         vf_stage_views(strings, valid, valid_first, at, n, block);
     else
-        for (int64_t k = 0; k < n; k++)
-            vf_stage(block, k, vf_string_at(strings, VF_POINTERS, at + k));
+        vf_stage_pointers(strings, at, n, block);
     const int64_t longest = vf_longest(block, n);
     vf_hash_short(prefix, block, longest);
     for (int64_t k = 0; k < n && longest > VF_SHORT; k++) {
