@@ -1,13 +1,13 @@
 """From a Parquet file of strings to a trained model, beside Vowpal Wabbit and scikit-learn, in one run.
 
-    python benchmarks/end_to_end.py [--rows 1000000] [--repeat 3] [--n-jobs -1] [--folder FOLDER]
+    python benchmarks/end_to_end.py [--rows 1000000] [--repeat 3] [--folder FOLDER]
 
 The file has 34 columns of ids, a row's non-zeros of the workload `ctr` of workloads.py, and a
 label. Every side trains a logistic regression of 2**24 weights in one pass; the file's pages
 are dropped from memory before (where the system can). Vowpal Wabbit (`pip install vowpalwabbit`,
 left out without it) gets its own text format, whose writing by pyarrow counts; scikit-learn's
-FeatureHasher and SGDClassifier get lists of strings, a row group at a time. Times are medians, sides take turns;
-the log loss of 100,000 test rows is there to see that all of them have learned.
+FeatureHasher and SGDClassifier get lists of strings, a row group at a time. Sides take turns, and
+times are medians; the log loss of 100,000 test rows shows that all of them have learned.
 """
 import argparse
 import importlib.util
@@ -62,16 +62,17 @@ def forget(path):
 
 
 class VectorFlow:
-    """This package, reading the file ahead of training."""
+    """This package: threads read the file while others train."""
 
-    def __init__(self, n_jobs):
+    def __init__(self, n_readers, n_jobs):
+        self.n_readers = n_readers
         self.n_jobs = n_jobs
-        self.name = f"sklearn-vectorflow, n_jobs={n_jobs}"
+        self.name = f"VectorFlow, {n_readers} reading, {n_jobs} training"
 
     def source(self, path):
         """Return the file's rows; all columns share their features."""
         encoder = HashingEncoder(N_BITS, columns=dict.fromkeys(NAMES, Categorical(prefix="")))
-        return ParquetSource(path, "y", encoder=encoder, survey=False, buffer_bytes=2**26, n_jobs=self.n_jobs)
+        return ParquetSource(path, "y", encoder=encoder, survey=False, buffer_bytes=2**25, n_jobs=self.n_readers)
 
     def train(self, path, folder):
         """Return the model."""
@@ -139,14 +140,14 @@ class ScikitLearn:
         return np.concatenate([model.predict_proba(X)[:, 1] for X, _ in self.blocks(path)])
 
 
-def compare(folder, n_rows, repeat, n_jobs):
+def compare(folder, n_rows, repeat):
     """Print seconds from file to model, and how many times as long as this package each takes."""
     train, test = folder / "train.parquet", folder / "test.parquet"
     for path, rows, split in ((train, n_rows, "train"), (test, 100_000, "test")):
         if not path.exists():
             write_parquet(path, rows, split)
     print(f"{n_rows:,} rows x {N_COLUMNS} strings, {train.stat().st_size / 1e6:.0f} MB of Parquet")
-    sides = [VectorFlow(n_jobs), VectorFlow(1), ScikitLearn()]
+    sides = [VectorFlow(2, 1), VectorFlow(1, 1), ScikitLearn()]
     if importlib.util.find_spec("vowpalwabbit"):
         sides.append(VowpalWabbit())
     seconds, models = {side: [] for side in sides}, {}
@@ -167,10 +168,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--n-jobs", type=int, default=-1)
     parser.add_argument("--folder", type=Path, help="keeps the files for the next run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        compare(folder, arguments.rows, arguments.repeat, arguments.n_jobs)
+        compare(folder, arguments.rows, arguments.repeat)
