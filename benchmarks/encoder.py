@@ -51,7 +51,8 @@ def times_of(jobs, repeat):
 
 def frames_of(table):
     """Return the table as frames of several libraries and types, by name."""
-    frames = {"Arrow": table, "Arrow, dictionaries": pa.table({k: table[k].dictionary_encode() for k in table.column_names})}
+    coded = pa.table({name: table[name].dictionary_encode() for name in table.column_names})
+    frames = {"Arrow": table, "Arrow, dictionaries": coded}
     pandas = table.to_pandas()
     frames["pandas, string[pyarrow]"] = pandas.astype("string[pyarrow]")
     frames["pandas, categories"] = pandas.astype("category")
@@ -90,7 +91,8 @@ def write_parquet(path, X):
     """Write a sparse matrix as string columns, one for each of a row's non-zeros."""
     rows = X[np.diff(X.indptr) >= 34]
     ids = np.stack([rows.indices[rows.indptr[:-1] + j] for j in range(34)])
-    pq.write_table(pa.table({f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}), path, row_group_size=50_000)
+    columns = {f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}
+    pq.write_table(pa.table(columns), path, row_group_size=50_000)
 
 
 def decode(n_rows, repeat):

@@ -46,8 +46,8 @@ def write_parquet(path, n_rows, split):
             X = workloads.draw_rows(workload, DRAWN, rng)
             X = X[np.diff(X.indptr) >= N_COLUMNS][: n_rows - written]
             ids = np.stack([X.indices[X.indptr[:-1] + j] for j in range(N_COLUMNS)])
-            score = weights[ids].sum(axis=0) / np.sqrt(N_COLUMNS)
-            y = (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-workload.slope * score - workload.offset))).astype(np.int8)
+            log_odds = workload.slope * weights[ids].sum(axis=0) / np.sqrt(N_COLUMNS) + workload.offset
+            y = (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-log_odds))).astype(np.int8)
             strings = [pa.array(np.char.mod("%x", column), pa.string()) for column in ids]
             writer.write_table(pa.table([*strings, pa.array(y)], schema=schema), row_group_size=GROUP)
             written += X.shape[0]

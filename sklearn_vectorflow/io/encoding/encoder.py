@@ -277,7 +277,8 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         width = 2**self.n_bits * (n_columns if self.groups else 1)
         if width > 2**31 - 1:
             raise ValueError(
-                f"groups=True with n_bits={self.n_bits} and {n_columns} columns gives {width} features, more than 2**31 - 1."
+                f"groups=True with n_bits={self.n_bits} and {n_columns} columns gives {width} features, "
+                "more than 2**31 - 1."
             )
         return width
 
@@ -314,12 +315,14 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Raise unless the columns that are used are there."""
         if self.columns is None and len(frame.names) != self.n_features_in_:
             raise ValueError(
-                f"X has {len(frame.names)} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
-                "as input."
+                f"X has {len(frame.names)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
             )
         lacking = [name for name in self.kinds_ if name not in frame.names]
         if lacking:
-            raise ValueError(f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}.")
+            raise ValueError(
+                f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}."
+            )
 
     def _crew(self, frame):
         return Crew(n_workers(self.n_jobs, frame.n_rows * len(frame.names) * CELL_WORK))
@@ -329,7 +332,9 @@ def _default_kind(frame, name):
     chunks = frame.columns[frame.names.index(name)]
     kind = next((chunk.kind for chunk in chunks if len(chunk)), None)
     if kind is None:
-        raise TypeError(f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it.")
+        raise TypeError(
+            f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it."
+        )
     return kind
 
 
