@@ -2,12 +2,13 @@
 
     python benchmarks/encoder.py [--rows 500000] [--repeat 5]
 
-Ten string columns of ids that follow a Zipf law, in several kinds of frame. FeatureHasher
-gets its dicts ready made, and fewer rows; encoders take turns and times are medians. The
+Ten string columns of ids that follow a Zipf law, in several kinds of frame. FeatureHasher gets
+fewer rows, as dicts ready made or of a pandas frame; encoders take turns and times are medians. The
 second table reads rows of the workload `ctr` of workloads.py from a Parquet file of 34
 string columns and encodes them, decoding included.
 """
 import argparse
+import importlib.util
 import statistics
 import tempfile
 import time
@@ -48,30 +49,50 @@ def times_of(jobs, repeat):
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
+def frames_of(table):
+    """Return the table as frames of several libraries and types, by name."""
+    coded = pa.table({name: table[name].dictionary_encode() for name in table.column_names})
+    frames = {"Arrow": table, "Arrow, dictionaries": coded}
+    pandas = table.to_pandas()
+    frames["pandas, string[pyarrow]"] = pandas.astype("string[pyarrow]")
+    frames["pandas, categories"] = pandas.astype("category")
+    frames["pandas, objects"] = pandas
+    if importlib.util.find_spec("polars"):
+        import polars
+
+        frames["polars"] = polars.from_arrow(table)
+    return frames
+
+
 def compare(n_rows, repeat):
-    """Print seconds per million cells, and how often as fast as FeatureHasher that is."""
+    """Print nanoseconds a cell, and how often as fast as FeatureHasher that is, its dicts made before or in time."""
     table = make_table(n_rows)
-    some = table.slice(0, n_rows // SHARE).to_pylist()
-    pandas, dictionaries = table.to_pandas(), pa.table({k: table[k].dictionary_encode() for k in table.column_names})
+    some = table.slice(0, n_rows // SHARE)
+    dicts, pandas = some.to_pylist(), some.to_pandas()
     hasher = FeatureHasher(2**N_BITS, dtype=np.float32)
-    jobs = {"FeatureHasher, dicts": lambda: hasher.transform(some)}
-    for what, frame in {"Arrow": table, "Arrow, dictionaries": dictionaries, "pandas, objects": pandas}.items():
+    jobs = {
+        "FeatureHasher, dicts": lambda: hasher.transform(dicts),
+        "FeatureHasher, pandas": lambda: hasher.transform(pandas.to_dict("records")),
+    }
+    for what, frame in frames_of(table).items():
         for n_jobs in (1, 2):
             encoder = HashingEncoder(N_BITS, n_jobs=n_jobs)
             jobs[f"{what}, n_jobs={n_jobs}"] = lambda encoder=encoder, frame=frame: encoder.transform(frame)
-    print(f"{'':28} {'ns a cell':>9} {'times':>6}")
     found = times_of(jobs, repeat)
-    reference = found["FeatureHasher, dicts"] / (n_rows // SHARE)
+    cells = {name: N_COLUMNS * n_rows // (SHARE if name.startswith("FeatureHasher") else 1) for name in jobs}
+    found = {name: seconds / cells[name] for name, seconds in found.items()}
+    print(f"{'':34} {'ns a cell':>9} {'dicts':>6} {'pandas':>6}")
     for name, seconds in found.items():
-        a_row = seconds / (n_rows // SHARE if name.startswith("FeatureHasher") else n_rows)
-        print(f"{name:28} {1e9 * a_row / N_COLUMNS:9.1f} {reference / a_row:6.1f}")
+        times = [found[f"FeatureHasher, {what}"] / seconds for what in ("dicts", "pandas")]
+        print(f"{name:34} {1e9 * seconds:9.1f} {times[0]:6.1f} {times[1]:6.1f}")
 
 
 def write_parquet(path, X):
     """Write a sparse matrix as string columns, one for each of a row's non-zeros."""
     rows = X[np.diff(X.indptr) >= 34]
     ids = np.stack([rows.indices[rows.indptr[:-1] + j] for j in range(34)])
-    pq.write_table(pa.table({f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}), path, row_group_size=50_000)
+    columns = {f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}
+    pq.write_table(pa.table(columns), path, row_group_size=50_000)
 
 
 def decode(n_rows, repeat):

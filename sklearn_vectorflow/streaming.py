@@ -99,7 +99,7 @@ def open_data(estimator, X, y, sample_weight, *, reset):
             survey = Survey(estimator, head, (), source.classes, reset)
             return StreamedData(estimator, source, survey, (head, rest, stack.pop_all()))
         survey = Survey(estimator, head, rest if source.survey else (), source.classes, reset)
-        return StreamedData(estimator, source, survey)
+        return StreamedData(estimator, source, survey, held=_whole_parts(head))
 
 
 def _head(blocks, most_bytes):
@@ -113,6 +113,16 @@ def _head(blocks, most_bytes):
     return head, None
 
 
+def _whole_parts(head):
+    """Return blocks by their part of the source; the last part may lack some."""
+    held = {}
+    for block in head:
+        held.setdefault(block.part, []).append(block)
+    if head:
+        del held[head[-1].part]
+    return held
+
+
 class StreamedData:
     """Stands for the rows of a source where training expects rows in memory.
 
@@ -124,15 +134,18 @@ class StreamedData:
     opened : tuple, default=None
         Of a source that can be read once: blocks read so far, an iterator over the others, and
         what closes it.
+    held : dict of int to list of Checked, default=None
+        Parts that have been read: the first pass takes them from here.
     """
 
     starts = None  # sources bring no groups
 
-    def __init__(self, estimator, source, survey, opened=None):
+    def __init__(self, estimator, source, survey, opened=None, held=None):
         self.estimator = estimator
         self.source = source
         self.survey = survey
         self.opened = opened
+        self.held = held
         self.encoded, self.weight = survey.encoded, survey.weight
         self.n_targets = self.encoded.shape[1]
         self.scale = None if self.weight is None else np.count_nonzero(self.weight) / self.weight.sum()
@@ -165,7 +178,7 @@ class StreamedData:
     def blocks(self, order):
         """Return a context manager whose value iterates over the checked blocks of a pass."""
         if self.opened is None:
-            return self.source.checked(order)
+            return self.source.checked(order, self.held)
         head, rest, _ = self.opened
         return contextlib.nullcontext(drained(head, rest))
 

@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 # Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
 WORTHWHILE = 1_000_000
@@ -33,8 +33,13 @@ def n_workers(n_jobs, work):
 
 def _pool_limit():
     """The least number of threads that threadpoolctl or OMP_NUM_THREADS allows."""
-    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
+    pools = [pool["num_threads"] for pool in _openmp_pools().info()]
     return min(pools, default=joblib.cpu_count())
+
+
+@functools.cache
+def _openmp_pools():
+    return ThreadpoolController().select(user_api="openmp")  # looks at all libraries: a millisecond
 
 
 class Crew:
@@ -52,16 +57,16 @@ class Crew:
 
     def __init__(self, n_workers):
         self.n_workers = n_workers
-        self._pool = None
+        self._others = None
 
     def __enter__(self):
         if self.n_workers > 1:
-            self._pool = ThreadPoolExecutor(self.n_workers - 1)
+            self._others = ThreadPoolExecutor(self.n_workers - 1)
         return self
 
     def __exit__(self, *error):
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._others is not None:
+            self._others.shutdown()
 
     def map(self, function, items):
         """Return ``[function(item) for item in items]``, shared between the threads.
@@ -70,16 +75,16 @@ class Crew:
         in by a second argument if ``function`` is made by `by_worker`.
         """
         items = list(items)
-        if self._pool is None:
+        if self._others is None:
             return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
         shared = _Shared(items)
-        others = [self._pool.submit(_work, function, shared, worker) for worker in range(1, self.n_workers)]
         try:
+            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, self.n_workers)]
             _work(function, shared, 0)
-            for other in others:
-                other.result()
         finally:
             shared.stop()  # also waits: nothing may write once the caller goes on
+        for other in others:
+            other.result()
         return shared.results
 
 

@@ -79,6 +79,25 @@ def test_murmur3_is_that_of_scikit_learn(text, prefix, seed):
     assert engine.murmur3(text, prefix, seed) == murmurhash3_32(prefix + text, seed, positive=True)
 
 
+LAYOUTS = {
+    "offsets": lambda strings: pa.table({"c": pa.array(strings, pa.string())}),
+    "wide offsets": lambda strings: pa.table({"c": pa.array(strings, pa.large_string())}),
+    "views": lambda strings: pa.table({"c": pa.array(strings, pa.string_view())}),
+    "pointers": lambda strings: pd.DataFrame({"c": pd.Series(strings, dtype=object)}),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("prefix", ["", "a", "bc", "def", "ghij", "long=", "long é "])
+def test_strings_of_every_length_are_hashed_as_one_by_one(layout, prefix):
+    strings = ["0123456789" * 4] * 200 + [None, *WORDS.tolist()]  # a block of long ones, then all lengths
+    strings += [("xyzé" * 20)[:n] for n in range(41) for _ in range(3)]
+    frame = LAYOUTS[layout](strings)
+    X = HashingEncoder(30, columns={"c": Categorical(prefix)}, missing="token").transform(frame)
+    features = ["c=<missing>" if string is None else prefix + string for string in strings]
+    assert_same(X, FeatureHasher(2**30, input_type="string", dtype=np.float32).transform([[item] for item in features]))
+
+
 # ---- against FeatureHasher ----------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", FRAMES)

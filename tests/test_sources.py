@@ -205,6 +205,25 @@ def test_without_a_survey_the_source_is_read_once_an_epoch():
     model.fit(BatchSource(late, buffer_bytes=SMALL, survey=False, classes=["no", "yes"]))
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_first_pass_takes_the_parts_read_before_it(monkeypatch, shuffle):
+    reads, read = [], CSRSource.read
+    monkeypatch.setattr(CSRSource, "read", lambda self, piece: (reads.append(piece), read(self, piece))[1])
+    models = []
+    for survey in (False, True):
+        source = CSRSource(X, y=LABELS, buffer_bytes=20_000, survey=survey)
+        source._step, source.n_parts = 64, -(-N_ROWS // 64)
+        reads.clear()
+        models.append(VectorFlowClassifier(
+            random_state=0, max_iter=1, tol=None, learning_rate=0.1, fit_intercept=False, shuffle=shuffle
+        ).fit(source))
+        times = np.bincount(reads)
+        assert len(times) == source.n_parts
+        assert np.all(times == 2) if survey else np.all(times <= 2) and np.sum(times == 1) > source.n_parts // 2
+    if not shuffle:  # windows differ, rows and steps don't
+        np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-4, atol=1e-6)
+
+
 def test_a_cache_in_memory_reads_the_source_once():
     rows = Rows()
     source = BatchSource(rows, cache="memory")

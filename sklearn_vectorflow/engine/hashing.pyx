@@ -4,79 +4,18 @@
 Strings are read where they lie. The caller gives arrays that fit each other.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memmove, memset
 
 import numpy as np
 
-cdef extern from "kernels/cells.h" nogil:
-    ctypedef struct vf_murmur:
-        pass
-    ctypedef struct vf_bytes:
-        const uint8_t *data
-        int64_t length
-    ctypedef struct vf_strings:
-        int32_t layout
-        const void *places
-        const uint8_t *data
-        const uint8_t **buffers
-    ctypedef struct vf_word_rules:
-        const uint32_t *letters
-        uint32_t n_letters
-        int32_t shortest, from_n, to_n
-    ctypedef struct vf_words:
-        uint8_t *text
-        int64_t *starts
-        int64_t *ends
-    ctypedef struct vf_sketch:
-        uint32_t *counters
-        int32_t bits
-    ctypedef struct vf_sink:
-        int32_t purpose, failed
-        uint32_t mask, sign_bit, least_count
-        vf_sketch sketch
-        int64_t size
-        int32_t *indices
-        float *values
-        int64_t *ends
-        uint8_t *text
-    ctypedef struct vf_cells:
-        int32_t kind, keep_missing, first_bucket
-        int64_t first, valid_first, list_valid_first
-        vf_strings strings
-        const int64_t *integers
-        const int32_t *codes
-        const uint32_t *hashes
-        const double *numbers
-        const uint8_t *valid
-        const int64_t *starts
-        const uint8_t *list_valid
-        vf_word_rules rules
-        vf_murmur prefix
-        uint32_t name_hash, missing_hash
-    cdef enum:
-        VF_SKETCH_DEPTH
-        VF_OFFSETS
-        VF_WIDE_OFFSETS
-        VF_VIEWS
-        VF_POINTERS
-        VF_STRING_CELLS
-        VF_TEXT_CELLS
-        VF_INTEGER_CELLS
-        VF_CODE_CELLS
-        VF_NUMBER_CELLS
-        VF_TO_MATRIX
-        VF_TO_COUNTS
-        VF_TO_NAMES
-    vf_murmur vf_murmur_prefix(const uint8_t *data, int64_t length, uint32_t seed)
-    uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
-    ctypedef struct vf_block:
-        pass
-    vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
-    void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_block *blocks, vf_words *words,
-                   vf_sink *sink, int32_t *lengths)
+cdef extern from "Python.h" nogil:
+    bint vf_is_ascii "PyUnicode_IS_COMPACT_ASCII"(PyObject *string)
+    void *vf_ascii "PyUnicode_DATA"(PyObject *string)
+    Py_ssize_t vf_length "PyUnicode_GET_LENGTH"(PyObject *string)
 
 OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
 SKETCH_DEPTH = VF_SKETCH_DEPTH
@@ -132,7 +71,10 @@ def find_strings(object[::1] items, as_string):
             found[k, 0], found[k, 1] = 0, -1
             continue
         if isinstance(item, str):
-            data = PyUnicode_AsUTF8AndSize(item, &length)
+            if vf_is_ascii(<PyObject *>item):
+                data, length = <const char *>vf_ascii(<PyObject *>item), vf_length(<PyObject *>item)
+            else:
+                data = PyUnicode_AsUTF8AndSize(item, &length)
         else:
             data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
         found[k, 0], found[k, 1] = <int64_t><uintptr_t>data, length
@@ -185,6 +127,7 @@ cdef class Cells:
         self.arrays.append(keep)
         if layout != VF_VIEWS:
             self.cells.strings.data = <const uint8_t *>self._hold(data)
+            self.cells.strings.size = 0 if data is None else len(data)
             return
         self.buffers = <uint8_t **>malloc((len(data) + 1) * sizeof(uint8_t *))
         if self.buffers == NULL:
@@ -211,7 +154,7 @@ cdef class Cells:
         """Read codes (int32, -1 is missing) of hashes (uint32) computed before."""
         self.cells.kind = VF_CODE_CELLS
         self.cells.codes = <const int32_t *>self._hold(codes)
-        self.cells.hashes = <const uint32_t *>self._hold(hashes)
+        self.cells.hashes = <const uint32_t *>self._hold(hashes if len(hashes) else np.zeros(1, dtype=np.uint32))
         self.cells.first = first
 
     def set_numbers(self, values):
@@ -248,6 +191,64 @@ cdef class Cells:
         return hashes, missing.view(bool)
 
 
+cdef class _Columns:
+    """The cells of several columns in a row, and scratch for a block of rows of them."""
+
+    cdef Py_ssize_t n
+    cdef vf_cells *cells
+    cdef vf_entries *entries
+    cdef vf_words words
+
+    def __cinit__(self, list columns):
+        cdef Py_ssize_t j
+        self.n = len(columns)
+        memset(&self.words, 0, sizeof(vf_words))
+        self.cells = <vf_cells *>malloc((self.n + 1) * sizeof(vf_cells))
+        self.entries = <vf_entries *>calloc(self.n + 1, sizeof(vf_entries))
+        if self.cells == NULL or self.entries == NULL:
+            raise MemoryError
+        for j in range(self.n):
+            self.cells[j] = (<Cells>columns[j]).cells
+
+    def __dealloc__(self):
+        free(self.cells)
+        free(self.entries)
+        free(self.words.text)
+        free(self.words.starts)
+        free(self.words.ends)
+
+
+cdef class Rules:
+    """How hashes become columns and signs of a matrix.
+
+    Parameters
+    ----------
+    n_bits : int
+    signs : bool
+    sketch : ndarray of uint32, shape (SKETCH_DEPTH, 2**bits), default=None
+        With ``least_count`` leaves out features counted less often.
+    least_count : int, default=0
+    """
+
+    cdef vf_sink sink
+    cdef object sketch
+
+    def __cinit__(self, int n_bits, bint signs, sketch=None, uint32_t least_count=0):
+        memset(&self.sink, 0, sizeof(vf_sink))
+        self.sink.purpose = VF_TO_MATRIX
+        self.sink.mask = (<uint32_t>1 << n_bits) - 1
+        self.sink.sign_bit = <uint32_t>1 << 31 if signs else 0
+        self.sketch = sketch
+        if sketch is not None:
+            _set_sketch(&self.sink, sketch)
+            self.sink.least_count = least_count
+
+
+cdef void _set_sketch(vf_sink *sink, const uint32_t[:, ::1] sketch):
+    sink.sketch.counters = <uint32_t *>&sketch[0, 0]
+    sink.sketch.bits = (sketch.shape[1] - 1).bit_length()
+
+
 cdef class Block:
     """Hashed rows, before they are put together with others.
 
@@ -258,48 +259,23 @@ cdef class Block:
     """
 
     cdef vf_sink sink
-    cdef vf_words words
     cdef readonly object lengths
 
     def __cinit__(self):
         memset(&self.sink, 0, sizeof(vf_sink))
-        memset(&self.words, 0, sizeof(vf_words))
 
     def __dealloc__(self):
         free(self.sink.indices)
         free(self.sink.values)
         free(self.sink.ends)
         free(self.sink.text)
-        self._free_words()
-
-    cdef void _free_words(self) noexcept:
-        free(self.words.text)
-        free(self.words.starts)
-        free(self.words.ends)
-        memset(&self.words, 0, sizeof(vf_words))
-
-    cdef void _set_sketch(self, const uint32_t[:, ::1] sketch):
-        self.sink.sketch.counters = <uint32_t *>&sketch[0, 0]
-        self.sink.sketch.bits = (sketch.shape[1] - 1).bit_length()
 
     cdef _run(self, list columns, int64_t n_rows):
-        cdef Py_ssize_t j, n_columns = len(columns)
-        cdef vf_cells *cells = <vf_cells *>malloc((n_columns + 1) * sizeof(vf_cells))
-        cdef vf_block *blocks = <vf_block *>malloc((n_columns + 1) * sizeof(vf_block))
-        cdef int32_t *lengths
-        if cells == NULL or blocks == NULL:
-            free(cells)
-            free(blocks)
-            raise MemoryError
+        cdef _Columns given = _Columns(columns)
         self.lengths = np.zeros(n_rows, dtype=np.int32)
-        lengths = <int32_t *>_address(self.lengths)
-        for j in range(n_columns):
-            cells[j] = (<Cells>columns[j]).cells
+        cdef int32_t *lengths = <int32_t *>_address(self.lengths)
         with nogil:
-            vf_encode(cells, n_columns, n_rows, blocks, &self.words, &self.sink, lengths)
-        free(cells)
-        free(blocks)
-        self._free_words()
+            vf_encode(given.cells, given.n, n_rows, given.entries, &given.words, &self.sink, lengths)
         if self.sink.failed:
             raise MemoryError
 
@@ -316,28 +292,47 @@ cdef class Block:
             memcpy(&values[start], self.sink.values, self.sink.size * sizeof(float))
 
 
-def encode(list columns, int64_t n_rows, int n_bits, bint signs, sketch=None, uint32_t least_count=0):
-    """Hash rows of columns of `Cells` into a `Block`.
-
-    ``sketch`` (uint32, shape (SKETCH_DEPTH, 2**bits)) and ``least_count`` leave out features
-    counted less often.
-    """
+def encode(list columns, int64_t n_rows, Rules rules):
+    """Hash rows of columns of `Cells` into a `Block`."""
     cdef Block block = Block()
-    block.sink.purpose = VF_TO_MATRIX
-    block.sink.mask = (<uint32_t>1 << n_bits) - 1
-    block.sink.sign_bit = <uint32_t>1 << 31 if signs else 0
-    if sketch is not None:
-        block._set_sketch(sketch)
-        block.sink.least_count = least_count
+    block.sink = rules.sink
     block._run(columns, n_rows)
     return block
+
+
+def encode_into(list columns, int64_t n_rows, Rules rules, int32_t[::1] indices, float[::1] values,
+                int32_t[::1] lengths, int64_t start):
+    """Hash rows of columns of one cell a row into arrays with room for every cell, from ``start``.
+
+    Returns
+    -------
+    n_nonzero : int
+        How much of the room is taken.
+    """
+    cdef _Columns given = _Columns(columns)
+    cdef int64_t n_nonzero
+    if n_rows == 0 or given.n == 0:
+        return 0
+    with nogil:
+        n_nonzero = vf_encode_cells(given.cells, given.n, n_rows, given.entries, &rules.sink, &indices[start],
+                                    &values[start], &lengths[0])
+    return n_nonzero
+
+
+def move(int32_t[::1] indices, float[::1] values, int64_t to, int64_t start, int64_t n):
+    """Move n non-zeros from ``start`` to a place before it."""
+    if n == 0 or to == start:
+        return
+    with nogil:
+        memmove(&indices[to], &indices[start], n * sizeof(int32_t))
+        memmove(&values[to], &values[start], n * sizeof(float))
 
 
 def count(list columns, int64_t n_rows, sketch):
     """Count the features of rows in a sketch, which other threads may share."""
     cdef Block block = Block()
     block.sink.purpose = VF_TO_COUNTS
-    block._set_sketch(sketch)
+    _set_sketch(&block.sink, sketch)
     block._run(columns, n_rows)
 
 

@@ -51,15 +51,18 @@ class Checked:
     y, weight : object
         As given.
     where : str
+    part : int, default=None
+        Part of the source that the block is of, or one of several blocks of.
     """
 
     matrix: Matrix
     y: object
     weight: object
     where: str
+    part: object = None
 
     @classmethod
-    def of(cls, block):
+    def of(cls, block, part=None):
         """Check a block's rows.
 
         Raises
@@ -75,7 +78,7 @@ class Checked:
             raise type(error)(f"{block.where}: {error}") from error
         if hasattr(block.X, "head"):
             matrix.header = block.X.head(0)
-        return cls(matrix, block.y, block.sample_weight, block.where)
+        return cls(matrix, block.y, block.sample_weight, block.where, part)
 
 
 def _to_matrix(X):

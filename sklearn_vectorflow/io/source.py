@@ -83,20 +83,28 @@ class Source:
         """Return a string that changes with the data and with how they are read; "" if nobody can know."""
         return ""
 
-    def checked(self, order=None):
+    def checked(self, order=None, held=None):
         """Return a context manager whose value iterates over checked blocks, read ahead by threads.
 
         Parameters
         ----------
         order : sequence of int, default=None
             Order of the parts.
+        held : dict of int to list of Checked, default=None
+            Blocks of parts that have been read before. They are taken out, to free them in time.
         """
+        held = {} if held is None else held
         n_threads = joblib.effective_n_jobs(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
         return _Flat(Ahead(
-            lambda piece: _check_each(self.read(piece)), self.pieces() if order is None else order, n_threads, 1
+            lambda piece: self._checked(piece, held), self.pieces() if order is None else order, n_threads, 1
         ))
+
+    def _checked(self, piece, held):
+        if self.n_parts is None:
+            return _check_each(self.read(piece))
+        return held.pop(piece, None) or _check_each(self.read(piece), piece)
 
 
 def _located(blocks):
@@ -107,8 +115,8 @@ def _located(blocks):
         n_rows += block.X.shape[0] if hasattr(block.X, "shape") else len(block.X)
 
 
-def _check_each(blocks):
-    checked = (Checked.of(block) for block in blocks)
+def _check_each(blocks, part=None):
+    checked = (Checked.of(block, part) for block in blocks)
     return [block for block in checked if block.matrix.shape[0]]
 
 

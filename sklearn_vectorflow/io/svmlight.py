@@ -152,8 +152,7 @@ class _Parsed:
     """Arrays of a piece, longer than what they hold."""
 
     def __init__(self, text, dtype):
-        letters = np.frombuffer(text, dtype=np.uint8)
-        n_values, n_lines = np.count_nonzero(letters == ord(":")), text.count(b"\n")
+        n_values, n_lines = engine.count(text)
         self._values = np.empty(n_values + 1, dtype=dtype)
         self._indices = np.empty(n_values + 1, dtype=np.int32)
         self._indptr = np.zeros(n_lines + 1, dtype=np.int64)
@@ -175,7 +174,7 @@ class _Parsed:
 def _parse(text, dtype, zero_based, n_indices, query_id):
     """Parse a `Text`."""
     parsed = _Parsed(text.text, dtype)
-    if not text.text.strip():
+    if text.text.isspace():
         parsed.n_rows, parsed.n_nonzero, parsed.least, parsed.largest = 0, 0, LARGEST_WIDTH, -1
         return parsed
     problem, line, parsed.n_rows, parsed.n_nonzero, parsed.least, parsed.largest, n_queries = engine.parse(

@@ -2,8 +2,7 @@
 #ifndef VF_CELLS_H
 #define VF_CELLS_H
 
-#include "murmur.h"
-#include "sink.h"
+#include "entries.h"
 #include "words.h"
 
 enum { VF_STRING_CELLS, VF_TEXT_CELLS, VF_INTEGER_CELLS, VF_CODE_CELLS, VF_NUMBER_CELLS };
@@ -89,42 +88,74 @@ VF_INLINE vf_feature vf_cell(const vf_cells *cells, int32_t kind, int32_t layout
 
 /* Columns of one cell a row are hashed a block of rows at a time: loops over one
  * column have nothing else to decide. */
-enum { VF_BLOCK = 256 };
-
-typedef struct {
-    int32_t indices[VF_BLOCK];
-    float values[VF_BLOCK]; /* 0: no entry */
-} vf_block;
-
-VF_INLINE void vf_fill_as(const vf_cells *cells, int32_t kind, int32_t layout, int64_t at, int64_t n,
-                          const vf_sink *sink, vf_block *block) {
-    uint8_t digits[24];
+VF_INLINE void vf_fill_numbers(const vf_cells *cells, int64_t at, int64_t n, const vf_sink *sink, vf_entries *out) {
+    const int64_t missing = vf_entry(cells->first_bucket + vf_bucket(sink, cells->missing_hash),
+                                     vf_signed(sink, cells->missing_hash, 1.0f));
+    const int32_t index = cells->first_bucket + vf_bucket(sink, cells->name_hash);
     for (int64_t k = 0; k < n; k++) {
-        const vf_feature feature = vf_cell(cells, kind, layout, at + k, digits);
-        block->indices[k] = cells->first_bucket + vf_bucket(sink, feature.hash);
-        block->values[k] = vf_signed(sink, feature.hash, feature.value);
-        if (sink->least_count > 0 && kind != VF_NUMBER_CELLS && vf_is_rare(sink, feature.hash))
-            block->values[k] = 0.0f;
+        const double number = cells->numbers[at + k];
+        const float value = vf_signed(sink, cells->name_hash, (float)number);
+        out->keys[k] = value != 0.0f ? vf_entry(index, value) : VF_NO_ENTRY;
+        if (number != number)
+            out->keys[k] = cells->keep_missing ? missing : VF_NO_ENTRY;
     }
 }
 
-VF_INLINE void vf_fill(const vf_cells *cells, int64_t row, int64_t n, const vf_sink *sink, vf_block *block) {
+VF_INLINE void vf_hash_codes(const vf_cells *cells, int64_t at, int64_t n, vf_string_block *block) {
+    for (int64_t k = 0; k < n; k++) {
+        const int32_t code = cells->codes[at + k];
+        block->lengths[k] = code;
+        block->hashes[k] = cells->hashes[code < 0 ? 0 : code];
+    }
+}
+
+VF_INLINE void vf_hash_integers(const vf_cells *cells, int64_t at, int64_t n, vf_string_block *block) {
+    uint8_t digits[24];
+    for (int64_t k = 0; k < n; k++) {
+        const vf_bytes text = vf_digits(cells->integers[at + k], digits + sizeof digits);
+        block->lengths[k] = text.length;
+        block->hashes[k] = vf_murmur_hash(cells->prefix, text.data, text.length);
+    }
+}
+
+/* Marks missing cells by negative lengths; returns whether there are any. */
+VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_string_block *block) {
+    int64_t any = 0;
+    if (cells->valid != NULL) {
+        for (int64_t k = 0; k < n; k++) {
+            if (!vf_is_valid(cells->valid, cells->valid_first + at + k))
+                block->lengths[k] = -1;
+        }
+    }
+    for (int64_t k = 0; k < n; k++)
+        any |= block->lengths[k];
+    return any < 0;
+}
+
+VF_INLINE void vf_fill(const vf_cells *cells, int64_t row, int64_t n, const vf_sink *sink, vf_string_block *block,
+                       vf_entries *out) {
     const int64_t at = cells->first + row;
-    const int32_t strings = VF_STRING_CELLS, layout = cells->strings.layout;
-    if (cells->kind == VF_NUMBER_CELLS)
-        vf_fill_as(cells, VF_NUMBER_CELLS, 0, at, n, sink, block);
-    else if (cells->kind == VF_CODE_CELLS)
-        vf_fill_as(cells, VF_CODE_CELLS, 0, at, n, sink, block);
+    if (cells->kind == VF_NUMBER_CELLS) {
+        vf_fill_numbers(cells, at, n, sink, out);
+        return;
+    }
+    if (cells->kind == VF_CODE_CELLS)
+        vf_hash_codes(cells, at, n, block);
     else if (cells->kind == VF_INTEGER_CELLS)
-        vf_fill_as(cells, VF_INTEGER_CELLS, 0, at, n, sink, block);
-    else if (layout == VF_OFFSETS)
-        vf_fill_as(cells, strings, VF_OFFSETS, at, n, sink, block);
-    else if (layout == VF_WIDE_OFFSETS)
-        vf_fill_as(cells, strings, VF_WIDE_OFFSETS, at, n, sink, block);
-    else if (layout == VF_VIEWS)
-        vf_fill_as(cells, strings, VF_VIEWS, at, n, sink, block);
+        vf_hash_integers(cells, at, n, block);
     else
-        vf_fill_as(cells, strings, VF_POINTERS, at, n, sink, block);
+        vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, n, block);
+    const int missing = vf_mark_missing(cells, at, n, block);
+    for (int64_t k = 0; k < n && missing; k++)
+        block->hashes[k] = block->lengths[k] < 0 ? cells->missing_hash : block->hashes[k];
+    for (int64_t k = 0; k < VF_BLOCK; k++) {
+        const uint32_t hash = block->hashes[k];
+        out->keys[k] = vf_entry(cells->first_bucket + vf_bucket(sink, hash), vf_signed(sink, hash, 1.0f));
+    }
+    for (int64_t k = 0; k < n && missing && !cells->keep_missing; k++)
+        out->keys[k] = block->lengths[k] < 0 ? VF_NO_ENTRY : out->keys[k];
+    for (int64_t k = 0; k < n && sink->least_count > 0; k++)
+        out->keys[k] = vf_is_rare(sink, block->hashes[k]) ? VF_NO_ENTRY : out->keys[k];
 }
 
 VF_INLINE int vf_is_block(const vf_cells *cells, const vf_sink *sink) {
@@ -173,7 +204,7 @@ static void vf_take_row(const vf_cells *cells, int64_t row, vf_words *words, vf_
 
 /* One row of a matrix; `at` is its place in the blocks of columns. */
 VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t row, int64_t at,
-                             const vf_block *blocks, vf_words *words, vf_sink *sink) {
+                             const vf_entries *entries, vf_words *words, vf_sink *sink) {
     const int64_t start = sink->size;
     for (int64_t j = 0; j < n_columns; j++) {
         if (!vf_is_block(cells + j, sink)) {
@@ -182,29 +213,59 @@ VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t r
         }
         if (!vf_sink_reserve(sink, 1))
             return 0;
-        sink->indices[sink->size] = blocks[j].indices[at];
-        sink->values[sink->size] = blocks[j].values[at];
-        sink->size += blocks[j].values[at] != 0.0f;
+        const int64_t key = entries[j].keys[at];
+        sink->indices[sink->size] = vf_entry_index(key);
+        sink->values[sink->size] = vf_entry_value(key);
+        sink->size += key != VF_NO_ENTRY;
     }
     return sink->purpose == VF_TO_MATRIX ? (int32_t)vf_close_row(sink, start) : 0;
 }
 
-/* Hashes the rows of all columns, a block of each column in `blocks`; lengths are those of
+/* Hashes the rows of all columns, a block of each column in `entries`; lengths are those of
  * the rows of the matrix. */
 VF_SIMD
-static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_block *blocks, vf_words *words,
+static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
                       vf_sink *sink, int32_t *lengths) {
+    vf_string_block block = {{0}};
     if (sink->purpose == VF_TO_MATRIX)
         vf_sink_reserve(sink, n_rows * n_columns);
     for (int64_t first = 0; first < n_rows && !sink->failed; first += VF_BLOCK) {
         const int64_t n = n_rows - first < VF_BLOCK ? n_rows - first : VF_BLOCK;
         for (int64_t j = 0; j < n_columns; j++) {
             if (vf_is_block(cells + j, sink))
-                vf_fill(cells + j, first, n, sink, blocks + j);
+                vf_fill(cells + j, first, n, sink, &block, entries + j);
         }
         for (int64_t k = 0; k < n && !sink->failed; k++)
-            lengths[first + k] = vf_put_row(cells, n_columns, first + k, k, blocks, words, sink);
+            lengths[first + k] = vf_put_row(cells, n_columns, first + k, k, entries, words, sink);
     }
+}
+
+/* Whether every column of the frame has columns of the matrix to itself, in order. */
+static inline int vf_are_apart(const vf_cells *cells, int64_t n_columns, const vf_sink *sink) {
+    for (int64_t j = 1; j < n_columns; j++) {
+        if (cells[j].first_bucket <= cells[j - 1].first_bucket + (int64_t)sink->mask)
+            return 0;
+    }
+    return 1;
+}
+
+/* Hashes rows of one cell a column into arrays with room for all cells; returns how many
+ * entries they have. */
+VF_SIMD
+static int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
+                               const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths) {
+    vf_string_block block = {{0}};
+    const int apart = vf_are_apart(cells, n_columns, sink);
+    int64_t size = 0;
+    for (int64_t first = 0; first < n_rows; first += VF_BLOCK) {
+        const int64_t n = n_rows - first < VF_BLOCK ? n_rows - first : VF_BLOCK;
+        for (int64_t j = 0; j < n_columns; j++)
+            vf_fill(cells + j, first, n, sink, &block, entries + j);
+        if (!apart)
+            vf_sort_rows(entries, n_columns);
+        size += vf_put_rows(entries, n_columns, n, indices + size, values + size, lengths + first);
+    }
+    return size;
 }
 
 #endif

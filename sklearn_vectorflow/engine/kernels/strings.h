@@ -15,6 +15,7 @@ typedef struct {
     int32_t layout;
     const void *places;            /* n + 1 offsets (int32, int64), n views or n vf_bytes */
     const uint8_t *data;           /* what offsets point into */
+    int64_t size;                  /* of data, in bytes */
     const uint8_t *const *buffers; /* what views point into */
 } vf_strings;
 

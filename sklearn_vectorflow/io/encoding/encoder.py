@@ -1,6 +1,5 @@
 """A transformer of data frames into rows of a sparse matrix, by hashing."""
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,7 +8,8 @@ from sklearn_vectorflow.engine import hashing as engine
 from sklearn_vectorflow.io.encoding.frames import read_frame
 from sklearn_vectorflow.io.encoding.kinds import resolve_kind
 from sklearn_vectorflow.io.encoding.learned import Learned
-from sklearn_vectorflow.io.encoding.plan import PIECE, Column, read_piece
+from sklearn_vectorflow.io.encoding.plan import Column
+from sklearn_vectorflow.io.encoding.rows import hash_frame
 from sklearn_vectorflow.threads import Crew, n_workers
 
 MOST_BITS = 30   # columns of the matrix are int32
@@ -197,13 +197,9 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         sketch = self._learned.sketch if self.min_count > 1 else None
         columns = self._columns(kinds)
         frame = frame.select(list(kinds))
-
-        def encode(piece):
-            cells = read_piece(columns, piece)
-            return engine.encode(*cells, self.n_bits, self.alternate_sign, sketch, max(0, self.min_count))
-
+        rules = engine.Rules(self.n_bits, self.alternate_sign, sketch, max(0, self.min_count))
         with self._crew(frame) as crew:
-            return _assemble(crew.map(encode, frame.pieces(PIECE)), self._width(len(columns)), crew)
+            return hash_frame(frame, columns, rules, self._width(len(columns)), crew)
 
     def feature_names_from(self, hashes):
         """Return the names of features by their columns of the matrix.
@@ -281,7 +277,8 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         width = 2**self.n_bits * (n_columns if self.groups else 1)
         if width > 2**31 - 1:
             raise ValueError(
-                f"groups=True with n_bits={self.n_bits} and {n_columns} columns gives {width} features, more than 2**31 - 1."
+                f"groups=True with n_bits={self.n_bits} and {n_columns} columns gives {width} features, "
+                "more than 2**31 - 1."
             )
         return width
 
@@ -318,12 +315,14 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Raise unless the columns that are used are there."""
         if self.columns is None and len(frame.names) != self.n_features_in_:
             raise ValueError(
-                f"X has {len(frame.names)} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
-                "as input."
+                f"X has {len(frame.names)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
             )
         lacking = [name for name in self.kinds_ if name not in frame.names]
         if lacking:
-            raise ValueError(f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}.")
+            raise ValueError(
+                f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}."
+            )
 
     def _crew(self, frame):
         return Crew(n_workers(self.n_jobs, frame.n_rows * len(frame.names) * CELL_WORK))
@@ -333,24 +332,11 @@ def _default_kind(frame, name):
     chunks = frame.columns[frame.names.index(name)]
     kind = next((chunk.kind for chunk in chunks if len(chunk)), None)
     if kind is None:
-        raise TypeError(f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it.")
+        raise TypeError(
+            f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it."
+        )
     return kind
 
 
 def _shown(names):
     return names if len(names) <= 10 else [*names[:10], "..."]
-
-
-def _assemble(blocks, width, crew):
-    """One matrix of blocks of rows."""
-    starts = np.cumsum([0] + [block.n_nonzero for block in blocks])
-    indices, values = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.float32)
-    crew.map(lambda k: blocks[k].copy_to(indices, values, starts[k]), range(len(blocks)))
-    lengths = np.concatenate([block.lengths for block in blocks])
-    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
-    if starts[-1] < 2**31:
-        indptr = indptr.astype(np.int32)
-    X = sparse.csr_matrix((values, indices, indptr), shape=(len(lengths), width))
-    X.has_canonical_format = True
-    return X

@@ -90,8 +90,7 @@ def _pandas(series):
     """The chunks of a pandas column."""
     dtype = series.dtype
     if hasattr(dtype, "categories"):
-        names = np.array([str(item) for item in dtype.categories], dtype=object)
-        return [Codes(series.cat.codes.to_numpy(), Objects(names))]
+        return [Codes(series.cat.codes.to_numpy(), Objects(np.asarray(dtype.categories, dtype=object)))]
     if getattr(dtype, "storage", None) == "pyarrow" or type(dtype).__name__ == "ArrowDtype":
         return read_column(series.array.__arrow_array__().__arrow_c_stream__())
     if dtype == object or dtype.kind == "O":

@@ -13,7 +13,15 @@ N_LETTERS = 0x323B0  # no letter or digit of Unicode comes later
 
 @dataclass(frozen=True)
 class Kind:
-    """Base class of kinds."""
+    """Base class of kinds.
+
+    Attributes
+    ----------
+    single : bool
+        Whether a row has one feature at most.
+    """
+
+    single = False
 
     def check(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -50,6 +58,7 @@ class Categorical(Kind):
     """
 
     prefix: str | None = None
+    single = True
 
     def check(self):
         self._check_prefix()
@@ -153,6 +162,7 @@ class Numeric(Kind):
     mean: float | None = None
     scale: float | None = None
     edges: tuple | None = None
+    single = True
 
     def check(self):
         check_choice("Numeric: transform", self.transform, ("identity", "log1p", "standard", "bins"))
