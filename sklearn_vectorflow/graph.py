@@ -135,6 +135,21 @@ class Graph:
             raise ValueError(f"network has no node {node!r}; layers with names: {names}.")
         return found[0]
 
+    def read_by(self, reader, names):
+        """Return the places of the layers of these names, whose outputs a loss reads."""
+        places = []
+        for name in names:
+            try:
+                place = self.find(name)
+            except ValueError as error:
+                raise ValueError(f"{reader} reads {name!r}: {error}") from None
+            if place.sparse:
+                raise ValueError(
+                    f"{reader} reads {name!r}, but {place.label} gives sparse rows; a loss can read dense nodes alone."
+                )
+            places.append(place)
+        return places
+
     # ---- checks and shapes --------------------------------------------------------
 
     def _check_layers(self):

@@ -63,6 +63,7 @@ cdef class Net:
         self.n_features = n_features
         self.arrays = []
         self.crossed = []
+        self.reads = []
 
     def __dealloc__(self):
         free(self.nodes)
@@ -231,14 +232,15 @@ cdef class Net:
         self.arrays.append(array)
         return <const float *>_address(array)
 
-    def set_loss(self, capsule, parameters, int n_targets):
-        """Set the loss: a capsule of the C contract and its parameters (float64)."""
+    def set_loss(self, capsule, parameters, int n_targets, reads=()):
+        """Set the loss: a capsule of the C contract, its parameters (float64), and the dense nodes it reads."""
         cdef const double[::1] view = parameters
         self.arrays.append((capsule, parameters))
         self.loss = open_capsule(capsule)[0]
         self.loss.n_targets = n_targets
         self.loss.n_outputs = self.n_outputs
         self.loss.n_parameters = view.shape[0]
+        self.reads = list(reads)
         self.loss.parameters = &view[0] if view.shape[0] else NULL
 
     def settle(self, Clock clock, int64_t from_feature, int64_t to_feature):

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_vectorflow.losses import doors
+from sklearn_vectorflow.losses import blocks, doors
 
 STEP = 1e-6
 OUTPUTS = (0.0, 1.0, -1.0, 30.0, -30.0)  # where many losses have kinks, and where many overflow
@@ -58,7 +58,7 @@ def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
             told = error if isinstance(error, _Failure) else f"{type(error).__name__}: {error}"
             failures.append(f"{check.__name__.removeprefix('_').replace('_', ' ')}: {told}")
     if failures:
-        message = f"{doors.name_of(loss)} failed {len(failures)} of {len(CHECKS)} checks:\n- " + "\n- ".join(failures)
+        message = f"{blocks.name_of(loss)} failed {len(failures)} of {len(CHECKS)} checks:\n- " + "\n- ".join(failures)
         print(message)
         raise AssertionError(message)
 
@@ -72,14 +72,14 @@ class _Case:
 
     def __init__(self, loss, y, n_outputs, starts, rng):
         self.loss = loss
-        self.y = doors.columns(_targets(loss, rng) if y is None else y)
+        self.y = blocks.columns(_targets(loss, rng) if y is None else y)
         self.n_rows = len(self.y)
         self.n_outputs = n_outputs or _n_outputs(loss, self.y)
         self.raw = rng.normal(size=(self.n_rows, self.n_outputs))
         self.weight = rng.uniform(0.5, 2.0, self.n_rows)
         if loss.coupled and starts is None:
             starts = np.append(np.arange(0, self.n_rows, 5), self.n_rows)
-        self.starts = doors.checked_starts(loss, starts, self.n_rows)
+        self.starts = blocks.checked_starts(loss, starts, self.n_rows)
 
     def __call__(self, raw=None, weight=None, rows=slice(None), starts=None, loss=None):
         loss = self.loss if loss is None else loss
@@ -101,7 +101,7 @@ class _Case:
         ]
 
     def at(self, row):
-        return f"row {row} (y={doors.flat(self.y)[row]})"
+        return f"row {row} (y={blocks.flat(self.y)[row]})"
 
 
 def _targets(loss, rng):
