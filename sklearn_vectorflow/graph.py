@@ -335,9 +335,15 @@ class _Steps:
         if not (place.sparse and isinstance(place.layer, Concat)):
             return place.engine
         if position not in self._joined:
-            parts = [self._rows_of(one) for one in place.inputs]
-            self._joined[position] = self._add("join", place, parts)
+            self._joined[position] = self._add("join", place, self._parts(position))
         return self._joined[position]
+
+    def _parts(self, position):
+        """The nodes that a concatenation is made of in the end: the engine knows none of concatenations."""
+        place = self.places[position]
+        if not (place.sparse and isinstance(place.layer, Concat)):
+            return [place.engine]
+        return [part for one in place.inputs for part in self._parts(one)]
 
     def _dense_of(self, reader, position):
         place = self.places[position]
