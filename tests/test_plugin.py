@@ -12,7 +12,7 @@ import user_losses
 from numpy.testing import assert_allclose
 
 import sklearn_vectorflow
-from sklearn_vectorflow import VectorFlowRegressor
+from sklearn_vectorflow import VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.engine.losses.evaluate import VERSION
 from sklearn_vectorflow.layers import Input, Linear, Tanh
 from sklearn_vectorflow.losses import QuantileLoss, RegressionLoss, check_loss
@@ -81,6 +81,21 @@ def test_exponential_is_the_same_in_all_doors(plugin, rows, batch_size):
     for other in fitted[1:]:
         assert_allclose(other.coef_, fitted[0].coef_, rtol=0, atol=1e-6)
         assert_allclose(other.predict(X), fitted[0].predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_exponential_is_the_same_built_in_and_out_of_tree(plugin, rows, batch_size):
+    X, y, weight = rows
+    event, time = y < 1, np.exp(-y / 4)
+    time *= event.sum() / time.sum()  # in this unit the loss built in has nothing to scale
+    built_in = VectorFlowSurvivalEstimator("exponential", batch_size=batch_size, max_iter=4, random_state=0)
+    built_in.fit(X, (event, time), weight)
+    start = built_in.loss_.initial_raw(np.column_stack([event, np.log(time)]), weight)
+    loss = type("Exponential", (plugin.Exponential,), {"initial_raw": lambda self, y, sample_weight: start})()
+    own = VectorFlowRegressor(loss=loss, batch_size=batch_size, max_iter=4, random_state=0)
+    own.fit(X, np.column_stack([time, event]), weight)
+    assert_allclose(own.coef_, built_in.coef_, rtol=0, atol=1e-6)
+    assert_allclose(own.loss_curve_, built_in.loss_curve_)
 
 
 @pytest.mark.parametrize("batch_size", [1, 64])
