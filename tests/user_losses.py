@@ -90,7 +90,8 @@ def pairwise(y, raw, sample_weight, starts):
         if len(better) == 0:
             continue
         better, worse = better + start, worse + start
-        strength = np.sqrt(sample_weight[better] * sample_weight[worse]) / len(better)
+        products = sample_weight[better] * sample_weight[worse]
+        strength = sample_weight[start:end].mean() * products / products.sum()
         margin = raw[better] - raw[worse]
         total += np.sum(strength * np.logaddexp(0, -margin))
         slope = -strength / (1 + np.exp(margin))
@@ -105,14 +106,15 @@ class PairwiseNumba(RankingLoss):
         total = 0.0
         gradient[:] = 0.0
         for group in range(len(starts) - 1):
-            n_pairs = 0
-            for i in range(starts[group], starts[group + 1]):
-                for j in range(starts[group], starts[group + 1]):
-                    n_pairs += y[i, 0] > y[j, 0]
+            pairs, mean = 0.0, weight[starts[group] : starts[group + 1]].mean()
             for i in range(starts[group], starts[group + 1]):
                 for j in range(starts[group], starts[group + 1]):
                     if y[i, 0] > y[j, 0]:
-                        strength = np.sqrt(weight[i] * weight[j]) / n_pairs
+                        pairs += weight[i] * weight[j]
+            for i in range(starts[group], starts[group + 1]):
+                for j in range(starts[group], starts[group + 1]):
+                    if y[i, 0] > y[j, 0]:
+                        strength = mean * weight[i] * weight[j] / pairs
                         margin = raw[i, 0] - raw[j, 0]
                         total += strength * np.log1p(np.exp(-margin))
                         gradient[i, 0] -= strength / (1 + np.exp(margin))
