@@ -15,6 +15,7 @@ from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
+from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
@@ -22,7 +23,7 @@ from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
-from sklearn_vectorflow.training import Trainer, auto_batch_size, raw_outputs
+from sklearn_vectorflow.training import Trainer, auto_batch_size, outputs, raw_outputs
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
@@ -232,19 +233,20 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
         kernel = kernel_of(self._loss)
-        kernel.check_first(*self._first_block(data, network.n_outputs))
-        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets)
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        kernel.check_first(*self._first_block(data, network.n_outputs, [place.width for place in read]))
+        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         random_state = check_random_state(self.random_state)
         return data.trainer(
             network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
         )
 
-    def _first_block(self, data, n_outputs):
-        """Return a few rows as a loss sees them, whether weights are given, and where groups start."""
+    def _first_block(self, data, n_outputs, widths):
+        """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
         n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
         y = np.ascontiguousarray(_Data(None, data.encoded[:n_rows], None).dense_targets(), dtype=np.float64)
-        raw = np.sin(np.arange(1.0, 1.0 + n_rows * n_outputs)).reshape(n_rows, n_outputs)
-        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2]
+        raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
+        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
 
     def _auto_batch_size(self, n_rows):
         return auto_batch_size(n_rows)
@@ -305,7 +307,10 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _mean_loss(self, network, data, crew):
         raw = raw_outputs(network, data.matrix, crew)
         weight = np.ones(len(raw)) if data.weight is None else data.weight
-        total, _ = kernel_of(self._loss).evaluate(data.dense_targets(), raw, weight, data.starts)
+        kernel = kernel_of(self._loss)
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
+        total, *_ = kernel.evaluate(data.dense_targets(), raw, weight, data.starts, nodes)
         return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
 
     def _report(self, epoch, loss_curve, validation_scores, data, seconds):

@@ -135,6 +135,21 @@ class Graph:
             raise ValueError(f"network has no node {node!r}; layers with names: {names}.")
         return found[0]
 
+    def read_by(self, reader, names):
+        """Return the places of the layers of these names, whose outputs a loss reads."""
+        places = []
+        for name in names:
+            try:
+                place = self.find(name)
+            except ValueError as error:
+                raise ValueError(f"{reader} reads {name!r}: {error}") from None
+            if place.sparse:
+                raise ValueError(
+                    f"{reader} reads {name!r}, but {place.label} gives sparse rows; a loss can read dense nodes alone."
+                )
+            places.append(place)
+        return places
+
     # ---- checks and shapes --------------------------------------------------------
 
     def _check_layers(self):
@@ -320,9 +335,15 @@ class _Steps:
         if not (place.sparse and isinstance(place.layer, Concat)):
             return place.engine
         if position not in self._joined:
-            parts = [self._rows_of(one) for one in place.inputs]
-            self._joined[position] = self._add("join", place, parts)
+            self._joined[position] = self._add("join", place, self._parts(position))
         return self._joined[position]
+
+    def _parts(self, position):
+        """The nodes that a concatenation is made of in the end: the engine knows none of concatenations."""
+        place = self.places[position]
+        if not (place.sparse and isinstance(place.layer, Concat)):
+            return [place.engine]
+        return [part for one in place.inputs for part in self._parts(one)]
 
     def _dense_of(self, reader, position):
         place = self.places[position]

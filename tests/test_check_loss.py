@@ -14,7 +14,6 @@ LABELS = np.random.default_rng(0).integers(0, 2, size=(12, 4)).astype(float)
 @pytest.mark.parametrize("name", [
     name for name in losses.__all__
     if isinstance(getattr(losses, name), type) and hasattr(getattr(losses, name), "kernel")
-    and not issubclass(getattr(losses, name), losses.SurvivalLoss)  # their targets are times: test_survival_losses
 ])
 def test_built_in_losses_pass(name):
     check_loss(getattr(losses, name)())
@@ -34,6 +33,10 @@ def test_built_in_losses_pass(name):
         (losses.MultinomialLoss(), CODES),
         (losses.OneVsRestLogLoss(), CODES),
         (losses.Hinge(), CODES),
+        (losses.WeibullAFT(), {"event": CODES > 0, "time": CODES + 0.5, "entry": CODES * 0.1}),
+        (losses.ExponentialSurvival(), np.column_stack([CODES > 0, np.log(CODES + 0.5)])),
+        (losses.DiscreteTime(4, shape="linear"), (CODES > 0, CODES + 0.5)),
+        (losses.CoxPH("breslow"), None),
     ],
     ids=str,
 )

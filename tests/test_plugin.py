@@ -12,8 +12,9 @@ import user_losses
 from numpy.testing import assert_allclose
 
 import sklearn_vectorflow
-from sklearn_vectorflow import VectorFlowRegressor
+from sklearn_vectorflow import VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.engine.losses.evaluate import VERSION
+from sklearn_vectorflow.layers import Input, Linear, Tanh
 from sklearn_vectorflow.losses import QuantileLoss, RegressionLoss, check_loss
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "custom_loss_cython"
@@ -82,7 +83,40 @@ def test_exponential_is_the_same_in_all_doors(plugin, rows, batch_size):
         assert_allclose(other.predict(X), fitted[0].predict(X), rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_exponential_is_the_same_built_in_and_out_of_tree(plugin, rows, batch_size):
+    X, y, weight = rows
+    event, time = y < 1, np.exp(-y / 4)
+    time *= event.sum() / time.sum()  # in this unit the loss built in has nothing to scale
+    built_in = VectorFlowSurvivalEstimator("exponential", batch_size=batch_size, max_iter=4, random_state=0)
+    built_in.fit(X, (event, time), weight)
+    start = built_in.loss_.initial_raw(np.column_stack([event, np.log(time)]), weight)
+    loss = type("Exponential", (plugin.Exponential,), {"initial_raw": lambda self, y, sample_weight: start})()
+    own = VectorFlowRegressor(loss=loss, batch_size=batch_size, max_iter=4, random_state=0)
+    own.fit(X, np.column_stack([time, event]), weight)
+    assert_allclose(own.coef_[0], built_in.coef_, rtol=0, atol=1e-6)
+    assert_allclose(own.loss_curve_, built_in.loss_curve_)
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_nodes_are_read_in_all_doors(plugin, rows, batch_size):
+    pytest.importorskip("numba")
+    X, y, weight = rows
+    hidden = Tanh()(Linear(5, name="hidden")(Input()))
+    network = [Linear(1)(hidden), Linear(1, name="count")(hidden)]
+    fitted = [
+        VectorFlowRegressor(network=network, loss=loss, batch_size=batch_size, max_iter=4, random_state=0)
+        .fit(X, np.column_stack([y, y > 0]), weight)
+        for loss in (plugin.TwoTasks(0.3), user_losses.TwoTasksNumba(0.3), user_losses.TwoTasksPython(0.3))
+    ]
+    for other in fitted[1:]:
+        assert_allclose(other.loss_curve_, fitted[0].loss_curve_)
+        for own, first in zip(other.coefs_, fitted[0].coefs_):
+            assert_allclose(own, first, rtol=0, atol=1e-6)
+
+
 def test_plugin_passes_the_checker(plugin):
+    check_loss(plugin.TwoTasks(0.2), np.column_stack([np.linspace(-1, 1, 20), np.arange(20)]), nodes={"count": 1})
     check_loss(plugin.Pinball(0.9))
     check_loss(plugin.Exponential(), np.column_stack([np.linspace(0.1, 3, 20), np.arange(20) % 2]))
 

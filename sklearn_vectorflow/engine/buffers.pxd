@@ -1,7 +1,7 @@
 # cython: language_level=3
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from sklearn_vectorflow.engine.contract cimport vf_loss
+from sklearn_vectorflow.engine.contract cimport vf_loss, vf_node
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
 
@@ -47,6 +47,9 @@ cdef class Buffers:
     cdef int64_t *queue
     cdef char *ends_group     # by queued row
     cdef int64_t *starts      # of the groups of a step
+    cdef int *read            # nodes that the loss reads
+    cdef vf_node *nodes       # by them: what the loss sees
+    cdef double **node_outputs  # by them
     cdef list owned           # addresses to free
     cdef list kept            # objects whose memory is pointed to
     cdef vf_clock clock
@@ -61,4 +64,5 @@ cdef class Buffers:
     cdef _take_row(self, int i)
     cdef int64_t _take_weighted(self, int i) except -1
     cdef int64_t _n_slots(self, Node *node)
+    cdef _take_read(self)
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots)

@@ -99,6 +99,7 @@ cdef class Buffers:
             self.ends_group = <char *>self._take(self.capacity)
             self.starts = <int64_t *>self._take((batch_size + 1) * sizeof(int64_t))
             self.loss.starts = self.starts
+        self._take_read()
 
     def __dealloc__(self):
         for address in self.owned or ():
@@ -122,6 +123,23 @@ cdef class Buffers:
         copies.row = <float *>self._take(n_bytes)
         copies.x = <float *>self._take(n_bytes)
         copies.at = <int64_t *>self._take(2 * n_bytes)
+
+    cdef _take_read(self):
+        """Takes what the loss sees of the nodes it reads."""
+        cdef int k, n_nodes = len(self.net.reads)
+        cdef int64_t size
+        self.loss.n_nodes = n_nodes
+        self.read = <int *>self._take(n_nodes * sizeof(int))
+        self.nodes = <vf_node *>self._take(n_nodes * sizeof(vf_node))
+        self.node_outputs = <double **>self._take(n_nodes * sizeof(void *))
+        self.loss.nodes = self.nodes
+        for k in range(n_nodes):
+            self.read[k] = self.net.reads[k]
+            self.nodes[k].width = self.net.nodes[self.read[k]].width
+            size = self.batch_size * self.nodes[k].width * sizeof(double)
+            self.node_outputs[k] = <double *>self._take(size)
+            self.nodes[k].outputs = self.node_outputs[k]
+            self.nodes[k].gradient = <double *>self._take(size)
 
     cdef bint _reads_rows(self, Node *node):
         return node.parent == INPUT or is_sparse(self.net.nodes[node.parent].kind)

@@ -7,6 +7,10 @@ cdef extern from "kernels/contract.h" nogil:
     const int VF_LOSS_VERSION
     const char *VF_LOSS_CAPSULE
 
+    ctypedef struct vf_node:
+        int64_t width
+        const double *outputs
+        double *gradient
     ctypedef struct vf_loss
     ctypedef double (*vf_loss_fn)(
         int64_t n, const double *y, const double *raw, const double *weight,
@@ -21,4 +25,6 @@ cdef extern from "kernels/contract.h" nogil:
         const void *context
         int64_t n_groups
         const int64_t *starts
+        int64_t n_nodes
+        const vf_node *nodes
         const void *owner

@@ -73,7 +73,7 @@ cdef class Net:
     cdef readonly int n_nodes, n_added
     cdef readonly int64_t n_features
     cdef vf_loss loss
-    cdef list arrays, crossed
+    cdef list arrays, crossed, reads
     cdef readonly list rules   # of the nodes with weights
     cdef Node *_add(self, int kind, parents) except NULL
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from)

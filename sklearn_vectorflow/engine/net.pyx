@@ -64,6 +64,7 @@ cdef class Net:
         self.arrays = []
         self.crossed = []
         self.rules = []
+        self.reads = []
 
     def __dealloc__(self):
         free(self.nodes)
@@ -243,16 +244,17 @@ cdef class Net:
         """Whether it is one linear layer of one output that kernels/single.h can train."""
         cdef Node *node = &self.nodes[0]
         return (self.n_nodes == 1 and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
-                and node.kernels.single != NULL)
+                and node.kernels.single != NULL and self.loss.n_nodes == 0)
 
-    def set_loss(self, capsule, parameters, int n_targets):
-        """Set the loss: a capsule of the C contract and its parameters (float64)."""
+    def set_loss(self, capsule, parameters, int n_targets, reads=()):
+        """Set the loss: a capsule of the C contract, its parameters (float64), and the dense nodes it reads."""
         cdef const double[::1] view = parameters
         self.arrays.append((capsule, parameters))
         self.loss = open_capsule(capsule)[0]
         self.loss.n_targets = n_targets
         self.loss.n_outputs = self.n_outputs
         self.loss.n_parameters = view.shape[0]
+        self.reads = list(reads)
         self.loss.parameters = &view[0] if view.shape[0] else NULL
 
     def settle(self, Clock clock, int64_t from_feature, int64_t to_feature):

@@ -175,12 +175,32 @@ cdef class Worker(Walk):
         return n
 
     def last_block(self):
-        """Return copies of what the loss saw last: y, raw, weight and starts (or None), as nested lists."""
+        """Return copies of what the loss saw last, as nested lists: y, raw, weight, starts (or None), nodes."""
         cdef int64_t r, c, n_targets = self.loss.n_targets, n_outputs = self.loss.n_outputs
         y = [[self.y[r * n_targets + c] for c in range(n_targets)] for r in range(self.n_last)]
         raw = [[self.raw[r * n_outputs + c] for c in range(n_outputs)] for r in range(self.n_last)]
         starts = [self.starts[r] for r in range(self.loss.n_groups + 1)] if self.group_rows else None
-        return y, raw, [self.weight[r] for r in range(self.n_last)], starts
+        nodes = [
+            [[self.node_outputs[k][r * self.nodes[k].width + c] for c in range(self.nodes[k].width)]
+             for r in range(self.n_last)]
+            for k in range(self.loss.n_nodes)
+        ]
+        return y, raw, [self.weight[r] for r in range(self.n_last)], starts, nodes
+
+    cdef void _show_nodes(self, int64_t n) noexcept nogil:
+        """Lets the loss see the nodes it reads, each with a gradient of zero."""
+        cdef int64_t k, c, size
+        for k in range(self.loss.n_nodes):
+            size = n * self.nodes[k].width
+            for c in range(size):
+                self.node_outputs[k][c] = self.out[self.read[k]][c]
+            memset(self.nodes[k].gradient, 0, size * sizeof(double))
+
+    cdef void _add_gradients_of_nodes(self, int64_t n, double scale) noexcept nogil:
+        cdef int64_t k, c
+        for k in range(self.loss.n_nodes):
+            for c in range(n * self.nodes[k].width):
+                self.gradient[self.read[k]][c] += self.nodes[k].gradient[c] * scale
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
@@ -201,6 +221,7 @@ cdef class Worker(Walk):
             self.weight[r] = targets.weight_of(row)
             for c in range(n_outputs):
                 self.raw[r * n_outputs + c] = self.out[last][r * n_outputs + c]
+        self._show_nodes(n)
         loss = self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
         if not isfinite(loss):
             return loss
@@ -210,6 +231,7 @@ cdef class Worker(Walk):
         gradient = self.gradient[last]
         for c in range(n * n_outputs):
             gradient[c] = self.loss_gradient[c] * scale
+        self._add_gradients_of_nodes(n, scale)
         for i in range(last, -1, -1):
             self._backward(i, rows, n)
         return loss

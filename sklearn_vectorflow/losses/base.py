@@ -2,7 +2,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow.losses import doors
+from sklearn_vectorflow.losses import blocks, doors
 
 
 class Loss(BaseEstimator):
@@ -26,10 +26,17 @@ class Loss(BaseEstimator):
         groups.
     jumps : bool
         Whether the loss itself jumps where the order of raw outputs changes.
+    reads : tuple of str
+        Names of layers of the net whose outputs the loss reads beside the raw ones, heads
+        among them, and whose gradients it may add to. Their outputs have shape (n_rows, width)
+        each. ``__call__`` gets them as a dict ``nodes`` by name, and may return, third, a dict of
+        gradients; ``block`` gets ``nodes``, a tuple in the order of `reads`, before ``gradient``,
+        and ``node_gradients`` after it; ``kernel`` finds them in its struct.
     """
 
     coupled = False
     jumps = False
+    reads = ()
 
     def kernel_parameters(self):
         """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""
@@ -47,7 +54,7 @@ class Loss(BaseEstimator):
         if y.shape != raw.shape:
             raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
 
-    def __call__(self, y, raw, sample_weight=None, starts=None):
+    def __call__(self, y, raw, sample_weight=None, starts=None, nodes=None):
         """Evaluate a block of rows.
 
         Parameters
@@ -61,6 +68,8 @@ class Loss(BaseEstimator):
         starts : array-like of shape (n_groups + 1,), default=None
             For coupled losses: the row at which each group starts, and n_rows. None means
             that all rows are one group.
+        nodes : dict of array-like of shape (n_rows, width), default=None
+            For losses that read nodes: their outputs by name.
 
         Returns
         -------
@@ -68,8 +77,12 @@ class Loss(BaseEstimator):
             Sum over the rows of weight times loss.
         gradient : ndarray of shape (n_rows, n_outputs)
             Gradient of that sum with respect to `raw`.
+        gradients_of_nodes : dict of ndarray of shape (n_rows, width)
+            With respect to the nodes; only of losses that read some.
         """
-        y, raw = doors.columns(y), doors.columns(raw)
+        y, raw = blocks.columns(y), blocks.columns(raw)
         self.check_block(y, raw)
         weight = np.ones(len(raw)) if sample_weight is None else sample_weight
-        return doors.kernel_of(self).evaluate(y, raw, weight, doors.checked_starts(self, starts, len(raw)))
+        starts, outputs = blocks.checked_starts(self, starts, len(raw)), blocks.checked_nodes(self, nodes, len(raw))
+        total, gradient, of_nodes = doors.kernel_of(self).evaluate(y, raw, weight, starts, outputs)
+        return (total, gradient, dict(zip(self.reads, of_nodes))) if self.reads else (total, gradient)

@@ -5,13 +5,15 @@ import threading
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_vectorflow.losses import doors
+from sklearn_vectorflow._times import parse
+from sklearn_vectorflow.losses import blocks, doors
+from sklearn_vectorflow.losses.survival import SurvivalLoss
 
 STEP = 1e-6
 OUTPUTS = (0.0, 1.0, -1.0, 30.0, -30.0)  # where many losses have kinks, and where many overflow
 
 
-def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
+def check_loss(loss, y=None, *, n_outputs=None, starts=None, nodes=None, random_state=0):
     """Check a loss, printing and raising what failed and where.
 
     Gradients are compared with finite differences from both sides, so that at a kink a
@@ -28,13 +30,17 @@ def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
     loss : Loss
         An object of a subclass; a plain function can be checked where it is wrapped by one.
     y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
-        Targets in the loss's domain, classes as 0, 1, 2, .... None is for losses of one
-        class, number or relevance a row: some are made up.
+        Targets in the loss's domain, classes as 0, 1, 2, .... For survival losses times in a
+        form that their estimator's `fit` takes, or encoded. None is for losses of one class,
+        number, relevance or time a row: some are made up.
     n_outputs : int, default=None
         Number of raw outputs; None is what the loss says.
     starts : array-like of shape (n_groups + 1,), default=None
         For coupled losses: the row at which each group starts, and n_rows. None makes groups
         of 5 rows.
+    nodes : dict of str to int, default=None
+        For losses that read nodes: the widths of some of them; others have three outputs. A
+        node whose gradient is zero throughout counts as read only.
     random_state : int, default=0
         Seed of raw outputs, weights and targets.
 
@@ -48,7 +54,7 @@ def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
     >>> from sklearn_vectorflow.losses import QuantileLoss, check_loss
     >>> check_loss(QuantileLoss(0.9))
     """
-    case = _Case(loss, y, n_outputs, starts, np.random.default_rng(random_state))
+    case = _Case(loss, y, n_outputs, starts, nodes or {}, np.random.default_rng(random_state))
     failures = []
     for check in CHECKS:
         try:
@@ -58,7 +64,7 @@ def check_loss(loss, y=None, *, n_outputs=None, starts=None, random_state=0):
             told = error if isinstance(error, _Failure) else f"{type(error).__name__}: {error}"
             failures.append(f"{check.__name__.removeprefix('_').replace('_', ' ')}: {told}")
     if failures:
-        message = f"{doors.name_of(loss)} failed {len(failures)} of {len(CHECKS)} checks:\n- " + "\n- ".join(failures)
+        message = f"{blocks.name_of(loss)} failed {len(failures)} of {len(CHECKS)} checks:\n- " + "\n- ".join(failures)
         print(message)
         raise AssertionError(message)
 
@@ -68,29 +74,62 @@ class _Failure(Exception):
 
 
 class _Case:
-    """A loss with targets, raw outputs and weights to try it on."""
+    """A loss with targets, raw outputs and weights to try it on.
 
-    def __init__(self, loss, y, n_outputs, starts, rng):
+    The outputs of nodes that the loss reads stand in `raw` behind the raw outputs, and their
+    gradients behind its gradient.
+    """
+
+    def __init__(self, loss, y, n_outputs, starts, nodes, rng):
+        if isinstance(loss, SurvivalLoss):
+            loss, y = _timed(loss, y, rng)
         self.loss = loss
-        self.y = doors.columns(_targets(loss, rng) if y is None else y)
+        self.y = blocks.columns(_targets(loss, rng) if y is None else y)
         self.n_rows = len(self.y)
         self.n_outputs = n_outputs or _n_outputs(loss, self.y)
-        self.raw = rng.normal(size=(self.n_rows, self.n_outputs))
+        self.widths = [nodes.get(name, 3) for name in blocks.reads_of(loss)]
+        self.raw = rng.normal(size=(self.n_rows, self.n_outputs + sum(self.widths)))
         self.weight = rng.uniform(0.5, 2.0, self.n_rows)
         if loss.coupled and starts is None:
             starts = np.append(np.arange(0, self.n_rows, 5), self.n_rows)
-        self.starts = doors.checked_starts(loss, starts, self.n_rows)
+        self.starts = blocks.checked_starts(loss, starts, self.n_rows)
 
     def __call__(self, raw=None, weight=None, rows=slice(None), starts=None, loss=None):
         loss = self.loss if loss is None else loss
-        y, raw = self.y[rows], (self.raw if raw is None else raw)[rows]
+        y, (raw, *nodes) = self.y[rows], self.split((self.raw if raw is None else raw)[rows])
         weight = np.ones(len(raw)) if weight is None else weight[rows]
+        starts = self.starts if starts is None else starts
         kernel = doors.kernel_of(loss)
         if kernel.takes_gil:
-            return kernel.evaluate(y, raw, weight, self.starts if starts is None else starts)
+            total, gradient, of_nodes = kernel.evaluate(y, raw, weight, starts, nodes)
+            return total, np.hstack([gradient, *of_nodes])
         gradient = np.full(raw.shape, 1e99)  # what is not written is seen
-        starts = self.starts if starts is None else starts
-        return kernel.block(y, raw, weight, starts, gradient).evaluate(), gradient
+        of_nodes = [np.zeros_like(outputs) for outputs in nodes]
+        total = kernel.block(y, raw, weight, starts, gradient, list(zip(nodes, of_nodes))).evaluate()
+        return total, np.hstack([gradient, *of_nodes])
+
+    def split(self, wide):
+        """The raw outputs, and those of each node."""
+        edges = np.cumsum([self.n_outputs, *self.widths])[:-1]
+        return [np.ascontiguousarray(part) for part in np.split(wide, edges, axis=1)]
+
+    def with_raw(self, raw):
+        """Wide outputs of which these are the raw ones."""
+        return np.hstack([np.broadcast_to(raw, (self.n_rows, self.n_outputs)), self.raw[:, self.n_outputs :]])
+
+    def differentiable(self):
+        """Columns of `raw` to compare slopes of: not those of nodes that are read only."""
+        columns = np.split(np.arange(self.raw.shape[1]), np.cumsum([self.n_outputs, *self.widths])[:-1])
+        used = [np.any(part) for part in self.split(self(weight=self.weight)[1])]
+        return [column for k, part in enumerate(columns) if k == 0 or used[k] for column in part]
+
+    def column(self, column):
+        """What messages call a column of `raw`."""
+        if column < self.n_outputs:
+            return f"output {column}"
+        edges = np.cumsum([self.n_outputs, *self.widths])
+        node = int(np.searchsorted(edges, column, side="right")) - 1
+        return f"output {column - edges[node]} of node {self.loss.reads[node]!r}"
 
     def blocks(self):
         """Ranges of rows that are independent of each other, with where groups start."""
@@ -101,7 +140,7 @@ class _Case:
         ]
 
     def at(self, row):
-        return f"row {row} (y={doors.flat(self.y)[row]})"
+        return f"row {row} (y={blocks.flat(self.y)[row]})"
 
 
 def _targets(loss, rng):
@@ -114,9 +153,21 @@ def _targets(loss, rng):
     return rng.normal(size=20)
 
 
+def _timed(loss, y, rng):
+    """A survival loss as an estimator would prepare it, with encoded targets."""
+    if y is None:
+        y = {"event": np.arange(20) % 3 > 0, "time": rng.exponential(2.0, size=20) + 0.01}
+    if isinstance(y, np.ndarray) and y.dtype.names is None:
+        return loss, y
+    times = parse(y)
+    loss.check_times(times)
+    loss = loss.prepared(times)
+    return loss, loss.encode(times)
+
+
 def _n_outputs(loss, y):
-    if not hasattr(loss, "n_outputs"):
-        return 1
+    if not callable(getattr(loss, "n_outputs", None)):
+        return getattr(loss, "n_outputs", 1)
     return loss.n_outputs(len(np.unique(y)) if hasattr(loss, "multilabel") else y.shape[1])
 
 
@@ -133,26 +184,27 @@ def _gradient_is_between_the_slopes_at_kinks_and_far_out(case):
         return
     for output in OUTPUTS:
         _compare_slopes(case, np.full_like(case.raw, output), f"raw={output:g}")
-    if case.y.shape == case.raw.shape:
+    if case.y.shape[1] == case.n_outputs:
         offsets = [0.0, *(float(p) for p in np.ravel(case.loss.kernel_parameters()))]
         for offset in dict.fromkeys([*offsets, *(-o for o in offsets)]):
-            _compare_slopes(case, case.y + offset, f"raw = y {offset:+g}")
+            _compare_slopes(case, case.with_raw(case.y + offset), f"raw = y {offset:+g}")
 
 
 def _compare_slopes(case, raw, place):
-    """Compare the gradient with the slopes to both sides of every raw output, one block at a time."""
+    """Compare the gradient with the slopes to both sides of every output, one block at a time."""
+    columns = case.differentiable()
     for rows, starts in case.blocks():
         here, gradient = case(raw, case.weight, rows, starts)
         if not (np.isfinite(here) and np.all(np.isfinite(gradient))):
             continue
         for row in range(rows.start, rows.stop):
-            for output in range(case.n_outputs):
+            for output in columns:
                 slopes = [_slope(case, raw, row, output, step, rows, starts, here) for step in (-STEP, STEP)]
                 got = gradient[row - rows.start, output]
                 slack = 1e-4 * max(1.0, abs(got)) + 1e-9 * abs(here) / STEP
                 if not min(slopes) - slack <= got <= max(slopes) + slack:
                     raise _Failure(
-                        f"at {case.at(row)}, {place}, output {output}: the gradient is {got:.6g}, finite differences "
+                        f"at {case.at(row)}, {place}, {case.column(output)}: the gradient is {got:.6g}, finite differences "
                         f"give {slopes[0]:.6g} (left) and {slopes[1]:.6g} (right)"
                     )
 
@@ -179,6 +231,8 @@ def _NaN_shows_in_the_loss(case):
 
 
 def _block_is_the_sum_of_its_parts(case):
+    if not getattr(case.loss, "separates", True):
+        return
     total, gradient = case(weight=case.weight)
     parts = [case(weight=case.weight, rows=rows, starts=starts) for rows, starts in case.blocks()]
     if not _close(total, sum(part for part, _ in parts)):
@@ -190,12 +244,13 @@ def _block_is_the_sum_of_its_parts(case):
 def _weights_multiply(case):
     total, gradient = case()
     heavy, steep = case(weight=np.full(case.n_rows, 3.0))
-    if not (_close(heavy, 3.0 * total) and _close(steep, 3.0 * gradient)):
+    separates = getattr(case.loss, "separates", True)  # else the logarithm of a sum of weights may be in the loss
+    if not (_close(heavy, 3.0 * total) or not separates) or not _close(steep, 3.0 * gradient):
         raise _Failure(
             f"weights of 3 make a loss of {heavy:.6g} out of {total:.6g}: are loss and gradient of every row "
             "multiplied by its weight?"
         )
-    for k, (rows, starts) in enumerate(case.blocks()):
+    for k, (rows, starts) in enumerate(case.blocks() if separates else ()):
         factor = 1.0 + k
         alone, steep = case(weight=np.full(case.n_rows, factor), rows=rows, starts=starts)
         if not (_close(alone, factor * case(rows=rows, starts=starts)[0]) and _close(steep, factor * gradient[rows])):
@@ -238,7 +293,9 @@ def _runs_without_the_GIL(case):
     kernel = doors.kernel_of(case.loss)
     if kernel.takes_gil:
         return
-    block = kernel.block(case.y, case.raw, case.weight, case.starts, np.empty_like(case.raw))
+    raw, *nodes = case.split(case.raw)
+    nodes = [(outputs, np.zeros_like(outputs)) for outputs in nodes]
+    block = kernel.block(case.y, raw, case.weight, case.starts, np.empty_like(raw), nodes)
     thread = threading.Thread(target=block.wait_and_evaluate, daemon=True)
     thread.start()
     ended = block.ends_beside_the_gil(2.0)
@@ -269,13 +326,13 @@ def _start_is_no_worse_than_zero(case):
     start = np.asarray(case.loss.initial_raw(case.y, case.weight), dtype=np.float64)
     if start.shape != (case.n_outputs,) or not np.all(np.isfinite(start)):
         raise _Failure(f"initial_raw must return {case.n_outputs} finite number(s), got {start!r}")
-    at_start, at_zero = (case(np.broadcast_to(v, case.raw.shape).copy(), case.weight)[0] for v in (start, 0.0))
+    at_start, at_zero = (case(case.with_raw(v), case.weight)[0] for v in (start, 0.0))
     if not at_start <= at_zero + 1e-6 * abs(at_zero):
         raise _Failure(f"the loss is {at_start:.6g} at initial_raw and {at_zero:.6g} at zero")
 
 
 def _link_keeps_rows(case):
-    predicted = np.asarray(case.loss.inverse_link(case.raw))
+    predicted = np.asarray(case.loss.inverse_link(case.raw[:, : case.n_outputs]))
     if predicted.shape[:1] != (case.n_rows,) or not np.all(np.isfinite(predicted)):
         raise _Failure(
             f"inverse_link must return finite predictions of {case.n_rows} rows, got shape {predicted.shape}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.losses.evaluate import Block
 from sklearn_vectorflow.engine.losses.python import Bridge, capsule_of_bridge
+from sklearn_vectorflow.losses.blocks import as_result, check_numbers, columns, flat, name_of, reads_of
 
 WAYS = ("__call__", "block", "kernel")
 
@@ -59,6 +60,8 @@ class Kernel:
 
     Attributes
     ----------
+    reads : tuple of str
+        Names of the nodes that the loss reads. Where nodes are arguments they come in this order.
     takes_gil : bool
         Whether threads wait for each other in it.
     """
@@ -68,30 +71,35 @@ class Kernel:
     def __init__(self, loss, capsule):
         self.loss = loss
         self.capsule = capsule
+        self.reads = reads_of(loss)
         self.parameters = np.ascontiguousarray(loss.kernel_parameters(), dtype=np.float64)
         if self.parameters.ndim != 1:
             raise ValueError(
                 f"{name_of(loss)}: kernel_parameters must return shape (n_parameters,), got {self.parameters.shape}."
             )
 
-    def block(self, y, raw, weight, starts, gradient):
-        """Return a block that can be evaluated; its gradient goes into the array given."""
+    def block(self, y, raw, weight, starts, gradient, nodes=()):
+        """Return a block that can be evaluated; gradients go into the arrays given.
+
+        Nodes are pairs of outputs and gradient, which is zero.
+        """
         weight = np.ascontiguousarray(weight, dtype=np.float64)
-        return Block(self.capsule, self.parameters, y, raw, weight, gradient, starts)
+        return Block(self.capsule, self.parameters, y, raw, weight, gradient, starts, nodes)
 
-    def evaluate(self, y, raw, weight, starts):
-        """Return the loss of a block and its gradient."""
-        gradient = np.empty_like(raw)
-        return self.block(y, raw, weight, starts, gradient).evaluate(), gradient
+    def evaluate(self, y, raw, weight, starts, nodes=()):
+        """Return the loss of a block, its gradient, and the gradients of the nodes read."""
+        gradient, of_nodes = np.empty_like(raw), [np.zeros_like(outputs) for outputs in nodes]
+        total = self.block(y, raw, weight, starts, gradient, list(zip(nodes, of_nodes))).evaluate()
+        return total, gradient, of_nodes
 
-    def check_first(self, y, raw, weighted, starts):
+    def check_first(self, y, raw, weighted, starts, nodes):
         """Check what the function returns for rows of the data, before training starts."""
 
-    def raise_fault(self, y, raw, weight, starts):
+    def raise_fault(self, y, raw, weight, starts, nodes):
         """Raise an error if the function is to blame for a loss that is not finite."""
-        y, raw = columns(y), columns(raw)
+        y, raw, nodes = columns(y), columns(raw), [columns(outputs) for outputs in nodes]
         if np.all(np.isfinite(raw)):
-            check_numbers(self.loss, *self.evaluate(y, raw, np.asarray(weight), _int64(starts)), y, raw)
+            check_numbers(self.loss, *self.evaluate(y, raw, np.asarray(weight), _int64(starts), nodes), y, raw)
 
 
 class PythonKernel(Kernel):
@@ -103,118 +111,55 @@ class PythonKernel(Kernel):
         self.bridge = Bridge(self._call)
         super().__init__(loss, capsule_of_bridge(self.bridge))
 
-    def _call(self, y, raw, weight, gradient, starts):
+    def _call(self, y, raw, weight, gradient, starts, nodes):
         y, raw, weight = np.asarray(y), np.asarray(raw), np.asarray(weight)[:, 0]
         starts = None if starts is None else np.asarray(starts)[:, 0]
-        total, np.asarray(gradient)[...] = self.evaluate(y, raw, weight, starts)
+        outputs = [np.asarray(values) for values, _ in nodes]
+        total, np.asarray(gradient)[...], of_nodes = self.evaluate(y, raw, weight, starts, outputs)
+        for (_, target), values in zip(nodes, of_nodes):
+            np.asarray(target)[...] = values
         return total
 
-    def evaluate(self, y, raw, weight, starts):
+    def evaluate(self, y, raw, weight, starts, nodes=()):
         extra = (starts,) if self.loss.coupled else ()
-        total, gradient = as_result(self.loss, self.loss(flat(y), flat(raw), weight, *extra), raw)
-        if not (math.isfinite(total) and math.isfinite(gradient.sum())):
-            check_numbers(self.loss, total, gradient, y, raw)
-        return total, gradient
+        named = {"nodes": dict(zip(self.reads, nodes))} if self.reads else {}
+        returned = self.loss(flat(y), flat(raw), weight, *extra, **named)
+        total, gradient, of_nodes = as_result(self.loss, returned, raw, nodes)
+        if not (math.isfinite(total) and all(math.isfinite(values.sum()) for values in (gradient, *of_nodes))):
+            check_numbers(self.loss, total, gradient, of_nodes, y, raw)
+        return total, gradient, of_nodes
 
-    def check_first(self, y, raw, weighted, starts):
-        check_rows(self, y, raw, weighted, starts)
+    def check_first(self, y, raw, weighted, starts, nodes):
+        check_rows(self, y, raw, weighted, starts, nodes)
 
-    def raise_fault(self, y, raw, weight, starts):
+    def raise_fault(self, y, raw, weight, starts, nodes):
         if self.bridge.error is not None:
             raise self.bridge.error
 
 
-def check_rows(kernel, y, raw, weighted, starts):
+def check_rows(kernel, y, raw, weighted, starts, nodes):
     """Raise if a loss written in Python forgets weights or returns predictions for gradients."""
     loss, ones = kernel.loss, np.ones(len(raw))
-    total, gradient = kernel.evaluate(y, raw, ones, starts)
-    check_numbers(loss, total, gradient, y, raw)
+    total, gradient, of_nodes = kernel.evaluate(y, raw, ones, starts, nodes)
+    check_numbers(loss, total, gradient, of_nodes, y, raw)
     if _equal(gradient, raw) or _equal(gradient, loss.inverse_link(raw)):
         step = 1e-4
-        up, down = (kernel.evaluate(y, raw + sign * step, ones, starts)[0] for sign in (1, -1))
+        up, down = (kernel.evaluate(y, raw + sign * step, ones, starts, nodes)[0] for sign in (1, -1))
         if abs((up - down) / (2 * step) - gradient.sum()) > 1e-2 * max(1.0, abs(gradient.sum())):
             raise ValueError(
                 f"{name_of(loss)} returned its predictions in the place of the gradient: the second value must be "
                 "the derivative of the loss with respect to raw."
             )
     if weighted:
-        again, doubled = (kernel.evaluate(y, raw, weight, starts) for weight in (ones, 2.0 * ones))
+        again, doubled = (kernel.evaluate(y, raw, weight, starts, nodes) for weight in (ones, 2.0 * ones))
         deterministic = again[0] == total and np.array_equal(again[1], gradient)
-        if deterministic and not (np.isclose(doubled[0], 2 * total) and np.allclose(doubled[1], 2 * gradient)):
+        pairs = zip((gradient, *of_nodes), (doubled[1], *doubled[2]))
+        twice = np.isclose(doubled[0], 2 * total) and all(np.allclose(b, 2 * a) for a, b in pairs)
+        if deterministic and not twice:
             raise ValueError(
                 f"{name_of(loss)} forgets the weights: with sample_weight doubled, loss and gradient must double. "
                 "Multiply every row's loss and gradient by its weight."
             )
-
-
-def as_result(loss, returned, raw):
-    """Return the loss as a float and the gradient in the shape of raw, if they are such.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the loss, what it returned and what it should have.
-    """
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"{name_of(loss)} must return (loss, gradient), got {_brief(returned)}.")
-    total, gradient = returned
-    if np.ndim(total):
-        raise ValueError(
-            f"{name_of(loss)} must return first the sum of the losses of the block, a number, got {_brief(total)}."
-        )
-    if isinstance(total, (str, bytes)) or not np.isrealobj(total) or np.asarray(total).dtype.kind not in "fiu":
-        raise TypeError(f"{name_of(loss)} must return first the sum of the losses, a number, got {total!r}.")
-    gradient = np.asarray(gradient)
-    if gradient.dtype.kind not in "fiu":
-        raise TypeError(f"{name_of(loss)} must return a gradient of real numbers, got dtype {gradient.dtype}.")
-    if gradient.shape != raw.shape and gradient.shape != flat(raw).shape:
-        raise ValueError(
-            f"{name_of(loss)} must return a gradient of the shape of raw, {flat(raw).shape}, got {gradient.shape}."
-            + (" Multiply columns by sample_weight[:, None]." if gradient.ndim == 2 else "")
-        )
-    return float(total), gradient.reshape(raw.shape)
-
-
-def check_numbers(loss, total, gradient, y, raw):
-    """Raise ValueError, naming a row, if finite raw outputs gave NaN."""
-    if not np.all(np.isfinite(raw)):
-        return
-    bad = np.isnan(gradient).any(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"{name_of(loss)} returned NaN in the gradient of row {row} of {len(raw)}: "
-            f"y={flat(y)[row]}, raw={flat(raw)[row]}."
-        )
-    if math.isnan(total):
-        raise ValueError(f"{name_of(loss)} returned NaN as the loss of {len(raw)} row(s); the first has "
-                         f"y={flat(y)[0]}, raw={flat(raw)[0]}.")
-
-
-def name_of(loss):
-    """Return what to call a loss in messages."""
-    return f"loss {getattr(loss, 'name', type(loss).__name__)}"
-
-
-def columns(values):
-    """Return numbers as the engine wants them: float64, C order, two dimensions."""
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    return values[:, None] if values.ndim == 1 else values
-
-
-def flat(values):
-    """Return numbers as Python wants them: one column as one dimension."""
-    return values[:, 0] if values.shape[1] == 1 else values
-
-
-def checked_starts(loss, starts, n_rows):
-    """Return where the groups of a block start, or None for a loss that is not coupled."""
-    if not loss.coupled:
-        return None
-    starts = np.ascontiguousarray([0, n_rows] if starts is None else starts, dtype=np.int64)
-    if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != n_rows or np.any(np.diff(starts) < 0):
-        raise ValueError(f"starts must rise from 0 to the number of rows, {n_rows}, got {starts!r}.")
-    return starts
 
 
 def _int64(starts):
@@ -223,8 +168,3 @@ def _int64(starts):
 
 def _equal(gradient, values):
     return np.shape(values) == gradient.shape and np.any(gradient) and np.array_equal(gradient, values)
-
-
-def _brief(value):
-    shape = f" of shape {np.shape(value)}" if isinstance(value, np.ndarray) else ""
-    return f"{type(value).__name__}{shape}" + (f" of {len(value)}" if isinstance(value, tuple) else "")

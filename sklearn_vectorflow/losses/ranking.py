@@ -1,7 +1,8 @@
 r"""Losses of groups of rows to be ranked, compiled in engine/losses/ranking.pyx.
 
 Notation: rows :math:`i` and :math:`j` of a group with targets :math:`y_i > y_j` are a pair,
-:math:`f` is the raw output, and a pair weighs :math:`\sqrt{w_i w_j}`. The mean is over groups.
+:math:`f` is the raw output, and a pair weighs :math:`\sqrt{w_i w_j}` unless a loss says otherwise.
+A weight that all rows of a group share multiplies the group's loss. The mean is over groups.
 """
 import numpy as np
 
@@ -36,6 +37,8 @@ class PairwiseLogistic(RankingLoss):
 
     .. math:: \frac{1}{|P|} \sum_{(i, j) \in P} \log(1 + e^{-(f_i - f_j)})
 
+    With weights this is the mean over pairs with weights :math:`w_i w_j`, times the mean weight
+    of the group: within a group, weights are what repeating its rows would be.
     Domain: y >= 0; only their order within a group counts. Link: none, raw outputs are
     scores. No constants are dropped; groups without pairs cost nothing. (Burges et al.,
     2005, doi:10.1145/1102351.1102363; Rendle et al., 2009, arXiv:1205.2618)

@@ -3,7 +3,7 @@ import numpy as np
 
 from sklearn_vectorflow.losses import RegressionLoss
 
-from .kernels import EXPONENTIAL, PINBALL
+from .kernels import EXPONENTIAL, PINBALL, TWO_TASKS
 
 
 class Pinball(RegressionLoss):
@@ -36,3 +36,24 @@ class Exponential(RegressionLoss):
 
     def inverse_link(self, raw):
         return np.exp(-raw)
+
+
+class TwoTasks(RegressionLoss):
+    """A number and a count from one hidden layer: y is (number, count).
+
+    The net has a hidden layer named "hidden" and two heads, of which the second is named "count" and
+    predicts the logarithm of the mean count; hidden outputs cost `price` times their square.
+    """
+
+    kernel = TWO_TASKS
+    reads = ("hidden", "count")
+
+    def __init__(self, price=0.1):
+        self.price = price
+
+    def kernel_parameters(self):
+        return np.array([self.price])
+
+    def check_block(self, y, raw):
+        if y.shape[1] != 2 or raw.shape[1] != 2:
+            raise ValueError(f"y and raw must have two columns, got {y.shape[1]} and {raw.shape[1]}.")

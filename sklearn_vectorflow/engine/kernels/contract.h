@@ -13,10 +13,18 @@
 
 #include <stdint.h>
 
-#define VF_LOSS_VERSION 1
+#define VF_LOSS_VERSION 2
 #define VF_LOSS_CAPSULE "sklearn_vectorflow.loss"
 
 struct vf_loss;
+
+/* A node inside the net, for a loss that reads it: its outputs for the rows of the block,
+ * and what the loss adds to its gradient. */
+typedef struct vf_node {
+    int64_t width;
+    const double *outputs; /* (n, width) */
+    double *gradient;      /* (n, width), zero at first; may be written */
+} vf_node;
 
 typedef double (*vf_loss_fn)(
     int64_t n,
@@ -34,6 +42,8 @@ typedef struct vf_loss {
     const void *context;   /* the plug-in's own, handed back as it is */
     int64_t n_groups;      /* of this block; 0 if rows are independent */
     const int64_t *starts; /* (n_groups + 1), the row at which each group starts; last, n */
+    int64_t n_nodes;
+    const vf_node *nodes;  /* (n_nodes), in the order in which the loss names what it reads */
     const void *owner;     /* PyObject that keeps the block's arrays alive; the engine's own */
 } vf_loss;
 

@@ -64,6 +64,7 @@ cdef double discrete(int64_t n, const double *y, const double *raw, const double
         last = <int64_t>y[3 * r + 2]
         for j in range(n_outputs):
             g[j] = 0.0
+            total += 0.0 * f[j]  # NaN shows also in rows that were never at risk
         for j in range(first, last):
             logit = f[shared + j] + (f[0] if shared else 0.0)
             e = exp(-logit if logit > 0.0 else logit)

@@ -7,7 +7,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
 
-from sklearn_vectorflow.engine.contract cimport VF_LOSS_CAPSULE, vf_loss
+from sklearn_vectorflow.engine.contract cimport VF_LOSS_CAPSULE, vf_loss, vf_node
 from sklearn_vectorflow.engine.kernels cimport vf_keep_denormals, vf_restore_denormals
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
 
@@ -61,8 +61,8 @@ cdef class Bridge:
     Parameters
     ----------
     function : callable
-        Takes windows of y, raw, weight, gradient and starts (or None); writes the gradient and
-        returns the loss, a float.
+        Takes windows of y, raw, weight, gradient and starts (or None), and a list of the nodes read,
+        each as windows of outputs and gradient; writes gradients and returns the loss, a float.
     """
     cdef object function
     cdef public object error
@@ -74,12 +74,18 @@ cdef class Bridge:
     cdef double call(self, int64_t n, const double *y, const double *raw, const double *weight, double *gradient,
                      const vf_loss *loss):
         cdef const void *owner = loss.owner
-        starts = None
+        cdef int64_t k
+        cdef vf_node node
+        starts, nodes = None, []
         if loss.n_groups:
             starts = look_at(loss.starts, loss.n_groups + 1, 1, owner, "q", False)
+        for k in range(loss.n_nodes):
+            node = loss.nodes[k]
+            nodes.append((look_at(node.outputs, n, node.width, owner, "d", False),
+                          look_at(node.gradient, n, node.width, owner, "d", True)))
         return self.function(
             look_at(y, n, loss.n_targets, owner, "d", False), look_at(raw, n, loss.n_outputs, owner, "d", False),
-            look_at(weight, n, 1, owner, "d", False), look_at(gradient, n, loss.n_outputs, owner, "d", True), starts,
+            look_at(weight, n, 1, owner, "d", False), look_at(gradient, n, loss.n_outputs, owner, "d", True), starts, nodes,
         )
 
 

@@ -38,17 +38,19 @@ cdef inline double add_pair(int64_t i, int64_t j, double strength, const double 
 
 cdef double pairwise_of_group(int64_t n, const double *y, const double *raw, const double *weight,
                               double *gradient, const vf_loss *loss) noexcept nogil:
-    cdef int64_t i, j, n_pairs = 0
-    cdef double total = 0.0
+    cdef int64_t i, j
+    cdef double total = 0.0, pairs = 0.0, mean = 0.0
     for i in range(n):
+        mean += weight[i] / n
         for j in range(n):
-            n_pairs += y[i] > y[j]
-    if n_pairs == 0:
+            if y[i] > y[j]:
+                pairs += weight[i] * weight[j]
+    if pairs == 0.0:
         return 0.0
     for i in range(n):
         for j in range(n):
             if y[i] > y[j]:
-                total += add_pair(i, j, sqrt(weight[i] * weight[j]) / n_pairs, raw, gradient)
+                total += add_pair(i, j, mean * weight[i] * weight[j] / pairs, raw, gradient)
     return total
 
 

@@ -94,6 +94,7 @@ cdef inline double interval(const Family family, double z_low, double z_high, do
 
 
 cdef inline double times_or_zero(double slope, double z) noexcept nogil:
+    """Their product, zero where an infinite factor would make it NaN."""
     return slope * z if slope != 0.0 else 0.0
 
 
@@ -109,18 +110,18 @@ cdef inline double row_loss(const Family family, const double *y, int64_t n_targ
     elif y[0] == IS_CENSORED:
         beyond = tail(family, z)
         value = -beyond.log_survival
-        by_mu[0] = -shape * beyond.hazard
+        by_mu[0] = -times_or_zero(beyond.hazard, shape)
         by_log_shape[0] = times_or_zero(beyond.hazard, z)
     else:
         z_high = shape * (y[2] - mu)
         value = -interval(family, z, z_high, &slope, &slope_high)
-        by_mu[0] = shape * (slope + slope_high)
+        by_mu[0] = times_or_zero(slope, shape) + times_or_zero(slope_high, shape)
         by_log_shape[0] = -(times_or_zero(slope, z) + times_or_zero(slope_high, z_high))
     if n_targets > 2 and y[3] > -INFINITY:
         z = shape * (y[3] - mu)
         beyond = tail(family, z)
         value += beyond.log_survival
-        by_mu[0] += shape * beyond.hazard
+        by_mu[0] += times_or_zero(beyond.hazard, shape)
         by_log_shape[0] -= times_or_zero(beyond.hazard, z)
     return value
 
