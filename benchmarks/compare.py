@@ -10,13 +10,13 @@ formats, files, empty models); epochs; and how far memory went above that of the
 Test rows are not counted. The picture shows losses against seconds.
 """
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import multiprocessing
 import pkgutil
 import platform
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -80,21 +80,28 @@ def loss_of(case, predicted, y):
     return float(-np.mean(np.log(right)))
 
 
-def peak_memory():
-    """Return the most bytes the process has held so far; 0 where the system doesn't say."""
+def megabytes(entry):
+    """Return the process's present ("VmRSS") or highest ("VmHWM") memory; not a number but on Linux."""
     try:
-        import resource
-    except ImportError:
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return float("nan")
+    return int(status.split(f"{entry}:")[1].split()[0]) / 1000
+
+
+def forget_highest_memory():
+    """Lets "VmHWM" start from what is held now."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def walk(name, case_name, folder, quick, threads, most_seconds):
-    """Train one model; return its steps and the most bytes it took. Runs in a process of its own."""
+    """Train one model; return its steps and the most megabytes it took. Runs in a process of its own."""
     warnings.simplefilter("ignore")
     case, model, steps = CASES[case_name], models()[name], []
     train, test = (load(folder, case, split, quick) for split in workloads.SEEDS)
-    loaded, begun = peak_memory(), time.perf_counter()
+    forget_highest_memory()
+    loaded, begun = megabytes("VmRSS"), time.perf_counter()
     with threadpool_limits(threads):
         for point in model.path(case, model.params[case_name], train, threads):
             loss = loss_of(case, point.predict(test[0]), test[1])
@@ -103,7 +110,7 @@ def walk(name, case_name, folder, quick, threads, most_seconds):
             over = time.perf_counter() - begun > most_seconds or len(steps) - best > PATIENCE
             if loss <= min(case.targets) or over:
                 break
-    return steps, peak_memory() - loaded
+    return steps, megabytes("VmHWM") - loaded
 
 
 def alone(*args):
@@ -125,7 +132,7 @@ def print_case(name, case, runs):
         for model, of in runs.items():
             reached = [first_below(steps, target) for steps, _ in of]
             best = min(step.loss for steps, _ in of for step in steps)
-            memory = statistics.median(most for _, most in of) / 1e6
+            memory = statistics.median(most for _, most in of)
             cells = f"{'not reached':>28}"
             if all(reached):
                 training, whole, epochs = (

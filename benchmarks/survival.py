@@ -15,35 +15,41 @@ import argparse
 import statistics
 import tempfile
 import time
-from itertools import product
+from itertools import islice
 
 import numpy as np
 
 import workloads
+from peers import pytorch
+from peers.base import Case
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 
-TARGETS = {(): (0.5040, 0.5006), (32,): (0.5030,)}
-# Rates, penalties and what AdaGrad's sums start from are the best of small grids, on the test
-# rows for everybody.
+CASES = {"linear": Case("surv1m", (), (0.5040, 0.5006)), "32 hidden units": Case("surv1m", (32,), (0.5030,))}
+# Rates, penalties and what PyTorch's sums start from (by its default, zero) are the best of small
+# grids, on the test rows for everybody.
 OURS = {
-    (): {
+    "linear": {
         "VectorFlow, defaults": {},
         "VectorFlow, AdaGrad": {"optimizer": AdaGrad(0.07), "alpha": 2e-5},
         "VectorFlow, FTRL": {"optimizer": FTRL(0.1, beta=3.0), "alpha": 1e-5},
     },
-    (32,): {"VectorFlow, defaults": {}, "VectorFlow, AdaGrad": {"optimizer": AdaGrad(0.02), "alpha": 1e-5}},
+    "32 hidden units": {
+        "VectorFlow, defaults": {},
+        "VectorFlow, AdaGrad": {"optimizer": AdaGrad(0.02), "alpha": 1e-5},
+    },
 }
 TORCH = {
-    (): {
-        "PyTorch, sums from 0": {"lr": 0.025},
-        "PyTorch": {"lr": 0.07, "initial_accumulator_value": 1e-6},
+    "linear": {
+        "PyTorch": {"lr": 0.025},
+        "PyTorch, sums tuned": {"lr": 0.07, "initial_accumulator_value": 1e-6},
     },
-    (32,): {"PyTorch, sums from 0": {"lr": 0.015}, "PyTorch": {"lr": 0.02, "initial_accumulator_value": 1e-8}},
+    "32 hidden units": {
+        "PyTorch": {"lr": 0.015},
+        "PyTorch, sums tuned": {"lr": 0.02, "initial_accumulator_value": 1e-8},
+    },
 }
-SPREAD = 0.02  # of PyTorch's first weights in nets
-MINIBATCH = 4096
-PARTS = 16     # of an epoch, between two looks at the test rows
+PARTS = 16  # of an epoch, between two looks at the test rows
 MOST_EPOCHS = 3
 
 
@@ -53,93 +59,36 @@ def log_likelihood_loss(log_hazard, y):
     return np.mean(np.exp(log_hazard) * time - event * log_hazard)
 
 
-def ends_of_parts(n_rows):
-    """Return the row before which each part of an epoch ends, in whole minibatches."""
-    n_batches = -(-n_rows // MINIBATCH)
-    return [min(n_rows, n_batches * k // PARTS * MINIBATCH) for k in range(1, PARTS)] + [n_rows]
-
-
-def vectorflow_path(hidden, train, test, threads, params):
-    """Yield (seconds of a whole fit, loss of the test rows) for more and more rows, then epochs."""
+def vectorflow_path(case, params, train, threads):
+    """Yield (seconds of a whole fit, model) for more and more rows, then epochs."""
     X, y = train
-    ends = ends_of_parts(X.shape[0])
-    for n_epochs, end in [*product([1], ends), *product(range(2, MOST_EPOCHS + 1), ends[-1:])]:
+    ends = np.linspace(0, X.shape[0], PARTS + 1).astype(int)[1:]
+    for n_epochs, end in [(1, end) for end in ends] + [(more, ends[-1]) for more in range(2, MOST_EPOCHS + 1)]:
         rows = X[:end], tuple(part[:end] for part in y)
         model = VectorFlowSurvivalEstimator(
-            hidden_layer_sizes=hidden, max_iter=n_epochs, tol=None, n_jobs=threads, random_state=0, **params
+            hidden_layer_sizes=case.hidden, max_iter=n_epochs, tol=None, n_jobs=threads, random_state=0, **params
         )
         begun = time.perf_counter()
         model.fit(*rows)
-        yield time.perf_counter() - begun, log_likelihood_loss(model.predict(test[0]), test[1])
+        yield time.perf_counter() - begun, model
 
 
-class TorchModel:
-    """The same model as a weighted sum of embeddings, starting from the best constant."""
-
-    def __init__(self, torch, n_features, hidden, log_rate):
-        self.torch = torch
-        torch.manual_seed(0)
-        width = hidden[0] if hidden else 1
-        self.table = torch.nn.EmbeddingBag(n_features, width, mode="sum", sparse=True)
-        torch.nn.init.normal_(self.table.weight, std=SPREAD if hidden else 0.0)
-        self.bias = torch.nn.Parameter(torch.zeros(width))
-        self.top = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(width, 1)) if hidden else torch.nn.Identity()
-        with torch.no_grad():
-            (self.top[1].bias if hidden else self.bias)[:] = log_rate
-
-    def parameters(self):
-        return [*self.table.parameters(), *self.top.parameters(), self.bias]
-
-    def log_hazard(self, X, start, end):
-        """Return the log hazards of some rows; X is a tuple of a CSR matrix's arrays."""
-        values, indices, indptr = X
-        span = slice(indptr[start], indptr[end])
-        offsets = self.torch.from_numpy(indptr[start:end] - indptr[start])
-        return self.top(self.table(indices[span], offsets, values[span]) + self.bias)[:, 0]
-
-    def predict(self, X):
-        with self.torch.no_grad():
-            return self.log_hazard(torch_rows(self.torch, X), 0, X.shape[0]).numpy().astype(float)
+def torch_path(case, params, train, threads):
+    """Yield (seconds trained, model) after every part of an epoch."""
+    for point in islice(pytorch.path(case, params, train, threads, PARTS), PARTS * MOST_EPOCHS):
+        yield point.training, point
 
 
-def torch_rows(torch, X):
-    """Return values and indices as tensors, and where rows start."""
-    return torch.from_numpy(X.data), torch.from_numpy(X.indices), X.indptr
-
-
-def torch_path(hidden, train, test, threads, params):
-    """Yield (seconds trained, loss of the test rows) after every part of an epoch."""
-    import torch
-
-    torch.set_num_threads(threads)
-    X, (event, lifetime) = train
-    rows, ends = torch_rows(torch, X), ends_of_parts(X.shape[0])
-    model = TorchModel(torch, X.shape[1], hidden, np.log(event.sum() / lifetime.sum()))
-    optimizer = torch.optim.Adagrad(model.parameters(), **params)
-    event, lifetime = torch.from_numpy(event).float(), torch.from_numpy(lifetime).float()
-    seconds = 0.0
-    for _, (first, last) in product(range(MOST_EPOCHS), zip([0, *ends], ends)):
-        begun = time.perf_counter()
-        for start in range(first, last, MINIBATCH):
-            end = min(start + MINIBATCH, last)
-            log_hazard = model.log_hazard(rows, start, end)
-            loss = (log_hazard.exp() * lifetime[start:end] - event[start:end] * log_hazard).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        seconds += time.perf_counter() - begun
-        yield seconds, log_likelihood_loss(model.predict(test[0]), test[1])
-
-
-def seconds_to(path, targets):
+def seconds_to(targets, path, test):
     """Return the seconds at which a path first reaches each target, infinite if it doesn't, and the best loss."""
     reached, best = dict.fromkeys(targets, np.inf), np.inf
-    for seconds, loss in path:
+    for seconds, model in path:
+        loss = log_likelihood_loss(model.predict(test[0]), test[1])
         best = min(best, loss)
         for target in targets:
             if loss <= target:
                 reached[target] = min(reached[target], seconds)
-        if all(map(np.isfinite, reached.values())):
+        if best <= min(targets):
             break
     return reached, best
 
@@ -154,21 +103,23 @@ def has_torch():
     return True
 
 
-def race(hidden, train, test, threads, repeat):
-    """Print who reaches the targets when, and how many times sooner than the fastest PyTorch."""
-    runners = {name: (vectorflow_path, params) for name, params in OURS[hidden].items()}
+def race(name, train, test, threads, repeat):
+    """Print who reaches the targets when, and how many times sooner than PyTorch."""
+    case, runners = CASES[name], {of: (vectorflow_path, params) for of, params in OURS[name].items()}
     if has_torch():
-        runners |= {name: (torch_path, params) for name, params in TORCH[hidden].items()}
-    runs = {name: [] for name in runners}
+        runners |= {of: (torch_path, params) for of, params in TORCH[name].items()}
+    runs = {of: [] for of in runners}
     for _ in range(repeat):
-        for name, (path, params) in runners.items():
-            runs[name].append(seconds_to(path(hidden, train, test, threads, params), TARGETS[hidden]))
-    for target in TARGETS[hidden]:
-        seconds = {name: statistics.median(reached[target] for reached, _ in of) for name, of in runs.items()}
-        peer = min((taken for name, taken in seconds.items() if name.startswith("PyTorch")), default=np.nan)
-        for name, taken in seconds.items():
-            told = f"{taken:8.3f} s, {peer / taken:5.1f}x" if np.isfinite(taken) else f"{'not reached':>18}"
-            print(f"{hidden or 'linear'!s:>8} to {target:.4f}: {name:<22} {told}   (best seen {runs[name][0][1]:.4f})")
+        for of, (path, params) in runners.items():
+            runs[of].append(seconds_to(case.targets, path(case, params, train, threads), test))
+    print(f"\n{name}, {threads} threads; times as fast as {', and as '.join(TORCH[name])}")
+    for target in case.targets:
+        seconds = {of: statistics.median(reached[target] for reached, _ in run) for of, run in runs.items()}
+        for of, taken in seconds.items():
+            fastest, best = min(reached[target] for reached, _ in runs[of]), runs[of][0][1]
+            ratios = " ".join(f"{seconds.get(peer, np.nan) / taken:6.1f}x" for peer in TORCH[name])
+            told = f"{taken:8.3f} s (fastest {fastest:.3f}) {ratios}" if np.isfinite(taken) else "not reached"
+            print(f"to {target:.4f}: {of:<22} {told:<50} best seen {best:.4f}", flush=True)
 
 
 def whole_epochs(train, threads, repeat):
@@ -212,6 +163,7 @@ def main():
     parser.add_argument("--data", help="folder that keeps the generated rows; default: a temporary one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs whose median is printed")
+    parser.add_argument("--case", nargs="*", choices=list(CASES), default=list(CASES))
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and columns")
     parser.add_argument("--sizes", action="store_true", help="compare sizes of models in place of PyTorch")
     options = parser.parse_args()
@@ -223,8 +175,8 @@ def main():
         sizes(workloads.QUICK_SURVIVAL if options.quick else workloads.SURVIVAL, test, options.threads)
         return
     whole_epochs(train, options.threads, options.repeat)
-    for hidden in TARGETS:
-        race(hidden, train, test, options.threads, options.repeat)
+    for name in options.case:
+        race(name, train, test, options.threads, options.repeat)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ def path(case, params, train, threads):
         model = GeneralizedLinearRegressor(l1_ratio=0, max_iter=epochs, **options, **params)
         begun = time.perf_counter()
         if case.survival:
-            model.fit(X, y[0] / y[1], sample_weight=y[1])
+            event, lifetime = (part.astype(X.dtype) for part in y)
+            model.fit(X, event / lifetime, sample_weight=lifetime)
         else:
             model.fit(X, y)
         seconds = time.perf_counter() - begun
