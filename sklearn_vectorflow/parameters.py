@@ -1,5 +1,5 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -63,8 +63,14 @@ class LinearParameters:
     def __post_init__(self):
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
-            self.record = np.zeros((self.n_in, self.layout.stride), dtype=np.float32)
-            self.bias = np.zeros((1, self.layout.stride), dtype=np.float32) if self.fit_intercept else None
+            n_records, n_intercepts = self._counts
+            self.record = np.zeros((n_records, self.layout.stride), dtype=np.float32)
+            self.bias = np.zeros((n_intercepts, self.layout.stride), dtype=np.float32) if self.fit_intercept else None
+
+    @property
+    def _counts(self):
+        """Records of weights, and of intercepts."""
+        return self.n_in, 1
 
     @property
     def averaged(self):
@@ -78,6 +84,10 @@ class LinearParameters:
         """Return the weights, a view of shape (n_in, n_out); or their running means."""
         return self._span(self.record, averaged)
 
+    def by_feature(self, averaged=False):
+        """Return the weights with those of a feature side by side in memory."""
+        return self.weights(averaged)
+
     def intercept(self, averaged=False):
         """Return the intercepts, a view of shape (n_out,)."""
         if self.bias is None:
@@ -86,16 +96,16 @@ class LinearParameters:
 
     def moved_to(self, layout, averaged=False):
         """Return the same weights (or their means) in another layout, with fresh state."""
-        new = LinearParameters(self.n_in, layout, self.fit_intercept)
+        new = replace(self, layout=layout, record=None, bias=None)
         new.weights()[:] = self.weights(averaged)
         if self.bias is not None:
-            new.bias[:, : layout.n_out] = self.intercept(averaged)
+            new.intercept()[:] = self.intercept(averaged)
         return new
 
     def copy(self):
         """Return a copy, state and all."""
         bias = None if self.bias is None else self.bias.copy()
-        return LinearParameters(self.n_in, self.layout, self.fit_intercept, self.record.copy(), bias)
+        return replace(self, record=self.record.copy(), bias=bias)
 
     def __getstate__(self):
         state = self.__dict__.copy()
@@ -105,6 +115,40 @@ class LinearParameters:
     def __setstate__(self, state):
         state["record"] = _unpacked(state["record"])
         self.__dict__.update(state)
+
+
+@dataclass
+class OutputParameters(LinearParameters):
+    """Weights and state of a layer whose outputs are read and stepped one by one.
+
+    Every weight has a record, and the records of an output lie together.
+
+    Parameters
+    ----------
+    n_in, layout, fit_intercept
+        As for `LinearParameters`; layout.n_out is 1.
+    n_outputs : int
+    """
+
+    n_outputs: int = 1
+
+    @property
+    def _counts(self):
+        return self.n_in * self.n_outputs, self.n_outputs
+
+    def weights(self, averaged=False):
+        """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
+        return self._span(self.record, averaged).reshape(self.n_outputs, self.n_in).T
+
+    def by_feature(self, averaged=False):
+        """Return a copy of the weights with those of a feature side by side in memory."""
+        return np.ascontiguousarray(self.weights(averaged))
+
+    def intercept(self, averaged=False):
+        """Return the intercepts, a view of shape (n_outputs,)."""
+        if self.bias is None:
+            return np.zeros(self.n_outputs, dtype=np.float32)
+        return self._span(self.bias, averaged)[:, 0]
 
 
 def _packed(array):

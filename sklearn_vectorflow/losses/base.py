@@ -26,10 +26,16 @@ class Loss(BaseEstimator):
         groups.
     jumps : bool
         Whether the loss itself jumps where the order of raw outputs changes.
+    sampled : bool
+        Whether a step computes and updates few of the outputs, which `sampler` draws.
     """
 
     coupled = False
     jumps = False
+    sampled = False
+
+    def n_active(self, n_outputs):
+        """Return how many outputs of a row a step computes, about; None are all."""
 
     def kernel_parameters(self):
         """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""

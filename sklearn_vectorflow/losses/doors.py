@@ -84,8 +84,14 @@ class Kernel:
         gradient = np.empty_like(raw)
         return self.block(y, raw, weight, starts, gradient).evaluate(), gradient
 
-    def check_first(self, y, raw, weighted, starts):
-        """Check what the function returns for rows of the data, before training starts."""
+    def check_first(self, block):
+        """Check what the function returns for rows of the data, before training starts.
+
+        Parameters
+        ----------
+        block : callable
+            Returns y and raw of some rows, whether weights are given, and where groups start.
+        """
 
     def raise_fault(self, y, raw, weight, starts):
         """Raise an error if the function is to blame for a loss that is not finite."""
@@ -116,8 +122,8 @@ class PythonKernel(Kernel):
             check_numbers(self.loss, total, gradient, y, raw)
         return total, gradient
 
-    def check_first(self, y, raw, weighted, starts):
-        check_rows(self, y, raw, weighted, starts)
+    def check_first(self, block):
+        check_rows(self, *block())
 
     def raise_fault(self, y, raw, weight, starts):
         if self.bridge.error is not None:

@@ -35,8 +35,8 @@ class NumbaKernel(Kernel):
             self._compiled.in_python(y, raw, weight, *extra, gradient, self.parameters)
         return total, gradient
 
-    def check_first(self, y, raw, weighted, starts):
-        check_rows(self, y, raw, weighted, starts)
+    def check_first(self, block):
+        check_rows(self, *block())
 
 
 class Compiled(typing.NamedTuple):
