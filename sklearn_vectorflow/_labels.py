@@ -18,10 +18,11 @@ def is_multilabel(y):
     return y.ndim == 2 and y.shape[1] > 1 and type_of_target(y, input_name="y").startswith("multilabel")
 
 
-def label_matrix(y):
-    """Return an indicator matrix as CSR, or as a float64 array if it is dense."""
+def label_matrix(y, as_csr=False):
+    """Return an indicator matrix as CSR, or as a float64 array if it is dense and as_csr=False."""
     if not sparse.issparse(y):
-        return np.ascontiguousarray(y, dtype=np.float64)
+        labels = np.ascontiguousarray(y, dtype=np.float64)
+        return sparse.csr_array(labels) if as_csr else labels
     check_structure(y, "y")
     y = sparse.csr_array(y, copy=True)
     y.sum_duplicates()
@@ -84,6 +85,13 @@ def class_totals(codes, weight, n_classes):
     for start in range(0, len(codes), AT_ONCE):
         totals += np.bincount(codes[start : start + AT_ONCE].astype(np.intp), minlength=n_classes)
     return totals
+
+
+def label_counts(encoded, n_outputs):
+    """Return how many rows have each label, or are of each class, of shape (n_outputs,)."""
+    if sparse.issparse(encoded):
+        return np.bincount(encoded.indices, minlength=n_outputs)
+    return class_totals(encoded[:, 0], None, n_outputs)
 
 
 class ClassCollector:

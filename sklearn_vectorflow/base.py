@@ -23,7 +23,7 @@ from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
-from sklearn_vectorflow.training import Trainer, auto_batch_size, outputs, raw_outputs
+from sklearn_vectorflow.training import Trainer, auto_batch_size, map_raw, outputs, raw_outputs
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
@@ -204,7 +204,8 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         if self._n_constant() > 0:
             heads.append(Constant(self._n_constant())())
         names = getattr(self, "feature_names_in_", None)
-        graph = Graph(heads, data.matrix.shape[1], self._n_outputs(), names)
+        n_outputs = self._n_outputs()
+        graph = Graph(heads, data.matrix.shape[1], n_outputs, names, self._loss.n_active(n_outputs))
         weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
         return Network(graph, bool(self.fit_intercept), weight_scale)
 
@@ -234,17 +235,21 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
         kernel = kernel_of(self._loss)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
-        kernel.check_first(*self._first_block(data, network.n_outputs, [place.width for place in read]))
+        kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
+        net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)
         return data.trainer(
             network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
         )
 
+    def _sampler(self, data):
+        """Return what a step's outputs are drawn from; None where it computes all."""
+
     def _first_block(self, data, n_outputs, widths):
         """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
         n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
-        y = np.ascontiguousarray(_Data(None, data.encoded[:n_rows], None).dense_targets(), dtype=np.float64)
+        y = _Data(None, data.encoded, None).dense_targets(0, n_rows)
         raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
         return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
 
@@ -305,13 +310,20 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
 
     def _mean_loss(self, network, data, crew):
-        raw = raw_outputs(network, data.matrix, crew)
-        weight = np.ones(len(raw)) if data.weight is None else data.weight
-        kernel = kernel_of(self._loss)
+        kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
+        weight = np.ones(n_rows) if data.weight is None else data.weight
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
-        nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
-        total, *_ = kernel.evaluate(data.dense_targets(), raw, weight, data.starts, nodes)
-        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
+        if data.starts is not None or read:
+            raw = raw_outputs(network, data.matrix, crew)
+            nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
+            total, *_ = kernel.evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts, nodes)
+            return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
+
+        def of_block(raw, start, end):
+            y = data.dense_targets(start, end)
+            return kernel.evaluate(y, raw.astype(np.float64), weight[start:end], None)[0]
+
+        return sum(map_raw(network, data.matrix, crew, of_block)) / weight.sum()
 
     def _report(self, epoch, loss_curve, validation_scores, data, seconds):
         if not self.verbose:
@@ -336,6 +348,19 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
         with Crew(n_workers(self.n_jobs, work)) as crew:
             return raw_outputs(self.network_, matrix, crew)
+
+    def _map_raw(self, X, function):
+        """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
+        check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return [function(X.raw)]
+        if is_source(X):
+            with as_source(X).checked() as blocks:
+                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
+        matrix = as_matrix(self, X, reset=False)
+        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
+        with Crew(n_workers(self.n_jobs, work)) as crew:
+            return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
 
     # ---- weights -------------------------------------------------------------------
 
@@ -384,9 +409,10 @@ class _Data:
         """Return what trains on the rows."""
         return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
 
-    def dense_targets(self):
-        """Return the targets as an array."""
-        return self.encoded if isinstance(self.encoded, np.ndarray) else self.encoded.toarray()
+    def dense_targets(self, start, end):
+        """Return the targets of rows [start, end) as a float64 array."""
+        some = self.encoded[start:end]
+        return np.ascontiguousarray(some if isinstance(some, np.ndarray) else some.toarray(), dtype=np.float64)
 
     def targets(self):
         """Return the targets for the engine, with weights scaled to a mean of one."""

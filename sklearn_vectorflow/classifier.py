@@ -1,5 +1,6 @@
 """Classification of sparse rows."""
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
@@ -12,6 +13,7 @@ from sklearn_vectorflow._labels import (
     encode_known_labels,
     encode_labels,
     is_multilabel,
+    label_counts,
     label_matrix,
 )
 from sklearn_vectorflow.base import BaseVectorFlow
@@ -20,6 +22,7 @@ from sklearn_vectorflow.linear import LinearModelMixin
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
 from sklearn_vectorflow.scoring import SourceScoreMixin
+from sklearn_vectorflow.top import TopClassesMixin
 
 
 def _gives_probabilities(estimator):
@@ -27,7 +30,9 @@ def _gives_probabilities(estimator):
     return hasattr(loss, "predict_proba")
 
 
-class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, ClassifierMixin, BaseVectorFlow):
+class VectorFlowClassifier(
+    SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, TopClassesMixin, ClassifierMixin, BaseVectorFlow
+):
     """Linear and shallow-net classifier for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -50,7 +55,8 @@ class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin
         `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str, Loss or callable, default="log_loss"
         "log_loss" (with several classes: "multinomial"), "multinomial", "one_vs_rest", "hinge",
-        "squared_hinge", "modified_huber", an object of :mod:`sklearn_vectorflow.losses`, or a function
+        "squared_hinge", "modified_huber"; for many thousands of classes or labels "sampled_softmax" and
+        "sampled_log_loss", whose steps compute few of them; an object of :mod:`sklearn_vectorflow.losses`, or a function
         ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`.
@@ -278,12 +284,17 @@ class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin
 
         Returns
         -------
-        y : ndarray of shape (n_rows,) or (n_rows, n_labels)
-            Classes; for multilabel targets, indicators.
+        y : ndarray of shape (n_rows,) or (n_rows, n_labels), or csr_array
+            Classes; for multilabel targets, indicators, as CSR from losses that sample outputs.
         """
-        raw = self._raw(X)
+        parts = self._map_raw(X, self._decide)
+        return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+    def _decide(self, raw):
+        """Return the classes, or labels, of rows for their raw outputs."""
         if self.multilabel_:
-            return (raw > 0).astype(int)
+            positive = raw > 0
+            return sparse.csr_array(positive, dtype=int) if self._loss.sampled else positive.astype(int)
         if raw.shape[1] == 1:
             return self.classes_[(raw[:, 0] > 0).astype(int)]
         return self.classes_[raw.argmax(axis=1)]
@@ -357,7 +368,7 @@ class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin
     def _encode_multilabel(self, y, n_rows, reset):
         if not self._loss_for_labels.multilabel:
             raise ValueError(f"loss {self.loss!r} takes one class a row, got an indicator matrix of labels.")
-        labels = label_matrix(y)
+        labels = label_matrix(y, self._loss_for_labels.sampled)
         if labels.shape[0] != n_rows:
             raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {labels.shape[0]}.")
         if reset:
@@ -393,7 +404,10 @@ class VectorFlowClassifier(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin
         return weigh
 
     def _strata(self, data):
-        return None if self.multilabel_ else data.encoded[:, 0]
+        return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]
+
+    def _sampler(self, data):
+        return self._loss.sampler(label_counts(data.encoded, self._n_outputs())) if self._loss.sampled else None
 
     def _initial_raw(self, data):
         if self.multilabel_:

@@ -8,6 +8,7 @@ from sklearn_vectorflow.layers import (
     ordered,
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
+from sklearn_vectorflow.parameters import Layout, LinearParameters, OutputParameters
 
 INPUT = -1              # the engine's name for whole rows of X
 WIDEST_DENSE = 16_384   # columns of X that a layer may read as a dense row
@@ -31,6 +32,7 @@ class Place:
     engine: int = INPUT    # the engine's node
     chosen: object = None  # columns of a root
     is_whole: bool = False  # a root of all columns
+    n_active: object = None  # outputs that a step computes, each on its own; None: all together
 
     @property
     def label(self):
@@ -52,6 +54,39 @@ class Place:
         """Weights of each of the columns it reads."""
         return self.layer.n_weights(self.width)
 
+    @property
+    def n_products(self):
+        """Multiplications of a step for each of the columns it reads, about."""
+        return self.n_weights if self.n_active is None else self.n_active
+
+    @property
+    def record_width(self):
+        """Weights of a record."""
+        return self.n_weights if self.n_active is None else 1
+
+    def layout(self, **state):
+        """Return the layout of its records, with some state."""
+        return Layout.plan(self.record_width, **state)
+
+    def parameters(self, layout, fit_intercept):
+        """Return zero parameters."""
+        if self.n_active is None:
+            return LinearParameters(self.n_in, layout, fit_intercept)
+        return OutputParameters(self.n_in, layout, fit_intercept, n_outputs=self.width)
+
+    def as_records(self, fields):
+        """Return the fields of a penalty with those of each weight in the order of the records."""
+        if self.n_active is None or "center" not in fields:
+            return fields
+        return {**fields, "center": np.ascontiguousarray(fields["center"].T).reshape(-1, 1)}
+
+    def add_to(self, net, parent, *arguments):
+        """Add it to the engine's net for training."""
+        if self.n_active is None:
+            self.layer.add_to(net, parent, *arguments)
+        else:
+            net.add_outputs(parent, self.width, *arguments)
+
 
 class Graph:
     """Layers between the columns of X and the raw outputs.
@@ -62,6 +97,8 @@ class Graph:
         Their outputs, side by side, are the raw outputs.
     n_features, n_outputs : int
     feature_names : ndarray of str, default=None
+    n_active : int, default=None
+        How many outputs of a row a step computes, about; None are all.
 
     Attributes
     ----------
@@ -77,11 +114,12 @@ class Graph:
         the message names the layer.
     """
 
-    def __init__(self, heads, n_features, n_outputs, feature_names=None):
+    def __init__(self, heads, n_features, n_outputs, feature_names=None, n_active=None):
         self.heads = heads
         self.n_features = n_features
         self.n_outputs = n_outputs
         self.feature_names = feature_names
+        self.n_active = n_active
         nodes = ordered(heads)
         of_key = {node._key: place for place, node in enumerate(nodes)}
         self.places = [Place(node.layer, node._key, tuple(of_key[one._key] for one in node.inputs)) for node in nodes]
@@ -89,13 +127,15 @@ class Graph:
         self._check_layers()
         self._set_widths()
         self._set_roles()
+        if n_active is not None:
+            self._choose_outputs()
         self.weighted = [place for place in self.places if place.layer.has_weights]
         if not self.weighted:
             raise ValueError(f"network: {self.places[self.ends[0]].label} depends on no layer with weights.")
         self.steps = self._plan()
 
     def __reduce__(self):
-        return Graph, (self.heads, self.n_features, self.n_outputs, self.feature_names)
+        return Graph, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
 
     @property
     def is_linear(self):
@@ -112,7 +152,7 @@ class Graph:
     def signature(self):
         """Return what two graphs share whose weights can be exchanged."""
         return [
-            (type(place.layer).__name__, place.inputs, place.n_in, place.width, str(place.chosen))
+            (type(place.layer).__name__, place.inputs, place.n_in, place.width, str(place.chosen), place.n_active is None)
             for place in self.places
         ]
 
@@ -242,6 +282,16 @@ class Graph:
                     below.is_output |= place.is_output
                     below.gain = max(below.gain, place.gain)
 
+    def _choose_outputs(self):
+        """Let the head compute the outputs that a step asks for."""
+        heads = [self.places[end] for end in self.ends]
+        if len(heads) > 1 or not isinstance(heads[0].layer, Linear):
+            raise ValueError(
+                "network: a loss that samples outputs needs a single head, a Linear, got "
+                f"{', '.join(head.label for head in heads)}."
+            )
+        heads[0].n_active = self.n_active
+
     # ---- the engine's form ------------------------------------------------------------
 
     def _plan(self):
@@ -275,7 +325,7 @@ class Graph:
 
     def touched(self, place, matrix):
         """Return an index of the records of a layer that rows of a matrix can touch."""
-        reads_all = any(self.places[one].is_whole for one in place.inputs)
+        reads_all = place.n_active is None and any(self.places[one].is_whole for one in place.inputs)
         return matrix.touched() if reads_all else slice(None)
 
     # ---- as text -----------------------------------------------------------------------

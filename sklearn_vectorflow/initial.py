@@ -30,7 +30,7 @@ def initialize(network, random_state, initial_raw, penalties):
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
         _draw(place, parameters, int(seed))
         if "center" in fields:
-            parameters.weights()[:] = fields["center"]
+            parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
         if weights is not None:
             parameters.weights()[:] = weights
@@ -48,7 +48,7 @@ def _draw(place, parameters, seed):
         deviation = float(init)
     else:
         deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights)
-    engine.fill_uniform(parameters.weights(), place.n_weights, seed, math.sqrt(3.0) * deviation)
+    engine.fill_uniform(parameters.by_record(), parameters.layout.n_out, seed, math.sqrt(3.0) * deviation)
 
 
 def _start_outputs(network, values):

@@ -1,6 +1,7 @@
 """A net: a graph of layers with its weights, and its form for the engine."""
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -9,7 +10,7 @@ from sklearn_vectorflow._checks import naming
 from sklearn_vectorflow.engine import net as engine
 from sklearn_vectorflow.initial import initialize
 from sklearn_vectorflow.layers import Constant
-from sklearn_vectorflow.parameters import Layout, LinearParameters
+from sklearn_vectorflow.parameters import Layout
 from sklearn_vectorflow.penalties import Orthogonal, combine
 
 _SETTLING = threading.Lock()
@@ -74,7 +75,7 @@ class Network:
     @property
     def n_products(self):
         """Multiplications for a non-zero of a row, about."""
-        return sum(n_out for _, n_out in self.shapes())
+        return sum(place.n_products for place in self.graph.weighted)
 
     @property
     def is_linear(self):
@@ -104,7 +105,7 @@ class Network:
         """
         if not self.parameters:
             self.parameters = [
-                LinearParameters(place.n_in, layout, self._has_bias(place))
+                place.parameters(layout, self._has_bias(place))
                 for place, layout in zip(self.graph.weighted, layouts)
             ]
             return True
@@ -167,10 +168,10 @@ class Network:
         if self.sparse_coef is None:
             return self.parameters
         first, *rest = self.parameters
-        dense = LinearParameters(self.n_features, first.layout, self.fit_intercept)
+        dense = replace(first, n_in=self.n_features, record=None, bias=None)
         coef = self.sparse_coef.tocoo()
         dense.weights()[coef.col, coef.row] = coef.data
-        dense.bias = first.bias
+        dense.bias = first.bias  # of a plain layout, see `sparsify`
         return [dense, *rest]
 
     # ---- the engine's form -------------------------------------------------------
@@ -183,10 +184,10 @@ class Network:
 
         def add(place, parent):
             parameters, intercept = next(of_place), None
-            weights, n_out = parameters.weights(self._has_averages), parameters.layout.n_out
+            weights, n_out = parameters.by_feature(self._has_averages), place.n_weights
             absent = Layout(n_out).offsets()
             if parameters.bias is not None:
-                intercept = parameters.intercept(self._has_averages)[None, :]
+                intercept = np.ascontiguousarray(parameters.intercept(self._has_averages))[None, :]
             place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
 
         self.graph.build(net, add)
@@ -196,9 +197,10 @@ class Network:
         """Return an engine's net and clock that give the present outputs.
 
         While training goes on, the training net itself reads weights as they are now, at
-        the cost of the rows' non-zeros; means of weights have to be settled first.
+        the cost of the rows' non-zeros; means of weights have to be settled first, and
+        outputs of which a step computes few put in the form that gives all.
         """
-        if not self.settled and not self._has_averages:
+        if not self.settled and not self._has_averages and self.graph.n_active is None:
             return self._live
         return self.fixed_net(), engine.Clock()
 
@@ -235,7 +237,7 @@ class Network:
                 rule, numbers_of_rule = own.rule, own.fields()
                 if fresh:
                     own.start_from(parameters, fields.get("center"))
-            place.layer.add_to(
+            place.add_to(
                 net, parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), rule, lazy,
                 numbers_of_rule, fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
                 parameters.values, parameters.bias_values,
@@ -265,7 +267,7 @@ class Network:
     def _plan_of(self, place, optimizer, penalties, averaged):
         layer, n_out = place.layer, place.n_weights
         if layer.frozen:
-            return None, engine.EAGER, Layout.plan(n_out), {}
+            return None, engine.EAGER, place.layout(), {}
         own = (layer.own_optimizer() or optimizer).for_layer(
             n_out, place.is_last, place.is_convex or self.is_linear, self.weight_scale
         )
@@ -275,11 +277,10 @@ class Network:
         if own_penalties is None:
             own_penalties = penalties if self.is_linear else [one for one in penalties if _concerns(one, place)]
         with contextlib.nullcontext() if self.is_linear else naming(f"network: {place.label}"):
-            fields = combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output)
-        lazy = _laziness(own.rule, n_out, fields, averaged)
-        layout = Layout.plan(
-            n_out,
-            apart=own.rule == "ftrl" and n_out == 1 and lazy != engine.LAZY,
+            fields = place.as_records(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
+        lazy = _laziness(own.rule, place.record_width, fields, averaged)
+        layout = place.layout(
+            apart=own.rule == "ftrl" and place.record_width == 1 and lazy != engine.LAZY,
             per_weight=own.per_weight,
             per_feature=own.per_feature,
             clock_size=own.clock_size if lazy != engine.EAGER else 0,

@@ -213,10 +213,11 @@ class FTRL(Optimizer):
         """Choose z such that the closed form gives the weights."""
         layout, scale = parameters.layout, self.beta / self.learning_rate
         sums = slice(layout.slot1, layout.slot1 + layout.n_out)
-        if np.any(parameters.weights()):
-            parameters.record[:, sums] = (parameters.weights() - (0.0 if center is None else center)) * -scale
+        weights = parameters.by_record()
+        if np.any(weights):
+            parameters.record[:, sums] = (weights - (0.0 if center is None else center)) * -scale
         if parameters.bias is not None:
-            parameters.bias[:, sums] = parameters.intercept() * -scale
+            parameters.bias[:, sums] = parameters.intercepts_by_record() * -scale
 
     def fields(self):
         """Return learning rate and beta."""

@@ -69,33 +69,54 @@ class LinearParameters:
         layout = self.layout
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
-            self.record = np.zeros((self.n_in, layout.stride), dtype=np.float32)
-            self.bias = np.zeros((1, layout.stride), dtype=np.float32) if self.fit_intercept else None
+            n_records, n_intercepts = self._counts
+            self.record = np.zeros((n_records, layout.stride), dtype=np.float32)
+            self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
         if layout.apart and self.values is None:
-            self.values = np.zeros((self.n_in, layout.n_out), dtype=np.float32)
-            self.bias_values = np.zeros((1, layout.n_out), dtype=np.float32) if self.fit_intercept else None
+            n_records, n_intercepts = self._counts
+            self.values = np.zeros((n_records, layout.n_out), dtype=np.float32)
+            self.bias_values = np.zeros((n_intercepts, layout.n_out), dtype=np.float32) if self.fit_intercept else None
+
+    @property
+    def _counts(self):
+        """Records of weights, and of intercepts."""
+        return self.n_in, 1
 
     @property
     def averaged(self):
         return self.layout.average >= 0
 
-    def _span(self, array, averaged):
+    def by_record(self, averaged=False):
+        """Return the weights of every record, a view; or their running means."""
+        return self._span(self.record, self.values, averaged)
+
+    def intercepts_by_record(self, averaged=False):
+        """Return the intercepts of every record of them, a view; or their running means."""
+        return self._span(self.bias, self.bias_values, averaged)
+
+    def _span(self, records, values, averaged):
+        if self.layout.apart:
+            return values
         start = self.layout.average if averaged and self.averaged else 0
-        return array[:, start : start + self.layout.n_out]
+        return records[:, start : start + self.layout.n_out]
 
     def weights(self, averaged=False):
         """Return the weights, a view of shape (n_in, n_out); or their running means."""
-        return self.values if self.layout.apart else self._span(self.record, averaged)
+        return self.by_record(averaged)
+
+    def by_feature(self, averaged=False):
+        """Return the weights with those of a feature side by side in memory."""
+        return self.weights(averaged)
 
     def intercept(self, averaged=False):
         """Return the intercepts, a view of shape (n_out,)."""
         if self.bias is None:
             return np.zeros(self.layout.n_out, dtype=np.float32)
-        return self.bias_values[0] if self.layout.apart else self._span(self.bias, averaged)[0]
+        return self.intercepts_by_record(averaged)[0]
 
     def moved_to(self, layout, averaged=False):
         """Return the same weights (or their means) in another layout, with fresh state."""
-        new = LinearParameters(self.n_in, layout, self.fit_intercept)
+        new = replace(self, layout=layout, record=None, bias=None, values=None, bias_values=None)
         new.weights()[:] = self.weights(averaged)
         if self.bias is not None:
             new.intercept()[:] = self.intercept(averaged)
@@ -103,8 +124,8 @@ class LinearParameters:
 
     def copy(self):
         """Return a copy, state and all."""
-        arrays = (None if old is None else old.copy() for old in (self.record, self.bias, self.values, self.bias_values))
-        return LinearParameters(self.n_in, self.layout, self.fit_intercept, *arrays)
+        arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
+        return replace(self, **{name: None if old is None else old.copy() for name, old in arrays.items()})
 
     def without_features(self):
         """Return the intercepts alone, with their state."""
@@ -122,6 +143,40 @@ class LinearParameters:
         state["record"] = _unpacked(state["record"])
         state["values"] = _unpacked(state["values"])
         self.__dict__.update(state)
+
+
+@dataclass
+class OutputParameters(LinearParameters):
+    """Weights and state of a layer whose outputs are read and stepped one by one.
+
+    Every weight has a record, and the records of an output lie together.
+
+    Parameters
+    ----------
+    n_in, layout, fit_intercept
+        As for `LinearParameters`; layout.n_out is 1.
+    n_outputs : int
+    """
+
+    n_outputs: int = 1
+
+    @property
+    def _counts(self):
+        return self.n_in * self.n_outputs, self.n_outputs
+
+    def weights(self, averaged=False):
+        """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
+        return self.by_record(averaged).reshape(self.n_outputs, self.n_in).T
+
+    def by_feature(self, averaged=False):
+        """Return a copy of the weights with those of a feature side by side in memory."""
+        return np.ascontiguousarray(self.weights(averaged))
+
+    def intercept(self, averaged=False):
+        """Return the intercepts, a view of shape (n_outputs,)."""
+        if self.bias is None:
+            return np.zeros(self.n_outputs, dtype=np.float32)
+        return self.intercepts_by_record(averaged)[:, 0]
 
 
 def _packed(array):

@@ -13,6 +13,7 @@ CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 c
 SLICE = 4_000_000        # multiplications between two looks at interrupts
 ALONE = 4096             # first rows that one worker trains on: steps are long, and others' would be on top
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
+MOST_RAW = 4_000_000     # raw outputs that a thread holds at once
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
 
 
@@ -142,7 +143,7 @@ class Trainer:
         crew, plan=None,
     ):
         matrix = readable(matrix, network)
-        net.measure(matrix.rows)
+        net.measure(matrix.rows, targets)
         self.network = network
         self.net = net
         self.clock = clock
@@ -265,6 +266,34 @@ def outputs(network, matrix, crew, place=None):
 
     crew.map(run, list(zip(edges[:-1], edges[1:])))
     return out
+
+
+def map_raw(network, matrix, crew, function):
+    """Return what a function makes of raw outputs, block of rows after block; a thread holds one block.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the raw outputs, float32 of shape (n, n_outputs), which it must not keep, of
+        rows [start, end), and with start and end.
+    """
+    matrix = readable(matrix, network)
+    net, clock = network.predicting_net()
+    net.measure(matrix.rows)
+    n_rows, n_outputs = matrix.shape[0], network.n_outputs
+    ahead = rows_ahead(matrix, network)
+    n_parts = 4 * crew.n_workers if crew.n_workers > 1 else 1
+    length = max(1, min(-(-n_rows // n_parts), MOST_RAW // n_outputs))
+    workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]
+    room = [np.empty((length, n_outputs), dtype=np.float32) for _ in workers]
+
+    @by_worker
+    def run(start, worker):
+        end = min(start + length, n_rows)
+        workers[worker].predict(matrix.rows, clock, start, end, room[worker], ahead, first=start)
+        return function(room[worker][: end - start], start, end)
+
+    return crew.map(run, range(0, n_rows, length))
 
 
 def raw_outputs(network, matrix, crew):

@@ -121,9 +121,8 @@ def test_gradients_pass_through_rows_made_dense():
 @pytest.mark.parametrize("n_rows", [1, 6])
 def test_gradients_pass_through_concatenations_of_concatenations(n_rows):
     x = Input()
-    h = Tanh()(Linear(2)(x))
-    nested = Concat()([h, Concat()([Input([3, 1]), Concat()([x, h])])])
-    _check([Linear(1)(nested)], n_rows)
+    inner = Concat()([x, Tanh()(Linear(2)(x))])
+    _check([Linear(1)(Concat()([Linear(3)(x), Concat()([inner]), x, inner]))], n_rows)
 
 
 # ---- defects that nets of this kind have had ----------------------------------------------

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_node
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
+from sklearn_vectorflow.engine.sampling cimport Candidates
 
 cdef enum:
     GROUP = 16           # chunks of rows shuffled together
@@ -31,6 +32,7 @@ cdef class Buffers:
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
     cdef vf_copies before     # of a row, before its step
     cdef vf_copies *bias_copies  # by node
+    cdef Candidates candidates  # where outputs are sampled
     cdef double *y
     cdef double *raw
     cdef double *weight

@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 from sklearn_vectorflow.engine.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
+from sklearn_vectorflow.engine.sampling cimport Candidates
 
 cdef enum:
     LINE = 64            # bytes of a cache line, and of the widest vectors
@@ -69,7 +70,7 @@ cdef class Buffers:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             if node.has_bias:
                 self._take_copies(&self.bias_copies[i], 1)
-            if node.kind in (LINEAR, PAIRS):
+            if node.kind in (LINEAR, PAIRS, OUTPUTS):
                 slots = max(slots, self._take_weighted(i))
                 widest = max(widest, node.weights.n_out)
                 if not self._reads_rows(node):
@@ -92,6 +93,8 @@ cdef class Buffers:
             self.places.at = <int64_t *>self._take(VF_RING * longest * sizeof(int64_t))
         self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
+        if net.sampler is not None:
+            self.candidates = Candidates(net.sampler, batch_size, n_outputs)
         self.loss = net.loss
         self.loss.owner = <const void *>self
         self.group_rows = group_rows

@@ -20,5 +20,7 @@ cdef class Targets:
     cdef const int64_t *starts
     cdef object arrays
     cdef void load(self, int64_t row, double *y) noexcept nogil
+    cdef int64_t most_labels(self)
+    cdef int64_t labels(self, int64_t row, int32_t *labels) noexcept nogil
     cdef void look_ahead(self, int64_t row) noexcept nogil
     cdef double weight_of(self, int64_t row) noexcept nogil

@@ -295,6 +295,25 @@ cdef class Targets:
         for k in range(self.indptr[row], self.indptr[row + 1]):
             y[self.indices[k]] = 1.0
 
+    cdef int64_t most_labels(self):
+        """The most labels of a row."""
+        cdef int64_t row, most = 1
+        if self.indptr != NULL:
+            for row in range(self.n_rows):
+                most = max(most, self.indptr[row + 1] - self.indptr[row])
+        return most
+
+    cdef int64_t labels(self, int64_t row, int32_t *labels) noexcept nogil:
+        """Writes a row's labels, or the number of its class; returns how many there are."""
+        cdef int64_t k, start
+        if self.indptr == NULL:
+            labels[0] = <int32_t>self.dense[row * self.n_targets]
+            return 1
+        start = self.indptr[row]
+        for k in range(self.indptr[row + 1] - start):
+            labels[k] = self.indices[start + k]
+        return self.indptr[row + 1] - start
+
     cdef void look_ahead(self, int64_t row) noexcept nogil:
         """Asks for a row's target before it is needed."""
         if self.dense != NULL:

@@ -1,6 +1,6 @@
 # cython: language_level=3
 """The C kernels (kernels/*.h) for Cython. What each does is said there."""
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss
 
@@ -240,3 +240,44 @@ cdef extern from "kernels/pairs.h" nogil:
                          double *step)
     void vf_pairs_back(const vf_pairs *p, const float *x, int64_t first, int64_t n, const float *sums,
                        const double *delta, double *of_x)
+
+
+cdef extern from "kernels/candidates.h" nogil:
+    ctypedef struct vf_sampler:
+        int64_t n_outputs, n_draws
+        const float *keep
+        const int32_t *alias
+        const float *correction
+        int32_t independent
+    ctypedef struct vf_candidates:
+        int64_t most, n_drawn, n_slots
+        int32_t *drawn
+        uint32_t *mark
+        uint32_t stamp
+        int32_t *slot_of
+        int32_t *outputs
+        int64_t *n_candidates
+        int64_t *n_own
+        int32_t *slot_output
+        int64_t *first
+        int64_t *next
+    void vf_draw_outputs(const vf_sampler *s, vf_candidates *c, uint64_t *random)
+    void vf_add_candidates(const vf_sampler *s, vf_candidates *c, int64_t r, int64_t n_own)
+    void vf_link_candidates(const vf_sampler *s, vf_candidates *c, int64_t n)
+    void vf_load_candidates(const vf_sampler *s, const vf_candidates *c, int64_t r, const float *scores, double *y,
+                            double *raw)
+
+
+cdef extern from "kernels/outputs.h" nogil:
+    ctypedef struct vf_outputs:
+        const vf_linear *first
+        const vf_linear *bias
+        vf_linear_kernels kernels, bias_kernels
+        const vf_clock *clock
+        vf_copies copies, bias_copies
+    void vf_outputs_forward(const vf_outputs *o, vf_row x, const int32_t *outputs, int64_t n, float *scores)
+    void vf_outputs_back(const vf_outputs *o, const int32_t *outputs, int64_t n, const double *delta, int64_t first,
+                         int64_t width, double *of_x)
+    void vf_outputs_update(const vf_outputs *o, int32_t output, vf_row x, float delta, float of_bias)
+    int64_t vf_outputs_settle(const vf_linear *first, vf_linear_kernels kernels, const vf_clock *clock,
+                              int64_t n_outputs)

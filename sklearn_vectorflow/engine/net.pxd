@@ -8,6 +8,7 @@ from sklearn_vectorflow.engine.kernels cimport (
     VF_LOCK, VF_UNLOCK, vf_clock, vf_columns, vf_crosses, vf_linear, vf_linear_kernels, vf_penalty,
     vf_schedule,
 )
+from sklearn_vectorflow.engine.sampling cimport Sampler
 
 cdef enum:
     # sparse: their rows are lists of entries
@@ -18,6 +19,7 @@ cdef enum:
     DENSE
     LINEAR
     PAIRS
+    OUTPUTS
     CONSTANT
     ACTIVATION
     DROPOUT
@@ -43,6 +45,7 @@ cdef struct Node:
     vf_columns columns
     vf_crosses crosses
     int64_t longest            # crosses: the most entries of a row, see Net.measure
+    int64_t n_outputs          # outputs: all there are; the width is that of a row's candidates
 
 
 cdef inline bint is_sparse(int kind) noexcept nogil:
@@ -73,6 +76,7 @@ cdef class Net:
     cdef readonly int n_nodes, n_added
     cdef readonly int64_t n_features
     cdef vf_loss loss
+    cdef Sampler sampler      # of the candidates among the outputs; None: all are computed
     cdef list arrays, crossed, reads
     cdef readonly list rules   # of the nodes with weights
     cdef Node *_add(self, int kind, parents) except NULL

@@ -13,11 +13,12 @@ from libc.stdlib cimport calloc, free
 
 from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.crosses cimport Crosses
-from sklearn_vectorflow.engine.data cimport Rows
+from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels cimport (
-    vf_clock, vf_linear, vf_linear_kernels, vf_mix, vf_penalty, vf_schedule, vf_unit,
+    vf_clock, vf_linear, vf_linear_kernels, vf_mix, vf_outputs_settle, vf_penalty, vf_schedule, vf_unit,
 )
 from sklearn_vectorflow.engine.losses.capsule cimport open_capsule
+from sklearn_vectorflow.engine.sampling cimport Sampler
 
 cdef extern from "kernels/linear.h" nogil:
     const vf_linear_kernels VF_KERNELS[6][3]
@@ -116,11 +117,14 @@ cdef class Net:
         node.width = crosses.crosses.n_features
         self.crossed.append((self.n_added - 1, crosses))
 
-    def measure(self, Rows rows):
-        """Find the longest crossed rows, for which workers take memory."""
+    def measure(self, Rows rows, Targets targets=None):
+        """Find the longest crossed rows, and the most candidates of a row, for which workers take memory."""
         cdef Crosses crosses
         for position, crosses in self.crossed:
             self.nodes[<int>position].longest = crosses.most(rows)
+        if self.sampler is not None:
+            self.loss.n_targets = self.sampler.most_candidates(targets.most_labels())
+            self.nodes[self.n_nodes - 1].width = self.loss.n_targets
 
     def add_join(self, parents):
         """Add the concatenation of rows, some of them sparse."""
@@ -153,6 +157,24 @@ cdef class Net:
         node.kind = PAIRS
         node.rank = rank
         node.width = node.weights.n_out // rank
+
+    def add_outputs(self, int parent, int64_t n_outputs, record, *arguments):
+        """Add outputs of which a step computes those that `set_sampler` says.
+
+        Parameters
+        ----------
+        parent, n_outputs : int
+        record : ndarray of float32, shape (n_outputs * n_in, stride)
+            A record for each weight; those of an output lie together.
+        *arguments
+            Those of `add_linear` from `bias` on, bias of shape (n_outputs, stride), n_out 1.
+        """
+        cdef Node *node
+        self.add_linear(parent, record, *arguments)
+        node = &self.nodes[self.n_added - 1]
+        node.kind = OUTPUTS
+        node.width = node.n_outputs = n_outputs
+        node.weights.n_in //= n_outputs
 
     def add_constant(self, record, *arguments):
         """Add outputs that are intercepts alone; the record has no rows.
@@ -257,6 +279,10 @@ cdef class Net:
         self.reads = list(reads)
         self.loss.parameters = &view[0] if view.shape[0] else NULL
 
+    def set_sampler(self, Sampler sampler):
+        """Set what the last node's candidates are drawn from."""
+        self.sampler = sampler
+
     def settle(self, Clock clock, int64_t from_feature, int64_t to_feature):
         """Apply all missed penalty steps to the input layers' features in a range, and
         (with the range that starts at 0) to the inner layers. Returns how many weights
@@ -268,15 +294,18 @@ cdef class Net:
         with nogil:
             for i in range(self.n_nodes):
                 node = &self.nodes[i]
-                if node.kind not in (LINEAR, PAIRS, CONSTANT) or node.frozen:
+                if node.kind not in (LINEAR, PAIRS, OUTPUTS, CONSTANT) or node.frozen:
                     continue
-                if node.parent == INPUT:
+                if node.kind == OUTPUTS:
+                    if from_feature == 0:
+                        bad += vf_outputs_settle(&node.weights, node.kernels, &now, node.n_outputs)
+                elif node.parent == INPUT:
                     bad += node.kernels.settle(&node.weights, &now, from_feature,
                                                min(to_feature, node.weights.n_in))
                 elif from_feature == 0:
                     bad += node.kernels.settle(&node.weights, &now, 0, node.weights.n_in)
                 if node.has_bias and from_feature == 0:
-                    bad += node.bias_kernels.settle(&node.bias, &now, 0, 1)
+                    bad += node.bias_kernels.settle(&node.bias, &now, 0, node.bias.n_in)
         return bad
 
 

@@ -1,9 +1,9 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from sklearn_vectorflow.engine.buffers cimport Buffers, Held
 from sklearn_vectorflow.engine.data cimport Rows
-from sklearn_vectorflow.engine.kernels cimport vf_gathered, vf_pairs, vf_row
+from sklearn_vectorflow.engine.kernels cimport vf_gathered, vf_outputs, vf_pairs, vf_row
 from sklearn_vectorflow.engine.net cimport Node
 
 
@@ -17,11 +17,15 @@ cdef class Walk(Buffers):
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil
     cdef vf_pairs _pairs(self, int i) noexcept nogil
+    cdef vf_outputs _outputs(self, int i) noexcept nogil
+    cdef const int32_t *_candidates(self, int64_t r) noexcept nogil
     cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil
     cdef void _backward(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil
+    cdef void _pass_on_dense(self, int i, int parent, int64_t first, int64_t n) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil
+    cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil

@@ -114,10 +114,15 @@ cdef class Walk(Buffers):
         cdef int64_t width = node.width
         cdef vf_row x
         cdef vf_pairs pairs
+        cdef vf_outputs outputs
         if node.kind == PAIRS:
             pairs = self._pairs(i)
             vf_pairs_forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out,
                              self.delta, out)
+        elif node.kind == OUTPUTS:
+            outputs = self._outputs(i)
+            vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
+                               self.candidates.candidates.n_candidates[r], out)
         elif node.kind == DROPOUT:
             self._drop(i, r, out)
         elif node.kind == DENSE:
@@ -143,6 +148,18 @@ cdef class Walk(Buffers):
         return vf_pairs(layer=&node.weights, kernels=&node.kernels, clock=&self.clock, copies=self.copies[i],
                         rank=node.rank, embedding=self.embedding)
 
+    cdef vf_outputs _outputs(self, int i) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_outputs outputs = vf_outputs(
+            first=&node.weights, bias=NULL, kernels=node.kernels, bias_kernels=node.bias_kernels, clock=&self.clock,
+            copies=self.copies[i], bias_copies=self.bias_copies[i])
+        if node.has_bias:
+            outputs.bias = &node.bias
+        return outputs
+
+    cdef const int32_t *_candidates(self, int64_t r) noexcept nogil:
+        return self.candidates.candidates.outputs + r * self.candidates.candidates.most
+
     cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c, width = node.width
@@ -161,7 +178,7 @@ cdef class Walk(Buffers):
         cdef int64_t c
         cdef int k
         cdef double *gradient = self.gradient[i]
-        if node.kind == LINEAR or node.kind == PAIRS:
+        if node.kind == LINEAR or node.kind == PAIRS or node.kind == OUTPUTS:
             self._backward_weighted(i, rows, n)
         elif node.kind == CONSTANT:
             self._step_bias(i, n)
@@ -186,28 +203,39 @@ cdef class Walk(Buffers):
 
     cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        cdef Node *join
-        cdef int k
-        if node.parent != INPUT and not is_sparse(self.net.nodes[node.parent].kind):
-            self._pass_on(i, node.parent, 0, n)
-        elif node.parent != INPUT and self.net.nodes[node.parent].kind == JOIN:
-            join = &self.net.nodes[node.parent]
-            for k in range(join.n_parents):
-                if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
-                    self._pass_on(i, join.parents[k], join.firsts[k], n)
+        self._pass_on(i, node.parent, 0, n)
         if node.frozen:
             return
-        if self.direct and node.orthogonal == 0.0:
+        if node.kind == OUTPUTS:
+            self._update_outputs(i, rows, n)
+        elif self.direct and node.orthogonal == 0.0:
             self._update_directly(i, rows)
         else:
             self._update_gathered(i, rows, n)
 
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
-        """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
+        """Adds to the gradient of the dense nodes among what node i reads, its inputs from `first` on."""
+        cdef int k
+        if parent == INPUT:
+            return
+        if self.net.nodes[parent].kind == JOIN:
+            for k in range(self.net.nodes[parent].n_parents):
+                self._pass_on(i, self.net.nodes[parent].parents[k], first + self.net.nodes[parent].firsts[k], n)
+        elif not is_sparse(self.net.nodes[parent].kind):
+            self._pass_on_dense(i, parent, first, n)
+
+    cdef void _pass_on_dense(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_linear part
         cdef vf_pairs pairs
+        cdef vf_outputs outputs
         cdef int64_t r, width = self.net.nodes[parent].width
+        if node.kind == OUTPUTS:
+            outputs = self._outputs(i)
+            for r in range(n):
+                vf_outputs_back(&outputs, self._candidates(r), self.candidates.candidates.n_candidates[r],
+                                self.gradient[i] + r * node.width, first, width, self.gradient[parent] + r * width)
+            return
         if node.kind == LINEAR:
             part = vf_rows_of(&node.weights, first, width)
             for r in range(n):
@@ -276,6 +304,37 @@ cdef class Walk(Buffers):
             node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
             copies.left += 1
             copies.threshold += 1
+
+    cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
+        """Steps every output that is a candidate of some row, once."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef vf_gathered *g = &self.gathered[i]
+        cdef vf_outputs outputs = self._outputs(i)
+        cdef vf_row x
+        cdef int64_t slot, entry, r, k
+        cdef double total
+        vf_link_candidates(&self.net.sampler.sampler, c, n)
+        if self.direct:
+            x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
+            for slot in range(c.n_slots):
+                total = self.gradient[i][c.first[slot]]
+                vf_outputs_update(&outputs, c.slot_output[slot], x, total, total)
+            return
+        for slot in range(c.n_slots):
+            total = 0.0
+            entry = c.first[slot]
+            while entry >= 0:
+                r = entry // c.most
+                x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
+                vf_gather_row(g, x, self.gradient[i] + entry)
+                total += self.gradient[i][entry]
+                entry = c.next[entry]
+            for k in range(g.n_slots):
+                self.slot_values[k] = g.gradient[k]
+            x = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
+            vf_outputs_update(&outputs, c.slot_output[slot], x, 1.0, total)
+            vf_gathered_clear(g)
 
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]

@@ -204,7 +204,7 @@ cdef class Worker(Walk):
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
-        cdef int64_t r, c, row, n_outputs, n_targets = targets.n_targets
+        cdef int64_t r, c, row, n_outputs
         cdef int i, last = self.net.n_nodes - 1
         cdef double loss, scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
         cdef double *gradient
@@ -213,16 +213,14 @@ cdef class Worker(Walk):
             if self.net.nodes[i].orthogonal > 0.0:  # reads every weight as it is now
                 self.net.nodes[i].kernels.settle(&self.net.nodes[i].weights, &self.clock, 0,
                                                  self.net.nodes[i].weights.n_in)
+        if self.net.sampler is not None:
+            self._choose_candidates(targets, n)
         for r in range(n):
             row = self.queue[self.taken + r]
             self._look_ahead(rows, targets, self.taken + r, ahead)
             self._forward(rows, row, r)
-            targets.load(row, self.y + r * n_targets)
             self.weight[r] = targets.weight_of(row)
-            for c in range(n_outputs):
-                self.raw[r * n_outputs + c] = self.out[last][r * n_outputs + c]
-        self._show_nodes(n)
-        loss = self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
+        loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(n)
         if not isfinite(loss):
             return loss
         for i in range(last):
@@ -236,6 +234,41 @@ cdef class Worker(Walk):
             self._backward(i, rows, n)
         return loss
 
+    cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil:
+        """The loss of n rows, and its gradient."""
+        cdef int64_t r, k, n_outputs = self.loss.n_outputs
+        cdef float *out = self.out[self.net.n_nodes - 1]
+        for r in range(n):
+            targets.load(self.queue[self.taken + r], self.y + r * targets.n_targets)
+        for k in range(n * n_outputs):
+            self.raw[k] = out[k]
+        self._show_nodes(n)
+        return self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
+
+    cdef void _choose_candidates(self, Targets targets, int64_t n) noexcept nogil:
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef vf_sampler *sampler = &self.net.sampler.sampler
+        cdef int64_t r, n_own
+        vf_draw_outputs(sampler, c, &self.random)
+        for r in range(n):
+            n_own = targets.labels(self.queue[self.taken + r], c.outputs + r * c.most)
+            vf_add_candidates(sampler, c, r, n_own)
+
+    cdef double _evaluate_candidates(self, int64_t n) noexcept nogil:
+        """The loss of n rows' candidates, row by row, and its gradient."""
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef float *out = self.out[self.net.n_nodes - 1]
+        cdef int64_t r, at
+        cdef double loss = 0.0
+        self.n_last = 0
+        for r in range(n):
+            at = r * c.most
+            vf_load_candidates(&self.net.sampler.sampler, c, r, out + at, self.y + at, self.raw + at)
+            self.loss.n_outputs = c.n_candidates[r]
+            self.loss.n_targets = c.n_candidates[r] if self.net.sampler.sampler.independent else 1
+            loss += self.loss.evaluate(1, self.y + at, self.raw + at, self.weight + r, self.loss_gradient + at, &self.loss)
+        return loss
+
     cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
         if at + VF_AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + VF_AHEAD_DATA])
@@ -244,10 +277,10 @@ cdef class Worker(Walk):
             self._prefetch(rows, self.queue[at + ahead])
 
     def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead,
-                int node=-1):
+                int node=-1, int64_t first=0):
         """Write a dense node's outputs for rows [from_row, to_row) into out, shape (n_rows, width).
 
-        The node -1 is the last one, whose outputs are the raw ones.
+        The node -1 is the last one, whose outputs are the raw ones. Row `first` is the first of out.
         """
         cdef int64_t row
         cdef int which = self.net.n_nodes - 1 if node < 0 else node
@@ -262,4 +295,4 @@ cdef class Worker(Walk):
                 if ahead and row + ahead < to_row:
                     self._prefetch(rows, row + ahead)
                 self._forward(rows, row, 0)
-                memcpy(&out[row, 0], self.out[which], n_bytes)
+                memcpy(&out[row - first, 0], self.out[which], n_bytes)

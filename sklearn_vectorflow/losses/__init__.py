@@ -24,6 +24,7 @@ from sklearn_vectorflow.losses.regression import (
     SquaredError,
     TweedieLoss,
 )
+from sklearn_vectorflow.losses.sampled import SampledLogLoss, SampledSoftmaxLoss
 from sklearn_vectorflow.losses.survival import (
     ExponentialSurvival,
     LogLogisticAFT,
@@ -39,6 +40,8 @@ CLASSIFICATION_LOSSES = {
     "hinge": Hinge,
     "squared_hinge": SquaredHinge,
     "modified_huber": ModifiedHuber,
+    "sampled_softmax": SampledSoftmaxLoss,
+    "sampled_log_loss": SampledLogLoss,
 }
 
 REGRESSION_LOSSES = {
@@ -92,6 +95,8 @@ __all__ = [
     "QuantileLoss",
     "RankingLoss",
     "RegressionLoss",
+    "SampledLogLoss",
+    "SampledSoftmaxLoss",
     "SquaredError",
     "SquaredHinge",
     "SurvivalLoss",

@@ -32,11 +32,17 @@ class Loss(BaseEstimator):
         each. ``__call__`` gets them as a dict ``nodes`` by name, and may return, third, a dict of
         gradients; ``block`` gets ``nodes``, a tuple in the order of `reads`, before ``gradient``,
         and ``node_gradients`` after it; ``kernel`` finds them in its struct.
+    sampled : bool
+        Whether a step computes and updates few of the outputs, which `sampler` draws.
     """
 
     coupled = False
     jumps = False
     reads = ()
+    sampled = False
+
+    def n_active(self, n_outputs):
+        """Return how many outputs of a row a step computes, about; None are all."""
 
     def kernel_parameters(self):
         """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""

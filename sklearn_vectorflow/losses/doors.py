@@ -92,8 +92,14 @@ class Kernel:
         total = self.block(y, raw, weight, starts, gradient, list(zip(nodes, of_nodes))).evaluate()
         return total, gradient, of_nodes
 
-    def check_first(self, y, raw, weighted, starts, nodes):
-        """Check what the function returns for rows of the data, before training starts."""
+    def check_first(self, block):
+        """Check what the function returns for rows of the data, before training starts.
+
+        Parameters
+        ----------
+        block : callable
+            Returns y and raw of some rows, whether weights are given, and where groups start.
+        """
 
     def raise_fault(self, y, raw, weight, starts, nodes):
         """Raise an error if the function is to blame for a loss that is not finite."""
@@ -129,8 +135,8 @@ class PythonKernel(Kernel):
             check_numbers(self.loss, total, gradient, of_nodes, y, raw)
         return total, gradient, of_nodes
 
-    def check_first(self, y, raw, weighted, starts, nodes):
-        check_rows(self, y, raw, weighted, starts, nodes)
+    def check_first(self, block):
+        check_rows(self, *block())
 
     def raise_fault(self, y, raw, weight, starts, nodes):
         if self.bridge.error is not None:

@@ -37,8 +37,8 @@ class NumbaKernel(Kernel):
             self._compiled.in_python(y, raw, weight, *before, gradient, *after, self.parameters)
         return total, gradient, of_nodes
 
-    def check_first(self, y, raw, weighted, starts, nodes):
-        check_rows(self, y, raw, weighted, starts, nodes)
+    def check_first(self, block):
+        check_rows(self, *block())
 
 
 class Compiled(typing.NamedTuple):
