@@ -266,7 +266,7 @@ cdef class Net:
         """Whether it is one linear layer of one output that kernels/single.h can train."""
         cdef Node *node = &self.nodes[0]
         return (self.n_nodes == 1 and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
-                and node.kernels.single != NULL and self.loss.n_nodes == 0)
+                and node.kernels.single != NULL and not self.reads)
 
     def set_loss(self, capsule, parameters, int n_targets, reads=()):
         """Set the loss: a capsule of the C contract, its parameters (float64), and the dense nodes it reads."""
