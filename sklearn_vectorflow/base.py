@@ -18,6 +18,7 @@ from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.scales import Scales, default_alpha, gradient_size
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
@@ -204,8 +205,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             heads.append(Constant(self._n_constant())())
         names = getattr(self, "feature_names_in_", None)
         graph = Graph(heads, data.matrix.shape[1], self._n_outputs(), names)
-        weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
-        return Network(graph, bool(self.fit_intercept), weight_scale)
+        return Network(graph, bool(self.fit_intercept))
 
     def _n_constant(self):
         """Return how many raw outputs, the last ones, are the same for all rows."""
@@ -224,15 +224,25 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             )
         return check_random_state(self.random_state), initial
 
-    def _trainer(self, network, start, data, crew):
-        optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
+    def _scales(self, data, kernel, initial):
+        """Return the units of steps and penalties."""
+        n_rows, length = data.matrix.shape[0], data.matrix.typical_length(data.weight)
+        gradient = gradient_size(kernel, data, initial, self._n_outputs())
+        return Scales(self._output_scale(data) / length, gradient * length, min(self._batch_size(n_rows), n_rows))
+
+    def _trainer(self, network, start, data, crew, more=False):
+        """Return what trains a net on rows; `more` says whether others may follow."""
         n_rows = data.matrix.shape[0]
         batch_size = self._batch_size(n_rows)
+        kernel = kernel_of(self._loss)
+        kernel.check_first(*self._first_block(data, network.n_outputs))
+        if start is not None:
+            network.scales = self._scales(data, kernel, start[1])
+        alpha = default_alpha(network, _n_terms(data, more))
+        optimizer, penalties = _checks.optimizer_of(self, network.is_linear), _checks.penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
-        kernel = kernel_of(self._loss)
-        kernel.check_first(*self._first_block(data, network.n_outputs))
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets)
         random_state = check_random_state(self.random_state)
         return data.trainer(
@@ -279,7 +289,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     def _train_once(self, network, start, data):
         with Crew(self._n_workers(data, network)) as crew:
-            loss = self._epoch(self._trainer(network, start, data, crew))
+            loss = self._epoch(self._trainer(network, start, data, crew, more=True))
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
 
@@ -440,6 +450,15 @@ def _raise_if_diverged(fine):
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )
+
+
+def _n_terms(data, more):
+    """Return how many terms the mean loss has, None if not all of them are known."""
+    if more or data.once:
+        return None
+    if data.starts is not None:
+        return len(data.starts) - 1
+    return data.matrix.shape[0] if data.weight is None else np.count_nonzero(data.weight)
 
 
 def _size(X):
