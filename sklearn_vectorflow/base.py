@@ -17,8 +17,8 @@ from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
-from sklearn_vectorflow.penalties import l2_strength
-from sklearn_vectorflow.scales import Scales, default_alpha, gradient_size
+from sklearn_vectorflow.penalties import default_strength, l2_strength
+from sklearn_vectorflow.scales import scales_of
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
@@ -224,12 +224,6 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             )
         return check_random_state(self.random_state), initial
 
-    def _scales(self, data, kernel, initial):
-        """Return the units of steps and penalties."""
-        n_rows, length = data.matrix.shape[0], data.matrix.typical_length(data.weight)
-        gradient = gradient_size(kernel, data, initial, self._n_outputs())
-        return Scales(self._output_scale(data) / length, gradient * length, min(self._batch_size(n_rows), n_rows))
-
     def _trainer(self, network, start, data, crew, more=False):
         """Return what trains a net on rows; `more` says whether others may follow."""
         n_rows = data.matrix.shape[0]
@@ -237,8 +231,10 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         kernel = kernel_of(self._loss)
         kernel.check_first(*self._first_block(data, network.n_outputs))
         if start is not None:
-            network.scales = self._scales(data, kernel, start[1])
-        alpha = default_alpha(network, _n_terms(data, more))
+            network.scales = scales_of(
+                kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
+            )
+        alpha = default_strength(network.scales, _n_terms(data, more), network.is_linear)
         optimizer, penalties = _checks.optimizer_of(self, network.is_linear), _checks.penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])

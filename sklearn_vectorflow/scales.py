@@ -1,48 +1,43 @@
-"""Typical sizes of a model's weights and gradients: the units of default steps and penalties."""
+"""Typical sizes of weights and losses, read off the data: the units of default steps, penalties and tolerances."""
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
-PRIOR = float(__import__("os").environ.get("PRIOR", 0.03))
-SMALL = 64
-MOST_ROWS, MOST_OUTPUTS = 4096, 1 << 20
+PRIOR = float(__import__("os").environ.get("PRIOR", 0.12))  # rows whose knowledge of a weight the prior's is worth
+SURE_SIGNAL = 2.0
+SMALLEST_SHARE = 1 / 3
+FEWEST_ROWS = 128  # that tell anything of the signal
+MOST_CELLS = 1 << 18
+N_PROBES = 16
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Units of what training starts from.
+    """Units that follow the data; results then depend neither on the units of X nor on those of y.
 
     Parameters
     ----------
     weight : float
-        Of a weight: typical raw outputs over the typical length of rows.
-    gradient : float
-        Of the gradient of a row's loss with respect to the weights, before training: typical gradient
-        with respect to a raw output times the typical length of rows.
+        Typical weight: typical raw outputs over the typical length of rows, less where the
+        targets follow the rows weakly.
+    loss : float
+        Typical loss: its curvature in the raw outputs of a row, before training, times their square.
+    prior : float
+        Strength of L2 on the sum of the losses: a weak prior for typical weights.
     batch_size : int
         Rows in a step.
     """
 
     weight: float = 1.0
-    gradient: float = 1.0
+    loss: float = 1.0
+    prior: float = 0.0
     batch_size: int = 1
 
-    @property
-    def prior(self):
-        """Strength of L2 on the sum of the losses that 
-        """
-        return PRIOR * self.gradient / self.weight
 
-
-def default_alpha(network, n_terms):
-    """Return alpha=None in numbers: for linear models a weak prior on all terms' sum."""
-    if not network.is_linear:
-        return 1e-6
-    return 0.0 if n_terms is None else network.scales.prior / max(n_terms, SMALL)
-
-
-def gradient_size(kernel, data, initial, n_outputs):
-    """Return the root mean square of the gradient at the initial raw outputs, over some rows; 1 if it is zero.
+def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_linear):
+    """Return the units of a model before training.
 
     Parameters
     ----------
@@ -50,22 +45,98 @@ def gradient_size(kernel, data, initial, n_outputs):
         Of the loss.
     data : _Data or StreamedData
     initial : ndarray of shape () or (n_outputs,)
+        Raw outputs of a model that has seen the targets alone.
     n_outputs : int
+    output_scale : float
+        Typical size of raw outputs.
+    batch_size : int
+    is_linear : bool
+        Whether the signal of the rows counts too.
     """
-    rows, starts = _some_rows(data, max(8, min(MOST_ROWS, MOST_OUTPUTS // n_outputs)))
-    encoded = data.encoded[rows]
-    y = np.ascontiguousarray(encoded if isinstance(encoded, np.ndarray) else encoded.toarray(), dtype=np.float64)
-    weight = np.ones(len(y)) if data.weight is None else data.weight[rows]
-    raw = np.tile(np.broadcast_to(initial, n_outputs).astype(np.float64), (len(y), 1))
-    _, gradient = kernel.evaluate(y, raw, weight, starts)
-    used = weight > 0
-    square = np.sum(np.asarray(gradient)[used] ** 2 / weight[used, None]) / (n_outputs * weight.sum()) if used.any() else 0.0
-    return float(np.sqrt(square)) if np.isfinite(square) and square > 0 else 1.0
+    some = _Some(kernel, data, initial, n_outputs)
+    curvature = some.curvature(output_scale)
+    length = data.matrix.typical_length(data.weight)
+    prior = PRIOR * curvature * length**2
+    share = 1.0
+    if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
+        share = _share(some.signal(data.matrix.sample()) / curvature / output_scale)
+    loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
+    return Scales(share * output_scale / length, loss, prior / share**2, min(batch_size, data.matrix.shape[0]))
 
 
-def _some_rows(data, most):
-    """Return a slice of evenly spaced rows, or of the first groups, and where groups start."""
-    if data.starts is None:
-        return slice(None, None, -(-data.encoded.shape[0] // most)), None
-    last = max(1, int(np.searchsorted(data.starts, most, side="right")) - 1)
-    return slice(0, int(data.starts[last])), data.starts[: last + 1]
+def _share(signal):
+    return min(1.0, max(SMALLEST_SHARE, signal / SURE_SIGNAL)) if not math.isnan(signal) else 1.0
+
+
+class _Some:
+    """Gradients of a few rows, or groups, around the raw outputs that training starts from."""
+
+    def __init__(self, kernel, data, initial, n_outputs):
+        self.kernel = kernel
+        if data.starts is None:
+            step = data.matrix.sample_step
+            rows, self.starts = slice(None, step * max(8, MOST_CELLS // n_outputs), step), None
+        else:
+            last = max(1, int(np.searchsorted(data.starts, MOST_CELLS // n_outputs, side="right")) - 1)
+            rows, self.starts = slice(0, int(data.starts[last])), data.starts[: last + 1]
+        encoded = data.encoded[rows]
+        self.y = np.ascontiguousarray(encoded if isinstance(encoded, np.ndarray) else encoded.toarray(), dtype=float)
+        self.weight = np.ones(len(self.y)) if data.weight is None else data.weight[rows]
+        self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
+        self.n_terms = len(self.y) if self.starts is None else len(self.starts) - 1
+
+    def gradient(self, raw):
+        """Return the gradient of every row's loss, times its weight."""
+        return np.asarray(self.kernel.evaluate(self.y, raw, self.weight, self.starts)[1], dtype=float)
+
+    def curvature(self, distance):
+        """Return the mean second derivative by an output, over a distance to both sides; 1 if it isn't positive.
+
+        With random signs the mean of all outputs' takes two evaluations.
+        """
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=self.raw.shape)
+        change = self.gradient(self.raw + distance * signs) - self.gradient(self.raw - distance * signs)
+        total = self.weight.sum() * self.raw.shape[1]
+        curvature = np.sum(change * signs) / (2 * distance * total) if total > 0 else 0.0
+        return float(curvature) if np.isfinite(curvature) and curvature > 0 else 1.0
+
+    def signal(self, sample):
+        """Return the standard deviation that raw outputs of linear models seem to have, times the curvature.
+
+        Were the weights drawn at random, gradients of rows would agree as far as the rows
+        do, so the agreement of all pairs of rows tells the variance of the weights. It is divided by
+        the share of the gradients' variance that it leaves.
+
+        References
+        ----------
+        Haseman and Elston (1972), doi:10.1007/BF01066731; by moments and random probes, Wu and
+        Sankararaman (2018), doi:10.1093/bioinformatics/bty253.
+        """
+        root = np.sqrt(self.weight)[:, None]
+        rows = _unit_rows(sample, len(root)).multiply(root).tocsr()
+        gradient = self.gradient(self.raw) / np.where(root > 0, root, 1.0)
+        mean = root / max(np.linalg.norm(root), 1e-300)
+
+        def centered(values):
+            return values - mean @ (mean.T @ values)
+
+        own = rows.multiply(rows).sum(axis=1)[:, None]
+        gradient = centered(gradient)
+        agreeing = np.sum((rows.T @ gradient) ** 2) - np.sum(own * gradient**2)
+        probes = np.random.default_rng(1).choice([-1.0, 1.0], size=(len(root), N_PROBES))
+        pairs = np.sum(centered(rows @ (rows.T @ centered(probes))) ** 2) / N_PROBES - np.sum(own**2)
+        explained = max(agreeing, 0.0) / pairs if pairs > 0 else math.nan
+        total = np.sum(gradient**2) / np.sum(self.weight)
+        if not explained < total:
+            return math.inf
+        return math.sqrt(explained / gradient.shape[1] / (1.0 - explained / total))
+
+
+def _unit_rows(sample, n_rows):
+    """Return the first rows with length one, with the columns that occur in them only."""
+    sample = sample[:n_rows]
+    columns, indices = np.unique(sample.indices, return_inverse=True)
+    rows = sparse.csr_array((sample.data, indices, sample.indptr), shape=(n_rows, len(columns)))
+    lengths = np.sqrt(rows.multiply(rows).sum(axis=1))
+    rows.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(rows.indptr))
+    return rows

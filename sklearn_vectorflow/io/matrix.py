@@ -47,22 +47,24 @@ class Matrix:
         return np.full(self.shape[0], self.shape[1])
 
     def typical_length(self, weight=None):
-        """Return the weighted median Euclidean length of some rows (of 1,000 or more, evenly spaced)."""
-        step = sample_step(self.shape[0])
-        return median_length(self.lengths(slice(None, None, step)), None if weight is None else weight[::step])
+        """Return the weighted median Euclidean length of a sample of the rows."""
+        return median_length(self.sample(), None if weight is None else weight[:: self.sample_step])
 
-    def lengths(self, some):
-        """Return the Euclidean lengths of some rows."""
-        values = self.values
+    @property
+    def sample_step(self):
+        """The distance of the rows of a sample."""
+        return sample_step(self.shape[0])
+
+    def sample(self, start=0, step=None):
+        """Return some rows, of 1,000 or more and evenly spaced, as CSR of float64 without repeated columns."""
+        values, some = self.values, slice(start, None, step or self.sample_step)
         if not sparse.issparse(values):
-            squares = values[some].astype(np.float64) ** 2
-        else:
-            if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
-                values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
-            squares = values[some].copy()
-            squares.sum_duplicates()
-            squares.data **= 2
-        return np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
+            return sparse.csr_matrix(values[some].astype(np.float64))
+        if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
+            values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
+        rows = sparse.csr_matrix(values[some]).astype(np.float64)
+        rows.sum_duplicates()
+        return rows
 
     def touched(self):
         """Return an index of the columns with values, some perhaps twice; or of all."""
@@ -87,8 +89,9 @@ def sample_step(n_rows):
     return 1 << max(0, (n_rows // SAMPLE).bit_length() - 1)
 
 
-def median_length(lengths, weight=None):
-    """Return the weighted median of rows' lengths, 1 if it is zero."""
+def median_length(rows, weight=None):
+    """Return the weighted median of rows' Euclidean lengths, 1 if it is zero."""
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     weight = np.ones(len(lengths)) if weight is None else weight
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(weight[order])
