@@ -256,11 +256,11 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return auto_batch_size(n_rows)
 
     def _train(self, network, start, data, validation, task):
-        stopping = Stopping(self.tol, self.n_iter_no_change)
         best = BestWeights()
         loss_curve, validation_scores = [], []
         with Crew(self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
+            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
             for epoch in range(self.max_iter):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()

@@ -67,7 +67,8 @@ class AdaGrad(Optimizer):
     learning_rate : float, default=None
         The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
         median Euclidean length of the rows of X and, for losses in units of y, times the
-        standard deviation of y: results then do not depend on the units of either.
+        standard deviation of y: results then do not depend on the units of either. For linear
+        models it is less, down to a third, where the targets follow the rows weakly.
     rowwise : bool or "auto", default="auto"
         Whether all weights of a feature share one sum, of the mean square of their
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
@@ -187,13 +188,12 @@ class FTRL(Optimizer):
     Parameters
     ----------
     learning_rate : float, default=None
-        The rate :math:`\eta`. None is 1 for linear models and 0.1 for nets, in the unit that
-        AdaGrad's default has.
+        The rate :math:`\eta`. None is 1 for linear models and 0.1 for nets, in the unit of
+        AdaGrad's default.
     beta : float, default=None
-        Damps the first steps. Must be > 0. None is 0.03 times the typical length of a row's
-        gradient with respect to the weights before training, divided by the rows in a step:
-        the median length of the rows of X times the root mean square of the gradients with
-        respect to raw outputs.
+        Damps the first steps. Must be > 0. None is the one at which an epoch's whole default
+        penalty holds from the first step: :math:`\eta` times the strength that ``alpha=None`` stands for,
+        times the steps of an epoch.
 
     References
     ----------

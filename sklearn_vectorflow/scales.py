@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-PRIOR = float(__import__("os").environ.get("PRIOR", 0.12))  # rows whose knowledge of a weight the prior's is worth
-SURE_SIGNAL = 2.0
+PRIOR = 0.12          # of a row's information on the weights, which the prior has
+CLEAR_SIGNAL = 2.0    # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
-FEWEST_ROWS = 128  # that tell anything of the signal
-MOST_CELLS = 1 << 18
+FEWEST_ROWS = 128     # that tell of the signal
+MOST_CELLS = 1 << 18  # of gradients
 N_PROBES = 16
 
 
@@ -32,7 +32,7 @@ class Scales:
 
     weight: float = 1.0
     loss: float = 1.0
-    prior: float = 0.0
+    prior: float = PRIOR
     batch_size: int = 1
 
 
@@ -65,7 +65,7 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
 
 
 def _share(signal):
-    return min(1.0, max(SMALLEST_SHARE, signal / SURE_SIGNAL)) if not math.isnan(signal) else 1.0
+    return min(1.0, max(SMALLEST_SHARE, signal / CLEAR_SIGNAL)) if not math.isnan(signal) else 1.0
 
 
 class _Some:
