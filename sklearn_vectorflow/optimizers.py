@@ -67,8 +67,8 @@ class AdaGrad(Optimizer):
     learning_rate : float, default=None
         The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
         median Euclidean length of the rows of X and, for losses in units of y, times the
-        standard deviation of y: results then do not depend on the units of either. For linear
-        models it is less, down to a third, where the targets follow the rows weakly.
+        standard deviation of y: weights then follow the units of both. For linear models it is
+        less, down to a third, where the targets follow the rows weakly.
     rowwise : bool or "auto", default="auto"
         Whether all weights of a feature share one sum, of the mean square of their
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
