@@ -137,3 +137,39 @@ def cached_peers(cache, name, train, test):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(losses))
     return losses
+
+
+def ours(name, train, test, **options):
+    """Return the loss of a model with defaults, and its epochs."""
+    metric, make, _ = TASKS[task_of(name)]
+    model = make(random_state=0, **options)
+    return score(model, metric, train, test), model.n_iter_
+
+
+def tell(name, train, test, losses):
+    """Print a set's row of the table."""
+    best, tuned = min((loss, f"{peer}, {at}") for peer, grid in losses.items() for at, loss in grid.items())
+    one, epochs = ours(name, train, test)
+    two, _ = ours(name, train, test, n_jobs=2)
+    defaults = ", ".join(f"{peer} {grid['default']:.4f}" for peer, grid in losses.items())
+    ratio = f"{one / best:.3f}" if best > 1e-3 else f"+{one - best:.4f}"
+    print(f"| {name} | {one:.4f} | {epochs} | {two:.4f} | {best:.4f} ({tuned}) | {ratio} | {defaults} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("VECTORFLOW_DATA"), help="folder of the sets and of load.py")
+    parser.add_argument("--cache", help="folder that keeps the losses of scikit-learn's models for the next run")
+    parser.add_argument("sets", nargs="*", default=[*CLASSES, *NUMBERS, *RATES])
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("--data or the environment variable VECTORFLOW_DATA must name the folder of the sets")
+    print("| set | defaults | epochs | n_jobs=2 | best of scikit-learn, tuned | ratio | scikit-learn's defaults |")
+    print("|---|---|---|---|---|---|---|")
+    for name in arguments.sets:
+        train, test = read(arguments.data, name)
+        tell(name, train, test, cached_peers(arguments.cache, name, train, test))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,9 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow._numbers import check_integer, check_number
-
-
-FEWEST_TERMS = 64  # smaller sets have the strength of such a set
+from sklearn_vectorflow.scales import FEWEST_TERMS
 
 
 class Penalty(BaseEstimator):

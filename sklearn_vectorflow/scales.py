@@ -9,6 +9,8 @@ PRIOR = 0.12          # of a row's information on the weights, which the prior h
 CLEAR_SIGNAL = 2.0    # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
 FEWEST_ROWS = 128     # that tell of the signal
+FEWEST_TERMS = 64     # smaller sets have the strength of such a set
+MOST_DIRECTIONS = 8   # outputs whose curvatures are taken one by one
 MOST_CELLS = 1 << 18  # of gradients
 N_PROBES = 16
 
@@ -27,7 +29,7 @@ class Scales:
     prior : float
         Strength of L2 on the sum of the losses: a weak prior for typical weights.
     batch_size : int
-        Rows in a step.
+        Rows in a step; of an only step, at least as many as in the smallest set.
     """
 
     weight: float = 1.0
@@ -61,7 +63,9 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
         share = _share(some.signal(data.matrix.sample()) / curvature / output_scale)
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
-    return Scales(share * output_scale / length, loss, prior / share**2, min(batch_size, data.matrix.shape[0]))
+    n_rows = data.matrix.shape[0]
+    rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
+    return Scales(share * output_scale / length, loss, prior / share**2, rows_in_step)
 
 
 def _share(signal):
@@ -92,12 +96,16 @@ class _Some:
     def curvature(self, distance):
         """Return the mean second derivative by an output, over a distance to both sides; 1 if it isn't positive.
 
-        With random signs the mean of all outputs' takes two evaluations.
+        The mean over many outputs takes one direction, of random signs.
         """
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=self.raw.shape)
-        change = self.gradient(self.raw + distance * signs) - self.gradient(self.raw - distance * signs)
-        total = self.weight.sum() * self.raw.shape[1]
-        curvature = np.sum(change * signs) / (2 * distance * total) if total > 0 else 0.0
+        n_outputs = self.raw.shape[1]
+        directions = np.eye(n_outputs) if n_outputs <= MOST_DIRECTIONS else [_signs(self.raw.shape, 0)]
+        change = 0.0
+        for direction in directions:
+            step = distance * direction
+            change += np.sum((self.gradient(self.raw + step) - self.gradient(self.raw - step)) * direction)
+        total = self.weight.sum() * n_outputs
+        curvature = change / (2 * distance * total) if total > 0 else 0.0
         return float(curvature) if np.isfinite(curvature) and curvature > 0 else 1.0
 
     def signal(self, sample):
@@ -123,13 +131,17 @@ class _Some:
         own = rows.multiply(rows).sum(axis=1)[:, None]
         gradient = centered(gradient)
         agreeing = np.sum((rows.T @ gradient) ** 2) - np.sum(own * gradient**2)
-        probes = np.random.default_rng(1).choice([-1.0, 1.0], size=(len(root), N_PROBES))
+        probes = _signs((len(root), N_PROBES), 1)
         pairs = np.sum(centered(rows @ (rows.T @ centered(probes))) ** 2) / N_PROBES - np.sum(own**2)
         explained = max(agreeing, 0.0) / pairs if pairs > 0 else math.nan
         total = np.sum(gradient**2) / np.sum(self.weight)
         if not explained < total:
             return math.inf
         return math.sqrt(explained / gradient.shape[1] / (1.0 - explained / total))
+
+
+def _signs(shape, seed):
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=shape)
 
 
 def _unit_rows(sample, n_rows):
