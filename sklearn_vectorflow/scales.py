@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-PRIOR = 0.12          # of a row's information on the weights, which the prior has
+PRIOR = 0.125         # of a row's information on the weights, which the prior has
 CLEAR_SIGNAL = 2.0    # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
 FEWEST_ROWS = 128     # that tell of the signal
@@ -65,7 +65,9 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
     n_rows = data.matrix.shape[0]
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
-    return Scales(share * output_scale / length, loss, prior / share**2, rows_in_step)
+    # single precision, so that the order of the rows does not show in the last bits
+    weight, loss, prior = np.float32([share * output_scale / length, loss, prior / share**2]).tolist()
+    return Scales(weight, loss, prior, rows_in_step)
 
 
 def _share(signal):
