@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.io.matrix import median_length, row_lengths
+
 PRIOR = 0.125         # of a row's information on the weights, which the prior has
 CLEAR_SIGNAL = 2.0    # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
@@ -12,7 +14,8 @@ FEWEST_ROWS = 128     # that tell of the signal
 FEWEST_TERMS = 64     # smaller sets have the strength of such a set
 MOST_DIRECTIONS = 8   # outputs whose curvatures are taken one by one
 MOST_CELLS = 1 << 18  # of gradients
-N_PROBES = 16
+N_PROBES = 8
+RANGE = 1e-30, 1e30   # of units that single precision can work with
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,19 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     """
     some = _Some(kernel, data, initial, n_outputs)
     curvature = some.curvature(output_scale)
-    length = data.matrix.typical_length(data.weight)
+    sample = data.matrix.sample()
+    lengths = row_lengths(sample)
+    length = median_length(lengths, None if data.weight is None else data.weight[:: data.matrix.sample_step])
     prior = PRIOR * curvature * length**2
     share = 1.0
     if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
-        share = _share(some.signal(data.matrix.sample()) / curvature / output_scale)
+        share = _share(some.signal(sample, lengths) / curvature / output_scale)
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
     n_rows = data.matrix.shape[0]
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
-    weight, loss, prior = np.float32([share * output_scale / length, loss, prior / share**2]).tolist()
-    return Scales(weight, loss, prior, rows_in_step)
+    found = np.array([share * output_scale / length, loss, prior / share**2])
+    return Scales(*np.float32(np.clip(found, *RANGE)).tolist(), rows_in_step)
 
 
 def _share(signal):
@@ -110,7 +115,7 @@ class _Some:
         curvature = change / (2 * distance * total) if total > 0 else 0.0
         return float(curvature) if np.isfinite(curvature) and curvature > 0 else 1.0
 
-    def signal(self, sample):
+    def signal(self, sample, lengths):
         """Return the standard deviation that raw outputs of linear models seem to have, times the curvature.
 
         Were the weights drawn at random, gradients of rows would agree as far as the rows
@@ -122,15 +127,16 @@ class _Some:
         Haseman and Elston (1972), doi:10.1007/BF01066731; by moments and random probes, Wu and
         Sankararaman (2018), doi:10.1093/bioinformatics/bty253.
         """
-        root = np.sqrt(self.weight)[:, None]
-        rows = _unit_rows(sample, len(root)).multiply(root).tocsr()
+        root, lengths = np.sqrt(self.weight)[:, None], lengths[: len(self.weight), None]
+        scales = np.divide(root, lengths, out=np.zeros_like(root), where=lengths > 0)
+        rows = _scaled_rows(sample, scales[:, 0])
         gradient = self.gradient(self.raw) / np.where(root > 0, root, 1.0)
         mean = root / max(np.linalg.norm(root), 1e-300)
 
         def centered(values):
             return values - mean @ (mean.T @ values)
 
-        own = rows.multiply(rows).sum(axis=1)[:, None]
+        own = (scales * lengths) ** 2
         gradient = centered(gradient)
         agreeing = np.sum((rows.T @ gradient) ** 2) - np.sum(own * gradient**2)
         probes = _signs((len(root), N_PROBES), 1)
@@ -146,11 +152,9 @@ def _signs(shape, seed):
     return np.random.default_rng(seed).choice([-1.0, 1.0], size=shape)
 
 
-def _unit_rows(sample, n_rows):
-    """Return the first rows with length one, with the columns that occur in them only."""
-    sample = sample[:n_rows]
-    columns, indices = np.unique(sample.indices, return_inverse=True)
-    rows = sparse.csr_array((sample.data, indices, sample.indptr), shape=(n_rows, len(columns)))
-    lengths = np.sqrt(rows.multiply(rows).sum(axis=1))
-    rows.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(rows.indptr))
-    return rows
+def _scaled_rows(sample, scales):
+    """Return the first rows times a number each, with the columns alone that occur in the sample."""
+    indptr = sample.indptr[: len(scales) + 1]
+    columns, indices = np.unique(sample.indices[: indptr[-1]], return_inverse=True)
+    values = sample.data[: indptr[-1]] * np.repeat(scales, np.diff(indptr))
+    return sparse.csr_array((values, indices, indptr), shape=(len(scales), len(columns)))

@@ -4,7 +4,7 @@ from scipy import sparse
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow.io.blocks import join_targets, n_bytes
-from sklearn_vectorflow.io.matrix import as_matrix, median_length, sample_step
+from sklearn_vectorflow.io.matrix import as_matrix, sample_step
 
 
 class Survey:
@@ -56,10 +56,6 @@ class Survey:
     def sample(self):
         """Return what `Matrix.sample` would of all rows."""
         return sparse.vstack(self._rows, format="csr")
-
-    def typical_length(self, weight):
-        """Return what `Matrix.typical_length` would of all rows."""
-        return median_length(self.sample(), None if weight is None else weight[:: self.sample_step])
 
 
 def drained(head, rest):

@@ -46,10 +46,6 @@ class Matrix:
             return np.diff(self.values.indptr)
         return np.full(self.shape[0], self.shape[1])
 
-    def typical_length(self, weight=None):
-        """Return the weighted median Euclidean length of a sample of the rows."""
-        return median_length(self.sample(), None if weight is None else weight[:: self.sample_step])
-
     @property
     def sample_step(self):
         """The distance of the rows of a sample."""
@@ -89,9 +85,14 @@ def sample_step(n_rows):
     return 1 << max(0, (n_rows // SAMPLE).bit_length() - 1)
 
 
-def median_length(rows, weight=None):
-    """Return the weighted median of rows' Euclidean lengths, 1 if it is zero."""
-    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+def row_lengths(rows):
+    """Return the Euclidean lengths of the rows of a CSR matrix."""
+    of_value = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    return np.sqrt(np.bincount(of_value, rows.data**2, minlength=rows.shape[0]))
+
+
+def median_length(lengths, weight=None):
+    """Return the weighted median of rows' lengths, 1 if it is zero."""
     weight = np.ones(len(lengths)) if weight is None else weight
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(weight[order])
