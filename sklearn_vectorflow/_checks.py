@@ -8,7 +8,7 @@ from sklearn_vectorflow._numbers import check_choice, check_flag, check_integer,
 from sklearn_vectorflow.graph import heads_of
 from sklearn_vectorflow.layers import ACTIVATIONS
 from sklearn_vectorflow.losses import Loss
-from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
+from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer, default_optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
 
 
@@ -70,9 +70,12 @@ def group_starts(groups, n_rows, name="groups"):
     return np.append(starts, n_rows).astype(np.int64)
 
 
-def optimizer_of(estimator):
+def optimizer_of(estimator, is_linear):
     """Return the estimator's optimizer, with the estimator's learning rate if it has one."""
-    optimizer = resolve("optimizer", estimator.optimizer, OPTIMIZERS, Optimizer)
+    optimizer = estimator.optimizer
+    if _is_word(optimizer, "auto"):
+        optimizer = default_optimizer(is_linear, bool(estimator.average))
+    optimizer = resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
     if estimator.average and optimizer.rule == "ftrl":
         raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
     rate = estimator.learning_rate
@@ -83,12 +86,13 @@ def optimizer_of(estimator):
     return optimizer
 
 
-def penalties_of(estimator):
+def penalties_of(estimator, default_alpha):
     """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
     if estimator.penalty is None:
-        check_number(type(estimator).__name__, "alpha", estimator.alpha, 0, high_open=True)
+        alpha = default_alpha if estimator.alpha is None else estimator.alpha
+        check_number(type(estimator).__name__, "alpha", alpha, 0, high_open=True)
         check_number(type(estimator).__name__, "l1_ratio", estimator.l1_ratio, 0, 1)
-        return [ElasticNet(estimator.alpha, estimator.l1_ratio)]
+        return [ElasticNet(alpha, estimator.l1_ratio)]
     penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]
     for penalty in penalties:
         if not isinstance(penalty, Penalty):

@@ -18,7 +18,8 @@ from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
-from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.penalties import default_strength, l2_strength
+from sklearn_vectorflow.scales import scales_of
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
@@ -206,8 +207,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         n_outputs = self._n_outputs()
         graph = Graph(heads, data.matrix.shape[1], n_outputs, names, self._loss.n_active(n_outputs))
-        weight_scale = self._output_scale(data) / data.matrix.typical_length(data.weight)
-        return Network(graph, bool(self.fit_intercept), weight_scale)
+        return Network(graph, bool(self.fit_intercept))
 
     def _n_constant(self):
         """Return how many raw outputs, the last ones, are the same for all rows."""
@@ -226,16 +226,22 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             )
         return check_random_state(self.random_state), initial
 
-    def _trainer(self, network, start, data, crew):
-        optimizer, penalties = _checks.optimizer_of(self), _checks.penalties_of(self)
+    def _trainer(self, network, start, data, crew, more=False):
+        """Return what trains a net on rows; `more` says whether others may follow."""
         n_rows = data.matrix.shape[0]
         batch_size = self._batch_size(n_rows)
-        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
-        l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
         kernel = kernel_of(self._loss)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
+        if start is not None:
+            network.scales = scales_of(
+                kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
+            )
+        alpha = default_strength(network.scales, _n_terms(data, more), network.is_linear)
+        optimizer, penalties = _checks.optimizer_of(self, network.is_linear), _checks.penalties_of(self, alpha)
+        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
+        l2 = l2_strength(penalties, *network.shapes()[0])
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)
@@ -257,11 +263,11 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return auto_batch_size(n_rows)
 
     def _train(self, network, start, data, validation, task):
-        stopping = Stopping(self.tol, self.n_iter_no_change)
         best = BestWeights()
         loss_curve, validation_scores = [], []
         with Crew(self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
+            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
             for epoch in range(self.max_iter):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()
@@ -286,7 +292,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
 
     def _train_once(self, network, start, data):
         with Crew(self._n_workers(data, network)) as crew:
-            loss = self._epoch(self._trainer(network, start, data, crew))
+            loss = self._epoch(self._trainer(network, start, data, crew, more=True))
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
 
@@ -471,6 +477,15 @@ def _raise_if_diverged(fine):
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )
+
+
+def _n_terms(data, more):
+    """Return how many terms the mean loss has, None if not all of them are known."""
+    if more or data.once:
+        return None
+    if data.starts is not None:
+        return len(data.starts) - 1
+    return data.matrix.shape[0] if data.weight is None else np.count_nonzero(data.weight)
 
 
 def _size(X):

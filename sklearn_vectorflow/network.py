@@ -12,6 +12,7 @@ from sklearn_vectorflow.initial import initialize
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.parameters import Layout
 from sklearn_vectorflow.penalties import Orthogonal, combine
+from sklearn_vectorflow.scales import Scales
 
 _SETTLING = threading.Lock()
 
@@ -25,8 +26,8 @@ class Network:
     ----------
     graph : Graph
     fit_intercept : bool
-    weight_scale : float
-        Typical size of outputs over the typical length of rows: the unit of step sizes.
+    scales : Scales, default=None
+        Units of steps and penalties that follow the data; all are one if None.
 
     Attributes
     ----------
@@ -34,10 +35,10 @@ class Network:
         Of the layers with weights, in order.
     """
 
-    def __init__(self, graph, fit_intercept=True, weight_scale=1.0):
+    def __init__(self, graph, fit_intercept=True, scales=None):
         self.graph = graph
         self.fit_intercept = fit_intercept
-        self.weight_scale = weight_scale
+        self.scales = Scales() if scales is None else scales
         self.parameters = []
         self.progress = (0, 0.0)  # steps taken, sum of their rates
         self.keep_state = False
@@ -269,7 +270,7 @@ class Network:
         if layer.frozen:
             return None, engine.EAGER, place.layout(), {}
         own = (layer.own_optimizer() or optimizer).for_layer(
-            n_out, place.is_last, place.is_convex or self.is_linear, self.weight_scale
+            n_out, place.is_last, place.is_convex or self.is_linear, self.scales
         )
         if averaged and own.rule == "ftrl":
             raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
@@ -322,7 +323,7 @@ class Network:
     def copy(self):
         """Return a copy, state and all."""
         self.settle()
-        new = Network(self.graph, self.fit_intercept, self.weight_scale)
+        new = Network(self.graph, self.fit_intercept, self.scales)
         new.sparse_coef = self.sparse_coef
         new.parameters = [parameters.copy() for parameters in self.parameters]
         new.progress, new.keep_state, new._average_from = self.progress, self.keep_state, self._average_from

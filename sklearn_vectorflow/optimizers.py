@@ -28,7 +28,7 @@ class Optimizer(BaseEstimator):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
 
-    def for_layer(self, n_out, is_output, is_linear, weight_scale):
+    def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer in the form it takes for a layer.
 
         Parameters
@@ -37,8 +37,8 @@ class Optimizer(BaseEstimator):
             Outputs of the layer.
         is_output, is_linear : bool
             Whether it is the last layer, and whether it is the only one.
-        weight_scale : float
-            Typical size of outputs over the typical length of rows.
+        scales : Scales
+            Typical sizes of weights and of the gradients of a step.
         """
         return self
 
@@ -67,7 +67,8 @@ class AdaGrad(Optimizer):
     learning_rate : float, default=None
         The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
         median Euclidean length of the rows of X and, for losses in units of y, times the
-        standard deviation of y: results then do not depend on the units of either.
+        standard deviation of y: weights then follow the units of both. For linear models it is
+        less, down to a third, where the targets follow the rows weakly.
     rowwise : bool or "auto", default="auto"
         Whether all weights of a feature share one sum, of the mean square of their
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
@@ -107,11 +108,11 @@ class AdaGrad(Optimizer):
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
 
-    def for_layer(self, n_out, is_output, is_linear, weight_scale):
+    def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer with its rate and "auto" decided."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
-            rate = (0.4 if is_linear else 0.04) * weight_scale
+            rate = (0.4 if is_linear else 0.04) * scales.weight
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         return AdaGrad(rate, rowwise=rowwise, epsilon=self.epsilon)
@@ -186,10 +187,13 @@ class FTRL(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default=0.1
-        The rate :math:`\eta`.
-    beta : float, default=1.0
-        Damps the first steps. Must be > 0.
+    learning_rate : float, default=None
+        The rate :math:`\eta`. None is 1 for linear models and 0.1 for nets, in the unit of
+        AdaGrad's default.
+    beta : float, default=None
+        Damps the first steps. Must be > 0. None is the one at which an epoch's whole default
+        penalty holds from the first step: :math:`\eta` times the strength that ``alpha=None`` stands for,
+        times the steps of an epoch.
 
     References
     ----------
@@ -200,14 +204,25 @@ class FTRL(Optimizer):
     per_weight = 2
     clock_size = 0
 
-    def __init__(self, learning_rate=0.1, *, beta=1.0):
+    def __init__(self, learning_rate=None, *, beta=None):
         self.learning_rate = learning_rate
         self.beta = beta
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        super().check_parameters()
-        check_number("FTRL", "beta", self.beta, 0, low_open=True, high_open=True)
+        if self.learning_rate is not None:
+            super().check_parameters()
+        if self.beta is not None:
+            check_number("FTRL", "beta", self.beta, 0, low_open=True, high_open=True)
+
+    def for_layer(self, n_out, is_output, is_linear, scales):
+        """Return the optimizer with its rate and beta decided."""
+        rate, beta = self.learning_rate, self.beta
+        if rate is None:
+            rate = (1.0 if is_linear else 0.1) * scales.weight
+        if beta is None:
+            beta = rate * scales.prior / scales.batch_size
+        return FTRL(rate, beta=beta)
 
     def start_from(self, parameters, center):
         """Choose z such that the closed form gives the weights."""
@@ -275,6 +290,11 @@ class SGD(Optimizer):
             "optimal": (self.learning_rate * l2, 1.0),
         }[self.schedule]
         return self.learning_rate, decay, power
+
+
+def default_optimizer(is_linear, averaged):
+    """Return what optimizer="auto" stands for: FTRL for linear models, AdaGrad for nets and for means of weights."""
+    return "ftrl" if is_linear and not averaged else "adagrad"
 
 
 OPTIMIZERS = {"adagrad": AdaGrad, "adam": Adam, "ftrl": FTRL, "sgd": SGD}

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow._numbers import check_integer, check_number
+from sklearn_vectorflow.scales import FEWEST_TERMS
 
 
 class Penalty(BaseEstimator):
@@ -223,6 +224,24 @@ class Orthogonal(Penalty):
                 f"{self.largest_input} features, got {n_features}."
             )
         return {"orthogonal": float(self.strength), "n_draws": int(self.n_draws or 0)}
+
+
+def default_strength(scales, n_terms, is_linear):
+    """Return what alpha=None stands for.
+
+    For linear models it is a weak prior, which weighs less the more rows there are; for nets
+    1e-6.
+
+    Parameters
+    ----------
+    scales : Scales
+    n_terms : int or None
+        Losses in the mean; None if others may follow: the strength is then 0.
+    is_linear : bool
+    """
+    if not is_linear:
+        return 1e-6
+    return 0.0 if n_terms is None else scales.prior / max(n_terms, FEWEST_TERMS)
 
 
 def combine(penalties, n_features, n_out, is_input, is_output):

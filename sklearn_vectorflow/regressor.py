@@ -38,12 +38,15 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
         "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
         ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
-    optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
-        Update rule, see :mod:`sklearn_vectorflow.optimizers`.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
     learning_rate : float, default=None
         The optimizer's rate, > 0; None is the optimizer's own.
-    alpha : float, default=1e-6
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, in [0, 1]; the rest is L2.
     penalty : Penalty or list of Penalty, default=None
@@ -54,9 +57,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         Rows in a step. "auto" is one row (and all rows of a data set of at most 64).
     max_iter : int, default=20
         Most passes over the data (epochs).
-    tol : float, default=1e-3
-        Training stops when the loss has not fallen by more than this for
-        `n_iter_no_change` epochs; None never stops before `max_iter`.
+    tol : float, default=1e-2
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
     early_stopping : bool, default=False
         Whether to watch the loss on validation rows in place of the training loss, and to
         keep the weights of the best epoch.
@@ -126,15 +129,15 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         input_dropout=0.0,
         network=None,
         loss="squared_error",
-        optimizer="adagrad",
+        optimizer="auto",
         learning_rate=None,
-        alpha=1e-6,
+        alpha=None,
         l1_ratio=0.0,
         penalty=None,
         fit_intercept=True,
         batch_size="auto",
         max_iter=20,
-        tol=1e-3,
+        tol=1e-2,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=2,

@@ -7,14 +7,16 @@ class Stopping:
     Parameters
     ----------
     tol : float or None
-        An epoch counts as progress if it lowers the best loss by more than this; None
-        never stops.
+        An epoch counts as progress if it lowers the best loss by more than this share of the
+        typical loss; None never stops.
     n_iter_no_change : int
         Epochs without progress after which training stops.
+    typical : float, default=1.0
+        The typical loss.
     """
 
-    def __init__(self, tol, n_iter_no_change):
-        self.tol = tol
+    def __init__(self, tol, n_iter_no_change, typical=1.0):
+        self.tol = None if tol is None else tol * typical
         self.n_iter_no_change = n_iter_no_change
         self.best = float("inf")
         self.waited = 0

@@ -151,7 +151,8 @@ class StreamedData:
         self.scale = None if self.weight is None else np.count_nonzero(self.weight) / self.weight.sum()
         rows = SimpleNamespace(n_nonzero=survey.n_nonzero)
         self.matrix = SimpleNamespace(
-            shape=(survey.n_rows, survey.n_features), rows=rows, typical_length=survey.typical_length
+            shape=(survey.n_rows, survey.n_features), rows=rows, sample=survey.sample,
+            sample_step=survey.sample_step,
         )
 
     @property

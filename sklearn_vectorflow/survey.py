@@ -1,9 +1,10 @@
 """What is to be known of a source's rows before training."""
 import numpy as np
+from scipy import sparse
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow.io.blocks import join_targets, n_bytes
-from sklearn_vectorflow.io.matrix import as_matrix, median_length, sample_step
+from sklearn_vectorflow.io.matrix import as_matrix, sample_step
 
 
 class Survey:
@@ -24,7 +25,7 @@ class Survey:
         self.complete = not isinstance(rest, tuple)
         self.n_rows = self.n_nonzero = self.n_bytes = 0
         self.canonical = True
-        self._lengths, self._step = [], 1
+        self._rows, self.sample_step = [], 1
         targets, weights = estimator._collector(classes, reset), []
         for block in drained(head, rest) if self.complete else head:
             with _checks.naming(block.where):
@@ -39,8 +40,7 @@ class Survey:
         self.weight = self.weigh(self.encoded, weight)
 
     def _add(self, matrix):
-        start = -self.n_rows % self._step
-        self._lengths.append(matrix.lengths(slice(start, None, self._step)))
+        self._rows.append(matrix.sample(-self.n_rows % self.sample_step, self.sample_step))
         self.n_rows += matrix.shape[0]
         self.n_nonzero += matrix.rows.n_nonzero
         self.n_bytes += n_bytes(matrix)
@@ -49,13 +49,13 @@ class Survey:
 
     def _thin(self):
         step = sample_step(self.n_rows)
-        if step > self._step:
-            self._lengths = [np.concatenate(self._lengths)[:: step // self._step]]
-            self._step = step
+        if step > self.sample_step:
+            self._rows = [self.sample()[:: step // self.sample_step]]
+            self.sample_step = step
 
-    def typical_length(self, weight):
-        """Return what `Matrix.typical_length` would of all rows."""
-        return median_length(np.concatenate(self._lengths), None if weight is None else weight[:: self._step])
+    def sample(self):
+        """Return what `Matrix.sample` would of all rows."""
+        return sparse.vstack(self._rows, format="csr")
 
 
 def drained(head, rest):

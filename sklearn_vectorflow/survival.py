@@ -75,12 +75,15 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         A graph of layers, see :mod:`sklearn_vectorflow.layers`, for the outputs that depend on
         the row: its output node or nodes, whose outputs side by side they are. It takes the
         place of `hidden_layer_sizes`, `activation` and `dropout`.
-    optimizer : {"adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="adagrad"
-        Update rule, see :mod:`sklearn_vectorflow.optimizers`.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
     learning_rate : float, default=None
         The optimizer's rate, > 0; None is the optimizer's own.
-    alpha : float, default=1e-6
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, in [0, 1]; the rest is L2.
     penalty : Penalty or list of Penalty, default=None
@@ -93,9 +96,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         all rows of a data set of at most 1,024, else 256.
     max_iter : int, default=20
         Most passes over the data (epochs).
-    tol : float, default=1e-3
-        Training stops when the loss has not fallen by more than this for
-        `n_iter_no_change` epochs; None never stops before `max_iter`.
+    tol : float, default=1e-2
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
     early_stopping : bool, default=False
         Whether to watch the loss on validation rows in place of the training loss, and to
         keep the weights of the best epoch.
@@ -185,15 +188,15 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         dropout=0.0,
         input_dropout=0.0,
         network=None,
-        optimizer="adagrad",
+        optimizer="auto",
         learning_rate=None,
-        alpha=1e-6,
+        alpha=None,
         l1_ratio=0.0,
         penalty=None,
         fit_intercept=True,
         batch_size="auto",
         max_iter=20,
-        tol=1e-3,
+        tol=1e-2,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=2,

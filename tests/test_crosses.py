@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.crossing import FeatureCrosser
 from sklearn_vectorflow.layers import Add, Crosses, FactorizationMachine, Input, Linear, factorization_machine
-from sklearn_vectorflow.optimizers import SGD, AdaGrad
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
 
 GROUPS = {"a": slice(0, 6), "b": [6, 8, 10, 12], "c": range(13, 20)}  # 7, 9 and 11: of no group
 CROSSES = [("a", "b"), ("a", "a"), ("c", "b", "a"), ("c", "c", "b"), ("b",)]
@@ -105,7 +105,11 @@ def test_crosses_on_the_fly_are_those_written_down(n_features, optimizer, hidden
     def net(x):
         return Linear()(x) if hidden is None else Linear()(Linear(hidden)(x))
 
-    options = dict(optimizer=optimizer, max_iter=2, tol=None, random_state=0, learning_rate=0.05, batch_size=batch_size)
+    rule = FTRL(0.05, beta=1.0) if optimizer == "ftrl" else optimizer  # defaults follow X, and the crossed X is another
+    options = dict(
+        optimizer=rule, alpha=1e-6, max_iter=2, tol=None, random_state=0, batch_size=batch_size,
+        learning_rate=0.05,
+    )
     one = VectorFlowClassifier(network=net(Crosses(CROSSES, GROUPS, n_features)(Input())), **options).fit(X, y)
     other = VectorFlowClassifier(network=net(Input()), **options).fit(written, y)
     for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_):

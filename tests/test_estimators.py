@@ -17,6 +17,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.losses import QuantileLoss, TweedieLoss
+from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 
 N_ROWS, N_FEATURES = 400, 60
 RNG = np.random.RandomState(0)
@@ -209,9 +210,10 @@ def test_tol_stops_and_none_does_not():
 # ---- going on ------------------------------------------------------------------------------
 
 CONTINUED = {
-    "adagrad": {},
+    "auto": {},
+    "adagrad": {"optimizer": AdaGrad(0.1)},
     "adam": {"optimizer": "adam"},
-    "ftrl": {"optimizer": "ftrl"},
+    "ftrl": {"optimizer": FTRL(0.1, beta=1.0)},
     "sgd": {"optimizer": "sgd"},
     "lazy L1": {"alpha": 1e-3, "l1_ratio": 1.0},
     "hidden": {"hidden_layer_sizes": (8,)},
@@ -236,8 +238,8 @@ def test_warm_start_equals_one_longer_fit(params):
 def test_partial_fit_over_blocks_equals_one_epoch(params):
     if "average" in params:
         params = {"average": 100}
-    # the default rate and the first intercept come from the first block
-    params = {**params, "shuffle": False, "fit_intercept": False, "learning_rate": 0.1}
+    # default rates and strengths, and the first intercept, come from the first block
+    params = {"optimizer": AdaGrad(0.1), "alpha": 1e-6, **params, "shuffle": False, "fit_intercept": False}
     blocks = [slice(start, start + 100) for start in range(0, N_ROWS, 100)]
     whole = classifier(**params, max_iter=1).fit(X, LABELS)
     parts = classifier(**params)
@@ -326,8 +328,9 @@ def test_labels_dense_and_sparse_give_the_same_model(params):
 
 
 def test_one_vs_rest_is_a_model_for_each_class():
-    together = classifier(loss="one_vs_rest", max_iter=3, shuffle=False).fit(X, THREE)
-    apart = OneVsRestClassifier(classifier(max_iter=3, shuffle=False)).fit(X, THREE)
+    options = {"optimizer": AdaGrad(0.1), "alpha": 1e-6, "max_iter": 3, "shuffle": False}  # defaults know all classes
+    together = classifier(loss="one_vs_rest", **options).fit(X, THREE)
+    apart = OneVsRestClassifier(classifier(**options)).fit(X, THREE)
     np.testing.assert_allclose(together.decision_function(X), apart.decision_function(X), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(together.predict_proba(X).sum(axis=1), 1.0)
 

@@ -167,7 +167,7 @@ def test_roots_by_names_of_features():
 def test_roots_do_not_copy_rows(monkeypatch):
     X, y = _problem()
     monkeypatch.setattr(type(X), "__getitem__", lambda *_: pytest.fail("X was sliced"))
-    monkeypatch.setattr("sklearn_vectorflow.io.matrix.Matrix.typical_length", lambda *_: 1.0)
+    monkeypatch.setattr("sklearn_vectorflow.io.matrix.Matrix.sample", lambda *_: X)
     VectorFlowClassifier(network=Linear()(Input([3, 5])), max_iter=1).fit(X, y)
 
 

@@ -93,7 +93,9 @@ def test_softmax_does_not_overflow():
     np.testing.assert_allclose(gradient[0], 0, atol=1e-12)
     X = np.array([[1000.0, 1.0], [-1000.0, 1.0], [0.0, 1000.0]] * 20, dtype=np.float32)
     y = np.array([0, 1, 2] * 20)
-    model = VectorFlowClassifier(optimizer=SGD(1.0, schedule="constant"), batch_size=1, max_iter=3, tol=None).fit(X, y)
+    model = VectorFlowClassifier(
+        optimizer=SGD(1.0, schedule="constant"), alpha=0.0, batch_size=1, max_iter=3, tol=None
+    ).fit(X, y)
     assert np.abs(model.decision_function(X)).max() > 1000, "the test needs large outputs"
     assert np.all(np.isfinite(model.loss_curve_)) and np.all(np.isfinite(model.predict_proba(X)))
     assert model.score(X, y) == 1

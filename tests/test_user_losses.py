@@ -221,7 +221,7 @@ def test_errors_users_make(rows, loss, error, message):
 
 def test_what_goes_wrong_later_is_told_too(rows):
     X, y, weight = rows
-    late = _broken(gradient=lambda g, y, raw, w: g if len(g) == 8 else np.full_like(g, np.nan))
+    late = _broken(gradient=lambda g, y, raw, w: np.full_like(g, np.nan) if len(g) == 32 else g)
     with pytest.raises(ValueError, match="loss loss returned NaN in the gradient of row 0 of 32: y="):
         VectorFlowRegressor(loss=late, batch_size=32).fit(X, y, weight)
 

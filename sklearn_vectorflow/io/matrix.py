@@ -46,23 +46,21 @@ class Matrix:
             return np.diff(self.values.indptr)
         return np.full(self.shape[0], self.shape[1])
 
-    def typical_length(self, weight=None):
-        """Return the weighted median Euclidean length of some rows (of 1,000 or more, evenly spaced)."""
-        step = sample_step(self.shape[0])
-        return median_length(self.lengths(slice(None, None, step)), None if weight is None else weight[::step])
+    @property
+    def sample_step(self):
+        """The distance of the rows of a sample."""
+        return sample_step(self.shape[0])
 
-    def lengths(self, some):
-        """Return the Euclidean lengths of some rows."""
-        values = self.values
+    def sample(self, start=0, step=None):
+        """Return some rows, of 1,000 or more and evenly spaced, as CSR of float64 without repeated columns."""
+        values, some = self.values, slice(start, None, step or self.sample_step)
         if not sparse.issparse(values):
-            squares = values[some].astype(np.float64) ** 2
-        else:
-            if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
-                values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
-            squares = values[some].copy()
-            squares.sum_duplicates()
-            squares.data **= 2
-        return np.sqrt(np.asarray(squares.sum(axis=1), dtype=np.float64).ravel())
+            return sparse.csr_matrix(values[some].astype(np.float64))
+        if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
+            values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
+        rows = sparse.csr_matrix(values[some]).astype(np.float64)
+        rows.sum_duplicates()
+        return rows
 
     def touched(self):
         """Return an index of the columns with values, some perhaps twice; or of all."""
@@ -85,6 +83,12 @@ class Matrix:
 def sample_step(n_rows):
     """Return the distance of rows in a sample, a power of two: a stream of unknown length can be thinned to it."""
     return 1 << max(0, (n_rows // SAMPLE).bit_length() - 1)
+
+
+def row_lengths(rows):
+    """Return the Euclidean lengths of the rows of a CSR matrix."""
+    of_value = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    return np.sqrt(np.bincount(of_value, rows.data**2, minlength=rows.shape[0]))
 
 
 def median_length(lengths, weight=None):

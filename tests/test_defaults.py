@@ -1,0 +1,159 @@
+"""What parameters that are None or "auto" stand for, and that defaults have no units."""
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import log_loss
+
+from datasets import load, needs_data
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.optimizers import FTRL, AdaGrad
+from sklearn_vectorflow.scales import CLEAR_SIGNAL, PRIOR, SMALLEST_SHARE
+from sklearn_vectorflow.stopping import Stopping
+
+N_ROWS, N_FEATURES = 900, 60  # few enough for all rows to be the sample
+
+OPTIONS = {"random_state": 0, "max_iter": 3, "tol": None}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Unit rows of clear signal, and their scores."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((N_ROWS, N_FEATURES), density=0.1, rng=rng, format="csr", dtype=np.float64)
+    X.data += 0.5
+    return sparse.csr_matrix(X, dtype=np.float32), X @ rng.normal(size=N_FEATURES)
+
+
+def median_length(X):
+    return np.sort(np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel()))[X.shape[0] // 2 - 1]
+
+
+def assert_same_weights(model, expected, rtol=1e-5):
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=rtol, atol=1e-6 * np.abs(expected.coef_).max())
+    np.testing.assert_allclose(model.intercept_, expected.intercept_, rtol=rtol, atol=1e-6)
+
+
+def test_defaults_of_least_squares_are_those_of_the_guide(rows):
+    X, score = rows
+    y = 10 * score + np.random.default_rng(1).normal(size=N_ROWS)
+    length, spread = median_length(X), y.std()
+    prior = PRIOR * length**2
+    rate = spread / length
+    expected = VectorFlowRegressor(optimizer=FTRL(rate, beta=rate * prior), alpha=prior / N_ROWS, **OPTIONS).fit(X, y)
+    assert_same_weights(VectorFlowRegressor(**OPTIONS).fit(X, y), expected)
+
+
+def test_defaults_of_classification_are_those_of_the_guide(rows):
+    X, score = rows
+    y = (score > 0.5).astype(int)
+    share = y.mean()
+    log_odds = np.log(share / (1 - share))
+    above, below = (1 / (1 + np.exp(-log_odds - step)) for step in (1, -1))
+    length = median_length(X)
+    prior = PRIOR * (above - below) / 2 * length**2
+    rate = 1 / length
+    expected = VectorFlowClassifier(optimizer=FTRL(rate, beta=rate * prior), alpha=prior / N_ROWS, **OPTIONS).fit(X, y)
+    assert_same_weights(VectorFlowClassifier(**OPTIONS).fit(X, y), expected)
+
+
+def test_noise_makes_weights_small(rows):
+    X, score = rows
+    rng = np.random.default_rng(1)
+    clear, vague = (VectorFlowRegressor(max_iter=1).fit(X, y).network_.scales for y in (score, rng.normal(size=N_ROWS)))
+    assert vague.weight * score.std() / clear.weight == pytest.approx(SMALLEST_SHARE, rel=0.1)
+    assert vague.prior == pytest.approx(clear.prior / SMALLEST_SHARE**2)
+
+
+def test_the_signal_is_that_of_the_model_rows_come_from():
+    """Scores of standard deviation one under noise of standard deviation one."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((4000, 500), density=0.04, rng=rng, format="csr", data_sampler=rng.standard_normal)
+    score = X @ rng.normal(size=500)
+    y = score / score.std() + rng.normal(size=4000)
+    share = VectorFlowRegressor(max_iter=1).fit(X, y).network_.scales.weight * median_length(X) / y.std()
+    assert share == pytest.approx(1 / CLEAR_SIGNAL, rel=0.25)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "adagrad"])
+def test_units_of_rows_and_targets_do_not_matter(rows, optimizer):
+    X, score = rows
+    options = {"optimizer": optimizer, "random_state": 0, "fit_intercept": False}
+    one = VectorFlowRegressor(**options).fit(X, score)
+    other = VectorFlowRegressor(**options).fit(X * np.float32(2**10), score * 2**5)
+    assert one.n_iter_ == other.n_iter_ < 20
+    np.testing.assert_allclose(other.coef_ * 2**5, one.coef_, rtol=1e-5, atol=1e-6)
+    labels = score > 0.5
+    one = VectorFlowClassifier(**options).fit(X, labels)
+    other = VectorFlowClassifier(**options).fit(X * np.float32(2**10), labels)
+    np.testing.assert_allclose(other.coef_ * 2**10, one.coef_, rtol=1e-5, atol=1e-6)
+
+
+def test_batches_are_damped_as_rows_are(rows):
+    X, score = rows
+    steps = VectorFlowRegressor(batch_size=30, **OPTIONS).fit(X, score)
+    scales = steps.network_.scales
+    optimizer = FTRL(scales.weight, beta=scales.weight * scales.prior / 30)
+    expected = VectorFlowRegressor(batch_size=30, optimizer=optimizer, alpha=scales.prior / N_ROWS, **OPTIONS)
+    assert_same_weights(steps, expected.fit(X, score), rtol=1e-6)
+
+
+def test_auto_is_ftrl_for_linear_models_alone(rows):
+    X, score = rows
+    y = score > 0.5
+
+    def same(one, other, **options):
+        first, second = (VectorFlowClassifier(optimizer=name, **options, **OPTIONS).fit(X, y) for name in (one, other))
+        return all(np.array_equal(a, b) for a, b in zip(first.coefs_, second.coefs_))
+
+    assert same("auto", "ftrl")
+    assert same("auto", "adagrad", average=True)
+    assert same("auto", "adagrad", hidden_layer_sizes=(4,))
+    assert not same("auto", "adagrad")
+
+
+def test_more_rows_may_follow_in_partial_fit(rows):
+    """The prior is one for all rows, and a block says nothing of how many there will be."""
+    X, score = rows
+    plain, none = (VectorFlowRegressor(alpha=alpha, random_state=0).partial_fit(X, score) for alpha in (None, 0.0))
+    np.testing.assert_array_equal(plain.coef_, none.coef_)
+
+
+def test_nets_keep_a_small_alpha(rows):
+    X, score = rows
+    plain, small = (VectorFlowRegressor((4,), alpha=alpha, **OPTIONS).fit(X, score) for alpha in (None, 1e-6))
+    for one, other in zip(plain.coefs_, small.coefs_):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_rows_are_repetitions_in_the_units():
+    rng = np.random.default_rng(0)
+    X, y, times = rng.normal(size=(40, 3)), rng.normal(size=40), rng.integers(0, 3, 40)
+    weighted = VectorFlowRegressor(max_iter=1).fit(X, y, sample_weight=times).network_.scales
+    repeated = VectorFlowRegressor(max_iter=1).fit(np.repeat(X, times, 0), np.repeat(y, times)).network_.scales
+    for name in ("weight", "loss", "prior"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name))
+
+
+def test_stopping_counts_in_typical_losses():
+    patient, eager = Stopping(0.01, 1, 1.0), Stopping(0.01, 1, 100.0)
+    assert not patient.should_stop(10.0) and not eager.should_stop(10.0)
+    assert not patient.should_stop(9.5)
+    assert eager.should_stop(9.5)
+
+
+@needs_data
+def test_defaults_are_near_the_best_of_a_grid():
+    """Log losses of test rows: of scikit-learn's models over grids of strengths, by benchmarks/untuned.py."""
+    for name, best in (("a9a", 0.3237), ("rcv1_small", 0.2845)):
+        data = load(name)
+        X, Xt = data["X"], data["Xt"]
+        Xt.resize(Xt.shape[0], X.shape[1])
+        model = VectorFlowClassifier(random_state=0).fit(X, data["y"])
+        assert log_loss(data["yt"], model.predict_proba(Xt)) < 1.02 * best
+
+
+def test_learning_rate_of_adagrad_is_in_units_of_weights(rows):
+    X, score = rows
+    plain = VectorFlowRegressor(optimizer="adagrad", **OPTIONS).fit(X, score)
+    rate = 0.4 * plain.network_.scales.weight
+    assert_same_weights(plain, VectorFlowRegressor(optimizer=AdaGrad(rate), **OPTIONS).fit(X, score))
