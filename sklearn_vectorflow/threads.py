@@ -79,7 +79,7 @@ class Crew:
             return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
         shared = _Shared(items)
         try:
-            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, self.n_workers)]
+            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, min(self.n_workers, len(items)))]
             _work(function, shared, 0)
         finally:
             shared.stop()  # also waits: nothing may write once the caller goes on

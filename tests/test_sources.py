@@ -15,6 +15,7 @@ from sklearn_vectorflow._progress import Progress
 from sklearn_vectorflow.io import BatchSource, CSRSource, Source
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.losses import QuantileLoss
+from sklearn_vectorflow.optimizers import AdaGrad
 
 N_ROWS, N_FEATURES = 3000, 400
 RNG = np.random.default_rng(0)
@@ -215,7 +216,7 @@ def test_the_first_pass_takes_the_parts_read_before_it(monkeypatch, shuffle):
         source._step, source.n_parts = 64, -(-N_ROWS // 64)
         reads.clear()
         models.append(VectorFlowClassifier(
-            random_state=0, max_iter=1, tol=None, learning_rate=0.1, fit_intercept=False, shuffle=shuffle
+            random_state=0, max_iter=1, tol=None, optimizer=AdaGrad(0.1), alpha=0.0, fit_intercept=False, shuffle=shuffle
         ).fit(source))
         times = np.bincount(reads)
         assert len(times) == source.n_parts

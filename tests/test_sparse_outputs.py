@@ -173,7 +173,7 @@ REFERENCES = [
     ({"optimizer": AdaGrad(0.1), "alpha": 0.02, "l1_ratio": 0.5},
      lambda is_output: reference.AdaGrad(0.1, not is_output), {"l1": 0.01, "l2": 0.01}),
     ({"optimizer": SGD(0.1, schedule="constant"), "alpha": 0.02}, lambda is_output: reference.SGD(0.1), {"l2": 0.02}),
-    ({"optimizer": FTRL(0.1), "alpha": 0.02}, lambda is_output: reference.FTRL(0.1, 1.0), {"l2": 0.02}),
+    ({"optimizer": FTRL(0.1, beta=1.0), "alpha": 0.02}, lambda is_output: reference.FTRL(0.1, 1.0), {"l2": 0.02}),
 ], ids=["AdaGrad", "AdaGrad L2", "AdaGrad elastic net", "SGD L2", "FTRL L2"])
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("loss, targets", REFERENCES, ids=lambda value: getattr(value, "__name__", repr(value)))

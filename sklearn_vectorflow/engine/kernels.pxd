@@ -136,6 +136,7 @@ cdef extern from "kernels/walk.h" nogil:
         vf_schedule schedule
         vf_copies copies
         vf_copies before
+        vf_copies bias_copies
         int32_t *indices
         float *values
         const vf_hot *hot

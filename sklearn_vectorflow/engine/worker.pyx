@@ -116,7 +116,7 @@ cdef class Worker(Walk):
             weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            before=self.before, indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            before=self.before, bias_copies=self.bias_copies[0], indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
             places=&self.places, ahead=ahead,
             shared=shared and (hot == NULL or hot.owner != NULL))  # all copies: none are others'
 

@@ -6,28 +6,6 @@
 
 #include "walk.h"
 
-VF_INLINE float vf_intercept(const int kind, const vf_linear *bias, const float *record) {
-    return kind == VF_FTRL ? vf_ftrl_weight(record[bias->slot1], record[bias->slot2], 0.0f, 0.0f, 0.0f, 0.0f, &bias->optimizer)
-                           : record[0];
-}
-
-VF_INLINE void vf_step_intercept(const int kind, const vf_linear *bias, const vf_clock *clock, float *record, float delta) {
-    const vf_optimizer *o = &bias->optimizer;
-    const float before = vf_read_row(kind, bias, record), after = vf_step_row(kind, before, delta * delta, o);
-    const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * after;
-    const float now = vf_intercept(kind, bias, record);
-    vf_state s = vf_read_state(kind, bias, record, 0, after);
-    const float change = vf_step(kind, &s, now, 0.0f, delta, rate, o);
-    if (kind != VF_FTRL)
-        record[0] = now + change;
-    if (VF_USES_S1(kind))
-        record[bias->slot1] = s.s1;
-    if (VF_USES_S2(kind))
-        record[bias->slot2] = s.s2;
-    if (VF_USES_ROW(kind))
-        record[bias->row_slot] = after;
-}
-
 /* What of a vf_single a row needs at hand. */
 typedef struct {
     vf_linear weights;
@@ -92,13 +70,15 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
     const vf_single net = *given; /* no store can alias it */
     const vf_base base = vf_base_of(kind, lazy, &net);
     const vf_own *own = net.apart ? &base.own : NULL;
+    const vf_copies ones = net.bias_copies; /* of the intercept, a feature of ones */
     vf_linear bias = {0};
-    float *intercept = NULL;
     vf_clock now = *given_clock, *clock = &now; /* not in memory beside another thread's */
     double total = 0.0;
     if (net.bias) {
         bias = vf_plain(kind, lazy, net.bias);
-        intercept = net.apart ? net.apart->bias : bias.record;
+        bias.record = net.apart ? net.apart->bias : bias.record;
+        ones.at[0] = 0;
+        ones.x[0] = 1.0f;
     }
     for (int64_t at = from; at < to; at++) {
         const int64_t row = queue[at];
@@ -114,7 +94,9 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t k = 0; k < net.n_targets; k++)
             net.y[k] = net.targets[row * net.n_targets + k];
-        *net.raw = (net.bias ? vf_intercept(kind, &bias, intercept) : 0.0f) + vf_forward_copied(kind, lazy, x.length, copies);
+        if (net.bias)
+            vf_copy_records(kind, VF_EAGER, &bias, clock, NULL, 1, ones);
+        *net.raw = (net.bias ? ones.w[0] : 0.0f) + vf_forward_copied(kind, lazy, x.length, copies);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
         if (!isfinite(total))
@@ -129,8 +111,10 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             vf_add_copies(kind, lazy, &base.weights, clock, own, x.length, net.before, copies);
         else
             vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
-        if (net.bias)
-            vf_step_intercept(kind, &bias, clock, intercept, gradient);
+        if (net.bias) {
+            vf_step_copies(kind, VF_EAGER, &bias, clock, 1, ones, gradient);
+            vf_put_copies(kind, VF_EAGER, &bias, clock, NULL, 1, ones);
+        }
         if (net.apart) {
             net.apart->clock.elapsed += clock->rate;
             net.apart->clock.step++;

@@ -26,7 +26,7 @@ typedef struct {
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;
     vf_schedule schedule;
-    vf_copies copies, before;
+    vf_copies copies, before, bias_copies;
     int32_t *indices; /* room for a row */
     float *values;
     const vf_hot *hot; /* NULL, as `apart`: none */
