@@ -77,7 +77,7 @@ class VectorFlowClassifier(
         Rows in a step. "auto" is one row (and all rows of a data set of at most 64).
     max_iter : int, default=20
         Most passes over the data (epochs).
-    tol : float, default=1e-2
+    tol : float, default=5e-3
         Training stops when the loss has not fallen by more than this share of the typical loss
         (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
     early_stopping : bool, default=False
@@ -161,7 +161,7 @@ class VectorFlowClassifier(
         fit_intercept=True,
         batch_size="auto",
         max_iter=20,
-        tol=1e-2,
+        tol=5e-3,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=2,

@@ -107,8 +107,7 @@ def test_crosses_on_the_fly_are_those_written_down(n_features, optimizer, hidden
 
     rule = FTRL(0.05, beta=1.0) if optimizer == "ftrl" else optimizer  # defaults follow X, and the crossed X is another
     options = dict(
-        optimizer=rule, alpha=1e-6, max_iter=2, tol=None, random_state=0, batch_size=batch_size,
-        learning_rate=0.05,
+        optimizer=rule, learning_rate=0.05, alpha=1e-6, max_iter=2, tol=None, random_state=0, batch_size=batch_size
     )
     one = VectorFlowClassifier(network=net(Crosses(CROSSES, GROUPS, n_features)(Input())), **options).fit(X, y)
     other = VectorFlowClassifier(network=net(Input()), **options).fit(written, y)

@@ -258,7 +258,8 @@ def test_a_weight_of_two_is_a_row_twice(name):
 def test_breslow_weights_are_repeated_rows():
     weight = np.where(np.arange(100) % 3 == 0, 2.0, 1.0)
     repeated = np.repeat(np.arange(100), weight.astype(int))
-    model = VectorFlowSurvivalEstimator(CoxPH("breslow"), optimizer="adagrad", learning_rate=0.3, alpha=1e-6, max_iter=50)
+    options = {"optimizer": "adagrad", "learning_rate": 0.3, "alpha": 1e-6, "max_iter": 50}
+    model = VectorFlowSurvivalEstimator(CoxPH("breslow"), **options)
     weighted, twice = clone(model).fit(X[:100], Y[:100], weight), clone(model).fit(X[repeated], Y[repeated])
     assert_allclose(weighted.coef_, twice.coef_, atol=1e-3)
     times = weighted.unique_times_
