@@ -56,7 +56,8 @@ class VectorFlowClassifier(
     loss : str, Loss or callable, default="log_loss"
         "log_loss" (with several classes: "multinomial"), "multinomial", "one_vs_rest", "hinge",
         "squared_hinge", "modified_huber"; for many thousands of classes or labels "sampled_softmax" and
-        "sampled_log_loss", whose steps compute few of them; an object of :mod:`sklearn_vectorflow.losses`, or a function
+        "sampled_log_loss", whose steps compute few of them; an object of
+        :mod:`sklearn_vectorflow.losses`, or a function
         ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without

@@ -152,7 +152,10 @@ class Graph:
     def signature(self):
         """Return what two graphs share whose weights can be exchanged."""
         return [
-            (type(place.layer).__name__, place.inputs, place.n_in, place.width, str(place.chosen), place.n_active is None)
+            (
+                type(place.layer).__name__, place.inputs, place.n_in, place.width, str(place.chosen),
+                place.n_active is None,
+            )
             for place in self.places
         ]
 

@@ -118,13 +118,6 @@ def test_gradients_pass_through_rows_made_dense():
     _compare_with_differences(heads, X.astype(float), Y, weights, model.network_, steps)
 
 
-@pytest.mark.parametrize("n_rows", [1, 6])
-def test_gradients_pass_through_concatenations_of_concatenations(n_rows):
-    x = Input()
-    inner = Concat()([x, Tanh()(Linear(2)(x))])
-    _check([Linear(1)(Concat()([Linear(3)(x), Concat()([inner]), x, inner]))], n_rows)
-
-
 # ---- defects that nets of this kind have had ----------------------------------------------
 
 

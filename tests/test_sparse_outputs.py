@@ -104,7 +104,9 @@ def test_penalties_of_each_feature_and_centres_are_those_of_the_dense_loss(penal
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csr_array, lambda Y: Y.toarray()], ids=["matrix", "array", "dense"])
+@pytest.mark.parametrize(
+    "form", [sparse.csr_matrix, sparse.csr_array, lambda Y: Y.toarray()], ids=["matrix", "array", "dense"]
+)
 def test_labels_are_the_dense_loss_of_labels(form, batch_size):
     X, Y = rows(), labels()
     found = classifier(SampledLogLoss(N_CLASSES), batch_size=batch_size).fit(X, form(Y))
@@ -325,8 +327,9 @@ def test_labels_by_the_million_fit_in_little_memory():
     Y.sum_duplicates()
     Y.data[:] = 1
     X = rows(n_rows=n_rows)
-    model = VectorFlowClassifier((4,), loss=SampledLogLoss(10), early_stopping=True, validation_fraction=0.01, max_iter=2,
-                                 tol=None, random_state=0)
+    model = VectorFlowClassifier(
+        (4,), loss=SampledLogLoss(10), early_stopping=True, validation_fraction=0.01, max_iter=2, tol=None, random_state=0
+    )
     tracemalloc.start()
     try:
         model.fit(X, Y)
@@ -449,9 +452,10 @@ def test_parameters_are_found_by_grid_search():
 
 def test_validation_loss_is_that_of_all_outputs():
     X, y = rows(), classes()
-    model = classifier("sampled_softmax", max_iter=3).fit(X, y, X_val=X, y_val=y, sample_weight_val=np.arange(1, N_ROWS + 1))
-    expected = np.average(-log_softmax(model.decision_function(X), axis=1)[np.arange(N_ROWS), y],
-                          weights=np.arange(1, N_ROWS + 1))
+    weight = np.arange(1, N_ROWS + 1)
+    model = classifier("sampled_softmax", max_iter=3).fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
+    of_rows = -log_softmax(model.decision_function(X), axis=1)[np.arange(N_ROWS), y]
+    expected = np.average(of_rows, weights=weight)
     assert -model.validation_scores_[-1] == pytest.approx(expected, rel=1e-5)
     Y = labels()
     model = classifier("sampled_log_loss", early_stopping=True, max_iter=3, validation_fraction=0.2).fit(X, Y)
@@ -481,7 +485,8 @@ def structured(n_rows=4000, n_classes=300, seed=0):
     rng = np.random.RandomState(seed)
     y = np.minimum(rng.zipf(1.3, n_rows), n_classes) - 1
     columns = np.hstack([own[y][:, :6], rng.randint(0, 400, (n_rows, 4))])
-    X = sparse.csr_matrix((np.ones(columns.size, np.float32), columns.ravel(), np.arange(0, columns.size + 1, 10)), (n_rows, 400))
+    starts = np.arange(0, columns.size + 1, 10)
+    X = sparse.csr_matrix((np.ones(columns.size, np.float32), columns.ravel(), starts), (n_rows, 400))
     X.sum_duplicates()
     return X, y
 

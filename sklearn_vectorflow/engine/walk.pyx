@@ -203,7 +203,15 @@ cdef class Walk(Buffers):
 
     cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        self._pass_on(i, node.parent, 0, n)
+        cdef Node *join
+        cdef int k
+        if node.parent != INPUT and not is_sparse(self.net.nodes[node.parent].kind):
+            self._pass_on(i, node.parent, 0, n)
+        elif node.parent != INPUT and self.net.nodes[node.parent].kind == JOIN:
+            join = &self.net.nodes[node.parent]
+            for k in range(join.n_parents):
+                if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
+                    self._pass_on(i, join.parents[k], join.firsts[k], n)
         if node.frozen:
             return
         if node.kind == OUTPUTS:
@@ -214,17 +222,7 @@ cdef class Walk(Buffers):
             self._update_gathered(i, rows, n)
 
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
-        """Adds to the gradient of the dense nodes among what node i reads, its inputs from `first` on."""
-        cdef int k
-        if parent == INPUT:
-            return
-        if self.net.nodes[parent].kind == JOIN:
-            for k in range(self.net.nodes[parent].n_parents):
-                self._pass_on(i, self.net.nodes[parent].parents[k], first + self.net.nodes[parent].firsts[k], n)
-        elif not is_sparse(self.net.nodes[parent].kind):
-            self._pass_on_dense(i, parent, first, n)
-
-    cdef void _pass_on_dense(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
+        """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
         cdef Node *node = &self.net.nodes[i]
         cdef vf_linear part
         cdef vf_pairs pairs
