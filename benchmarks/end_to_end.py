@@ -5,9 +5,9 @@
 The file has 34 columns of ids, a row's non-zeros of the workload `ctr` of workloads.py, and a
 label. Every side trains a logistic regression of 2**24 weights in one pass; the file's pages
 are dropped from memory before (where the system can). Vowpal Wabbit (`pip install vowpalwabbit`,
-left out without it) gets its own text format, whose writing by pyarrow counts; scikit-learn's
-FeatureHasher and SGDClassifier get lists of strings, a row group at a time. Sides take turns, and
-times are medians; the log loss of 100,000 test rows shows that all of them have learned.
+left out without it) gets its own text format, whose writing counts; scikit-learn's FeatureHasher
+and SGDClassifier get lists of strings, a row group at a time. Sides take turns, and times are
+medians; the log loss of 100,000 test rows shows that all of them have learned.
 """
 import argparse
 import importlib.util
@@ -83,18 +83,30 @@ class VectorFlow:
         return model.predict_proba(self.source(path))[:, 1]
 
 
+def lines_by_arrow(batch):
+    """Return the text of some rows, put together by pyarrow without a Python object for a string."""
+    label = pc.if_else(pc.equal(batch.column("y"), 1), "1 |", "-1 |")
+    return pc.binary_join_element_wise(label, *(batch.column(name) for name in NAMES), "\n", " ").buffers()[2]
+
+
+def lines_by_python(batch):
+    """Return the text of some rows, put together as one would without thinking of it."""
+    rows = zip(batch.column("y").to_pylist(), *(batch.column(name).to_pylist() for name in NAMES))
+    return "".join(f"{'1' if y == 1 else '-1'} | {' '.join(ids)}\n" for y, *ids in rows).encode()
+
+
 class VowpalWabbit:
     """Text files and the program's own loop, as its Python package runs it."""
 
-    name = "write text, run vw"
+    def __init__(self, how, lines):
+        self.name = f"write text by {how}, run vw"
+        self.lines = lines
 
     def write(self, path, text):
         """Write a Parquet file as text."""
         with open(text, "wb") as file:
             for batch in pq.ParquetFile(path).iter_batches(GROUP):
-                label = pc.if_else(pc.equal(batch.column("y"), 1), "1 |", "-1 |")
-                lines = pc.binary_join_element_wise(label, *(batch.column(name) for name in NAMES), "\n", " ")
-                file.write(lines.buffers()[2])
+                file.write(self.lines(batch))
 
     def run(self, *arguments):
         """Run the program with arguments; it is done when it is finished."""
@@ -149,7 +161,7 @@ def compare(folder, n_rows, repeat):
     print(f"{n_rows:,} rows x {N_COLUMNS} strings, {train.stat().st_size / 1e6:.0f} MB of Parquet")
     sides = [VectorFlow(2, 1), VectorFlow(1, 1), ScikitLearn()]
     if importlib.util.find_spec("vowpalwabbit"):
-        sides.append(VowpalWabbit())
+        sides += [VowpalWabbit("pyarrow", lines_by_arrow), VowpalWabbit("Python", lines_by_python)]
     seconds, models = {side: [] for side in sides}, {}
     for _ in range(repeat):
         for side in sides:

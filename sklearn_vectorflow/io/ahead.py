@@ -2,8 +2,8 @@
 import threading
 import time
 
-LOOK = 0.1     # seconds between two looks at interrupts
-PATIENCE = 0.5  # seconds that closing waits for work in hand
+LOOK = 0.1      # seconds between two looks at interrupts
+PATIENCE = 0.3  # seconds that closing waits for work in hand; a stream closes two: within a second
 
 
 class Ahead:
