@@ -135,9 +135,8 @@ def print_case(name, case, runs):
             memory = statistics.median(most for _, most in of)
             cells = f"{'not reached':>28}"
             if all(reached):
-                training, whole, epochs = (
-                    statistics.median(getattr(step, part) for step in reached) for part in ("training", "whole", "epochs")
-                )
+                parts = ("training", "whole", "epochs")
+                training, whole, epochs = (statistics.median(getattr(step, part) for step in reached) for part in parts)
                 cells = f"{training:>10.3f} {whole:>9.3f} {epochs:>7g}"
             print(f"{target:>8.4f}  {model:<28} {cells} {memory:>6.0f}   {best:.4f}", flush=True)
 
@@ -176,13 +175,15 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = str(Path(options.data or temporary).resolve())
         for name in options.case:
-            names = [m for m, model in chosen.items() if name in model.params and m in (options.model or chosen)]
+            wanted = options.model or chosen
+            names = [of for of, model in chosen.items() if name in model.params and of in wanted]
             for split in workloads.SEEDS:
                 load(folder, CASES[name], split, options.quick)  # drawn once, before anyone's turn
             runs = results[name] = {model: [] for model in names}
             for _ in range(options.repeat):
                 for model in names:
-                    runs[model].append(alone(model, name, folder, options.quick, options.threads, options.most_seconds))
+                    args = folder, options.quick, options.threads, options.most_seconds
+                    runs[model].append(alone(model, name, *args))
             print_case(name, CASES[name], runs)
     draw(options.picture, results)
 

@@ -17,7 +17,9 @@ def path(case, params, train, threads):
         begun = time.perf_counter()
         model.fit(*train)
         seconds = time.perf_counter() - begun
-        yield Point(epochs, seconds, seconds, model.predict if case.survival else lambda X: model.predict_proba(X)[:, 1])
+        yield Point(
+            epochs, seconds, seconds, model.predict if case.survival else lambda X: model.predict_proba(X)[:, 1]
+        )
 
 
 CASES = ("text", "ctr", "surv1m", "text-32", "text-200", "ctr-32")
