@@ -1,7 +1,7 @@
 """Seconds to a test loss, side by side with other packages, in one run.
 
     python benchmarks/compare.py [--data FOLDER] [--case text ctr ...] [--model "Snap ML" ...] [--threads 2]
-                                 [--repeat 5] [--most-seconds 20] [--picture compare.png] [--quick]
+                                 [--repeat 5] [--most-seconds 10] [--picture compare.png] [--quick]
 
 Models (peers/) take turns, each in a process of its own; one whose package is missing is
 left out. Printed are medians, of the models as they were after the first epoch that reached a
@@ -18,7 +18,6 @@ import pkgutil
 import platform
 import statistics
 import tempfile
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +100,13 @@ def walk(name, case_name, folder, quick, threads, most_seconds):
     case, model, steps = CASES[case_name], models()[name], []
     train, test = (load(folder, case, split, quick) for split in workloads.SEEDS)
     forget_highest_memory()
-    loaded, begun = megabytes("VmRSS"), time.perf_counter()
+    loaded = megabytes("VmRSS")
     with threadpool_limits(threads):
         for point in model.path(case, model.params[case_name], train, threads):
             loss = loss_of(case, point.predict(test[0]), test[1])
             steps.append(Step(point.epochs, point.training, point.whole, loss))
             best = int(np.argmin([step.loss for step in steps]))
-            over = time.perf_counter() - begun > most_seconds or len(steps) - best > PATIENCE
+            over = point.training > most_seconds or len(steps) - best > PATIENCE
             if loss <= min(case.targets) or over:
                 break
     return steps, megabytes("VmHWM") - loaded
@@ -144,6 +143,7 @@ def print_case(name, case, runs):
 def draw(path, results):
     """Draw the losses against seconds of training of every case's first runs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(5 * len(results), 4.5), layout="constrained")
     for axes, (name, runs) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items()):
@@ -154,6 +154,9 @@ def draw(path, results):
             axes.axhline(target, color="grey", lw=0.5)
         lowest = min(CASES[name].targets)
         axes.set(title=name, xscale="log", xlabel="seconds of training", ylabel="test loss")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(lowest - 0.004, lowest + 0.04)
         axes.legend(fontsize="x-small")
     figure.savefig(path, dpi=120)
@@ -166,7 +169,7 @@ def main():
     parser.add_argument("--model", nargs="+", help="names of models; default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs of each model, in turns")
-    parser.add_argument("--most-seconds", type=float, default=20.0, help="after which a run ends")
+    parser.add_argument("--most-seconds", type=float, default=10.0, help="of training, after which a run ends")
     parser.add_argument("--picture", default="compare.png")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     options = parser.parse_args()
