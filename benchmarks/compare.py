@@ -1,7 +1,7 @@
 """Seconds to a test loss, side by side with other packages, in one run.
 
     python benchmarks/compare.py [--data FOLDER] [--case text ctr ...] [--model "Snap ML" ...] [--threads 2]
-                                 [--repeat 5] [--most-seconds 20] [--picture compare.png] [--quick]
+                                 [--repeat 5] [--most-seconds 10] [--picture compare.png] [--quick]
 
 Models (peers/) take turns, each in a process of its own; one whose package is missing is
 left out. Printed are medians, of the models as they were after the first epoch that reached a
@@ -18,7 +18,6 @@ import pkgutil
 import platform
 import statistics
 import tempfile
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +100,13 @@ def walk(name, case_name, folder, quick, threads, most_seconds):
     case, model, steps = CASES[case_name], models()[name], []
     train, test = (load(folder, case, split, quick) for split in workloads.SEEDS)
     forget_highest_memory()
-    loaded, begun = megabytes("VmRSS"), time.perf_counter()
+    loaded = megabytes("VmRSS")
     with threadpool_limits(threads):
         for point in model.path(case, model.params[case_name], train, threads):
             loss = loss_of(case, point.predict(test[0]), test[1])
             steps.append(Step(point.epochs, point.training, point.whole, loss))
             best = int(np.argmin([step.loss for step in steps]))
-            over = time.perf_counter() - begun > most_seconds or len(steps) - best > PATIENCE
+            over = point.training > most_seconds or len(steps) - best > PATIENCE
             if loss <= min(case.targets) or over:
                 break
     return steps, megabytes("VmHWM") - loaded
@@ -135,9 +134,8 @@ def print_case(name, case, runs):
             memory = statistics.median(most for _, most in of)
             cells = f"{'not reached':>28}"
             if all(reached):
-                training, whole, epochs = (
-                    statistics.median(getattr(step, part) for step in reached) for part in ("training", "whole", "epochs")
-                )
+                parts = ("training", "whole", "epochs")
+                training, whole, epochs = (statistics.median(getattr(step, part) for step in reached) for part in parts)
                 cells = f"{training:>10.3f} {whole:>9.3f} {epochs:>7g}"
             print(f"{target:>8.4f}  {model:<28} {cells} {memory:>6.0f}   {best:.4f}", flush=True)
 
@@ -145,6 +143,7 @@ def print_case(name, case, runs):
 def draw(path, results):
     """Draw the losses against seconds of training of every case's first runs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(5 * len(results), 4.5), layout="constrained")
     for axes, (name, runs) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items()):
@@ -155,6 +154,9 @@ def draw(path, results):
             axes.axhline(target, color="grey", lw=0.5)
         lowest = min(CASES[name].targets)
         axes.set(title=name, xscale="log", xlabel="seconds of training", ylabel="test loss")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(lowest - 0.004, lowest + 0.04)
         axes.legend(fontsize="x-small")
     figure.savefig(path, dpi=120)
@@ -167,7 +169,7 @@ def main():
     parser.add_argument("--model", nargs="+", help="names of models; default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs of each model, in turns")
-    parser.add_argument("--most-seconds", type=float, default=20.0, help="after which a run ends")
+    parser.add_argument("--most-seconds", type=float, default=10.0, help="of training, after which a run ends")
     parser.add_argument("--picture", default="compare.png")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     options = parser.parse_args()
@@ -176,13 +178,15 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = str(Path(options.data or temporary).resolve())
         for name in options.case:
-            names = [m for m, model in chosen.items() if name in model.params and m in (options.model or chosen)]
+            wanted = options.model or chosen
+            names = [of for of, model in chosen.items() if name in model.params and of in wanted]
             for split in workloads.SEEDS:
                 load(folder, CASES[name], split, options.quick)  # drawn once, before anyone's turn
             runs = results[name] = {model: [] for model in names}
             for _ in range(options.repeat):
                 for model in names:
-                    runs[model].append(alone(model, name, folder, options.quick, options.threads, options.most_seconds))
+                    args = folder, options.quick, options.threads, options.most_seconds
+                    runs[model].append(alone(model, name, *args))
             print_case(name, CASES[name], runs)
     draw(options.picture, results)
 

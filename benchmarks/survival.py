@@ -139,8 +139,7 @@ def whole_epochs(train, threads, repeat):
 def sizes(workload, test, threads):
     """Print rows, parameters, seconds and test loss of three sizes of models."""
     X, y = workloads.draw_times(workload, "train", factor=2)
-    n_rows = workload.n_rows
-    half = X[:n_rows], tuple(part[:n_rows] for part in y)
+    half = X[: workload.n_rows], tuple(part[: workload.n_rows] for part in y)
     frequent = np.sort(np.argsort(-np.bincount(half[0].indices, minlength=X.shape[1]))[:500])
     cases = [
         ((), (half[0][:, frequent], half[1]), test[0][:, frequent]),
@@ -155,7 +154,8 @@ def sizes(workload, test, threads):
         model.fit(*train)
         seconds = time.perf_counter() - begun
         loss = log_likelihood_loss(model.predict(X_test), test[1])
-        print(f"{train[0].shape[0]:>9,} rows, {model.network_.n_parameters:>10,} parameters: {seconds:.2f} s, test loss {loss:.4f}")
+        n_rows, n_parameters = train[0].shape[0], model.network_.n_parameters
+        print(f"{n_rows:>9,} rows, {n_parameters:>10,} parameters: {seconds:.2f} s, test loss {loss:.4f}")
 
 
 def main():

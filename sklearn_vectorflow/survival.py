@@ -17,6 +17,7 @@ from sklearn_vectorflow.training import raw_outputs
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000         # of which curves are drawn unless times are given
+SEEN = 100_000             # rows whose times they are taken from
 
 
 def _refuse_source(X):
@@ -25,6 +26,14 @@ def _refuse_source(X):
         raise TypeError(
             f"X must be an array, a sparse matrix or a data frame for survival models, got the source {type(X).__name__}."
         )
+
+
+def _some_times(time):
+    """Return distinct times in order, the first and the last among them; of many rows' some."""
+    some = time[:: max(1, len(time) // SEEN)]
+    distinct = np.unique(some if len(some) == len(time) else np.append(some, (time.min(), time.max())))
+    few = np.linspace(0, len(distinct) - 1, min(len(distinct), MANY_TIMES)).round().astype(np.intp)
+    return distinct[few]
 
 
 def _separates(estimator):
@@ -378,9 +387,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         loss.check_times(times)
         if reset:
             self.loss_ = loss = loss.prepared(times)
-            distinct = np.unique(times.time[times.time > 0])
-            few = np.linspace(0, len(distinct) - 1, min(len(distinct), MANY_TIMES)).round().astype(np.intp)
-            self.unique_times_ = distinct[few]
+            self.unique_times_ = _some_times(times.time[times.time > 0])
         return loss.encode(times)
 
     def _strata(self, data):

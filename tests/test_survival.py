@@ -137,6 +137,14 @@ def test_exponential_is_poisson_regression_with_offset():
     assert model.intercept_[0] == pytest.approx(rates.intercept_, abs=5e-4)
 
 
+def test_times_of_many_rows_are_some_of_theirs(monkeypatch):
+    monkeypatch.setattr("sklearn_vectorflow.survival.SEEN", 50)
+    times = model_of("exponential", max_iter=1).fit(X, Y).unique_times_
+    assert 50 <= len(times) <= 60
+    assert np.all(np.diff(times) > 0)
+    assert_array_equal(times[[0, -1]], [Y["time"].min(), Y["time"].max()])
+
+
 @pytest.mark.parametrize("shape", ["constant", "linear"])
 def test_piecewise_exponential_is_poisson_regression_with_offset(shape):
     columns, event, time = gbsg2()

