@@ -125,8 +125,9 @@ def test_a_head_read_by_name_is_like_its_raw_output(rows, batch_size):
             return 0.5 * np.sum(sample_weight * error[:, 0] ** 2), None, {"head": sample_weight[:, None] * error}
 
     by_name, by_raw = (
-        VectorFlowRegressor(network=Linear(name="head")(Input()), loss=loss, batch_size=batch_size, max_iter=3, random_state=0)
-        .fit(X, y[:, 0])
+        VectorFlowRegressor(
+            network=Linear(name="head")(Input()), loss=loss, batch_size=batch_size, max_iter=3, random_state=0
+        ).fit(X, y[:, 0])
         for loss in (ByName(), Reading())
     )
     assert_allclose(by_name.coef_, by_raw.coef_, rtol=0, atol=1e-6)

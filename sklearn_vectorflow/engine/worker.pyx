@@ -94,9 +94,9 @@ cdef class Worker(Walk):
     cdef bint _is_single(self, Targets targets):
         """Whether the kernel for the plainest net serves (kernels/single.h)."""
         cdef Node *node = &self.net.nodes[0]
-        return (self.direct and not self.group_rows and self.loss.n_nodes == 0 and self.net.n_nodes == 1 and node.kind == LINEAR
-                and node.width == 1 and node.orthogonal == 0.0 and not node.frozen and node.kernels.train != NULL
-                and targets.dense != NULL)
+        return (self.direct and not self.group_rows and self.loss.n_nodes == 0 and self.net.n_nodes == 1
+                and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0 and not node.frozen
+                and node.kernels.train != NULL and targets.dense != NULL)
 
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead):
         cdef Node *node = &self.net.nodes[0]
