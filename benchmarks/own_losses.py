@@ -91,7 +91,8 @@ def compiled_losses(folder):
     """Build the example of compiled losses out of tree, and import it."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, env=environment, check=True)
+    build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    subprocess.run(build, cwd=folder, env=environment, check=True)
     sys.path.insert(0, str(folder))
     import custom_losses
 
@@ -159,13 +160,15 @@ def compare(title, ways, X, settings, repeat):
                 seconds.setdefault(name, []).extend(model.seconds if turn else [])
                 weights[name] = model.coefs_[0]
     print(f"\n{title}")
-    print(f"{'batch':>6} {'threads':>8} {'loss':<10} {'median s':>9} {'fastest s':>10} {'ratio':>7} {'weights differ by':>18}")
+    titles = f"{'batch':>6} {'threads':>8} {'loss':<10} {'median s':>9} {'fastest s':>10}"
+    print(f"{titles} {'ratio':>7} {'weights differ':>15}")
     for (batch_size, n_jobs, way), taken in seconds.items():
         median, reference = statistics.median(taken), statistics.median(seconds[batch_size, n_jobs, "built in"])
         differ = np.abs(weights[batch_size, n_jobs, way] - weights[batch_size, n_jobs, "built in"]).max()
         if n_jobs == 1 and differ > 1e-6:
             raise SystemExit(f"{way}: weights differ by {differ:.2g} from those of the loss built in")
-        print(f"{batch_size:>6} {n_jobs:>8} {way:<10} {median:>9.3f} {min(taken):>10.3f} {median / reference:>6.2f}x {differ:>18.1e}")
+        row = f"{batch_size:>6} {n_jobs:>8} {way:<10} {median:>9.3f} {min(taken):>10.3f}"
+        print(f"{row} {median / reference:>6.2f}x {differ:>15.1e}")
 
 
 def main():

@@ -8,12 +8,13 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 from scipy import sparse
-from user_losses import LogisticPython, PinballPython
+from user_losses import LogisticPython, PinballPython, TwoTasksPython
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, streaming, training
 from sklearn_vectorflow._progress import Progress
 from sklearn_vectorflow.io import BatchSource, CSRSource, Source
 from sklearn_vectorflow.io.ahead import Ahead
+from sklearn_vectorflow.layers import Input, Linear, Tanh
 from sklearn_vectorflow.losses import QuantileLoss
 from sklearn_vectorflow.optimizers import AdaGrad
 
@@ -109,6 +110,15 @@ def test_own_loss_of_classes_gets_the_same_bits_from_blocks(windows):
     model = VectorFlowClassifier(loss=LogisticPython(), random_state=0, max_iter=2, shuffle=False)
     expected = VectorFlowClassifier(**model.get_params(deep=False)).fit(X, LABELS, WEIGHT)
     assert_same(model.fit(BatchSource(Rows(weight=WEIGHT), buffer_bytes=SMALL)), expected)
+    assert len(windows) > model.n_iter_
+
+
+def test_own_loss_of_nodes_gets_the_same_bits_from_blocks(windows):
+    hidden, y = Tanh(name="hidden")(Linear(3)(Input())), np.stack([SCORE, THREE], axis=1)
+    network = [Linear(1)(hidden), Linear(1, name="count")(hidden)]
+    model = VectorFlowRegressor(network=network, loss=TwoTasksPython(), random_state=0, max_iter=2, shuffle=False)
+    expected = VectorFlowRegressor(**model.get_params(deep=False)).fit(X, y, WEIGHT)
+    assert_same(model.fit(BatchSource(Rows(X, y, WEIGHT), buffer_bytes=SMALL)), expected)
     assert len(windows) > model.n_iter_
 
 

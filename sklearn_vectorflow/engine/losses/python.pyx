@@ -85,7 +85,8 @@ cdef class Bridge:
                           look_at(node.gradient, n, node.width, owner, "d", True)))
         return self.function(
             look_at(y, n, loss.n_targets, owner, "d", False), look_at(raw, n, loss.n_outputs, owner, "d", False),
-            look_at(weight, n, 1, owner, "d", False), look_at(gradient, n, loss.n_outputs, owner, "d", True), starts, nodes,
+            look_at(weight, n, 1, owner, "d", False), look_at(gradient, n, loss.n_outputs, owner, "d", True), starts,
+            nodes,
         )
 
 
