@@ -1,0 +1,50 @@
+"""Which columns are hot: in so many rows that threads would write to their weights at the same time."""
+import numpy as np
+from scipy import sparse
+
+SAMPLE = 10_000  # rows that are counted, about
+RUNS = 64        # stretches of neighbouring rows that they are
+
+
+def hottest(matrix, n):
+    """Return the most frequent columns of a sample of rows, the most frequent first.
+
+    Parameters
+    ----------
+    matrix : Matrix
+    n : int
+        How many columns, at most: those that the sample has not are left out.
+
+    Returns
+    -------
+    columns : ndarray of int32, shape (n_hot,)
+    """
+    n_features = matrix.shape[1]
+    if not sparse.issparse(matrix.values):
+        return np.arange(min(n, n_features), dtype=np.int32)
+    columns, counts = _counted(_sampled(matrix.values), n_features)
+    if len(columns) > n:
+        most = np.argpartition(counts, len(counts) - n)[len(counts) - n :]
+        columns, counts = columns[most], counts[most]
+    return columns[np.argsort(-counts, kind="stable")].astype(np.int32)
+
+
+def _sampled(values):
+    """Columns of all entries of some rows of a CSR matrix."""
+    n_rows, indptr = values.shape[0], values.indptr
+    length = -(-min(SAMPLE, n_rows) // RUNS)
+    starts = np.unique(np.linspace(0, n_rows - length, RUNS).astype(np.int64))
+    if n_rows <= SAMPLE:
+        return values.indices[indptr[0] : indptr[-1]]
+    return np.concatenate([values.indices[indptr[start] : indptr[start + length]] for start in starts])
+
+
+def _counted(columns, n_features):
+    """Return the columns that occur, and how often each does."""
+    if n_features <= len(columns):
+        counts = np.bincount(columns, minlength=n_features)
+        present = np.flatnonzero(counts)
+        return present, counts[present]
+    columns = np.sort(columns)
+    starts = np.flatnonzero(np.concatenate([np.ones(min(1, len(columns)), bool), columns[1:] != columns[:-1]]))
+    return columns[starts], np.diff(np.append(starts, len(columns)))
