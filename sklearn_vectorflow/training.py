@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_vectorflow.engine import worker as engine
+from sklearn_vectorflow.engine.replicas import HotTable
+from sklearn_vectorflow.hot import hottest
 from sklearn_vectorflow.threads import by_worker
 
 FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
@@ -13,6 +15,9 @@ SLICE = 4_000_000        # multiplications between two looks at interrupts
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
 SMALL = 1_000_000        # bytes of weights and state that caches keep
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
+HOT = 2048               # features of which each of several threads trains a copy of its own
+MERGE_EVERY = 512        # rows between two merges of copies
+MERGE_FIRST = 2048       # features that every merge merges
 
 
 def auto_batch_size(n_rows):
@@ -164,6 +169,10 @@ class Trainer:
             )
             for _ in range(min(crew.n_workers, len(self.plan.slices)))
         ]
+        if len(self.workers) > 1:
+            table = HotTable(hottest(matrix, HOT), MERGE_EVERY, MERGE_FIRST)
+            for worker in self.workers:
+                worker.share(table)
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""

@@ -120,6 +120,15 @@ cdef extern from "kernels/walk.h" nogil:
         VF_AHEAD_DATA
 
 
+cdef extern from "kernels/replicas.h" nogil:
+    ctypedef struct vf_hot_slot:
+        int32_t feature, copy
+    ctypedef struct vf_hot:
+        const vf_hot_slot *slots
+        int32_t shift
+    unsigned int vf_hot_place(int32_t feature, int32_t shift)
+
+
 cdef extern from "kernels/walk.h" nogil:
     vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n)
 

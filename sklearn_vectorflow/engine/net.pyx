@@ -183,6 +183,8 @@ cdef class Net:
         cdef Node *node = self._add(LINEAR, [parent])
         cdef int kind = RULES.index(rule)
         node.frozen = kind == 0
+        node.rule = kind
+        node.lazy = lazy
         node.width = n_out
         node.orthogonal = orthogonal
         node.n_draws = n_draws
