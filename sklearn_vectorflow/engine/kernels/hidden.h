@@ -6,6 +6,7 @@
 
 #include "activations.h"
 #include "gains.h"
+#include "linear_wide.h"
 #include "replicas.h"
 #include "walk.h"
 
@@ -111,21 +112,14 @@ VF_INLINE void vf_find_records(const int lazy, const vf_hidden *net, const vf_li
 
 /* Adds v[k] times columns [0, n) of the records; n is a constant for most. */
 VF_INLINE void vf_sum_span(const int64_t n, float *const *at, int64_t from, const float *v, int64_t length, float *VF_RESTRICT out) {
-    float sum[64];
     int64_t k = 0;
-    for (int64_t c = 0; c < n; c++)
-        sum[c] = out[from + c];
     for (; k + 4 <= length; k += 4) {
-        const float *r0 = at[k] + from, *r1 = at[k + 1] + from, *r2 = at[k + 2] + from, *r3 = at[k + 3] + from;
-        const float v0 = v[k], v1 = v[k + 1], v2 = v[k + 2], v3 = v[k + 3];
-        for (int64_t c = 0; c < n; c++)
-            sum[c] += (v0 * r0[c] + v1 * r1[c]) + (v2 * r2[c] + v3 * r3[c]);
+        const float *const r[4] = {at[k] + from, at[k + 1] + from, at[k + 2] + from, at[k + 3] + from};
+        vf_add_four(out + from, r, v + k, n);
     }
     for (; k < length; k++)
         for (int64_t c = 0; c < n; c++)
-            sum[c] += v[k] * at[k][from + c];
-    for (int64_t c = 0; c < n; c++)
-        out[from + c] = sum[c];
+            out[from + c] += v[k] * at[k][from + c];
 }
 
 VF_INLINE void vf_sum_records(float *const *at, const float *v, int64_t length, float *out, int64_t n) {
