@@ -60,6 +60,12 @@ class Crew:
         if self._parallel is not None:
             self._parallel.__exit__(*error)
 
+    def ranges(self, n):
+        """Return ranges that cover [0, n), some for every thread."""
+        n_ranges = min(n, 4 * self.n_workers) if self.n_workers > 1 else 1
+        edges = [k * n // n_ranges for k in range(n_ranges + 1)]
+        return list(zip(edges[:-1], edges[1:]))
+
     def map(self, function, items):
         """Return ``[function(item) for item in items]``, shared between the threads.
 
@@ -75,6 +81,9 @@ class Crew:
         finally:
             shared.stop()  # also waits: nothing may write once the caller goes on
         return shared.results
+
+
+ALONE = Crew(1)
 
 
 def by_worker(function):

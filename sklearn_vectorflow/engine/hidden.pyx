@@ -139,11 +139,10 @@ cdef class OneHidden(Walk):
         if self.table is None:
             return loss
         self.until_merge -= n
-        if self.until_merge <= 0:
+        if self.until_merge <= 0 and VF_TRY_LOCK(&self.table.lock):  # else a few rows later
             self.until_merge = self.table.every
             self.n_merges += 1
             n_hot = self.table.first * (self.n_merges & -self.n_merges)
-            VF_LOCK(&self.table.lock)
             self._merge(min(n_hot, self.table.n_copies))
             VF_UNLOCK(&self.table.lock)
         return loss

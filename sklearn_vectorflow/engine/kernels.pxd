@@ -55,6 +55,7 @@ cdef extern from "kernels/denormals.h" nogil:
 
 cdef extern from "kernels/platform.h" nogil:
     const int VF_LANES
+    bint VF_TRY_LOCK(int32_t *flag)
     void VF_LOCK(int32_t *flag)
     void VF_UNLOCK(int32_t *flag)
     void VF_PREFETCH_READ(const void *address)
