@@ -15,9 +15,10 @@ SLICE = 4_000_000        # multiplications between two looks at interrupts
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
 SMALL = 1_000_000        # bytes of weights and state that caches keep
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
-HOT = 2048               # features of which each of several threads trains a copy of its own
-MERGE_EVERY = 512        # rows between two merges of copies
-MERGE_FIRST = 2048       # features that every merge merges
+HOT = 2048               # features of which each of several threads trains a copy of its own, at most
+HOT_BYTES = 400_000      # bytes of their records, at most
+MERGE_EVERY = 256        # rows between two merges of copies
+MERGE_FIRST = 256        # features that every merge merges
 
 
 def auto_batch_size(n_rows):
@@ -169,10 +170,16 @@ class Trainer:
             )
             for _ in range(min(crew.n_workers, len(self.plan.slices)))
         ]
-        if len(self.workers) > 1:
-            table = HotTable(hottest(matrix, HOT), MERGE_EVERY, MERGE_FIRST)
-            for worker in self.workers:
-                worker.share(table)
+        if len(self.workers) > 1 and not network.is_linear:
+            self._share_hot()
+
+    def _share_hot(self):
+        """Let threads keep what all of them would write to at the same time apart."""
+        stride = self.network.parameters_of_rows[0].layout.stride
+        features = hottest(self.matrix, min(HOT, HOT_BYTES // (4 * stride)))
+        table = HotTable(features, MERGE_EVERY, MERGE_FIRST)
+        for worker in self.workers:
+            worker.share(table)
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""
