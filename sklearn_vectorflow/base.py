@@ -241,7 +241,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         optimizer, penalties = _checks.optimizer_of(self, network.is_linear), _checks.penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start)
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)
@@ -283,8 +283,8 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
                 stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
                 if stop or stopping.should_stop(watched) or data.once:
                     break
-        best.restore(network)
-        _raise_if_diverged(network.settle() == 0)
+            best.restore(network)
+            _raise_if_diverged(network.settle(crew) == 0)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:

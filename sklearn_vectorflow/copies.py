@@ -4,6 +4,7 @@ import contextlib
 import numpy as np
 
 from sklearn_vectorflow.engine import hot as engine
+from sklearn_vectorflow.engine.replicas import HotTable
 from sklearn_vectorflow.hot import hottest
 
 CACHED = 1_000_000   # bytes of weights and state that a core's own cache keeps
@@ -11,6 +12,10 @@ BITS = 12            # 2**BITS slots for features that are hot: a first cache's 
 N_HOT = 512          # features that are hot where all have copies
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
 PARTS = 128          # times workers: in how many parts the rest is merged
+N_HOT_WIDE = 2048    # features of which threads have copies in nets with a hidden layer, at most,
+HOT_BYTES = 400_000  # and bytes of their records
+MERGE_EVERY = 256    # rows between two merges of these,
+MERGE_FIRST = 256    # and features that every merge merges
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
 
@@ -63,3 +68,10 @@ def _one_a_slot(features):
     """Leave out features that fall into a hotter one's slot."""
     _, first = np.unique(engine.slots_of(features, BITS), return_index=True)
     return features[np.sort(first)]
+
+
+def hot_table(network, matrix):
+    """Choose the hot features of a net with a hidden layer that several workers train."""
+    stride = network.parameters_of_rows[0].layout.stride
+    features = hottest(matrix, min(N_HOT_WIDE, HOT_BYTES // (4 * stride)))
+    return HotTable(features, MERGE_EVERY, MERGE_FIRST)

@@ -8,7 +8,7 @@ from sklearn_vectorflow.engine import net as engine
 from sklearn_vectorflow.layers import Add
 
 
-def initialize(network, random_state, initial_raw, penalties):
+def initialize(network, random_state, initial_raw, penalties, crew):
     """Draw the weights of a new net and set the intercepts of its outputs.
 
     Weights before an activation are uniform with the variance of He or Glorot. Layers whose
@@ -23,12 +23,13 @@ def initialize(network, random_state, initial_raw, penalties):
         Raw outputs of a model that has seen the targets alone.
     penalties : list of dict
         The penalty's fields for every layer with weights.
+    crew : Crew
     """
     graph = network.graph
     seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
     _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
-        _draw(place, parameters, int(seed))
+        _draw(place, parameters, int(seed), crew)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
@@ -40,7 +41,7 @@ def initialize(network, random_state, initial_raw, penalties):
             np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
 
 
-def _draw(place, parameters, seed):
+def _draw(place, parameters, seed, crew):
     init = place.layer.init
     if isinstance(init, str) or init is None and place.is_convex:
         return
@@ -48,7 +49,12 @@ def _draw(place, parameters, seed):
         deviation = float(init)
     else:
         deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights)
-    engine.fill_uniform(parameters.by_record(), parameters.layout.n_out, seed, math.sqrt(3.0) * deviation)
+    records, bound = parameters.by_record(), math.sqrt(3.0) * deviation
+
+    def fill(span):
+        engine.fill_uniform(records[slice(*span)], parameters.layout.n_out, seed, bound, span[0])
+
+    crew.map(fill, crew.ranges(len(records)))
 
 
 def _start_outputs(network, values):

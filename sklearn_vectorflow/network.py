@@ -13,6 +13,7 @@ from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.parameters import Layout
 from sklearn_vectorflow.penalties import Orthogonal, combine
 from sklearn_vectorflow.scales import Scales
+from sklearn_vectorflow.threads import ALONE
 
 _SETTLING = threading.Lock()
 
@@ -205,7 +206,7 @@ class Network:
             return self._live
         return self.fixed_net(), engine.Clock()
 
-    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None):
+    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE):
         """Allocate what training keeps; return the engine's net and clock that train in it.
 
         Parameters
@@ -219,13 +220,15 @@ class Network:
             there are some already they go on as they are).
         start : tuple of (RandomState, ndarray), default=None
             For a new net: where weights are drawn from, and the last intercepts.
+        crew : Crew, default=ALONE
+            The threads that draw them.
         """
         self.densify()
         plans = self._plans(optimizer, penalties, averaged)
         self._settle_if_new(plans)
         fresh = self._allocate([layout for _, _, layout, _ in plans])
         if start is not None:
-            initialize(self, *start, [fields for _, _, _, fields in plans])
+            initialize(self, *start, [fields for _, _, _, fields in plans], crew)
         if fresh:
             self._average_from = average_from
         net = engine.Net(len(self.graph.steps), self.n_features)
@@ -304,8 +307,13 @@ class Network:
         self.progress = (clock.step, clock.elapsed)
         self.settled = False
 
-    def settle(self):
+    def settle(self, crew=ALONE):
         """Apply what penalties and averages have not yet caught up on.
+
+        Parameters
+        ----------
+        crew : Crew, default=ALONE
+            The threads that do.
 
         Returns
         -------
@@ -316,9 +324,9 @@ class Network:
             if self.settled:
                 return 0
             net, clock = self._live
-            n_bad = net.settle(clock, 0, self.n_features)
+            n_bad = crew.map(lambda span: net.settle(clock, *span), crew.ranges(self.n_features))
             self.settled = True
-            return n_bad
+            return sum(n_bad)
 
     def copy(self):
         """Return a copy, state and all."""

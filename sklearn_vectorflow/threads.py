@@ -68,6 +68,12 @@ class Crew:
         if self._others is not None:
             self._others.shutdown()
 
+    def ranges(self, n):
+        """Return ranges that cover [0, n), some for every thread."""
+        n_ranges = min(n, 4 * self.n_workers) if self.n_workers > 1 else 1
+        edges = [k * n // n_ranges for k in range(n_ranges + 1)]
+        return list(zip(edges[:-1], edges[1:]))
+
     def map(self, function, items):
         """Return ``[function(item) for item in items]``, shared between the threads.
 
@@ -86,6 +92,9 @@ class Crew:
         for other in others:
             other.result()
         return shared.results
+
+
+ALONE = Crew(1)
 
 
 def by_worker(function):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.copies import CACHED, HotRecords, hot_records
+from sklearn_vectorflow.copies import CACHED, HotRecords, hot_records, hot_table
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -168,8 +168,13 @@ class Trainer:
             )
             for _ in range(min(crew.n_workers, len(self.plan.slices)))
         ]
-        plain = net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows
-        self.hot = hot_records(network, net, matrix, len(self.workers)) if plain else HotRecords([None] * len(self.workers))
+        self.hot = HotRecords([None] * len(self.workers))
+        if net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows:
+            self.hot = hot_records(network, net, matrix, len(self.workers))
+        elif len(self.workers) > 1 and not network.is_linear:
+            table = hot_table(network, matrix)
+            for worker in self.workers:
+                worker.share(table)
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""

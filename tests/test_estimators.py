@@ -322,8 +322,9 @@ def test_labels_dense_and_sparse_give_the_same_model(params):
         for form in (np.array, sparse.csr_matrix, sparse.csc_array)
     )
     assert dense.predict(X).shape == dense.predict_proba(X).shape == (N_ROWS, 3)
-    np.testing.assert_array_equal(dense.decision_function(X), csr.decision_function(X))
-    np.testing.assert_array_equal(dense.decision_function(X), csc.decision_function(X))
+    # nets with one hidden layer have a kernel of their own for dense targets: equal up to rounding
+    np.testing.assert_allclose(dense.decision_function(X), csr.decision_function(X), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(csr.decision_function(X), csc.decision_function(X))
     assert (dense.predict(X)[:, 0] == labels[:, 0]).mean() > 0.8
 
 

@@ -55,6 +55,7 @@ cdef extern from "kernels/denormals.h" nogil:
 
 cdef extern from "kernels/platform.h" nogil:
     const int VF_LANES
+    bint VF_TRY_LOCK(int32_t *flag)
     void VF_LOCK(int32_t *flag)
     void VF_UNLOCK(int32_t *flag)
     void VF_PREFETCH_READ(const void *address)
@@ -159,6 +160,15 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_single_kernels *single
     cdef enum:
         VF_AHEAD_DATA
+
+
+cdef extern from "kernels/replicas.h" nogil:
+    ctypedef struct vf_hot_slot:
+        int32_t feature, copy
+    ctypedef struct vf_hot_table:
+        const vf_hot_slot *slots
+        int32_t shift
+    unsigned int vf_hot_place(int32_t feature, int32_t shift)
 
 
 cdef extern from "kernels/walk.h" nogil:

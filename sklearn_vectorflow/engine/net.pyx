@@ -15,10 +15,14 @@ from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.crosses cimport Crosses
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels cimport (
-    vf_clock, vf_linear, vf_linear_kernels, vf_mix, vf_outputs_settle, vf_penalty, vf_schedule, vf_unit,
+    vf_clock, vf_linear, vf_linear_kernels, vf_mix, vf_outputs_settle, vf_penalty, vf_schedule,
 )
 from sklearn_vectorflow.engine.losses.capsule cimport open_capsule
 from sklearn_vectorflow.engine.sampling cimport Sampler
+
+cdef extern from "kernels/uniform.h" nogil:
+    void vf_fill_uniform(float *record, int64_t stride, int64_t n_out, int64_t first, int64_t n, uint64_t key,
+                         float bound)
 
 cdef extern from "kernels/linear.h" nogil:
     const vf_linear_kernels VF_KERNELS[6][3]
@@ -210,6 +214,8 @@ cdef class Net:
         cdef int kind = RULES.index(rule)
         self.rules.append(rule)
         node.frozen = kind == 0
+        node.rule = kind
+        node.lazy = lazy
         node.width = n_out
         node.orthogonal = orthogonal
         node.n_draws = n_draws
@@ -309,14 +315,12 @@ cdef class Net:
         return bad
 
 
-def fill_uniform(float[:, :] record, int64_t n_out, uint64_t seed, float bound):
+def fill_uniform(float[:, :] record, int64_t n_out, uint64_t seed, float bound, int64_t first=0):
     """Fill the first n_out columns with numbers uniform in [-bound, bound).
 
-    Each comes from its own place in the seed's stream.
+    Each comes from its own place in the seed's stream; the record's first row is number `first`.
     """
-    cdef int64_t row, column
-    cdef uint64_t key = vf_mix(seed)
-    with nogil:
-        for row in range(record.shape[0]):
-            for column in range(n_out):
-                record[row, column] = bound * (2.0 * vf_unit(vf_mix(key + row * n_out + column)) - 1.0)
+    if record.shape[0] > 0:
+        with nogil:
+            vf_fill_uniform(&record[0, 0], record.strides[0] // <int64_t>sizeof(float), n_out, first, record.shape[0],
+                            vf_mix(seed), bound)

@@ -12,16 +12,17 @@ from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.buffers cimport GROUP
 from sklearn_vectorflow.engine.data cimport Rows, Targets
+from sklearn_vectorflow.engine.hidden cimport OneHidden
 from sklearn_vectorflow.engine.hot cimport Copies
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
-from sklearn_vectorflow.engine.walk cimport Walk
+
 cdef enum:
     PUBLISH = 64         # steps between two looks at the shared clock
 
 
 @cython.final
-cdef class Worker(Walk):
+cdef class Worker(OneHidden):
     """One thread's passes over rows, see `Buffers` for its parameters."""
 
     def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
@@ -55,14 +56,14 @@ cdef class Worker(Walk):
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef bint single = self._is_single(targets)
+        cdef bint single = self._is_single(targets), hidden = self._has_one_hidden(targets)
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
         self.shared = shared
         self.queued = self.taken = 0
-        if single:
+        if single or hidden:
             net = self._single(rows, targets, clock.schedule, shared, ahead, copies)
             if copies is not None:
                 at_most = copies.hot.period
@@ -70,18 +71,22 @@ cdef class Worker(Walk):
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
             self._forget_rows()
+            if hidden:
+                self._open(net)
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(at_most, self.queued - self.taken) if single else self._next_batch()
+                n = min(at_most, self.queued - self.taken) if single or hidden else self._next_batch()
                 if n == 0:
                     break
-                self.n_last = 1 if single else n
+                self.n_last = 1 if single or hidden else n
                 if single:
                     batch_loss = self.net.nodes[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
                                                                         self.taken + n, self.queued)
                     if net.apart != NULL:
                         copies.merge_due()
+                elif hidden:
+                    batch_loss = self._train_hidden(n)
                 else:
                     self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
                     batch_loss = self._step(rows, targets, n, ahead)
@@ -95,6 +100,8 @@ cdef class Worker(Walk):
                 if self.clock.step - seen.step >= PUBLISH:
                     clock.exchange(&self.clock, &seen)
             clock.exchange(&self.clock, &seen)
+            if hidden:
+                self._close()
             vf_restore_denormals(mode)
         return loss, n_means
 

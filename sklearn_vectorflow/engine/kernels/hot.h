@@ -76,27 +76,18 @@ VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RE
     }
 }
 
-VF_INLINE float vf_squares(float r) {
-    return r > 0.0f ? 1.0f / (r * r) : 0.0f;
-}
-
-/* The sum of squares that AdaGrad keeps, with what a copy's grew by. */
-VF_INLINE float vf_merged_scale(float shared, float before, float after) {
-    const float sum = vf_squares(shared) + (vf_squares(after) - vf_squares(before));
-    return sum > 0.0f ? 1.0f / sqrtf(sum) : 0.0f;
-}
-
 /* Adds what a copy changed to the shared record, and copies it anew. Clocks stay: a copy's
  * is its thread's, and the shared record has none during a pass. */
 VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t n, float *VF_RESTRICT shared,
                                 float *VF_RESTRICT own, float *VF_RESTRICT before) {
     const int64_t stride = layer->stride, width = layer->clock_slot >= 0 ? layer->clock_slot : stride;
+    const float epsilon = layer->optimizer.epsilon;
     for (int64_t k = 0; k < n * stride; k += stride)
         for (int64_t c = 0; c < width; c++) {
             const int is_scale = (kind == VF_ADAGRAD && c == layer->slot1) || (kind == VF_ADAGRAD_ROWWISE && c == layer->row_slot);
             const int is_root = kind == VF_FTRL && c == layer->slot2;
             const float merged = is_root ? vf_ftrl_grown(shared[k + c], before[k + c], own[k + c])
-                                 : is_scale ? vf_merged_scale(shared[k + c], before[k + c], own[k + c])
+                                 : is_scale ? vf_adagrad_merged(shared[k + c], before[k + c], own[k + c], epsilon)
                                             : shared[k + c] + (own[k + c] - before[k + c]);
             shared[k + c] = own[k + c] = before[k + c] = merged;
         }

@@ -93,9 +93,34 @@ VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const v
     return bad;
 }
 
+/* Row-wise AdaGrad without a penalty but L2: features without a gradient yet, most of
+ * wide data's, are as they were made, and one number tells. */
+VF_INLINE int64_t vf_settle_rows(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    int64_t bad = 0;
+    for (int64_t feature = from; feature < to; feature++) {
+        float *VF_RESTRICT record = layer->record + feature * layer->stride;
+        const vf_state s = {0.0f, 0.0f, record[layer->row_slot]};
+        float left = 0.0f;
+        if (s.row == 0.0f)
+            continue;
+        if (lazy) {
+            const vf_rest rest = vf_read_rest(VF_ADAGRAD_ROWWISE, lazy, layer, clock, record, feature);
+            left = vf_missed_by(VF_ADAGRAD_ROWWISE, 1, s, rest, &layer->optimizer).left;
+            vf_touch(VF_ADAGRAD_ROWWISE, layer, clock, record);
+        }
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            record[c] += lazy ? record[c] * left : 0.0f;
+            bad += vf_is_bad(record[c]);
+        }
+    }
+    return bad;
+}
+
 /* Applies what features [from, to) still miss; returns how many weights are not finite. */
 VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                             int64_t from, int64_t to) {
+    if (kind == VF_ADAGRAD_ROWWISE && lazy != VF_LAZY && layer->n_out > 1)
+        return vf_settle_rows(lazy, layer, clock, from, to);
     if (!lazy && !layer->values)
         return vf_settle_eager(layer, from, to);
     if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))

@@ -67,6 +67,14 @@ VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
     return vf_adagrad_changed(r, vf_adagrad_change(r, square, epsilon));
 }
 
+/* What stands for the gradients in `shared` and those that a copy took since `before`. */
+VF_INLINE float vf_adagrad_merged(float shared, float before, float own, float epsilon) {
+    const float old = before == 0.0f ? epsilon : 1.0f / (before * before);
+    const float gained = own == 0.0f ? 0.0f : 1.0f / (own * own) - old;
+    const float sum = (shared == 0.0f ? epsilon : 1.0f / (shared * shared)) + (gained > 0.0f ? gained : 0.0f);
+    return own == 0.0f ? shared : 1.0f / sqrtf(sum);
+}
+
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
  * of touches: the moments of features that rows don't touch stay as they are. */
 VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {

@@ -58,11 +58,13 @@
 /* A lock held for a few instructions, once every few dozen steps. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
-#define VF_LOCK(flag) while (_InterlockedExchange((volatile long *)(flag), 1)) {}
+#define VF_TRY_LOCK(flag) (_InterlockedExchange((volatile long *)(flag), 1) == 0)
+#define VF_LOCK(flag) while (!VF_TRY_LOCK(flag)) {}
 #define VF_UNLOCK(flag) _InterlockedExchange((volatile long *)(flag), 0)
 #define VF_INCREMENT(counter) _InterlockedIncrement((volatile long *)(counter))
 #else
-#define VF_LOCK(flag) while (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE)) {}
+#define VF_TRY_LOCK(flag) (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE) == 0)
+#define VF_LOCK(flag) while (!VF_TRY_LOCK(flag)) {}
 #define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
 #define VF_INCREMENT(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
 #endif

@@ -1,0 +1,136 @@
+"""Copies of hot features and inner layers that threads train, and what they merge."""
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_vectorflow import VectorFlowClassifier, copies, threads
+from sklearn_vectorflow.engine.replicas import HotTable
+from sklearn_vectorflow.training import Trainer
+
+N_ROWS, N_FEATURES = 600, 40
+
+
+@pytest.fixture(autouse=True)
+def two_threads(monkeypatch):
+    monkeypatch.setattr(threads, "_pool_limit", lambda: 2)
+    monkeypatch.setattr(threads, "WORTHWHILE", 1)
+    monkeypatch.setattr(copies, "N_HOT_WIDE", 15)
+    monkeypatch.setattr(copies, "MERGE_EVERY", 64)
+    monkeypatch.setattr(copies, "MERGE_FIRST", 4)
+
+
+def problem(columns=np.arange(N_FEATURES), n_classes=2, seed=0):
+    """Sparse rows of some of the columns, the first most often."""
+    rng = np.random.default_rng(seed)
+    X = np.zeros((N_ROWS, N_FEATURES), dtype=np.float32)
+    often = rng.random((N_ROWS, len(columns))) < np.linspace(0.9, 0.05, len(columns))
+    X[:, columns] = often * rng.normal(size=(N_ROWS, len(columns)))
+    return sparse.csr_matrix(X), np.argmax(X[:, columns] @ rng.normal(size=(len(columns), n_classes)), axis=1)
+
+
+def fit(X, y, n_jobs=2, **options):
+    options = {"hidden_layer_sizes": (20,), "max_iter": 1, "tol": None, "random_state": 0, "shuffle": False, **options}
+    return VectorFlowClassifier(n_jobs=n_jobs, **options).fit(X, y)
+
+
+def driven(monkeypatch, *steps):
+    """Makes an epoch a sequence of (worker, from_row, to_row), one after the other."""
+
+    class Driven(Trainer):
+        def epoch(self):
+            order = np.arange(self.plan.n_chunks, dtype=np.int64)
+            for worker, start, end in steps:
+                self.workers[worker % len(self.workers)].train(
+                    self.matrix.rows, self.targets, self.clock, order, start, end, False, 0, 0.0, 0
+                )
+            self.network.advance()
+            return 0.5
+
+    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Driven)
+
+
+def arrays(model):
+    return [*model.coefs_, *model.intercepts_]
+
+
+def sums_of_squares(model):
+    """What row-wise AdaGrad has seen, by feature."""
+    parameters = model.network_.parameters[0]
+    state = parameters.record[:, parameters.layout.row].astype(np.float64)
+    return np.divide(1.0, state**2, out=np.zeros_like(state), where=state > 0)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_copies_that_nobody_else_changes_are_the_weights(monkeypatch, activation, alpha, n_classes):
+    X, y = problem(n_classes=n_classes)
+    options = {"activation": activation, "alpha": alpha}
+    alone = fit(X, y, n_jobs=1, **options)
+    driven(monkeypatch, (0, 0, 250), (0, 250, N_ROWS))
+    merged = fit(X, y, **options)
+    assert np.abs(alone.coefs_[0]).max() > 0.1
+    for one, other in zip(arrays(alone), arrays(merged)):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=2e-6)
+
+
+def test_gains_of_both_add_up(monkeypatch):
+    X, y = problem()
+    half = N_ROWS // 2
+    options = {"alpha": 0.0, "activation": "tanh"}
+
+    def trained(*steps):
+        driven(monkeypatch, *steps)
+        return fit(X, y, **options)
+
+    monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
+    monkeypatch.setattr(copies, "MERGE_EVERY", 10**6)
+    # a pass over no rows loads the copies
+    start, first, second = trained((0, 0, 0)), trained((0, 0, half)), trained((1, half, N_ROWS))
+    both = trained((1, 0, 0), (0, 0, half), (1, half, N_ROWS))
+    for zero, one, two, sum_of_both in zip(*map(arrays, (start, first, second, both))):
+        hot = np.ones(len(one), bool)
+        if one.ndim == 2 and len(one) == N_FEATURES:  # what finds no place in the table is shared at once
+            hot = np.abs(one + two - zero - sum_of_both).max(axis=1) < 1e-4
+            assert hot.mean() > 0.7
+        np.testing.assert_allclose((sum_of_both - zero)[hot], ((one - zero) + (two - zero))[hot], rtol=1e-3, atol=1e-5)
+        if one.ndim == 2 and len(one) == N_FEATURES:
+            seen = sums_of_squares(first) + sums_of_squares(second)
+            np.testing.assert_allclose(sums_of_squares(both)[hot], seen[hot], rtol=1e-3)
+
+
+def test_rests_are_charged_once(monkeypatch):
+    # worker 0 trains on the even columns, worker 1 on the odd ones, with copies older than that
+    X, y = problem()
+    half = N_ROWS // 2
+    X = X.tolil()
+    X[:half, 1::2] = 0
+    X[half:, 0::2] = 0
+    X = X.tocsr()
+    monkeypatch.setattr(copies, "MERGE_EVERY", 10**6)
+    monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
+    options = {"alpha": 0.01, "activation": "tanh"}
+    driven(monkeypatch, (1, 0, 0), (0, 0, half), (1, half, N_ROWS))
+    both = fit(X, y, **options).coefs_[0]
+    # a serial pass has the same clocks in the even columns: rows behind do not touch them
+    serial = fit(X, y, n_jobs=1, **options).coefs_[0]
+    np.testing.assert_allclose(both[0::2], serial[0::2], rtol=1e-4, atol=2e-6)
+    without = fit(X, y, n_jobs=1, **{**options, "alpha": 0.0}).coefs_[0]
+    assert np.abs(without[0::2] - serial[0::2]).max() > 1e-2  # else rests would not show
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-4])
+def test_two_threads_do_not_take_longer_steps(monkeypatch, alpha):
+    # with states of their own, two threads together take steps sqrt(2) times as long
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 30)).astype(np.float32)
+    y = (X @ rng.normal(size=30) > 0).astype(int)
+    options = {"activation": "tanh", "alpha": alpha, "shuffle": True}
+    size = {n_jobs: np.linalg.norm(fit(X, y, n_jobs, **options).coefs_[0]) for n_jobs in (1, 2)}
+    assert size[2] == pytest.approx(size[1], rel=0.1)
+
+
+def test_hot_features_have_places_of_their_own():
+    features = np.random.default_rng(0).choice(2**31 - 1, 1000, replace=False).astype(np.int32)
+    assert 850 < HotTable(features, 1, 1).n_copies <= 1000  # some meet in the table
+    assert HotTable(features[:0], 1, 1).n_copies == 0
