@@ -2,7 +2,7 @@
 Two arms, one net: the uplift of a campaign
 ===========================================
 
-Half of the customers got an e-mail, at random, and one in eight visited the shop. Whom should
+Half of the customers got an e-mail, at random, and one in six visited the shop. Whom should
 the next e-mail go to? To those whom it *makes* visit, not to those who visit anyway. Two models,
 one of each arm, answer with the difference of their predictions; the noise of both is in it, and
 effects look larger than they are.
