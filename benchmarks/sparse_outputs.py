@@ -20,7 +20,7 @@ from sklearn_vectorflow.losses import SampledSoftmaxLoss
 
 N_ROWS, N_TEST, N_CLASSES, N_FEATURES = 200_000, 5_000, 50_000, 30_000
 OWN, SHOWN, NOISE = 16, 12, 12
-NEGATIVES = (10, 100, 1000)
+NEGATIVES = (10, 100, 500, 1000)
 CLASSES = np.arange(N_CLASSES)
 
 
