@@ -8,6 +8,9 @@ cdef extern from "kernels/number.h" nogil:
     int vf_read_number(const char **at, const char *end, double *out)
     int64_t vf_read_integer(const char **at, const char *end)
 
+cdef extern from "kernels/letters.h" nogil:
+    void vf_count_letters(const char *text, int64_t n, int64_t *n_colons, int64_t *n_lines)
+
 ctypedef fused value_t:
     float
     double
@@ -55,7 +58,7 @@ cdef int _line(const char **at, const char *end, bint zero_based, int64_t n_indi
                int64_t *queries, Found *found) noexcept nogil:
     """Reads the row at at[0], not a blank one, up to its end or its comment; returns a problem."""
     cdef double number
-    cdef int64_t index, last = -1
+    cdef int64_t index, last = -1, n_nonzero = found.n_nonzero
     if not _number(at, end, &labels[found.n_rows]):
         return 1
     if not _ends(at[0][0]):
@@ -65,6 +68,10 @@ cdef int _line(const char **at, const char *end, bint zero_based, int64_t n_indi
         while _is_space(at[0][0]):
             at[0] += 1
         if at[0][0] == 10 or at[0][0] == 35:
+            if last >= 0:  # they increase: the first and the last are the extremes
+                found.least = min(found.least, indices[found.n_nonzero])
+                found.largest = max(found.largest, last)
+                found.n_nonzero = n_nonzero
             return 0
         if last < 0 and at[0][0] == 113 and queries[found.n_rows] < 0:  # qid:
             if at[0][1] != 105 or at[0][2] != 100 or at[0][3] != 58:
@@ -91,29 +98,19 @@ cdef int _line(const char **at, const char *end, bint zero_based, int64_t n_indi
             return 5
         if index == 0 and not zero_based:
             return 7
-        values[found.n_nonzero] = <value_t>number
-        if values[found.n_nonzero] - values[found.n_nonzero] != 0:
+        values[n_nonzero] = <value_t>number
+        if values[n_nonzero] - values[n_nonzero] != 0:
             return 8
-        indices[found.n_nonzero] = index
-        found.n_nonzero += 1
+        indices[n_nonzero] = index
+        n_nonzero += 1
         last = index
-        found.largest = max(found.largest, index)
-        found.least = min(found.least, index)
 
 
 def count(const unsigned char[::1] text):
     """Return the numbers of colons and of newlines."""
-    cdef int64_t n_colons = 0, n_lines = 0, n = text.shape[0], start = 0, k
-    cdef int32_t colons, lines  # of a span: narrow, for lanes
+    cdef int64_t n_colons, n_lines
     with nogil:
-        while start < n:
-            colons = lines = 0
-            for k in range(start, min(n, start + 65536)):
-                colons += text[k] == 58
-                lines += text[k] == 10
-            n_colons += colons
-            n_lines += lines
-            start += 65536
+        vf_count_letters(<const char *>&text[0], text.shape[0], &n_colons, &n_lines)
     return n_colons, n_lines
 
 
