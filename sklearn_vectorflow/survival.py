@@ -47,10 +47,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     """Linear and shallow-net models of times to an event, for extremely sparse rows.
 
     Times may be right-censored and, for parametric distributions, left- and
-    interval-censored; except for Cox's likelihood rows may enter late (left truncation). The
-    log-likelihood is maximised by lock-free asynchronous stochastic gradient descent (Hogwild)
-    on shared weights: a step costs what the non-zeros of its rows cost, whatever the number of
-    columns.
+    interval-censored; rows may enter late (left truncation). The log-likelihood is maximised by
+    lock-free asynchronous stochastic gradient descent (Hogwild) on shared weights: a step costs
+    what the non-zeros of its rows cost, whatever the number of columns.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from lifelines import LogLogisticAFTFitter, LogNormalAFTFitter, WeibullAFTFitter
+from lifelines import CoxPHFitter, LogLogisticAFTFitter, LogNormalAFTFitter, WeibullAFTFitter
 from lifelines.datasets import load_gbsg2, load_rossi
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -127,6 +127,22 @@ def test_cox_in_one_block_is_scikit_survivals(data, ties):
     curves = expected.predict_survival_function(columns[:20], return_array=True)
     got = model.predict_survival_function(standardised(columns)[:20], return_array=True, times=expected.unique_times_)
     assert_allclose(got, curves, atol=1e-4)
+
+
+def test_cox_with_late_entry_is_lifelines():
+    columns, event, time = rossi()
+    entry = np.where(np.arange(len(time)) % 3 == 0, time / 2, 0.0).round()
+    expected = CoxPHFitter().fit(columns.assign(event=event, time=time, entry=entry), "time", "event", entry_col="entry")
+    model = converged("cox", columns, {"event": event, "time": time, "entry": entry}, 1500)
+    assert_allclose(unscaled(model, columns)[0], expected.params_[columns.columns], rtol=1e-3, atol=1e-6)
+
+    # lifelines' baseline forgets who had not entered yet
+    risk = np.exp(model.predict(standardised(columns)))
+    times = np.unique(time[event])
+    at_risk = np.array([risk[(entry < t) & (t <= time)].sum() for t in times])
+    events = np.array([np.count_nonzero(event & (time == t)) for t in times])
+    assert_array_equal(model.loss_.baseline_times_, times)
+    assert_allclose(model.loss_.baseline_hazard_, np.cumsum(events / at_risk), rtol=1e-9)
 
 
 def test_exponential_is_poisson_regression_with_offset():

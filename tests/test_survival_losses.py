@@ -66,7 +66,7 @@ KINDS = [right_censored, late, intervals, late_intervals]
 CASES = (
     [(loss, kind) for loss in PARAMETRIC for kind in KINDS]
     + [(loss, kind) for loss in INTERVALS for kind in (right_censored, late)]
-    + [(loss, right_censored) for loss in COX]
+    + [(loss, kind) for loss in COX for kind in (right_censored, late)]
 )
 
 
@@ -252,10 +252,10 @@ def test_breakpoints_cut_events_into_equal_parts(loss):
 
 def partial_likelihood(times, raw, weight, efron):
     """Row by row, as the formula stands."""
-    total = 0.0
+    total, entry = 0.0, np.zeros(len(times)) if times.entry is None else times.entry
     for t in np.unique(times.time[times.event]):
         dying = np.flatnonzero(times.event & (times.time == t))
-        risk = np.sum((weight * np.exp(raw))[times.time >= t])
+        risk = np.sum((weight * np.exp(raw))[(times.time >= t) & (entry < t)])
         tied = np.sum((weight * np.exp(raw))[dying])
         total -= weight[dying] @ raw[dying]
         for k in range(len(dying)):
@@ -264,9 +264,16 @@ def partial_likelihood(times, raw, weight, efron):
     return total
 
 
+def late_ties(rng, n_rows):
+    """Late entry, also just when others have their event."""
+    y = right_censored(rng, n_rows)
+    return {**y, "entry": np.where(y["time"] > 1.0, np.ceil(y["time"]) - 1.0, 0.0)}
+
+
+@pytest.mark.parametrize("kind", [right_censored, late, late_ties])
 @pytest.mark.parametrize("loss", COX, ids=name_of)
-def test_partial_likelihood(loss):
-    times, y, raw, weight = block(loss, right_censored, n_rows=80)
+def test_partial_likelihood(loss, kind):
+    times, y, raw, weight = block(loss, kind, n_rows=80)
     assert len(np.unique(times.time[times.event])) < times.event.sum() - 5  # ties
     value, _ = loss(y, raw, weight)
     assert value == pytest.approx(partial_likelihood(times, raw[:, 0], weight, loss.ties == "efron"), rel=1e-12)
@@ -401,7 +408,8 @@ def test_blocks_that_do_not_fit_together_are_refused():
 
 
 @pytest.mark.parametrize("loss, kind, what", [
-    (CoxPH(), late, "late entry"), (CoxPH(), intervals, "interval"), (PiecewiseExponential(3), intervals, "interval"),
+    (type("Punctual", (CoxPH,), {"takes_entry": False})(), late, "late entry"),
+    (CoxPH(), intervals, "interval"), (PiecewiseExponential(3), intervals, "interval"),
     (DiscreteTime(3), intervals, "interval"),
 ], ids=name_of)
 def test_rows_without_a_likelihood_are_refused(loss, kind, what):

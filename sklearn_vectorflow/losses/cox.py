@@ -9,17 +9,18 @@ from sklearn_vectorflow.losses.survival import SurvivalLoss
 class CoxPH(SurvivalLoss):
     r"""Cox's partial likelihood: hazards proportional in the features, with any baseline.
 
-    .. math:: \sum_{i: \text{event}} \Big( \log \sum_{j: t_j \ge t_i} e^{f_j} - f_i \Big)
+    .. math:: \sum_{i: \text{event}} \Big( \log \sum_{j: e_j < t_i \le t_j} e^{f_j} - f_i \Big)
 
-    The sum over those at risk runs over a **block**, the rows of one step. In one block of all
-    rows the loss is the partial likelihood. Smaller blocks sample the sets at risk: the
-    weights they lead to are those of the whole (each event is compared to a random part
-    of those it outlived), with more variance the smaller the blocks are. The loss's value depends
-    on the block size, and a block of one row says nothing.
+    The sum over those at risk, who had entered (at :math:`e_j`, zero unless rows enter late) and not
+    left, runs over a **block**, the rows of one step. In one block of all rows the loss is the
+    partial likelihood. Smaller blocks sample the sets at risk: the weights they lead to are those
+    of the whole (each event is compared to a random part of those it outlived), with more
+    variance the smaller the blocks are. The loss's value depends on the block size, and a block
+    of one row says nothing.
 
-    Domain: t > 0; right-censored rows. Link: log of the hazard relative to a baseline, so a
-    positive weight brings the event earlier; an intercept has no meaning and stays at zero. The
-    baseline hazard itself is dropped, and estimated after the fit (Breslow, 1974,
+    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard relative to a
+    baseline, so a positive weight brings the event earlier; an intercept has no meaning and stays
+    at zero. The baseline hazard itself is dropped, and estimated after the fit (Breslow, 1974,
     doi:10.2307/2529620).
 
     Parameters
@@ -35,9 +36,8 @@ class CoxPH(SurvivalLoss):
     """
 
     kernel = KERNELS["cox"]
-    takes_entry = False
     separates = False
-    n_targets = (2,)
+    n_targets = (2, 3)
 
     def __init__(self, ties="efron"):
         self.ties = ties
@@ -56,8 +56,9 @@ class CoxPH(SurvivalLoss):
         return CoxPH(self.ties)
 
     def encode(self, times):
-        """Return the targets: event and time."""
-        return np.column_stack([times.event, times.time]).astype(np.float64)
+        """Return the targets: event and time, and entry if there are any."""
+        columns = [times.event, times.time] + ([] if times.entry is None else [times.entry])
+        return np.column_stack(columns).astype(np.float64)
 
     def initial_raw(self, y, sample_weight):
         """Return zero."""
@@ -66,15 +67,24 @@ class CoxPH(SurvivalLoss):
     def finish(self, y, raw, sample_weight):
         """Estimate the baseline's cumulative hazard at the times of events, after Breslow."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        event, time = y.T
+        event, time = y.T[:2]
         largest = raw[weight > 0, 0].max()
         distinct, place = np.unique(time, return_inverse=True)
-        risk = np.bincount(place, weight * np.exp(raw[:, 0] - largest))
+        risks = weight * np.exp(raw[:, 0] - largest)
+        risk = np.bincount(place, risks)
         events = np.bincount(place, weight * event)
-        at_risk = np.cumsum(risk[::-1])[::-1]
+        at_risk = np.cumsum(risk[::-1])[::-1] - self._not_entered(y, distinct, risks)
         increments = np.divide(events, at_risk, out=np.zeros(len(events)), where=events > 0) * np.exp(-largest)
         self.baseline_times_ = distinct[events > 0]
         self.baseline_hazard_ = np.cumsum(increments[events > 0])
+
+    @staticmethod
+    def _not_entered(y, times, risk):
+        """Return the summed risk of rows that enter at each time or later."""
+        if y.shape[1] == 2:
+            return 0.0
+        before = np.bincount(np.searchsorted(times, y[:, 2], "right"), risk, minlength=len(times) + 1)
+        return np.cumsum(before[::-1])[::-1][1:]
 
     def _reached(self, raw):
         return np.exp(raw[:, :1]) * self.baseline_hazard_

@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """Cox's partial likelihood of a block of rows. The formula stands in sklearn_vectorflow/losses/cox.py.
 
-Targets are (event, time), parameters (1 for Efron's or 0 for Breslow's treatment of ties).
+Targets are (event, time), or (event, time, entry) where rows enter late; parameters (1 for
+Efron's or 0 for Breslow's treatment of ties). A row is at risk in (entry, time].
 """
 from libc.math cimport NAN, exp, fmax, log
 from libc.stdint cimport int64_t
@@ -17,6 +18,10 @@ cdef struct Subject:
     double hazard   # that sets in at this row's time, in the last row of that time
     int64_t row
 
+cdef struct Entry:
+    double time, risk
+    int64_t row
+
 cdef struct Ties:
     double risk           # of all at risk
     double dying, weight  # of those who have their event now
@@ -25,6 +30,11 @@ cdef struct Ties:
 
 cdef int latest_first(const void *a, const void *b) noexcept nogil:
     cdef double s = (<const Subject *>a).time, t = (<const Subject *>b).time
+    return (s < t) - (s > t)
+
+
+cdef int latest_entry_first(const void *a, const void *b) noexcept nogil:
+    cdef double s = (<const Entry *>a).time, t = (<const Entry *>b).time
     return (s < t) - (s > t)
 
 
@@ -42,11 +52,11 @@ cdef double at_ties(Ties ties, bint efron, double *hazard, double *spared) noexc
     return total
 
 
-cdef double partial_likelihood(Subject *subjects, int64_t n, bint efron, double largest,
-                               double *gradient) noexcept nogil:
-    """From the last time to the first the sums over those at risk grow; on the way back
-    hazards add up."""
-    cdef int64_t k, start = 0, end
+cdef double partial_likelihood(Subject *subjects, int64_t n, Entry *entries, int64_t n_entries, bint efron,
+                               double largest, double *gradient) noexcept nogil:
+    """From the last time to the first the sums over those at risk grow by those who leave, and
+    shrink by those who enter; on the way back hazards add up."""
+    cdef int64_t k, start = 0, end, entered = 0
     cdef double total = 0.0, hazard, spared, passed = 0.0
     cdef Ties ties = Ties(0.0, 0.0, 0.0, 0)
     cdef Subject *one
@@ -63,6 +73,10 @@ cdef double partial_likelihood(Subject *subjects, int64_t n, bint efron, double 
                 ties.n += 1
                 total -= one.weight * (one.raw - largest)
             end += 1
+        while entered < n_entries and entries[entered].time >= subjects[start].time:
+            ties.risk -= entries[entered].risk
+            entered += 1
+        ties.risk = fmax(ties.risk, ties.dying)  # what is left may be less than what rounding took
         hazard = spared = 0.0
         if ties.n > 0:
             total += at_ties(ties, efron, &hazard, &spared)
@@ -71,7 +85,11 @@ cdef double partial_likelihood(Subject *subjects, int64_t n, bint efron, double 
             gradient[one.row] = -one.event * (one.weight + spared * one.risk)
         subjects[end - 1].hazard = hazard
         start = end
+    entered = n_entries - 1
     for k in range(n - 1, -1, -1):
+        while entered >= 0 and entries[entered].time < subjects[k].time:
+            gradient[entries[entered].row] -= passed * entries[entered].risk
+            entered -= 1
         passed += subjects[k].hazard
         gradient[subjects[k].row] += passed * subjects[k].risk
     return total
@@ -79,17 +97,23 @@ cdef double partial_likelihood(Subject *subjects, int64_t n, bint efron, double 
 
 cdef double cox(int64_t n, const double *y, const double *raw, const double *weight,
                 double *gradient, const vf_loss *loss) noexcept nogil:
-    cdef int64_t r
-    cdef double total, largest = raw[0]
-    cdef Subject *subjects = <Subject *>malloc(n * sizeof(Subject))
+    cdef int64_t r, n_targets = loss.n_targets, n_entries = 0
+    cdef double total, largest = raw[0], risk
+    cdef Subject *subjects = <Subject *>malloc(n * (sizeof(Subject) + sizeof(Entry)))
+    cdef Entry *entries = <Entry *>(subjects + n)
     if subjects == NULL:
         return NAN
     for r in range(n):
         largest = fmax(largest, raw[r])
     for r in range(n):
-        subjects[r] = Subject(y[2 * r + 1], y[2 * r], weight[r], raw[r], weight[r] * exp(raw[r] - largest), 0.0, r)
+        risk = weight[r] * exp(raw[r] - largest)
+        subjects[r] = Subject(y[n_targets * r + 1], y[n_targets * r], weight[r], raw[r], risk, 0.0, r)
+        if n_targets > 2 and y[n_targets * r + 2] > 0.0:
+            entries[n_entries] = Entry(y[n_targets * r + 2], risk, r)
+            n_entries += 1
     qsort(subjects, n, sizeof(Subject), latest_first)
-    total = partial_likelihood(subjects, n, loss.parameters[0] > 0.0, largest, gradient)
+    qsort(entries, n_entries, sizeof(Entry), latest_entry_first)
+    total = partial_likelihood(subjects, n, entries, n_entries, loss.parameters[0] > 0.0, largest, gradient)
     free(subjects)
     return total
 
