@@ -30,8 +30,8 @@ def linear_models():
     return {
         "SGDClassifier": lambda: SGDClassifier(loss="log_loss", **ONE_EPOCH),
         "VectorFlow": lambda: VectorFlowClassifier(**ONE_EPOCH),
-        "VectorFlow, alpha=0": lambda: VectorFlowClassifier(alpha=0.0, **ONE_EPOCH),
         "VectorFlow, n_jobs=2": lambda: VectorFlowClassifier(n_jobs=2, **ONE_EPOCH),
+        "VectorFlow, AdaGrad, alpha=0": lambda: VectorFlowClassifier(optimizer="adagrad", alpha=0.0, **ONE_EPOCH),
     }
 
 

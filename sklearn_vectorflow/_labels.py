@@ -79,6 +79,9 @@ def encode_known_labels(y, classes):
 
 def class_totals(codes, weight, n_classes):
     """Return every class's sum of weights, float64 of shape (n_classes,); of ones if weight is None."""
+    if n_classes == 2:
+        total, second = (len(codes), codes.sum()) if weight is None else (np.sum(weight), codes @ weight)
+        return np.array([total - second, second])
     if weight is not None:
         return np.bincount(codes.astype(np.intp), weights=weight, minlength=n_classes)
     totals = np.zeros(n_classes)

@@ -56,7 +56,7 @@ cdef class OneHidden(Walk):
         """Whether the net is rows -> linear -> activation -> linear, all of AdaGrad as it comes."""
         cdef Node *first = &self.net.nodes[0]
         cdef Node *last = &self.net.nodes[2]
-        if not self.direct or self.net.n_nodes != 3:
+        if not self.direct or self.net.n_nodes != 3 or self.net.reads:
             return False
         return (first.kind == LINEAR and first.parent == INPUT and self.net.nodes[1].kind == ACTIVATION
                 and last.kind == LINEAR and last.parent == 1 and self.net.nodes[1].parent == 0
