@@ -14,7 +14,8 @@ UNSEEN = 256         # steps of all workers together, about, between two merges 
 PARTS = 128          # times workers: in how many parts the rest is merged
 N_HOT_WIDE = 2048    # features of which threads have copies in nets with a hidden layer, at most,
 HOT_BYTES = 400_000  # and bytes of their records
-MERGE_EVERY = 256    # rows between two merges of these,
+MOST_COPIERS = 4     # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
+MERGE_EVERY = 512    # rows of all workers together between two merges of these,
 MERGE_FIRST = 256    # and features that every merge merges
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
@@ -54,7 +55,7 @@ def hot_records(network, net, matrix, n_workers):
     """
     if n_workers == 1 or net.rules[0] in UNMERGED:
         return HotRecords([None] * n_workers)
-    (parameters,) = network.parameters
+    parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, 64))
     if parameters.record.nbytes <= CACHED:
         n_parts = int(np.clip(PARTS // n_workers, 8, parameters.n_in))
@@ -70,8 +71,8 @@ def _one_a_slot(features):
     return features[np.sort(first)]
 
 
-def hot_table(network, matrix):
+def hot_table(network, matrix, n_workers):
     """Choose the hot features of a net with a hidden layer that several workers train."""
     stride = network.parameters_of_rows[0].layout.stride
     features = hottest(matrix, min(N_HOT_WIDE, HOT_BYTES // (4 * stride)))
-    return HotTable(features, MERGE_EVERY, MERGE_FIRST)
+    return HotTable(features, max(1, MERGE_EVERY // n_workers), MERGE_FIRST)

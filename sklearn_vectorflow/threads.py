@@ -74,8 +74,8 @@ class Crew:
         edges = [k * n // n_ranges for k in range(n_ranges + 1)]
         return list(zip(edges[:-1], edges[1:]))
 
-    def map(self, function, items):
-        """Return ``[function(item) for item in items]``, shared between the threads.
+    def map(self, function, items, most=None):
+        """Return ``[function(item) for item in items]``, shared between the threads, or at most so many.
 
         Items are handed out as threads become free. Each call may ask which thread it is
         in by a second argument if ``function`` is made by `by_worker`.
@@ -84,8 +84,9 @@ class Crew:
         if self._others is None:
             return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
         shared = _Shared(items)
+        n_workers = min(self.n_workers, len(items), self.n_workers if most is None else most)
         try:
-            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, min(self.n_workers, len(items)))]
+            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, n_workers)]
             _work(function, shared, 0)
         finally:
             shared.stop()  # also waits: nothing may write once the caller goes on

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.copies import CACHED, HotRecords, hot_records, hot_table
+from sklearn_vectorflow.copies import CACHED, MOST_COPIERS, HotRecords, hot_records, hot_table
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -171,8 +171,9 @@ class Trainer:
         self.hot = HotRecords([None] * len(self.workers))
         if net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows:
             self.hot = hot_records(network, net, matrix, len(self.workers))
-        elif len(self.workers) > 1 and not network.is_linear:
-            table = hot_table(network, matrix)
+        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
+            self.workers = self.workers[:MOST_COPIERS]
+            table = hot_table(network, matrix, len(self.workers))
             for worker in self.workers:
                 worker.share(table)
 
@@ -221,7 +222,7 @@ class Trainer:
                 return self._train(order, seed, position, worker, len(self.workers) > 1, self.hot.copies[worker])
 
             with self.hot.in_use(self.clock, self.crew):
-                return parts + self.crew.map(train, range(first, len(self.plan.slices)))
+                return parts + self.crew.map(train, range(first, len(self.plan.slices)), len(self.workers))
         finally:
             self.network.advance()
 

@@ -68,6 +68,10 @@ cdef class OneHidden(Walk):
         """Whether the shorter way serves."""
         return self.hidden.at != NULL and not self.group_rows and targets.dense != NULL
 
+    def has_one_hidden(self, Targets targets):
+        """Whether the shorter way serves."""
+        return self._has_one_hidden(targets)
+
     def share(self, HotTable table):
         """Train copies of its own of inner layers and hot features: other workers train the same net."""
         cdef int64_t n_inner

@@ -124,15 +124,18 @@ cdef class Copies:
         if hot.hot.n_parts:
             self.apart.before = <float *><uintptr_t>records(hot.hot.n_slots)
         self.apart.hot_before = <float *><uintptr_t>records(hot.hot.n_hot)
-        self.apart.bias = <float *><uintptr_t>records(1)
-        self.apart.bias_before = <float *><uintptr_t>records(1)
+        for output in range(2):
+            self.apart.bias[<int>output] = <float *><uintptr_t>records(1)
+            self.apart.bias_before[<int>output] = <float *><uintptr_t>records(1)
 
     def begin(self):
         """Copy the records, before a pass; the copies' clock starts at zero."""
         cdef Node *node = &self.hot.net.nodes[0]
         cdef vf_hot *hot = &self.hot.hot
+        cdef const vf_linear *bias
         cdef int64_t k, stride = node.weights.stride
         cdef size_t size = stride * sizeof(float)
+        cdef int i
         with nogil:
             self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
             memcpy(self.apart.hot_before, hot.records, hot.n_hot * size)
@@ -143,9 +146,11 @@ cdef class Copies:
                 memcpy(self.apart.records, self.apart.before, hot.n_slots * size)
             for k in range(hot.n_hot):
                 memcpy(self.apart.records + hot.slot[k] * stride, self.apart.hot_before + k * stride, size)
-            if node.has_bias:
-                memcpy(self.apart.bias_before, node.bias.record, size)
-                memcpy(self.apart.bias, self.apart.bias_before, size)
+            for i in range(2):
+                bias = self.hot.net.intercept(i)
+                if bias != NULL:
+                    memcpy(self.apart.bias_before[i], bias.record, bias.stride * sizeof(float))
+                    memcpy(self.apart.bias[i], self.apart.bias_before[i], bias.stride * sizeof(float))
 
     cdef void _rewind(self, float *records, int64_t n) noexcept nogil:
         cdef int64_t k, stride = self.hot.net.nodes[0].weights.stride, at = self.hot.net.nodes[0].weights.clock_slot
@@ -164,10 +169,9 @@ cdef class Copies:
 
     cdef void merge_tier(self, int64_t tier) noexcept nogil:
         cdef Node *node = &self.hot.net.nodes[0]
-        cdef vf_linear *bias = NULL
-        if node.has_bias:
-            bias = &node.bias
-        node.kernels.single.merge_tier(&node.weights, bias, &self.hot.hot, &self.apart, tier)
+        cdef const vf_linear *intercepts[2]
+        intercepts[0], intercepts[1] = self.hot.net.intercept(0), self.hot.net.intercept(1)
+        node.kernels.single.merge_tier(&node.weights, intercepts, &self.hot.hot, &self.apart, tier)
 
     cdef void merge_part(self, int64_t part) noexcept nogil:
         cdef Node *node = &self.hot.net.nodes[0]

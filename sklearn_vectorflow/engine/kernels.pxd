@@ -109,8 +109,8 @@ cdef extern from "kernels/walk.h" nogil:
         float *records
         float *before
         float *hot_before
-        float *bias
-        float *bias_before
+        float *bias[2]
+        float *bias_before[2]
         vf_clock clock
     int64_t vf_tier_start(int64_t tier)
     int64_t vf_slot_of(int32_t feature, int32_t bits)
@@ -123,7 +123,7 @@ cdef extern from "kernels/walk.h" nogil:
         int64_t longest, until
     ctypedef struct vf_single:
         const vf_linear *weights
-        const vf_linear *bias
+        const vf_linear *intercepts[2]
         const vf_rows *rows
         const double *targets
         int64_t n_targets
@@ -137,7 +137,7 @@ cdef extern from "kernels/walk.h" nogil:
         vf_schedule schedule
         vf_copies copies
         vf_copies before
-        vf_copies bias_copies
+        vf_copies ones[2]
         int32_t *indices
         float *values
         const vf_hot *hot
@@ -147,7 +147,7 @@ cdef extern from "kernels/walk.h" nogil:
         int64_t ahead
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
-        void (*merge_tier)(const vf_linear *, const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
+        void (*merge_tier)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
         void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
         void (*load)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
         void (*store)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil

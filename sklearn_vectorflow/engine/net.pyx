@@ -269,10 +269,23 @@ cdef class Net:
 
     @property
     def is_plain(self):
-        """Whether it is one linear layer of one output that kernels/single.h can train."""
+        """Whether it is one linear layer of one output, perhaps with a constant beside it: what
+        kernels/single.h can train.
+        """
         cdef Node *node = &self.nodes[0]
-        return (self.n_nodes == 1 and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
+        if self.n_nodes == 3:
+            if self.nodes[1].kind != CONSTANT or self.nodes[1].width != 1 or self.nodes[1].rule != node.rule:
+                return False
+            if self.nodes[2].kind != CONCAT or self.nodes[2].n_parents != 2 or self.nodes[2].parents[0] != 0:
+                return False
+        return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
                 and node.kernels.single != NULL and not self.reads)
+
+    cdef const vf_linear *intercept(self, int output) noexcept nogil:
+        """The intercept of an output of a plain net, or NULL."""
+        if output >= self.n_nodes or not self.nodes[output].has_bias:
+            return NULL
+        return &self.nodes[output].bias
 
     def set_loss(self, capsule, parameters, int n_targets, reads=()):
         """Set the loss: a capsule of the C contract, its parameters (float64), and the dense nodes it reads."""

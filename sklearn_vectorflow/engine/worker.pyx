@@ -112,18 +112,15 @@ cdef class Worker(OneHidden):
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead,
                            Copies copies):
         cdef Node *node = &self.net.nodes[0]
-        cdef vf_linear *bias = NULL
         cdef vf_hot *hot = NULL
         cdef vf_apart *apart = NULL
-        if node.has_bias:
-            bias = &node.bias
         if copies is not None:
             hot, apart = &copies.hot.hot, &copies.apart
         return vf_single(
-            weights=&node.weights, bias=bias, rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
+            weights=&node.weights, intercepts=[self.net.intercept(0), self.net.intercept(1)], rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            before=self.before, bias_copies=self.bias_copies[0], indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            before=self.before, ones=[self.bias_copies[0], self.bias_copies[min(1, self.net.n_nodes - 1)]], indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
             places=&self.places, ahead=ahead,
             shared=shared and (hot == NULL or hot.owner != NULL))  # all copies: none are others'
 

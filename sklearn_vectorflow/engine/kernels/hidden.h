@@ -53,7 +53,7 @@ static void vf_open_inner(const vf_hidden *net, vf_inner *in, const float *recor
     }
     if (bias) {
         memcpy(in->intercepts, bias, (size_t)in->n_units * sizeof(float));
-        in->row_state = bias[net->data.bias->row_slot];
+        in->row_state = bias[net->data.intercepts[0]->row_slot];
     }
     if (output_bias)
         vf_open_bias(net->output_bias, output_bias, in->output_intercepts, in->output_state);
@@ -71,7 +71,7 @@ static void vf_close_inner(const vf_hidden *net, const vf_inner *in, float *reco
     }
     if (bias) {
         memcpy(bias, in->intercepts, (size_t)in->n_units * sizeof(float));
-        bias[net->data.bias->row_slot] = in->row_state;
+        bias[net->data.intercepts[0]->row_slot] = in->row_state;
     }
     if (output_bias) {
         memcpy(output_bias, in->output_intercepts, (size_t)k * sizeof(float));
@@ -248,8 +248,8 @@ VF_INLINE void vf_step_output(const int lazy, const vf_linear *output, const vf_
 }
 
 VF_INLINE void vf_step_intercepts(const vf_hidden *net, vf_inner *in, float square) {
-    if (net->data.bias) {
-        const vf_optimizer o = net->data.bias->optimizer;
+    if (net->data.intercepts[0]) {
+        const vf_optimizer o = net->data.intercepts[0]->optimizer;
         in->row_state = vf_adagrad_scale(in->row_state, square, o.epsilon);
         for (int64_t i = 0; i < in->n_units; i++)
             in->intercepts[i] -= o.learning_rate * in->row_state * in->delta[i];

@@ -32,7 +32,7 @@ typedef struct {
     float *records;            /* (n_slots, stride) */
     float *before;             /* (n_slots, stride), if there are parts */
     float *hot_before;         /* (n_hot, stride) */
-    float *bias, *bias_before; /* (stride) */
+    float *bias[2], *bias_before[2]; /* (stride) of each intercept, see vf_single */
     vf_clock clock;            /* of this thread's steps in this pass */
 } vf_apart;
 
@@ -102,7 +102,7 @@ VF_INLINE void vf_settle_own(const int kind, const int lazy, const vf_linear *la
         vf_settle_copied(kind, lazy, &own, &apart->clock, from, to);
 }
 
-VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *weights, const vf_linear *bias,
+VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *weights, const vf_linear *const *intercepts,
                              const vf_hot *hot, vf_apart *apart, int64_t tier) {
     const vf_linear layer = vf_plain(kind, lazy, weights);
     const int64_t end = vf_tier_start(tier + 1), to = end < hot->n_hot ? end : hot->n_hot;
@@ -113,8 +113,9 @@ VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *we
     for (int64_t k = vf_tier_start(tier); k < to; k++)
         vf_merge_records(kind, &layer, 1, hot->records + k * layer.stride, apart->records + hot->slot[k] * layer.stride,
                          apart->hot_before + k * layer.stride);
-    if (tier == 0 && bias)
-        vf_merge_records(kind, &layer, 1, bias->record, apart->bias, apart->bias_before);
+    for (int64_t i = 0; tier == 0 && i < 2; i++)
+        if (intercepts[i])
+            vf_merge_records(kind, &layer, 1, intercepts[i]->record, apart->bias[i], apart->bias_before[i]);
     VF_UNLOCK(lock);
 }
 

@@ -172,9 +172,9 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                           int64_t from, int64_t to, int64_t n_queued) {                    \
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
     }                                                                                                      \
-    VF_SIMD static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *bias,                \
+    VF_SIMD static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
                                              const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
-        vf_merge_tier(kind, lazy, layer, bias, hot, apart, tier);                                          \
+        vf_merge_tier(kind, lazy, layer, intercepts, hot, apart, tier);                                    \
     }                                                                                                      \
     VF_SIMD static void vf_merge_part_##name(const vf_linear *layer, const vf_hot *hot, vf_apart *apart,   \
                                              int64_t part) {                                               \

@@ -70,16 +70,16 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
     const vf_single net = *given; /* no store can alias it */
     const vf_base base = vf_base_of(kind, lazy, &net);
     const vf_own *own = net.apart ? &base.own : NULL;
-    const vf_copies ones = net.bias_copies; /* of the intercept, a feature of ones */
-    vf_linear bias = {0};
+    vf_linear inner[2] = {{0}, {0}};
     vf_clock now = *given_clock, *clock = &now; /* not in memory beside another thread's */
     double total = 0.0;
-    if (net.bias) {
-        bias = vf_plain(kind, lazy, net.bias);
-        bias.record = net.apart ? net.apart->bias : bias.record;
-        ones.at[0] = 0;
-        ones.x[0] = 1.0f;
-    }
+    for (int64_t i = 0; i < 2; i++)
+        if (net.intercepts[i]) { /* a feature of ones */
+            inner[i] = vf_plain(kind, lazy, net.intercepts[i]);
+            inner[i].record = net.apart ? net.apart->bias[i] : inner[i].record;
+            net.ones[i].at[0] = 0;
+            net.ones[i].x[0] = 1.0f;
+        }
     for (int64_t at = from; at < to; at++) {
         const int64_t row = queue[at];
         vf_copies copies = net.copies;
@@ -94,9 +94,13 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t k = 0; k < net.n_targets; k++)
             net.y[k] = net.targets[row * net.n_targets + k];
-        if (net.bias)
-            vf_copy_records(kind, VF_EAGER, &bias, clock, NULL, 1, ones);
-        *net.raw = (net.bias ? ones.w[0] : 0.0f) + vf_forward_copied(kind, lazy, x.length, copies);
+        for (int64_t i = 0; i < 2; i++) {
+            if (net.intercepts[i])
+                vf_copy_records(kind, VF_EAGER, &inner[i], clock, NULL, 1, net.ones[i]);
+            if (i < net.loss->n_outputs)
+                net.raw[i] = net.intercepts[i] ? net.ones[i].w[0] : 0.0f;
+        }
+        net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, x.length, copies);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
         if (!isfinite(total))
@@ -111,10 +115,11 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             vf_add_copies(kind, lazy, &base.weights, clock, own, x.length, net.before, copies);
         else
             vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
-        if (net.bias) {
-            vf_step_copies(kind, VF_EAGER, &bias, clock, 1, ones, gradient);
-            vf_put_copies(kind, VF_EAGER, &bias, clock, NULL, 1, ones);
-        }
+        for (int64_t i = 0; i < 2; i++)
+            if (net.intercepts[i]) {
+                vf_step_copies(kind, VF_EAGER, &inner[i], clock, 1, net.ones[i], (float)net.gradient[i]);
+                vf_put_copies(kind, VF_EAGER, &inner[i], clock, NULL, 1, net.ones[i]);
+            }
         if (net.apart) {
             net.apart->clock.elapsed += clock->rate;
             net.apart->clock.step++;

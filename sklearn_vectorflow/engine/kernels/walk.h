@@ -15,9 +15,11 @@ typedef struct {
     int64_t until; /* rows of the queue that have been looked up */
 } vf_places;
 
-/* The plainest net, one linear layer of one output, and what its training needs (single.h). */
+/* The plainest net, one linear layer of one output, and what its training needs (single.h). A
+ * second output may be the same for all rows: an intercept alone. */
 typedef struct {
-    const vf_linear *weights, *bias; /* bias: NULL without intercept */
+    const vf_linear *weights;
+    const vf_linear *intercepts[2]; /* of either output, or NULL */
     const vf_rows *rows;
     const double *targets; /* (n_rows, n_targets) */
     int64_t n_targets;
@@ -26,7 +28,7 @@ typedef struct {
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;
     vf_schedule schedule;
-    vf_copies copies, before, bias_copies;
+    vf_copies copies, before, ones[2]; /* ones: of the intercepts */
     int32_t *indices; /* room for a row */
     float *values;
     const vf_hot *hot; /* NULL, as `apart`: none */
@@ -38,7 +40,7 @@ typedef struct {
 
 typedef struct {
     double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
-    void (*merge_tier)(const vf_linear *, const vf_linear *bias, const vf_hot *, vf_apart *, int64_t tier);
+    void (*merge_tier)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t tier);
     void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t part);
     void (*load)(const vf_linear *, const vf_clock *, const vf_hot *);
     void (*store)(const vf_linear *, const vf_clock *, const vf_hot *);
