@@ -20,11 +20,14 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import default_strength, l2_strength
 from sklearn_vectorflow.scales import scales_of
+from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training import Trainer, auto_batch_size, map_raw, outputs, raw_outputs
+
+SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
 
 
 class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
@@ -367,6 +370,31 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
         with Crew(n_workers(self.n_jobs, work)) as crew:
             return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
+
+    def predictor(self, method="predict"):
+        """Return a light form of a method, for serving rows one by one.
+
+        Parameters
+        ----------
+        method : str, default="predict"
+            Name of a method of this estimator that takes rows alone and returns an array for them.
+
+        Returns
+        -------
+        predictor : Predictor
+            Called with CSR rows, it returns what the method does, and spares what the method's call costs
+            whatever the rows: checks of the kind and the names of columns, threads, setting up the net.
+
+        Raises
+        ------
+        ValueError
+            If there is no such method.
+        """
+        check_is_fitted(self, "network_")
+        if method not in SERVED or not hasattr(self, method):
+            offered = [name for name in SERVED if hasattr(self, name)]
+            raise ValueError(f"method must be one of {offered}, got {method!r}.")
+        return Predictor(self, method)
 
     # ---- weights -------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ def poisson_path(case, params, train, threads):
         yield Point(epochs, seconds, seconds, lambda X: np.log(model.predict(X)))
 
 
-# tuned on small grids, on the test rows
+# linear models on text and ctr: best of small grids, on the test rows; the others: not tuned
 MODELS = [
     Model("scikit-learn SGD, averaged", "sklearn", epoch_by_epoch(sgd), {
         "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},

@@ -45,7 +45,7 @@ def predict(folder, model, X, case):
     return np.loadtxt(out)
 
 
-# tuned on small grids, on the test rows
+# text: best of a small grid, on the test rows; the others: not tuned
 MODELS = [Model("Vowpal Wabbit", "vowpalwabbit", path, {
     "text": {"loss": "logistic", "options": "-l 0.85"},
     "ctr": {"loss": "logistic", "options": "-l 0.1"},
