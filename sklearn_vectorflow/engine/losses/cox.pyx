@@ -76,7 +76,8 @@ cdef double partial_likelihood(Subject *subjects, int64_t n, Entry *entries, int
         while entered < n_entries and entries[entered].time >= subjects[start].time:
             ties.risk -= entries[entered].risk
             entered += 1
-        ties.risk = fmax(ties.risk, ties.dying)  # what is left may be less than what rounding took
+        if ties.risk < ties.dying:  # what is left may be less than what rounding took; NaN stays
+            ties.risk = ties.dying
         hazard = spared = 0.0
         if ties.n > 0:
             total += at_ties(ties, efron, &hazard, &spared)
