@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
-from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow._data import Data, n_terms
 from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
@@ -25,7 +25,7 @@ from sklearn_vectorflow.stopping import BestWeights, Stopping
 from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
 from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
-from sklearn_vectorflow.training import Trainer, auto_batch_size, map_raw, outputs, raw_outputs
+from sklearn_vectorflow.training import auto_batch_size, map_raw, outputs, raw_outputs
 
 SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
 
@@ -110,7 +110,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         with self._expecting(classes):
             encoded = self._encode(y, matrix.shape[0], reset=reset)
         weight = self._weigher(encoded)(encoded, weight)
-        return _Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
+        return Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
 
     _groups_name = "groups"
 
@@ -167,7 +167,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             weight = _checks.check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             with _checks.naming("y_val"):
                 encoded = self._encode(y_val, matrix.shape[0], reset=False)
-            return _Data(matrix, encoded, weight, self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val"))
+            return Data(matrix, encoded, weight, self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val"))
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val.")
         if groups_val is not None:
@@ -240,7 +240,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             network.scales = scales_of(
                 kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
             )
-        alpha = default_strength(network.scales, _n_terms(data, more), network.is_linear)
+        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         optimizer, penalties = _checks.optimizer_of(self, network.is_linear), _checks.penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
@@ -258,7 +258,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
     def _first_block(self, data, n_outputs, widths):
         """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
         n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
-        y = _Data(None, data.encoded, None).dense_targets(0, n_rows)
+        y = Data(None, data.encoded, None).dense_targets(0, n_rows)
         raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
         return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
 
@@ -411,82 +411,6 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
         return self.network_.intercepts()
 
 
-class _Data:
-    """Rows, encoded targets and weights.
-
-    Parameters
-    ----------
-    matrix : Matrix
-    encoded : ndarray of shape (n_rows, n_targets) or csr_array
-        float64 targets, or an indicator matrix of labels.
-    weight : ndarray of shape (n_rows,) or None
-    starts : ndarray of shape (n_groups + 1,) or None
-        Row at which each group starts, and n_rows, if rows of a group are seen together.
-    """
-
-    def __init__(self, matrix, encoded, weight, starts=None):
-        self.matrix = matrix
-        self.encoded = encoded
-        self.weight = weight
-        self.starts = starts
-
-    @property
-    def n_targets(self):
-        return self.encoded.shape[1]
-
-    once = False
-
-    def close(self):
-        """Nothing is open."""
-
-    def trainer(self, network, net, clock, kernel, *args):
-        """Return what trains on the rows."""
-        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
-
-    def dense_targets(self, start, end):
-        """Return the targets of rows [start, end) as a float64 array."""
-        some = self.encoded[start:end]
-        return np.ascontiguousarray(some if isinstance(some, np.ndarray) else some.toarray(), dtype=np.float64)
-
-    def targets(self):
-        """Return the targets for the engine, with weights scaled to a mean of one."""
-        weight = self.weight
-        if weight is not None:
-            weight = weight * (np.count_nonzero(weight) / weight.sum())
-        encoded = self.encoded
-        if not isinstance(encoded, np.ndarray):
-            encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
-        return Targets(encoded, self.n_targets, weight, self.starts)
-
-    def split(self, fraction, strata, random_state):
-        """Take a fraction of the rows for validation, out of training by a weight of zero."""
-        from sklearn.model_selection import train_test_split
-
-        if self.starts is not None:
-            return self._split_groups(train_test_split(
-                np.arange(len(self.starts) - 1), test_size=fraction, random_state=random_state
-            )[1])
-        rows = np.arange(self.matrix.shape[0])
-        if self.weight is not None:
-            rows = rows[self.weight > 0]
-            strata = None if strata is None else strata[rows]
-        _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
-        return self._take_out(taken)
-
-    def _split_groups(self, groups):
-        ends = self.starts[groups + 1]
-        taken = [np.arange(start, end) for start, end in zip(self.starts[groups], ends)]
-        starts = np.cumsum([0, *map(len, taken)], dtype=np.int64)
-        return self._take_out(np.concatenate(taken), starts)
-
-    def _take_out(self, taken, starts=None):
-        weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
-        validation = _Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts)
-        weight[taken] = 0.0
-        self.weight = weight
-        return validation
-
-
 @contextlib.contextmanager
 def _all_or_nothing(estimator):
     """Leaves the estimator as it was if fitting fails or is interrupted."""
@@ -505,15 +429,6 @@ def _raise_if_diverged(fine):
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )
-
-
-def _n_terms(data, more):
-    """Return how many terms the mean loss has, None if not all of them are known."""
-    if more or data.once:
-        return None
-    if data.starts is not None:
-        return len(data.starts) - 1
-    return data.matrix.shape[0] if data.weight is None else np.count_nonzero(data.weight)
 
 
 def _size(X):

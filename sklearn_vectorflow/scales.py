@@ -49,7 +49,7 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     ----------
     kernel : Kernel
         Of the loss.
-    data : _Data or StreamedData
+    data : Data or StreamedData
     initial : ndarray of shape () or (n_outputs,)
         Raw outputs of a model that has seen the targets alone.
     n_outputs : int

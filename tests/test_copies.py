@@ -39,7 +39,7 @@ def used(monkeypatch):
             seen.append(self.hot.copies)
             return super().epoch()
 
-    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
     return seen
 
 

@@ -50,7 +50,7 @@ def changed(monkeypatch):
             features.append(not_zero(self.network.parameters[0].record))
             return loss
 
-    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
     return features
 
 

@@ -69,7 +69,7 @@ def at_work(monkeypatch):
             seen.append((len(self.workers), self.clock.step - steps_before))
             return loss
 
-    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
     return seen
 
 

@@ -46,7 +46,7 @@ def driven(monkeypatch, *steps):
             self.network.advance()
             return 0.5
 
-    monkeypatch.setattr("sklearn_vectorflow.base.Trainer", Driven)
+    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Driven)
 
 
 def arrays(model):
