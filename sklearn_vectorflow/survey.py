@@ -1,5 +1,4 @@
 """What is to be known of a source's rows before training."""
-import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow import _checks
