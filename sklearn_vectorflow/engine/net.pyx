@@ -26,6 +26,7 @@ cdef extern from "kernels/uniform.h" nogil:
 
 cdef extern from "kernels/linear.h" nogil:
     const vf_linear_kernels VF_KERNELS[6][3]
+    bint vf_is_plain(int kind, int lazy, const vf_linear *layer)
     cdef enum:
         VF_EAGER
         VF_DECAYING
@@ -278,8 +279,8 @@ cdef class Net:
                 return False
             if self.nodes[2].kind != CONCAT or self.nodes[2].n_parents != 2 or self.nodes[2].parents[0] != 0:
                 return False
-        return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.width == 1 and node.orthogonal == 0.0
-                and node.kernels.single != NULL and not self.reads)
+        return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.orthogonal == 0.0 and not self.reads
+                and node.kernels.single != NULL and vf_is_plain(node.rule, node.lazy, &node.weights))
 
     cdef const vf_linear *intercept(self, int output) noexcept nogil:
         """The intercept of an output of a plain net, or NULL."""
