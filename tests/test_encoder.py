@@ -117,7 +117,9 @@ def test_collisions_and_signs_are_those_of_feature_hasher(n_bits, alternate_sign
 def test_any_unicode(rows, name):
     frame = pd.DataFrame(rows, columns=[name, name + "'"], dtype=object)
     wanted = expected(frame, 12)
-    frames = [frame, pl.DataFrame({column: frame[column].tolist() for column in frame})]
+    frames = [frame]
+    if "\0" not in name:
+        frames.append(pl.DataFrame({column: frame[column].tolist() for column in frame}))
     if not any("\0" in value for row in rows for value in row):  # where pandas' categories of strings end
         frames.append(frame.astype("category"))
     for X in frames:
@@ -348,6 +350,9 @@ def test_bad_parameters_are_named(params, error, message):
     (pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}), TypeError, "Column 'a' of X holds values of type datetime"),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "several columns of the name 'a'"),
     (pl.Series(["a"]), TypeError, "X must be a table"),
+    (pl.DataFrame({"a": [1], "b\0c": [2]}), ValueError, r"X has a column named 'b\\x00c': names must have no null"),
+    (pa.table({"b\0c": [2]}), ValueError, r"X has a column named 'b\\x00c'"),
+    (pl.Series("b\0c", [2]), ValueError, r"X has a column named 'b\\x00c'"),
     (np.array(["a", "b"]), ValueError, "Expected 2D array"),
 ])  # fmt: skip
 def test_bad_data_are_named(X, error, message):

@@ -108,6 +108,12 @@ def test_tables_of_other_libraries():
     np.testing.assert_array_equal(model().fit(ArrowSource(reader, "y")).coef_, expected.coef_)
 
 
+def test_names_that_arrow_cannot_pass_on_are_refused():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match=r"data has a column named 'a\\x00'"):
+        ArrowSource(polars.DataFrame({"a\0": [1.0], "y": [0]}), "y")
+
+
 def test_queries_of_duckdb_run_anew_for_each_pass():
     duckdb = pytest.importorskip("duckdb")
     relation = duckdb.sql("select (i % 7)::double as a, (i % 3 = 0)::int as y from range(5000) r(i)")

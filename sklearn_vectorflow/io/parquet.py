@@ -4,6 +4,7 @@ import os
 import joblib
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
+from sklearn_vectorflow.io.encoding.arrow import check_names
 from sklearn_vectorflow.io.source import Source
 
 ROWS = 65_536  # rows decoded and encoded at once
@@ -128,14 +129,15 @@ class ArrowSource(_TableSource):
     ------
     ImportError
         Without pyarrow.
-    TypeError
-        If data is no table.
+    TypeError, ValueError
+        If data is no table, or the name of a column has a null character.
     """
 
     def __init__(self, data, y, **options):
         super().__init__(y, **options)
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError(f"data must have __arrow_c_stream__, got {type(data).__name__}.")
+        check_names(data, "data")
         self.data = data
         self.once = isinstance(data, self._arrow.RecordBatchReader)
         shape = getattr(data, "shape", None)

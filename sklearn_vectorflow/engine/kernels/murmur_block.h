@@ -67,11 +67,12 @@ VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
 VF_STAGE_OFFSETS(vf_stage_offsets, int32_t)
 VF_STAGE_OFFSETS(vf_stage_wide_offsets, int64_t)
 
-/* Bytes beyond a string that are read and then masked must not be on another page. */
+/* Bytes beyond a string that are read and then masked must not be on another page;
+ * AddressSanitizer knows that they are not the string's. */
 VF_INLINE void vf_stage_pointers(const vf_strings *strings, int64_t at, int64_t n, vf_string_block *block) {
     const vf_bytes *texts = (const vf_bytes *)strings->places + at;
     for (int64_t k = 0; k < n; k++) {
-        const int on_page = ((uintptr_t)texts[k].data & (VF_PAGE - 1)) <= VF_PAGE - VF_SHORT;
+        const int on_page = !VF_ADDRESS_SANITIZER && ((uintptr_t)texts[k].data & (VF_PAGE - 1)) <= VF_PAGE - VF_SHORT;
         if (on_page && texts[k].length >= 0)
             vf_stage_wide(block, k, texts[k].data, texts[k].length);
         else

@@ -15,10 +15,22 @@
 #define VF_RESTRICT __restrict__
 #endif
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define VF_ADDRESS_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define VF_ADDRESS_SANITIZER 1
+#endif
+#ifndef VF_ADDRESS_SANITIZER
+#define VF_ADDRESS_SANITIZER 0
+#endif
+
 /* Kernels carry VF_SIMD: one copy for each width of vector unit, picked when
  * the module is loaded. It needs ifunc, which glibc has and musl, macOS and
- * Windows have not; there the compiler's baseline serves. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
+ * Windows have not; there the compiler's baseline serves. Sanitizers are not
+ * ready yet when the copies are picked. */
+#if !VF_ADDRESS_SANITIZER && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
     (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11)
 #define VF_SIMD \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

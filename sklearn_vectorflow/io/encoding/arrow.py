@@ -19,9 +19,24 @@ VIEWS = ("vu", "vz")
 LISTS = {"+l": np.int32, "+L": np.int64}
 
 
-def read_table(stream):
-    """Return the names of a stream's columns, and for each the list of its chunks."""
-    form, names, chunks = arrow.read_stream(stream)
+def check_names(table, parameter):
+    """Refuse names that Arrow's strings of C cannot pass on: pyarrow cuts them, Polars aborts the process.
+
+    Raises
+    ------
+    ValueError
+        If the name of a column has a null character.
+    """
+    names = [*getattr(table, "column_names", ()), *getattr(table, "columns", ()), getattr(table, "name", None)]
+    unfit = [name for name in names if isinstance(name, str) and "\0" in name]
+    if unfit:
+        raise ValueError(f"{parameter} has a column named {unfit[0]!r}: names must have no null character. Rename it.")
+
+
+def read_table(table):
+    """Return the names of a table's columns, and for each the list of its chunks."""
+    check_names(table, "X")
+    form, names, chunks = arrow.read_stream(table.__arrow_c_stream__())
     if form != "+s":
         raise TypeError("X must be a table: got a stream of one column.")
     return names, [[_values(chunk.children[j], chunk) for chunk in chunks] for j in range(len(names))]

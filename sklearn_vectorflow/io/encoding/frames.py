@@ -55,7 +55,8 @@ def read_frame(X):
     Raises
     ------
     TypeError, ValueError
-        If X is no table, has no rows or columns, or two columns of one name.
+        If X is no table, has no rows or columns, two columns of one name, or a name that Arrow
+        cannot pass on.
     """
     if isinstance(X, Frame):
         return X
@@ -67,7 +68,7 @@ def read_frame(X):
         named = all(isinstance(name, str) for name in X.columns)
         n_rows = len(X)
     elif hasattr(X, "__arrow_c_stream__"):
-        names, columns = read_table(X.__arrow_c_stream__())
+        names, columns = read_table(X)
         named = True
         n_rows = sum(map(len, columns[0])) if columns else 0
     else:
