@@ -147,7 +147,7 @@ VF_INLINE void vf_keep_copies(const int kind, vf_copies copies, vf_copies before
 
 /* A sum of squares under its root grows by a factor; the first one is a value. */
 VF_INLINE float vf_scaled(float scale, float before, float after) {
-    return before > 0.0f && scale > 0.0f ? scale * (after / before) : after;
+    return scale != before && before > 0.0f && scale > 0.0f ? scale * (after / before) : after;
 }
 
 /* Adds what a step changed, so that what other threads did to the records meanwhile

@@ -10,7 +10,7 @@
 enum {
     VF_LOCK_STRIDE = 16, /* int32 between locks: a cache line each */
     VF_FIRST_TIER = 16,  /* the hottest features; each further tier has as many as all before it */
-    VF_PART_HOT = 512    /* most hot features that a part can have */
+    VF_PART_HOT = 2048   /* most hot features that a part can have */
 };
 
 typedef struct {
@@ -82,6 +82,14 @@ VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t 
                                 float *VF_RESTRICT own, float *VF_RESTRICT before) {
     const int64_t stride = layer->stride, width = layer->clock_slot >= 0 ? layer->clock_slot : stride;
     const float epsilon = layer->optimizer.epsilon;
+    if (kind == VF_FTRL) {
+        for (int64_t k = 0; k < 2 * n; k += 2) {
+            shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
+            const float root = shared[k + 1], was = before[k + 1], now = own[k + 1];
+            shared[k + 1] = own[k + 1] = before[k + 1] = sqrtf(root * root + (now - was) * (now + was));
+        }
+        return;
+    }
     for (int64_t k = 0; k < n * stride; k += stride)
         for (int64_t c = 0; c < width; c++) {
             const int is_scale = (kind == VF_ADAGRAD && c == layer->slot1) || (kind == VF_ADAGRAD_ROWWISE && c == layer->row_slot);

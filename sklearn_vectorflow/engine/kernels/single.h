@@ -57,8 +57,8 @@ VF_INLINE void vf_ask_ahead(const vf_single *net, const vf_base *base, const int
     }
     if (net->ahead == 0 || net->rows->indices == NULL || net->dropout->rate > 0.0f)
         return;
-    if (places->until < at)
-        places->until = at;
+    if (places->until <= at)
+        places->until = at + 1;
     for (; places->until <= at + net->ahead && places->until < n_queued; places->until++)
         vf_find_ahead(net, base, queue[places->until], places->at + (places->until % VF_RING) * places->longest);
 }
@@ -84,7 +84,6 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         const int64_t row = queue[at];
         vf_copies copies = net.copies;
         float gradient;
-        vf_ask_ahead(&net, &base, queue, at, n_queued);
         const vf_row x = vf_load(net.rows, row, net.indices, net.values, net.dropout);
         if (at < net.places->until)
             copies.at = net.places->at + (at % VF_RING) * net.places->longest;
@@ -101,6 +100,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
                 net.raw[i] = net.intercepts[i] ? net.ones[i].w[0] : 0.0f;
         }
         net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, x.length, copies);
+        vf_ask_ahead(&net, &base, queue, at, n_queued);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
         if (!isfinite(total))
