@@ -82,8 +82,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             first = not hasattr(self, "network_")
             data = self._data(X, y, sample_weight, groups, reset=first)
             network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
-            with network.undo_on_error(data.matrix):
-                self._train_once(network, start, data)
+            self._train_once(network, start, data)
             self.network_ = network
             network.keep_state = True
         return self
@@ -294,7 +293,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             self.validation_scores_ = validation_scores
 
     def _train_once(self, network, start, data):
-        with Crew(self._n_workers(data, network)) as crew:
+        with Crew(self._n_workers(data, network)) as crew, network.undo_on_error(data.matrix, crew.n_workers):
             loss = self._epoch(self._trainer(network, start, data, crew, more=True))
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1

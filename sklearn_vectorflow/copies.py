@@ -7,7 +7,6 @@ from sklearn_vectorflow.engine import hot as engine
 from sklearn_vectorflow.engine.replicas import HotTable
 from sklearn_vectorflow.hot import hottest
 
-CACHED = 1_000_000   # bytes of weights and state that a core's own cache keeps
 BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
 N_HOT = 512          # features that are hot where all have copies
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
@@ -57,7 +56,7 @@ def hot_records(network, net, matrix, n_workers):
         return HotRecords([None] * n_workers)
     parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, 64))
-    if parameters.record.nbytes <= CACHED:
+    if parameters.is_small:
         n_parts = int(np.clip(PARTS // n_workers, 8, parameters.n_in))
         hot = engine.Hot(net, hottest(matrix, N_HOT), 0, period, n_parts)
     else:

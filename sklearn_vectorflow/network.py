@@ -338,14 +338,15 @@ class Network:
         return new
 
     @contextlib.contextmanager
-    def undo_on_error(self, matrix):
+    def undo_on_error(self, matrix, n_workers):
         """Puts the weights back if training on a matrix fails or is interrupted.
 
-        What the matrix can touch is saved, so this costs what its non-zeros cost.
+        What training can touch is saved: what the matrix can, at the cost of its non-zeros, or
+        all of a small layer, whose records several workers copy and merge whole.
         """
-        before, dense = vars(self).copy(), self.sparse_coef is None
+        before = vars(self).copy()
         saved = [
-            _saved(parameters, self.graph.touched(place, matrix) if dense else slice(None))
+            _saved(parameters, self._touched(place, parameters, matrix, n_workers))
             for place, parameters in zip(self.graph.weighted, self.parameters)
         ]
         try:
@@ -355,6 +356,11 @@ class Network:
             for restore in saved:
                 restore()
             raise
+
+    def _touched(self, place, parameters, matrix, n_workers):
+        """Return an index of the records of a layer that training can touch."""
+        whole = self.sparse_coef is not None or parameters.is_small and n_workers > 1
+        return slice(None) if whole else self.graph.touched(place, matrix)
 
     def __getstate__(self):
         self.settle()

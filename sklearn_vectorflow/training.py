@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.copies import CACHED, MOST_COPIERS, HotRecords, hot_records, hot_table
+from sklearn_vectorflow.copies import MOST_COPIERS, HotRecords, hot_records, hot_table
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -32,7 +32,7 @@ def rows_ahead(matrix, network):
     None if the weights stay in the processor's second cache anyway.
     """
     largest = max(network.parameters_of_rows, key=lambda parameters: parameters.record.nbytes)
-    if largest.record.nbytes <= CACHED:
+    if largest.is_small:
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
     stride = largest.layout.stride
