@@ -16,6 +16,7 @@ from sklearn_vectorflow._labels import (
     label_counts,
     label_matrix,
 )
+from sklearn_vectorflow._numbers import check_length
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
@@ -359,8 +360,7 @@ class VectorFlowClassifier(
         if multilabel:
             return self._encode_multilabel(y, n_rows, reset)
         y = column_or_1d(y, warn=True)
-        if len(y) != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}.")
+        check_length("y", len(y), n_rows)
         if not reset:
             return encode_known_labels(y, self.classes_)[:, None]
         self.multilabel_ = False
@@ -373,8 +373,7 @@ class VectorFlowClassifier(
         if not self._loss_for_labels.multilabel:
             raise ValueError(f"loss {self.loss!r} takes one class a row, got an indicator matrix of labels.")
         labels = label_matrix(y, self._loss_for_labels.sampled)
-        if labels.shape[0] != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {labels.shape[0]}.")
+        check_length("y", labels.shape[0], n_rows)
         if reset:
             self.multilabel_ = True
             self.classes_ = np.arange(labels.shape[1])
