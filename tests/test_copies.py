@@ -5,7 +5,6 @@ from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, copies, parameters, threads
 from sklearn_vectorflow.engine import hot as engine
-from sklearn_vectorflow.hot import hottest
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.training import Trainer
@@ -126,7 +125,7 @@ def test_the_table_has_the_hottest_features():
     X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
                           shape=(2000, 10**7))
     X.sum_duplicates()
-    found = copies._one_a_slot(hottest(as_matrix(VectorFlowClassifier(), X, reset=True), 2 << copies.BITS))
+    found = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
     slots = engine.slots_of(found, copies.BITS)
     assert len(np.unique(slots)) == len(slots) > 500
     assert slots.min() >= 0 and slots.max() < 1 << copies.BITS
