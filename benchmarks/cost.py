@@ -6,8 +6,8 @@
 Rows are of the ctr kind, about 35 ones each. Nanoseconds a non-zero are of the whole `fit` of one epoch, of the
 first epoch alone, whose weights are new to memory, and of the median of later epochs; and of what memory
 allows (roofline/, loops b and c, the faster one), since more rows and columns mean more weights and fewer of them in
-caches. What a fit costs whatever the rows, such as memory for all columns, is in the fit alone. 10^8 non-zeros
-need 3 GB of memory and a minute to be drawn.
+caches. Milliseconds are of the rest of the fit: what rows cost once, and what a fit costs whatever the rows, such as
+memory for all columns. 10^8 non-zeros need 3 GB of memory and a minute to be drawn.
 """
 import argparse
 import statistics
@@ -38,6 +38,11 @@ class Cost:
     first: float
     epoch: float
     roof: float
+
+    @property
+    def rest(self):
+        """Median milliseconds of a fit beside its epoch."""
+        return 1e-6 * self.n_nonzero * (self.fit - self.first)
 
 
 def draw(n_features, n_nonzero):
@@ -91,7 +96,7 @@ def print_cost(cost):
     """Print a line."""
     print(
         f"{cost.n_features:>12,} {cost.n_nonzero:>12,} {cost.fit:>10.2f} {cost.first:>12.2f} {cost.epoch:>12.2f} "
-        f"{cost.roof:>8.2f}", flush=True
+        f"{cost.roof:>8.2f} {cost.rest:>8.1f}", flush=True
     )
 
 
@@ -147,7 +152,8 @@ def main():
     parser.add_argument("--picture", default="cost.png")
     options = parser.parse_args()
     print(f"{machine.describe()}; threads: {options.threads}; nanoseconds a non-zero")
-    print(f"{'columns':>12} {'non-zeros':>12} {'whole fit':>10} {'first epoch':>12} {'later epoch':>12} {'roof':>8}")
+    heads = {"columns": 12, "non-zeros": 12, "whole fit": 10, "first epoch": 12, "later epoch": 12, "roof": 8, "rest ms": 8}
+    print(" ".join(f"{head:>{width}}" for head, width in heads.items()))
     costs = []
     with threadpool_limits(options.threads):
         for n_features in options.features:

@@ -1,5 +1,6 @@
-"""The machine at hand, for the head of a table."""
+"""The machine at hand and its packages, for the head of a table."""
 import platform
+from importlib import metadata
 from pathlib import Path
 
 import joblib
@@ -23,3 +24,11 @@ def describe():
 def one_and_all():
     """Return the numbers of threads that are compared unless others are asked for."""
     return sorted({1, joblib.cpu_count()})
+
+
+def versions(packages):
+    """Return packages that are imported by these names, with their versions, in a line."""
+    distributions, found = metadata.packages_distributions(), set()
+    for package in packages:
+        found.update(f"{name} {metadata.version(name)}" for name in distributions.get(package, []))
+    return ", ".join(sorted(found, key=str.lower))
