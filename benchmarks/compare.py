@@ -156,7 +156,7 @@ def main():
                 for model in names:
                     args = folder, options.quick, options.threads, options.most_seconds
                     runs.setdefault(model, []).append(alone(model, name, *args))
-            report.print_case(name, CASES[name], runs)
+            report.print_case(CASES[name], runs)
             if options.results:
                 write_results(options.results, results)
     if options.table:

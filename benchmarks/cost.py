@@ -152,8 +152,8 @@ def main():
     parser.add_argument("--picture", default="cost.png")
     options = parser.parse_args()
     print(f"{machine.describe()}; threads: {options.threads}; nanoseconds a non-zero")
-    heads = {"columns": 12, "non-zeros": 12, "whole fit": 10, "first epoch": 12, "later epoch": 12, "roof": 8, "rest ms": 8}
-    print(" ".join(f"{head:>{width}}" for head, width in heads.items()))
+    epochs = f"{'whole fit':>10} {'first epoch':>12} {'later epoch':>12}"
+    print(f"{'columns':>12} {'non-zeros':>12} {epochs} {'roof':>8} {'rest ms':>8}")
     costs = []
     with threadpool_limits(options.threads):
         for n_features in options.features:

@@ -57,14 +57,14 @@ def times_ours(step, runs, target):
     return step.training / ours.training if step and ours else None
 
 
-def title_of(name, case):
+def title_of(case):
     """Return what a case trains on what."""
     return f"{case.workload}, {f'{case.hidden[0]} hidden units' if case.hidden else 'linear'}"
 
 
-def print_case(name, case, runs):
+def print_case(case, runs):
     """Print a line for every target and model."""
-    print(f"\n{title_of(name, case)}")
+    print(f"\n{title_of(case)}")
     columns = f"{'training s':>10} {'times ours':>10} {'whole s':>9} {'epochs':>7}"
     print(f"{'target':>8}  {'':<28} {columns} {'MB':>6}   best loss seen")
     for target in case.targets:
@@ -87,10 +87,10 @@ def cell(step, runs, target):
     return f"{step.training:.2f}" + (f" ({times:.1f}x)" if times else "")
 
 
-def lines_of(name, case, runs):
+def lines_of(case, runs):
     """Yield the lines of a table in Markdown, a line a model, a column a target."""
     targets = [f"s to {target:.4f}" for target in case.targets]
-    heads = [title_of(name, case), *targets, "set-up s", "MB"]
+    heads = [title_of(case), *targets, "set-up s", "MB"]
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
     for model, of in runs.items():
@@ -101,7 +101,7 @@ def lines_of(name, case, runs):
 
 def write_table(path, head, cases, results):
     """Write all cases as tables in Markdown, below a line of machine and versions."""
-    tables = ["\n".join(lines_of(name, cases[name], runs)) for name, runs in results.items()]
+    tables = ["\n".join(lines_of(cases[name], runs)) for name, runs in results.items()]
     note = f"Seconds of training, and in brackets how many times those of {OURS} they are; – is not reached."
     Path(path).write_text("\n\n".join([head, note, *tables]) + "\n")
 
@@ -120,7 +120,7 @@ def styles(results):
     return looks
 
 
-def draw_case(axes, name, case, runs, looks):
+def draw_case(axes, case, runs, looks):
     """Draw the loss of the run of median length of each model against its seconds."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -133,8 +133,8 @@ def draw_case(axes, name, case, runs, looks):
             f"{target:.4f}", (1, target), xycoords=("axes fraction", "data"), xytext=(3, 0),
             textcoords="offset points", va="center", fontsize="x-small", color="grey",
         )
-    lowest = min(case.targets)
-    axes.set(title=title_of(name, case), xscale="log", ylim=(lowest - 0.003, lowest + 0.03))
+    target, lowest = min(case.targets), min(run.best for of in runs.values() for run in of)
+    axes.set(title=title_of(case), xscale="log", ylim=(min(target, lowest) - 0.002, target + 0.03))
     axes.set(xlabel="seconds of training", ylabel="test loss")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -153,7 +153,7 @@ def draw(path, cases, results):
     for axes in panels[len(results):]:
         axes.set_visible(False)
     for axes, (name, runs) in zip(panels, results.items()):
-        draw_case(axes, name, cases[name], runs, looks)
+        draw_case(axes, cases[name], runs, looks)
     lines = [Line2D([], [], label=model, **look) for model, look in looks.items()]
     figure.legend(handles=lines, loc="outside lower center", ncols=2 * n_columns, fontsize="small", handlelength=3.5)
     figure.savefig(path, dpi=120)
