@@ -13,7 +13,7 @@ from sklearn_vectorflow.threads import Crew
 
 SOURCE = Path(__file__).with_name("loops.c")
 ENGINE = Path(sklearn_vectorflow.__file__).parent / "engine"
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # the engine's
+FLAGS = ["-O3"]
 AHEAD = 0, 64, 256  # non-zeros that weights are asked for before their use; the fastest is the roof
 
 
