@@ -1,33 +1,38 @@
 """Seconds to a test loss, side by side with other packages, in one run.
 
     python benchmarks/compare.py [--data FOLDER] [--case text ctr ...] [--model "Snap ML" ...] [--threads 2]
-                                 [--repeat 5] [--most-seconds 10] [--picture compare.png] [--quick]
+                                 [--repeat 5] [--most-seconds 10] [--picture compare.png] [--table compare.md]
+                                 [--results runs.json] [--quick]
 
 Models (peers/) take turns, each in a process of its own; one whose package is missing is
 left out. Printed are medians, of the models as they were after the first epoch that reached a
-target: seconds in the call that trains, and with all that the package needs before it (other
-formats, files, empty models); epochs; and how far memory went above that of the loaded rows.
-Test rows are not counted. The picture shows losses against seconds.
+target: seconds in the call that trains, and how many times those of VectorFlow's defaults they
+are; seconds with all that the package needs before it (other formats, files, empty models);
+epochs; and how far memory went above that of the loaded rows. Test rows are not counted. The
+picture shows losses against seconds, and a table in Markdown the same in short. `--results`
+keeps runs for the next time: table and picture are then of all runs so far.
 """
 import argparse
 import contextlib
 import importlib
 import importlib.util
+import json
 import multiprocessing
 import pkgutil
-import platform
-import statistics
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import machine
 import peers
+import report
 import workloads
 from peers.base import Case
+from report import Run, Step
 
 CASES = {
     "text": Case("text", (), (0.4466, 0.4436, 0.4424)),
@@ -40,28 +45,19 @@ CASES = {
 PATIENCE = 3  # points without a better loss before a path ends
 
 
-@dataclass
-class Step:
-    """Where a path was after some epochs."""
-
-    epochs: float
-    training: float
-    whole: float
-    loss: float
-
-
 def models():
-    """Return the models of all modules in peers/ by name; one whose package is missing is told and left out."""
-    found, missing = {}, set()
-    for module in pkgutil.iter_modules(peers.__path__):
-        for model in getattr(importlib.import_module(f"peers.{module.name}"), "MODELS", ()):
-            if importlib.util.find_spec(model.package):
-                found[model.name] = model
-            else:
-                missing.add(model.package)
-    for package in sorted(missing):
+    """Return the models of all modules in peers/ by name, ours first."""
+    modules = [importlib.import_module(f"peers.{module.name}") for module in pkgutil.iter_modules(peers.__path__)]
+    found = [model for module in modules for model in getattr(module, "MODELS", ())]
+    return {model.name: model for model in sorted(found, key=lambda model: model.package != "sklearn_vectorflow")}
+
+
+def installed(found):
+    """Return the models whose package is there; tell which are missing."""
+    there = {name: model for name, model in found.items() if importlib.util.find_spec(model.package)}
+    for package in sorted({model.package for model in found.values()} - {model.package for model in there.values()}):
         print(f"{package} is not installed: left out")
-    return found
+    return there
 
 
 def load(folder, case, split, quick):
@@ -95,7 +91,7 @@ def forget_highest_memory():
 
 
 def walk(name, case_name, folder, quick, threads, most_seconds):
-    """Train one model; return its steps and the most megabytes it took. Runs in a process of its own."""
+    """Train one model; return the run. Called in a process of its own."""
     warnings.simplefilter("ignore")
     case, model, steps = CASES[case_name], models()[name], []
     train, test = (load(folder, case, split, quick) for split in workloads.SEEDS)
@@ -109,7 +105,7 @@ def walk(name, case_name, folder, quick, threads, most_seconds):
             over = point.training > most_seconds or len(steps) - best > PATIENCE
             if loss <= min(case.targets) or over:
                 break
-    return steps, megabytes("VmHWM") - loaded
+    return Run(steps, megabytes("VmHWM") - loaded)
 
 
 def alone(*args):
@@ -118,48 +114,18 @@ def alone(*args):
         return pool.apply(walk, args)
 
 
-def first_below(steps, target):
-    """Return the first step whose loss reaches a target, or None."""
-    return next((step for step in steps if step.loss <= target), None)
+def read_results(path):
+    """Return runs of earlier times, by case and model."""
+    if not path or not Path(path).exists():
+        return {}
+    cases = json.loads(Path(path).read_text())
+    return {case: {model: [Run.of(**run) for run in of] for model, of in runs.items()} for case, runs in cases.items()}
 
 
-def print_case(name, case, runs):
-    """Print a line for every target and model."""
-    print(f"\n{name}: {case.workload}, {case.hidden or 'linear'}")
-    print(f"{'target':>8}  {'':<28} {'training s':>10} {'whole s':>9} {'epochs':>7} {'MB':>6}   best loss seen")
-    for target in case.targets:
-        for model, of in runs.items():
-            reached = [first_below(steps, target) for steps, _ in of]
-            best = min(step.loss for steps, _ in of for step in steps)
-            memory = statistics.median(most for _, most in of)
-            cells = f"{'not reached':>28}"
-            if all(reached):
-                parts = ("training", "whole", "epochs")
-                training, whole, epochs = (statistics.median(getattr(step, part) for step in reached) for part in parts)
-                cells = f"{training:>10.3f} {whole:>9.3f} {epochs:>7g}"
-            print(f"{target:>8.4f}  {model:<28} {cells} {memory:>6.0f}   {best:.4f}", flush=True)
-
-
-def draw(path, results):
-    """Draw the losses against seconds of training of every case's first runs."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    figure = Figure(figsize=(5 * len(results), 4.5), layout="constrained")
-    for axes, (name, runs) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items()):
-        for model, of in runs.items():
-            steps = of[0][0]
-            axes.plot([step.training for step in steps], [step.loss for step in steps], "o-", ms=3, label=model)
-        for target in CASES[name].targets:
-            axes.axhline(target, color="grey", lw=0.5)
-        lowest = min(CASES[name].targets)
-        axes.set(title=name, xscale="log", xlabel="seconds of training", ylabel="test loss")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(lowest - 0.004, lowest + 0.04)
-        axes.legend(fontsize="x-small")
-    figure.savefig(path, dpi=120)
+def write_results(path, results):
+    """Keep runs for the next time."""
+    cases = {case: {model: list(map(asdict, of)) for model, of in runs.items()} for case, runs in results.items()}
+    Path(path).write_text(json.dumps(cases))
 
 
 def main():
@@ -171,10 +137,13 @@ def main():
     parser.add_argument("--repeat", type=int, default=5, help="runs of each model, in turns")
     parser.add_argument("--most-seconds", type=float, default=10.0, help="of training, after which a run ends")
     parser.add_argument("--picture", default="compare.png")
+    parser.add_argument("--table", help="file for a table in Markdown")
+    parser.add_argument("--results", help="file of runs, read and added to")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     options = parser.parse_args()
-    chosen, results = models(), {}
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {options.threads} threads")
+    chosen, results = installed(models()), read_results(options.results)
+    head = f"{machine.describe()}, {options.threads} threads; {machine.versions(of.package for of in chosen.values())}"
+    print(head)
     with tempfile.TemporaryDirectory() as temporary:
         folder = str(Path(options.data or temporary).resolve())
         for name in options.case:
@@ -182,13 +151,17 @@ def main():
             names = [of for of, model in chosen.items() if name in model.params and of in wanted]
             for split in workloads.SEEDS:
                 load(folder, CASES[name], split, options.quick)  # drawn once, before anyone's turn
-            runs = results[name] = {model: [] for model in names}
+            runs = results.setdefault(name, {})
             for _ in range(options.repeat):
                 for model in names:
                     args = folder, options.quick, options.threads, options.most_seconds
-                    runs[model].append(alone(model, name, *args))
-            print_case(name, CASES[name], runs)
-    draw(options.picture, results)
+                    runs.setdefault(model, []).append(alone(model, name, *args))
+            report.print_case(CASES[name], runs)
+            if options.results:
+                write_results(options.results, results)
+    if options.table:
+        report.write_table(options.table, head, CASES, results)
+    report.draw(options.picture, CASES, results)
 
 
 if __name__ == "__main__":

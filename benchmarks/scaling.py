@@ -17,28 +17,9 @@ from threadpoolctl import threadpool_limits
 
 import workloads
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.training import Trainer
+from stopwatch import Stopwatch
 
 MODELS = {"linear": {}, "linear, alpha=0": {"alpha": 0.0}, "32 units": {"hidden_layer_sizes": (32,)}}
-
-
-class Stopwatch:
-    """Measures passes over the rows."""
-
-    def __enter__(self):
-        self.seconds, self._epoch = [], Trainer.epoch
-
-        def timed(trainer):
-            begun = time.perf_counter()
-            loss = self._epoch(trainer)
-            self.seconds.append(time.perf_counter() - begun)
-            return loss
-
-        Trainer.epoch = timed
-        return self
-
-    def __exit__(self, *error):
-        Trainer.epoch = self._epoch
 
 
 def timed_fit(options, n_jobs, X, y):

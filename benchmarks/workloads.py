@@ -78,14 +78,19 @@ def draw_rows(workload, n_rows, rng):
     return X
 
 
-def draw(workload, split):
-    """Draw rows and labels of a split, "train" or "test"."""
+def draw_labels(workload, X, rng):
+    """Draw labels of rows."""
     weights = np.random.default_rng(SEED_OF_WEIGHTS).standard_normal(workload.n_features).astype(np.float32)
-    rng = np.random.default_rng(SEEDS[split])
-    X = draw_rows(workload, workload.n_rows if split == "train" else workload.n_rows // 10, rng)
     score = X @ weights
     log_odds = workload.slope * (score - score.mean()) / score.std() + workload.offset
-    return X, (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32)
+    return (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32)
+
+
+def draw(workload, split):
+    """Draw rows and labels of a split, "train" or "test"."""
+    rng = np.random.default_rng(SEEDS[split])
+    X = draw_rows(workload, workload.n_rows if split == "train" else workload.n_rows // 10, rng)
+    return X, draw_labels(workload, X, rng)
 
 
 def draw_times(workload, split, factor=1):

@@ -22,12 +22,15 @@ words = np.array(["quiet", "central", "garden", "noisy", "renovated", "dark"])
 frame = pd.DataFrame(
     {
         "city": rng.choice(["Lima", "Oslo", "Rome"], n_rows),
-        "extras": [list(rng.choice(["balcony", "garage", "lift"], k, replace=False)) for k in rng.integers(0, 4, n_rows)],
+        "extras": [
+            list(rng.choice(["balcony", "garage", "lift"], k, replace=False)) for k in rng.integers(0, 4, n_rows)
+        ],
         "title": [" ".join(rng.choice(words, 3)) for _ in range(n_rows)],
         "price": rng.lognormal(5, 1, n_rows),
     }
 )
-log_odds = 2.0 * (frame["city"] == "Oslo") + frame["title"].str.contains("garden") - frame["title"].str.contains("noisy")
+title = frame["title"].str
+log_odds = 2.0 * (frame["city"] == "Oslo") + title.contains("garden") - title.contains("noisy")
 rented = rng.random(n_rows) < 1 / (1 + np.exp(-(log_odds - 0.5 * (np.log(frame["price"]) - 5))))
 
 # %%

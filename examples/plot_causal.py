@@ -50,8 +50,8 @@ def pseudo_outcomes(X, treated, y):
         propensity = VectorFlowClassifier(**SETTINGS).fit(X[fit], treated[fit])
         chance[use] = propensity.predict_proba(X[use])[:, 1].clip(0.02, 0.98)
         with_, without = (
-            VectorFlowRegressor(**SETTINGS).fit(X[fit][treated[fit] == arm], y[fit][treated[fit] == arm]).predict(X[use])
-            for arm in (True, False)
+            VectorFlowRegressor(**SETTINGS).fit(X[rows], y[rows]).predict(X[use])
+            for rows in (fit[treated[fit]], fit[~treated[fit]])
         )
         residual = np.where(treated[use], (y[use] - with_) / chance[use], -(y[use] - without) / (1 - chance[use]))
         effect[use] = with_ - without + residual

@@ -71,4 +71,5 @@ plt.show()
 # The weights are those of the best epoch, not of the last one.
 
 for model, name in ((linear, "linear"), (net, "32 hidden units")):
-    print(f"{name:16} best epoch {np.argmax(model.validation_scores_) + 1:2d}, accuracy {model.score(X_test, y_test):.3f}")
+    best = np.argmax(model.validation_scores_) + 1
+    print(f"{name:16} best epoch {best:2d}, accuracy {model.score(X_test, y_test):.3f}")

@@ -26,7 +26,8 @@ rng = np.random.default_rng(0)
 n_rows, n_features = 60_000, 100_000
 things = np.minimum(rng.zipf(1.3, (n_rows, 20)), n_features) - 1
 X = sparse.csr_matrix(
-    (np.ones(things.size, dtype=np.float32), things.ravel(), np.arange(0, things.size + 1, 20)), shape=(n_rows, n_features)
+    (np.ones(things.size, dtype=np.float32), things.ravel(), np.arange(0, things.size + 1, 20)),
+    shape=(n_rows, n_features),
 )
 effect = 0.25 * rng.standard_normal(n_features)
 months = 9 * np.exp(-(X @ effect) / 1.6) * rng.weibull(1.6, n_rows)

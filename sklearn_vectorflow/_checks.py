@@ -134,16 +134,6 @@ def check_training_parameters(estimator):
     _check_n_jobs(estimator.n_jobs)
 
 
-def check_class_weight(class_weight):
-    """Raise unless ``class_weight`` is None, 'balanced' or a dict of numbers."""
-    if class_weight is None or _is_word(class_weight, "balanced"):
-        return
-    if not isinstance(class_weight, dict):
-        raise ValueError(f"class_weight must be None, 'balanced' or a dict, got {class_weight!r}.")
-    for label, factor in class_weight.items():
-        check_number("class_weight", repr(label), factor, 0, high_open=True)
-
-
 def _check_n_jobs(n_jobs):
     if n_jobs is None:
         return

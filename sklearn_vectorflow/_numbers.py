@@ -22,6 +22,14 @@ def check_integer(name, value, low):
         raise ValueError(f"{name} must be at least {low}, got {value!r}.")
 
 
+def check_length(name, length, n_rows):
+    """Raise unless there is a value for each row of X."""
+    if length != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows}, {name} has {length}."
+        )
+
+
 def check_flag(name, value):
     """Raise unless ``value`` is True or False."""
     if not isinstance(value, (bool, np.bool_)):

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_vectorflow._numbers import check_length
 from sklearn_vectorflow.engine.losses.survival import CENSORED, EVENT, INTERVAL
 
 NAMES = ("event", "time", "entry", "lower", "upper")
@@ -123,10 +124,7 @@ def _check_lengths(columns, n_rows):
         if part.ndim != 1:
             raise ValueError(f"y: {name} must have one dimension, got shape {part.shape}.")
         n_rows = len(part) if n_rows is None else n_rows
-        if len(part) != n_rows:
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has {n_rows}, {name} in y has {len(part)}."
-            )
+        check_length(f"{name} in y", len(part), n_rows)
 
 
 def _numbers(columns, name, infinite=False):
@@ -161,7 +159,8 @@ def _event(event):
 def _times(columns):
     event, time = _event(columns["event"]), _numbers(columns, "time")
     _refuse(time < 0, time, "time", "must not be negative")
-    _refuse(time == 0, time, "time", "must be greater than 0 (an event at time 0 has no duration; shift or drop such rows)")
+    positive = "must be greater than 0 (an event at time 0 has no duration; shift or drop such rows)"
+    _refuse(time == 0, time, "time", positive)
     return Times(np.where(event, EVENT, CENSORED).astype(np.int8), time)
 
 

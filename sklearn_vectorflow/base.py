@@ -5,11 +5,11 @@ import time
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow._data import Data, n_terms
+from sklearn_vectorflow.fitted import FittedMixin
 from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
@@ -20,17 +20,14 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network import Network
 from sklearn_vectorflow.penalties import default_strength, l2_strength
 from sklearn_vectorflow.scales import scales_of
-from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.stopping import BestWeights, Stopping
-from sklearn_vectorflow.streaming import RawOutputs, check_alone, open_data, read_all, read_raw
+from sklearn_vectorflow.streaming import check_alone, open_data, read_all
 from sklearn_vectorflow.survey import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training import auto_batch_size, map_raw, outputs, raw_outputs
 
-SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
 
-
-class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
+class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -82,8 +79,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             first = not hasattr(self, "network_")
             data = self._data(X, y, sample_weight, groups, reset=first)
             network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
-            with network.undo_on_error(data.matrix):
-                self._train_once(network, start, data)
+            self._train_once(network, start, data)
             self.network_ = network
             network.keep_state = True
         return self
@@ -294,7 +290,7 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             self.validation_scores_ = validation_scores
 
     def _train_once(self, network, start, data):
-        with Crew(self._n_workers(data, network)) as crew:
+        with Crew(self._n_workers(data, network)) as crew, network.undo_on_error(data.matrix, crew.n_workers):
             loss = self._epoch(self._trainer(network, start, data, crew, more=True))
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
@@ -343,72 +339,6 @@ class BaseVectorFlow(CallbackSupportMixin, BaseEstimator):
             f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
             f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
         )
-
-    # ---- prediction --------------------------------------------------------------
-
-    def _raw(self, X):
-        """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
-        check_is_fitted(self, "network_")
-        if isinstance(X, RawOutputs):
-            return X.raw
-        if is_source(X):
-            return read_raw(self, X).raw
-        matrix = as_matrix(self, X, reset=False)
-        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
-        with Crew(n_workers(self.n_jobs, work)) as crew:
-            return raw_outputs(self.network_, matrix, crew)
-
-    def _map_raw(self, X, function):
-        """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
-        check_is_fitted(self, "network_")
-        if isinstance(X, RawOutputs):
-            return [function(X.raw)]
-        if is_source(X):
-            with as_source(X).checked() as blocks:
-                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
-        matrix = as_matrix(self, X, reset=False)
-        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
-        with Crew(n_workers(self.n_jobs, work)) as crew:
-            return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
-
-    def predictor(self, method="predict"):
-        """Return a light form of a method, for serving rows one by one.
-
-        Parameters
-        ----------
-        method : str, default="predict"
-            Name of a method of this estimator that takes rows alone and returns an array for them.
-
-        Returns
-        -------
-        predictor : Predictor
-            Called with CSR rows, it returns what the method does, and spares what the method's call costs
-            whatever the rows: checks of the kind and the names of columns, threads, setting up the net.
-
-        Raises
-        ------
-        ValueError
-            If there is no such method.
-        """
-        check_is_fitted(self, "network_")
-        if method not in SERVED or not hasattr(self, method):
-            offered = [name for name in SERVED if hasattr(self, name)]
-            raise ValueError(f"method must be one of {offered}, got {method!r}.")
-        return Predictor(self, method)
-
-    # ---- weights -------------------------------------------------------------------
-
-    @property
-    def coefs_(self):
-        """Weights of every linear layer, shape (n_in, n_out); views."""
-        check_is_fitted(self, "network_")
-        return self.network_.weights()
-
-    @property
-    def intercepts_(self):
-        """Intercepts of every linear layer, shape (n_out,); views."""
-        check_is_fitted(self, "network_")
-        return self.network_.intercepts()
 
 
 @contextlib.contextmanager

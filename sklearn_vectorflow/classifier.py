@@ -7,6 +7,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
+from sklearn_vectorflow._class_weight import ClassWeigher, check_class_weight
 from sklearn_vectorflow._labels import (
     ClassCollector,
     class_totals,
@@ -16,6 +17,7 @@ from sklearn_vectorflow._labels import (
     label_counts,
     label_matrix,
 )
+from sklearn_vectorflow._numbers import check_length
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
@@ -340,7 +342,7 @@ class VectorFlowClassifier(
     def _check_parameters(self):
         super()._check_parameters()
         _checks.loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
-        _checks.check_class_weight(self.class_weight)
+        check_class_weight(self.class_weight)
 
     def _check_expected(self, y, classes):
         """Raise unless `partial_fit` knows all classes at first, and the same ones later."""
@@ -359,8 +361,7 @@ class VectorFlowClassifier(
         if multilabel:
             return self._encode_multilabel(y, n_rows, reset)
         y = column_or_1d(y, warn=True)
-        if len(y) != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}.")
+        check_length("y", len(y), n_rows)
         if not reset:
             return encode_known_labels(y, self.classes_)[:, None]
         self.multilabel_ = False
@@ -373,8 +374,7 @@ class VectorFlowClassifier(
         if not self._loss_for_labels.multilabel:
             raise ValueError(f"loss {self.loss!r} takes one class a row, got an indicator matrix of labels.")
         labels = label_matrix(y, self._loss_for_labels.sampled)
-        if labels.shape[0] != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {labels.shape[0]}.")
+        check_length("y", labels.shape[0], n_rows)
         if reset:
             self.multilabel_ = True
             self.classes_ = np.arange(labels.shape[1])
@@ -398,14 +398,7 @@ class VectorFlowClassifier(
             return super()._weigher(encoded)
         if self.multilabel_:
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
-        factors = _class_factors(self.class_weight, self.classes_, encoded[:, 0].astype(np.intp))
-
-        def weigh(encoded, weight, some=True):
-            own = factors[encoded[:, 0].astype(np.intp)]
-            weight = own if weight is None else own * weight
-            return _checks.check_sample_weight(weight, len(own), "sample_weight times class_weight", some)
-
-        return weigh
+        return ClassWeigher(self.class_weight, self.classes_, encoded)
 
     def _strata(self, data):
         return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]
@@ -421,15 +414,3 @@ class VectorFlowClassifier(
             counts = class_totals(data.encoded[:, 0], data.weight, len(self.classes_))
             prior = counts / counts.sum()
         return self._loss.initial_raw(prior[1:] if self._n_outputs() == 1 and not self.multilabel_ else prior)
-
-
-def _class_factors(class_weight, classes, codes):
-    """Return the factor of every class."""
-    if isinstance(class_weight, dict):
-        unknown = [key for key in class_weight if key not in classes]
-        if unknown:
-            raise ValueError(f"class_weight names {unknown!r}, which are not among the classes {classes!r}.")
-        factors = np.array([class_weight.get(key, 1.0) for key in classes.tolist()], dtype=np.float64)
-        return _checks.check_sample_weight(factors, len(classes), "class_weight")
-    counts = np.bincount(codes, minlength=len(classes))
-    return np.divide(len(codes), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)

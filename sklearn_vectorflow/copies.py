@@ -1,22 +1,21 @@
-"""Hot features: those whose weights every thread has copies of."""
+"""Hot features: which they are, and the copies of their records that every thread has."""
 import contextlib
 
 import numpy as np
 
 from sklearn_vectorflow.engine import hot as engine
-from sklearn_vectorflow.engine.replicas import HotTable
 from sklearn_vectorflow.hot import hottest
 
-CACHED = 1_000_000   # bytes of weights and state that a core's own cache keeps
 BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
 N_HOT = 512          # features that are hot where all have copies
+FIRST = 16           # features that every merge merges
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
 PARTS = 128          # times workers: in how many parts the rest is merged
-N_HOT_WIDE = 2048    # features of which threads have copies in nets with a hidden layer, at most,
+N_HOT_WIDE = 2048    # features that are hot in nets with a hidden layer, at most,
 HOT_BYTES = 400_000  # and bytes of their records
+FIRST_WIDE = 256     # as FIRST
+UNSEEN_WIDE = 512    # and UNSEEN, of these
 MOST_COPIERS = 4     # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
-MERGE_EVERY = 512    # rows of all workers together between two merges of these,
-MERGE_FIRST = 256    # and features that every merge merges
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
 
@@ -57,22 +56,25 @@ def hot_records(network, net, matrix, n_workers):
         return HotRecords([None] * n_workers)
     parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, 64))
-    if parameters.record.nbytes <= CACHED:
+    if parameters.is_small:
         n_parts = int(np.clip(PARTS // n_workers, 8, parameters.n_in))
-        hot = engine.Hot(net, hottest(matrix, N_HOT), 0, period, n_parts)
+        hot = engine.Hot(net, hottest(matrix, N_HOT), 0, FIRST, period, n_parts)
     else:
-        hot = engine.Hot(net, _one_a_slot(hottest(matrix, 2 << BITS)), BITS, period, 0)
+        hot = engine.Hot(net, hottest_by_slot(matrix, BITS), BITS, FIRST, period)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
 
 
-def _one_a_slot(features):
-    """Leave out features that fall into a hotter one's slot."""
-    _, first = np.unique(engine.slots_of(features, BITS), return_index=True)
-    return features[np.sort(first)]
-
-
-def hot_table(network, matrix, n_workers):
+def hot_wide(network, net, matrix, n_workers):
     """Choose the hot features of a net with a hidden layer that several workers train."""
     stride = network.parameters_of_rows[0].layout.stride
-    features = hottest(matrix, min(N_HOT_WIDE, HOT_BYTES // (4 * stride)))
-    return HotTable(features, max(1, MERGE_EVERY // n_workers), MERGE_FIRST)
+    n_hot = min(N_HOT_WIDE, HOT_BYTES // (4 * stride))
+    bits = (2 * n_hot - 1).bit_length()  # at least two slots for each
+    features = hottest_by_slot(matrix, bits)[:n_hot]
+    return engine.Hot(net, features, bits, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
+
+
+def hottest_by_slot(matrix, bits):
+    """Return the most frequent features, the hottest of every slot, the hottest first."""
+    features = hottest(matrix, 2 << bits)
+    _, first = np.unique(engine.slots_of(features, bits), return_index=True)
+    return features[np.sort(first)]

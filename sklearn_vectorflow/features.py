@@ -5,7 +5,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.training import outputs
 
 
@@ -55,8 +54,7 @@ class NodeFeaturesMixin:
         """
         place = self._place(node)
         matrix = as_matrix(self, X, reset=False)
-        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
-        with Crew(n_workers(self.n_jobs, work)) as crew:
+        with self._crew(matrix) as crew:
             return outputs(self.network_, matrix, crew, place)
 
     @available_if(_is_net)

@@ -1,17 +1,12 @@
-"""A layer graph with its shapes: checked, in order, and as steps for the engine."""
+"""A layer graph with its shapes, checked and in order."""
 from dataclasses import dataclass
-
-import numpy as np
 
 from sklearn_vectorflow.layers import (
     Activation, Add, Columns, Concat, Constant, Crosses, Dropout, FactorizationMachine, Linear, Multiply, Node,
     ordered,
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
-from sklearn_vectorflow.parameters import Layout, LinearParameters, OutputParameters
-
-INPUT = -1              # the engine's name for whole rows of X
-WIDEST_DENSE = 16_384   # columns of X that a layer may read as a dense row
+from sklearn_vectorflow.lowering import INPUT, OutputRecords, Records, steps_of
 
 
 @dataclass
@@ -60,32 +55,9 @@ class Place:
         return self.n_weights if self.n_active is None else self.n_active
 
     @property
-    def record_width(self):
-        """Weights of a record."""
-        return self.n_weights if self.n_active is None else 1
-
-    def layout(self, **state):
-        """Return the layout of its records, with some state."""
-        return Layout.plan(self.record_width, **state)
-
-    def parameters(self, layout, fit_intercept):
-        """Return zero parameters."""
-        if self.n_active is None:
-            return LinearParameters(self.n_in, layout, fit_intercept)
-        return OutputParameters(self.n_in, layout, fit_intercept, n_outputs=self.width)
-
-    def as_records(self, fields):
-        """Return the fields of a penalty with those of each weight in the order of the records."""
-        if self.n_active is None or "center" not in fields:
-            return fields
-        return {**fields, "center": np.ascontiguousarray(fields["center"].T).reshape(-1, 1)}
-
-    def add_to(self, net, parent, *arguments):
-        """Add it to the engine's net for training."""
-        if self.n_active is None:
-            self.layer.add_to(net, parent, *arguments)
-        else:
-            net.add_outputs(parent, self.width, *arguments)
+    def records(self):
+        """How its weights lie in records."""
+        return Records(self) if self.n_active is None else OutputRecords(self)
 
 
 class Graph:
@@ -106,6 +78,8 @@ class Graph:
         Each after those it reads.
     weighted : list of Place
         Those with weights.
+    steps : list of tuple
+        The engine's nodes, see `steps_of`.
 
     Raises
     ------
@@ -132,7 +106,7 @@ class Graph:
         self.weighted = [place for place in self.places if place.layer.has_weights]
         if not self.weighted:
             raise ValueError(f"network: {self.places[self.ends[0]].label} depends on no layer with weights.")
-        self.steps = self._plan()
+        self.steps = steps_of(self.places, self.ends)
 
     def __reduce__(self):
         return Graph, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
@@ -295,37 +269,6 @@ class Graph:
             )
         heads[0].n_active = self.n_active
 
-    # ---- the engine's form ------------------------------------------------------------
-
-    def _plan(self):
-        """Return the engine's nodes in order, as (what, place, parents)."""
-        return _Steps(self.places).all(self.ends)
-
-    def build(self, net, add_weighted):
-        """Add the steps to an engine's net.
-
-        Parameters
-        ----------
-        net : engine.Net
-        add_weighted : callable
-            Adds a place with weights, given its parent.
-        """
-        for what, place, parents in self.steps:
-            if what == "columns":
-                net.add_columns(*_engine_columns(place.chosen, self.n_features))
-            elif what == "crosses":
-                net.add_crosses(INPUT, place.layer.plan(self.n_features, self.feature_names))
-            elif what == "join":
-                net.add_join(parents)
-            elif what == "dense":
-                net.add_dense(parents[0])
-            elif what == "heads":
-                net.add_merged("concat", parents)
-            elif what == "weighted":
-                add_weighted(place, parents[0])
-            else:
-                place.layer.add_to(net, parents)
-
     def touched(self, place, matrix):
         """Return an index of the records of a layer that rows of a matrix can touch."""
         reads_all = place.n_active is None and any(self.places[one].is_whole for one in place.inputs)
@@ -351,88 +294,6 @@ class Graph:
     def drawing(self, count):
         """Return an SVG."""
         return drawing(self.rows(count))
-
-
-class _Steps:
-    """The engine's nodes for places: sparse rows are made dense only for layers that need it."""
-
-    def __init__(self, places):
-        self.places = places
-        self.steps = []
-        self._dense, self._joined = {}, {}
-
-    def all(self, ends):
-        for place in self.places:
-            if isinstance(place.layer, Columns):
-                place.engine = INPUT if place.is_whole else self._add("columns", place, [INPUT])
-            elif isinstance(place.layer, Crosses):
-                place.engine = self._add("crosses", place, [self._whole_root(place)])
-            elif isinstance(place.layer, Constant):
-                place.engine = self._add("weighted", place, [INPUT])
-            elif place.layer.has_weights:
-                place.engine = self._add("weighted", place, [self._rows_of(place.inputs[0])])
-            elif not place.sparse:
-                place.engine = self._add("layer", place, [self._dense_of(place, one) for one in place.inputs])
-        parents = [self._dense_of(self.places[end], end) for end in ends]
-        if len(parents) > 1 or parents[0] != len(self.steps) - 1:
-            self._add("heads", None, parents)
-        return self.steps
-
-    def _add(self, what, place, parents):
-        self.steps.append((what, place, parents))
-        return len(self.steps) - 1
-
-    def _rows_of(self, position):
-        """The node whose outputs a layer with weights reads, sparse or dense."""
-        place = self.places[position]
-        if not (place.sparse and isinstance(place.layer, Concat)):
-            return place.engine
-        if position not in self._joined:
-            self._joined[position] = self._add("join", place, self._parts(position))
-        return self._joined[position]
-
-    def _parts(self, position):
-        """The nodes that a concatenation is made of in the end: the engine knows none of concatenations."""
-        place = self.places[position]
-        if not (place.sparse and isinstance(place.layer, Concat)):
-            return [place.engine]
-        return [part for one in place.inputs for part in self._parts(one)]
-
-    def _dense_of(self, reader, position):
-        place = self.places[position]
-        if not place.sparse:
-            return place.engine
-        if position not in self._dense:
-            if isinstance(place.layer, Concat):
-                parts = [self._dense_of(reader, one) for one in place.inputs]
-                self._dense[position] = self._add("layer", place, parts)
-            else:
-                _check_dense(reader, place)
-                self._dense[position] = self._add("dense", place, [place.engine])
-        return self._dense[position]
-
-    def _whole_root(self, place):
-        root = self.places[place.inputs[0]]
-        if not root.is_whole:
-            raise ValueError(f"network: {place.label} reads Input() with all columns of X; choose columns by groups.")
-        return INPUT
-
-
-def _check_dense(reader, place):
-    if place.width > WIDEST_DENSE:
-        raise ValueError(
-            f"network: {reader.label} reads {place.width} columns of X as a dense row, at most {WIDEST_DENSE} are "
-            "possible; put a Linear between."
-        )
-
-
-def _engine_columns(chosen, n_features):
-    """Columns as the engine reads them: first, width and, unless they are a range, places."""
-    if isinstance(chosen, range):
-        return chosen.start, len(chosen), None
-    places = np.full(n_features, -1, dtype=np.int32)
-    places[chosen] = np.arange(len(chosen), dtype=np.int32)
-    return 0, len(chosen), places
 
 
 def heads_of(network):

@@ -10,6 +10,7 @@ from sklearn_vectorflow._checks import naming
 from sklearn_vectorflow.engine import net as engine
 from sklearn_vectorflow.initial import initialize
 from sklearn_vectorflow.layers import Constant
+from sklearn_vectorflow.lowering import build
 from sklearn_vectorflow.parameters import Layout
 from sklearn_vectorflow.penalties import Orthogonal, combine
 from sklearn_vectorflow.scales import Scales
@@ -107,7 +108,7 @@ class Network:
         """
         if not self.parameters:
             self.parameters = [
-                place.parameters(layout, self._has_bias(place))
+                place.records.parameters(layout, self._has_bias(place))
                 for place, layout in zip(self.graph.weighted, layouts)
             ]
             return True
@@ -192,7 +193,7 @@ class Network:
                 intercept = np.ascontiguousarray(parameters.intercept(self._has_averages))[None, :]
             place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
 
-        self.graph.build(net, add)
+        build(self.graph, net, add)
         return net
 
     def predicting_net(self):
@@ -241,13 +242,13 @@ class Network:
                 rule, numbers_of_rule = own.rule, own.fields()
                 if fresh:
                     own.start_from(parameters, fields.get("center"))
-            place.add_to(
+            place.records.add_to(
                 net, parent, parameters.record, parameters.bias, layout.n_out, layout.offsets(), rule, lazy,
                 numbers_of_rule, fields, fields.get("orthogonal", 0.0), fields.get("n_draws", 0), self._average_from,
                 parameters.values, parameters.bias_values,
             )
 
-        self.graph.build(net, add)
+        build(self.graph, net, add)
         self._live = net, engine.Clock(*self._rate_schedule(optimizer, l2), *self.progress)
         return self._live
 
@@ -269,9 +270,9 @@ class Network:
         return [self._plan_of(place, optimizer, penalties, averaged) for place in self.graph.weighted]
 
     def _plan_of(self, place, optimizer, penalties, averaged):
-        layer, n_out = place.layer, place.n_weights
+        layer, records, n_out = place.layer, place.records, place.n_weights
         if layer.frozen:
-            return None, engine.EAGER, place.layout(), {}
+            return None, engine.EAGER, records.layout(), {}
         own = (layer.own_optimizer() or optimizer).for_layer(
             n_out, place.is_last, place.is_convex or self.is_linear, self.scales
         )
@@ -281,10 +282,10 @@ class Network:
         if own_penalties is None:
             own_penalties = penalties if self.is_linear else [one for one in penalties if _concerns(one, place)]
         with contextlib.nullcontext() if self.is_linear else naming(f"network: {place.label}"):
-            fields = place.as_records(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
-        lazy = _laziness(own.rule, place.record_width, fields, averaged)
-        layout = place.layout(
-            apart=own.rule == "ftrl" and place.record_width == 1 and lazy != engine.LAZY,
+            fields = records.in_order(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
+        lazy = _laziness(own.rule, records.width, fields, averaged)
+        layout = records.layout(
+            apart=own.rule == "ftrl" and records.width == 1 and lazy != engine.LAZY,
             per_weight=own.per_weight,
             per_feature=own.per_feature,
             clock_size=own.clock_size if lazy != engine.EAGER else 0,
@@ -338,14 +339,15 @@ class Network:
         return new
 
     @contextlib.contextmanager
-    def undo_on_error(self, matrix):
+    def undo_on_error(self, matrix, n_workers):
         """Puts the weights back if training on a matrix fails or is interrupted.
 
-        What the matrix can touch is saved, so this costs what its non-zeros cost.
+        What training can touch is saved: what the matrix can, at the cost of its non-zeros, or
+        all of a small layer, whose records several workers copy and merge whole.
         """
-        before, dense = vars(self).copy(), self.sparse_coef is None
+        before = vars(self).copy()
         saved = [
-            _saved(parameters, self.graph.touched(place, matrix) if dense else slice(None))
+            _saved(parameters, self._touched(place, parameters, matrix, n_workers))
             for place, parameters in zip(self.graph.weighted, self.parameters)
         ]
         try:
@@ -355,6 +357,11 @@ class Network:
             for restore in saved:
                 restore()
             raise
+
+    def _touched(self, place, parameters, matrix, n_workers):
+        """Return an index of the records of a layer that training can touch."""
+        whole = self.sparse_coef is not None or parameters.is_small and n_workers > 1
+        return slice(None) if whole else self.graph.touched(place, matrix)
 
     def __getstate__(self):
         self.settle()

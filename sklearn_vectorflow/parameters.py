@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
+CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -81,6 +83,11 @@ class LinearParameters:
     def _counts(self):
         """Records of weights, and of intercepts."""
         return self.n_in, 1
+
+    @property
+    def is_small(self):
+        """Whether a core's own cache keeps the records."""
+        return self.record.nbytes <= CACHED
 
     @property
     def averaged(self):

@@ -4,6 +4,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
+from sklearn_vectorflow._numbers import check_length
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
@@ -287,10 +288,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         with _checks.naming("y"):
             y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         y = column_or_1d(y, warn=True)
-        if len(y) != n_rows:
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}."
-            )
+        check_length("y", len(y), n_rows)
         self._loss.check_y(y)
         return np.ascontiguousarray(y)[:, None]
 

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from sklearn_vectorflow import _checks
 from sklearn_vectorflow._callbacks import with_callbacks
+from sklearn_vectorflow._numbers import check_length
 from sklearn_vectorflow.base import BaseVectorFlow
 from sklearn_vectorflow.features import NodeFeaturesMixin
 from sklearn_vectorflow.linear import LinearModelMixin
@@ -285,8 +286,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         single = y.ndim == 1 or (y.shape[1] == 1 and (reset or self._single_target))
         if single:
             y = column_or_1d(y, warn=True)[:, None]
-        if len(y) != n_rows:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n_rows}, y has {len(y)}.")
+        check_length("y", len(y), n_rows)
         if reset:
             self._single_target, self._n_targets = single, y.shape[1]
         elif y.shape[1] != self._n_targets:

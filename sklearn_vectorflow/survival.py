@@ -24,7 +24,8 @@ def _refuse_source(X):
     """Times are scaled by all of them, and baselines need all of them."""
     if is_source(X):
         raise TypeError(
-            f"X must be an array, a sparse matrix or a data frame for survival models, got the source {type(X).__name__}."
+            "X must be an array, a sparse matrix or a data frame for survival models, got the source "
+            f"{type(X).__name__}."
         )
 
 
@@ -367,7 +368,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     def _check_parameters(self):
         super()._check_parameters()
         if not self._distribution().separates and self.batch_size == 1:
-            raise ValueError("batch_size must be at least 2 for Cox's likelihood, which compares the rows of a step, got 1.")
+            raise ValueError(
+                "batch_size must be at least 2 for Cox's likelihood, which compares the rows of a step, got 1."
+            )
 
     def _n_outputs(self):
         return self.loss_.n_outputs

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.copies import CACHED, MOST_COPIERS, HotRecords, hot_records, hot_table
+from sklearn_vectorflow.copies import MOST_COPIERS, HotRecords, hot_records, hot_wide
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -32,7 +32,7 @@ def rows_ahead(matrix, network):
     None if the weights stay in the processor's second cache anyway.
     """
     largest = max(network.parameters_of_rows, key=lambda parameters: parameters.record.nbytes)
-    if largest.record.nbytes <= CACHED:
+    if largest.is_small:
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
     stride = largest.layout.stride
@@ -173,9 +173,9 @@ class Trainer:
             self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
             self.workers = self.workers[:MOST_COPIERS]
-            table = hot_table(network, matrix, len(self.workers))
+            hot = hot_wide(network, net, matrix, len(self.workers))
             for worker in self.workers:
-                worker.share(table)
+                worker.share(hot)
 
     def _batch_nonzeros(self, batch_size):
         """Most non-zeros of a batch; 0 if rows can update the weights one by one."""

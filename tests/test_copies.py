@@ -3,9 +3,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, copies, threads
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, copies, parameters, threads
 from sklearn_vectorflow.engine import hot as engine
-from sklearn_vectorflow.hot import hottest
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.training import Trainer
@@ -25,7 +24,7 @@ def two_threads_allowed(monkeypatch):
 def kind(request, monkeypatch):
     """Whether all features have copies, or those of a table."""
     if request.param == "a table":
-        monkeypatch.setattr(copies, "CACHED", 0)
+        monkeypatch.setattr(parameters, "CACHED", 0)
     return request.param
 
 
@@ -126,7 +125,7 @@ def test_the_table_has_the_hottest_features():
     X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
                           shape=(2000, 10**7))
     X.sum_duplicates()
-    found = copies._one_a_slot(hottest(as_matrix(VectorFlowClassifier(), X, reset=True), 2 << copies.BITS))
+    found = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
     slots = engine.slots_of(found, copies.BITS)
     assert len(np.unique(slots)) == len(slots) > 500
     assert slots.min() >= 0 and slots.max() < 1 << copies.BITS
@@ -146,3 +145,33 @@ def test_intercepts_of_all_threads_are_kept(kind, optimizer):
         moved.append(model.fit(X, np.full(N_ROWS, 1e6)).intercept_ - before)
     assert moved[0] > 1.0
     np.testing.assert_allclose(moved[1], moved[0], rtol=0.05)  # one thread alone: -30 %
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("optimizer", RULES, ids=repr)
+def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, optimizer, monkeypatch):
+    rng, half = np.random.default_rng(0), 1000
+    columns = np.stack([rng.integers(0, half, N_ROWS), rng.integers(half, 2 * half, N_ROWS)], axis=1)
+    X = sparse.csr_matrix(
+        (np.ones(2 * N_ROWS, np.float32), columns.ravel().astype(np.int32), np.arange(0, 2 * N_ROWS + 1, 2)),
+        shape=(N_ROWS, 2 * half),
+    )
+    few = sparse.csr_matrix(
+        (np.ones(half, np.float32), np.tile(np.int32([0, 1]), half // 2), np.arange(0, half + 1, 2)),
+        shape=(half // 2, 2 * half),
+    )
+    y = rng.integers(0, 2, N_ROWS)
+    failed, spared = (VectorFlowClassifier(optimizer=optimizer, alpha=1e-2, random_state=0) for _ in range(2))
+    for model in (failed, spared):
+        model.partial_fit(X, y, classes=[0, 1])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("sklearn_vectorflow.base._raise_if_diverged", interrupt)
+        failed.set_params(n_jobs=2).partial_fit(few, y[: half // 2])
+    assert len(used[-1]) == 2
+    for model in (failed, spared):
+        model.set_params(n_jobs=1).partial_fit(X, y)
+    assert np.abs(spared.coef_).max() > 0.0
+    np.testing.assert_array_equal(failed.coef_, spared.coef_)

@@ -26,7 +26,9 @@ from sklearn_vectorflow.io.encoding.plan import PIECE
 
 N_ROWS = 500
 RNG = np.random.RandomState(0)
-WORDS = np.array(["", "a", "Rome", "São Paulo", "東京", "long enough for a buffer of its own", "x" * 40, "😀"], dtype=object)
+WORDS = np.array(
+    ["", "a", "Rome", "São Paulo", "東京", "long enough for a buffer of its own", "x" * 40, "😀"], dtype=object
+)
 FRAME = pd.DataFrame(
     {
         "city": RNG.choice(WORDS, N_ROWS),
@@ -36,7 +38,10 @@ FRAME = pd.DataFrame(
         "new": RNG.rand(N_ROWS) < 0.5,
     }
 )
-TEXTS = ["The cat, the CAT & the_dog!", "", "a I", "Ünïcode straße ΔΩ 東京 tower 42", "x-ray café\u0301 co-op\ttab", "Ⱥ" * 30]
+TEXTS = [
+    "The cat, the CAT & the_dog!", "", "a I", "Ünïcode straße ΔΩ 東京 tower 42", "x-ray café\u0301 co-op\ttab",
+    "Ⱥ" * 30,
+]
 
 
 FRAMES = {
@@ -127,7 +132,8 @@ def test_any_unicode(rows, name):
 
 
 def test_wide_rows():
-    frame = pd.DataFrame(RNG.randint(0, 50, (30, 100)).astype(str).astype(object), columns=[f"c{j}" for j in range(100)])
+    words, names = RNG.randint(0, 50, (30, 100)).astype(str).astype(object), [f"c{j}" for j in range(100)]
+    frame = pd.DataFrame(words, columns=names)
     assert_same(HashingEncoder(7).transform(frame), expected(frame, 7))
 
 
@@ -168,7 +174,9 @@ def test_lists_are_tokens(build):
 @pytest.mark.parametrize("ngram_range", [(1, 1), (1, 3), (2, 2)])
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_texts_are_those_of_hashing_vectorizer(frame, ngram_range, lowercase):
-    vectorizer = HashingVectorizer(n_features=2**20, norm=None, dtype=np.float32, ngram_range=ngram_range, lowercase=lowercase)
+    vectorizer = HashingVectorizer(
+        n_features=2**20, norm=None, dtype=np.float32, ngram_range=ngram_range, lowercase=lowercase
+    )
     encoder = HashingEncoder(columns={"t": Text(ngram_range, lowercase, prefix="")})
     wanted = vectorizer.transform(TEXTS)
     assert_same(encoder.transform(frame({"t": TEXTS})), sparse.csr_matrix(wanted))
@@ -178,13 +186,15 @@ def test_texts_are_those_of_hashing_vectorizer(frame, ngram_range, lowercase):
 @given(st.lists(st.text(st.characters(exclude_characters="İΣ", exclude_categories=["Cs"])), min_size=1, max_size=5))
 def test_words_of_any_script(texts):
     wanted = HashingVectorizer(n_features=2**20, norm=None, dtype=np.float32).transform(texts)
-    assert_same(HashingEncoder(columns={"t": Text(prefix="")}).transform(pl.DataFrame({"t": texts})), sparse.csr_matrix(wanted))
+    encoder = HashingEncoder(columns={"t": Text(prefix="")})
+    assert_same(encoder.transform(pl.DataFrame({"t": texts})), sparse.csr_matrix(wanted))
 
 
 # ---- numbers ------------------------------------------------------------------------------
 
 def value_of(kind, values):
-    return HashingEncoder(columns={"v": kind}, alternate_sign=False).fit_transform(pd.DataFrame({"v": values})).toarray().sum(1)
+    encoder = HashingEncoder(columns={"v": kind}, alternate_sign=False)
+    return encoder.fit_transform(pd.DataFrame({"v": values})).toarray().sum(1)
 
 
 def test_transforms_of_numbers():
@@ -285,7 +295,7 @@ def test_names_of_features():
     frame = FRAME[["city", "price"]].assign(tags=[["a", "b"]] * N_ROWS, ad=FRAME["ad"].astype("category"))
     encoder = HashingEncoder(4, collect_names=100_000, missing="token").fit(frame)
     names = {name for found in encoder.feature_names_from(range(16)) for name in found}
-    wanted = {f"city={city}" for city in frame["city"]} | {f"ad={ad}" for ad in frame["ad"]} | {"tags=a", "tags=b", "price"}
+    wanted = {f"{name}={value}" for name in ("city", "ad") for value in frame[name]} | {"tags=a", "tags=b", "price"}
     assert names == wanted | {f"{name}=<missing>" for name in frame}
     for index, found in enumerate(encoder.feature_names_from(range(16))):
         assert all(abs(murmurhash3_32(name)) % 16 == index for name in found)
@@ -294,7 +304,8 @@ def test_names_of_features():
 
 
 def test_names_of_words():
-    encoder = HashingEncoder(columns={"t": Text((1, 2))}, collect_names=100).fit(pd.DataFrame({"t": ["big Cat", "cat"]}))
+    encoder = HashingEncoder(columns={"t": Text((1, 2))}, collect_names=100)
+    encoder.fit(pd.DataFrame({"t": ["big Cat", "cat"]}))
     found = encoder.feature_names_from(encoder.transform(pd.DataFrame({"t": ["big Cat"]})).indices)
     assert sorted(found) == [["t=big"], ["t=big cat"], ["t=cat"]]
 
@@ -307,7 +318,8 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def test_clone_and_pickle():
-    encoder = HashingEncoder(12, columns={"price": Numeric("standard"), "city": Categorical("c:")}, min_count=2).fit(FRAME)
+    columns = {"price": Numeric("standard"), "city": Categorical("c:")}
+    encoder = HashingEncoder(12, columns=columns, min_count=2).fit(FRAME)
     assert_same(pickle.loads(pickle.dumps(encoder)).transform(FRAME), encoder.transform(FRAME))
     with pytest.raises(NotFittedError):
         clone(encoder).transform(FRAME)

@@ -446,9 +446,8 @@ def test_pickles_load_in_another_process(params, tmp_path):
     model = classifier(max_iter=2, optimizer="ftrl", **params).fit(X, THREE)
     with open(tmp_path / "model.pkl", "wb") as file:
         pickle.dump((model, X), file)
-    subprocess.run(
-        [sys.executable, "-P", "-c", LOAD_AND_PREDICT, str(tmp_path / "model.pkl"), str(tmp_path / "raw.npy")], check=True
-    )
+    paths = str(tmp_path / "model.pkl"), str(tmp_path / "raw.npy")
+    subprocess.run([sys.executable, "-P", "-c", LOAD_AND_PREDICT, *paths], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "raw.npy"), model.decision_function(X))
 
 

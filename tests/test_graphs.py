@@ -41,7 +41,8 @@ def _one_step(heads, X, Y, seed):
     """Return a model with random weights, those weights, and what a step of descent took off them."""
     rng = np.random.RandomState(seed)
     model = VectorFlowRegressor(
-        network=heads, optimizer=NO_STEP, alpha=0.0, batch_size=X.shape[0], max_iter=1, tol=None, warm_start=True, n_jobs=1
+        network=heads, optimizer=NO_STEP, alpha=0.0, batch_size=X.shape[0], max_iter=1, tol=None, warm_start=True,
+        n_jobs=1,
     ).fit(X, Y)
     before = _random_weights(rng, model.network_)
     model.network_.set_weights(*before)

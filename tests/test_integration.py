@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, base, threads
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, base, fitted, threads
 from sklearn_vectorflow.losses import QuantileLoss
 from sklearn_vectorflow.optimizers import AdaGrad
 from sklearn_vectorflow.penalties import L2
@@ -259,7 +259,8 @@ def counted(monkeypatch, unlimited):
             counts.append(self.n_workers)
             return super().__enter__()
 
-    monkeypatch.setattr(base, "Crew", CountedCrew)
+    for module in (base, fitted):
+        monkeypatch.setattr(module, "Crew", CountedCrew)
     return counts
 
 

@@ -86,7 +86,8 @@ def test_losses_against_plain_loops(loss, formula):
 
 
 def test_weights_within_a_query_repeat_rows():
-    y, raw, times = np.array([2.0, 0.0, 1.0, 1.0, 3.0]), np.array([0.3, -0.2, 0.8, 0.1, -1.0]), np.array([1, 2, 1, 3, 1])
+    y, raw = np.array([2.0, 0.0, 1.0, 1.0, 3.0]), np.array([0.3, -0.2, 0.8, 0.1, -1.0])
+    times = np.array([1, 2, 1, 3, 1])
     loss, gradient = PairwiseLogistic()(y, raw, times / times.mean())
     repeated, of_repeated = PairwiseLogistic()(np.repeat(y, times), np.repeat(raw, times))
     assert loss == pytest.approx(repeated)

@@ -18,7 +18,9 @@ MODELS = {
     "linear": lambda: VectorFlowClassifier().fit(X, Y > 0),
     "classes": lambda: VectorFlowClassifier((8,)).fit(X, CLASSES),
     "labels": lambda: VectorFlowClassifier().fit(X, np.column_stack([Y > 0, CLASSES == 1]).astype(int)),
-    "crosses": lambda: VectorFlowClassifier(network=Linear()(Crosses([("a", "b")], GROUPS, 256)(Input()))).fit(X, CLASSES),
+    "crosses": lambda: VectorFlowClassifier(
+        network=Linear()(Crosses([("a", "b")], GROUPS, 256)(Input()))
+    ).fit(X, CLASSES),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(3)(Input())).fit(X, Y),
     "regressor": lambda: VectorFlowRegressor(loss="poisson").fit(X, np.round(np.exp(Y))),
     "survival": lambda: VectorFlowSurvivalEstimator().fit(X, (CLASSES > 0, np.exp(Y))),

@@ -226,7 +226,8 @@ def test_the_first_pass_takes_the_parts_read_before_it(monkeypatch, shuffle):
         source._step, source.n_parts = 64, -(-N_ROWS // 64)
         reads.clear()
         models.append(VectorFlowClassifier(
-            random_state=0, max_iter=1, tol=None, optimizer=AdaGrad(0.1), alpha=0.0, fit_intercept=False, shuffle=shuffle
+            random_state=0, max_iter=1, tol=None, optimizer=AdaGrad(0.1), alpha=0.0, fit_intercept=False,
+            shuffle=shuffle,
         ).fit(source))
         times = np.bincount(reads)
         assert len(times) == source.n_parts

@@ -14,7 +14,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import murmurhash3_32
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.io import ArrowSource, BatchSource, CSRSource, ParquetSource, VWSource, folder, text, write_cache
+from sklearn_vectorflow.io import (
+    ArrowSource, BatchSource, CSRSource, ParquetSource, VWSource, folder, text, write_cache,
+)
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -39,15 +41,17 @@ def lists(indptr_type=np.int32):
     offsets = X.indptr.astype(indptr_type)
     kind = pa.ListArray if indptr_type is np.int32 else pa.LargeListArray
     return pa.table({
-        "columns": kind.from_arrays(offsets, X.indices), "values": kind.from_arrays(offsets, X.data), "y": Y, "w": WEIGHT,
-        "day": np.repeat([1, 2], N_ROWS // 2),
+        "columns": kind.from_arrays(offsets, X.indices), "values": kind.from_arrays(offsets, X.data),
+        "y": Y, "w": WEIGHT, "day": np.repeat([1, 2], N_ROWS // 2),
     })
 
 
 def hashed(frame):
     """Rows of two columns hashed as FeatureHasher does it."""
     pairs = zip(*(np.asarray(frame[name]) for name in ("color", "size")))
-    return FeatureHasher(64, dtype=np.float32).transform([{f"color={color}": 1.0, "size": float(size)} for color, size in pairs])
+    return FeatureHasher(64, dtype=np.float32).transform(
+        [{f"color={color}": 1.0, "size": float(size)} for color, size in pairs]
+    )
 
 
 @pytest.fixture
@@ -166,8 +170,8 @@ def test_vowpal_wabbit_text_becomes_groups_of_columns(tmp_path):
     source = VWSource(path, n_bits=6, namespaces=["user", "item"], importance=True)
     expected = np.zeros((3, 128))
     for row, space, name, value in (
-        (0, "user", "age", 2), (0, "user", "male", 1), (0, "item", "x", 3), (0, "item", "y", 1.5), (1, "user", "age", -1),
-        (2, "item", "z", 1),
+        (0, "user", "age", 2), (0, "user", "male", 1), (0, "item", "x", 3), (0, "item", "y", 1.5),
+        (1, "user", "age", -1), (2, "item", "z", 1),
     ):
         seed = murmurhash3_32(space, 0, positive=True)
         expected[row, source.groups[space].start + murmurhash3_32(name, seed, positive=True) % 64] += value

@@ -328,7 +328,8 @@ def test_labels_by_the_million_fit_in_little_memory():
     Y.data[:] = 1
     X = rows(n_rows=n_rows)
     model = VectorFlowClassifier(
-        (4,), loss=SampledLogLoss(10), early_stopping=True, validation_fraction=0.01, max_iter=2, tol=None, random_state=0
+        (4,), loss=SampledLogLoss(10), early_stopping=True, validation_fraction=0.01, max_iter=2, tol=None,
+        random_state=0,
     )
     tracemalloc.start()
     try:

@@ -29,7 +29,8 @@ CONVERGED = {"alpha": 0.0, "tol": None, "batch_size": 10_000}
 
 def rossi():
     frame = load_rossi()
-    return frame.drop(columns=["week", "arrest"]).astype(float), frame["arrest"].to_numpy(bool), frame["week"].to_numpy(float)
+    columns = frame.drop(columns=["week", "arrest"]).astype(float)
+    return columns, frame["arrest"].to_numpy(bool), frame["week"].to_numpy(float)
 
 
 def gbsg2():
@@ -64,7 +65,10 @@ def simulated(n_rows=400, n_features=30, seed=0):
 X, Y = simulated()
 EVERY = {
     **{name: {"distribution": name} for name in DISTRIBUTIONS},
-    **{f"{name} linear": {"distribution": name, "shape": "linear"} for name in (*AFT, "piecewise_exponential", "discrete")},
+    **{
+        f"{name} linear": {"distribution": name, "shape": "linear"}
+        for name in (*AFT, "piecewise_exponential", "discrete")
+    },
     "net": {"distribution": "weibull", "hidden_layer_sizes": (8,), "activation": "tanh"},
     "cox net": {"distribution": "cox", "hidden_layer_sizes": (8,)},
 }
@@ -132,7 +136,8 @@ def test_cox_in_one_block_is_scikit_survivals(data, ties):
 def test_cox_with_late_entry_is_lifelines():
     columns, event, time = rossi()
     entry = np.where(np.arange(len(time)) % 3 == 0, time / 2, 0.0).round()
-    expected = CoxPHFitter().fit(columns.assign(event=event, time=time, entry=entry), "time", "event", entry_col="entry")
+    frame = columns.assign(event=event, time=time, entry=entry)
+    expected = CoxPHFitter().fit(frame, "time", "event", entry_col="entry")
     model = converged("cox", columns, {"event": event, "time": time, "entry": entry}, 1500)
     assert_allclose(unscaled(model, columns)[0], expected.params_[columns.columns], rtol=1e-3, atol=1e-6)
 
@@ -147,7 +152,8 @@ def test_cox_with_late_entry_is_lifelines():
 
 def test_exponential_is_poisson_regression_with_offset():
     columns, event, time = gbsg2()
-    rates = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000).fit(standardised(columns), event / time, sample_weight=time)
+    poisson = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000)
+    rates = poisson.fit(standardised(columns), event / time, sample_weight=time)
     model = converged("exponential", columns, (event, time))
     assert_allclose(model.coef_, rates.coef_, atol=5e-4)
     assert model.intercept_[0] == pytest.approx(rates.intercept_, abs=5e-4)

@@ -77,7 +77,8 @@ def name_of(value):
 def block(loss, kind, n_rows=40, seed=0):
     rng = np.random.default_rng(seed)
     times = parse(kind(rng, n_rows))
-    return times, loss.encode(times), rng.normal(scale=0.7, size=(n_rows, loss.n_outputs)), rng.uniform(0.1, 3.0, n_rows)
+    raw = rng.normal(scale=0.7, size=(n_rows, loss.n_outputs))
+    return times, loss.encode(times), raw, rng.uniform(0.1, 3.0, n_rows)
 
 
 @pytest.mark.parametrize("loss, kind", CASES, ids=name_of)
@@ -154,7 +155,9 @@ ROWS = [
     (2.0, 0.3, 0.3001, 0.1),
     (2.0, -30.0, 0.3, NEVER),
 ]
-OUTPUTS = [(0.0, 0.0), (1.2, 0.5), (-1.0, -0.7), (-3.0, 0.6), (9.0, 0.4), (30.0, 0.0), (-5.5, 0.0), (-30.0, -1.5), (2.0, -2.0)]
+OUTPUTS = [
+    (0.0, 0.0), (1.2, 0.5), (-1.0, -0.7), (-3.0, 0.6), (9.0, 0.4), (30.0, 0.0), (-5.5, 0.0), (-30.0, -1.5), (2.0, -2.0),
+]
 
 
 @pytest.mark.parametrize("loss", [ExponentialSurvival(), WeibullAFT(), LogNormalAFT(), LogLogisticAFT()], ids=name_of)
@@ -176,7 +179,8 @@ def test_the_normal_tail(z):
     value, gradient = LogNormalAFT()([[0.0, z]], [[0.0, 0.0]])
     assert value == pytest.approx(-stats.norm.logsf(z), rel=1e-12, abs=1e-300)
     with mpmath.workdps(30):
-        hazard = mpmath.npdf(z) / (mpmath.erfc(z / mpmath.sqrt(2)) / 2) if z < 100 else mpmath.mpf(z) + mpmath.mpf(1) / z
+        survival = mpmath.erfc(z / mpmath.sqrt(2)) / 2
+        hazard = mpmath.npdf(z) / survival if z < 100 else mpmath.mpf(z) + mpmath.mpf(1) / z
     assert -gradient[0, 0] == pytest.approx(float(hazard), rel=1e-11)
 
 
@@ -236,7 +240,9 @@ def test_discrete_is_logistic_regression_of_intervals_reached():
     assert loss(y, raw, weight)[0] == pytest.approx(total, rel=1e-12)
 
 
-@pytest.mark.parametrize("loss", [PiecewiseExponential(4), DiscreteTime(4), PiecewiseExponential(), DiscreteTime()], ids=name_of)
+@pytest.mark.parametrize(
+    "loss", [PiecewiseExponential(4), DiscreteTime(4), PiecewiseExponential(), DiscreteTime()], ids=name_of
+)
 def test_breakpoints_cut_events_into_equal_parts(loss):
     event, time = np.arange(400) % 2 == 0, np.arange(1.0, 401.0)
     prepared = loss.prepared(parse((event, time)))

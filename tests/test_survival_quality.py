@@ -58,8 +58,8 @@ def test_the_whole_nets_gradient_with_outputs_that_are_one_number():
             distribution, hidden_layer_sizes=(3,), activation="tanh", optimizer=SGD(1e-100), alpha=0.0,
             batch_size=12, max_iter=1, tol=None, warm_start=True, random_state=0, **given,
         ).fit(X, y)
-        before = [rng.normal(scale=0.5, size=part.shape).astype(np.float32) for part in model.coefs_ + model.intercepts_]
-        n = len(model.coefs_)
+        parts, n = model.coefs_ + model.intercepts_, len(model.coefs_)
+        before = [rng.normal(scale=0.5, size=part.shape).astype(np.float32) for part in parts]
         model.network_.set_weights(before[:n], before[n:])
         model.set_params(optimizer=SGD(1.0, schedule="constant")).fit(X, y)
         step = [b - a for a, b in zip(model.coefs_ + model.intercepts_, before)]

@@ -77,7 +77,10 @@ REFUSED = [
     (changed("time", TIME, INTERVALS), "lower and upper beside"),
     (changed("lower", UPPER + 1, INTERVALS), "lower must be finite"),
     (changed("upper", LOWER - 0.5, INTERVALS), "upper must be greater than 0|swapped"),
-    (changed("lower", LOWER + 9, {"lower": LOWER, "upper": np.minimum(UPPER, 5)}), "lower must not be greater than upper"),
+    (
+        changed("lower", LOWER + 9, {"lower": LOWER, "upper": np.minimum(UPPER, 5)}),
+        "lower must not be greater than upper",
+    ),
     (changed("lower", [0.0, 0.0, 0.0, 0.0], INTERVALS), "says nothing"),
     (changed("entry", [1.0, 0.0, 0.0, 0.0], INTERVALS), "entry must be before"),
 ]

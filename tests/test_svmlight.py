@@ -52,9 +52,10 @@ def files(tmp_path, short_pieces):
 def test_files_give_the_matrix_that_scikit_learn_reads(files, dtype, n_jobs):
     same(load_svmlight(files[0], dtype=dtype, n_jobs=n_jobs), load_svmlight_file(str(files[0]), dtype=dtype))
     X, y, qid = load_svmlight(files, dtype=dtype, query_id=True, n_features=60, n_jobs=n_jobs)
-    parts = [load_svmlight_file(str(path), dtype=dtype, n_features=60, query_id=True, zero_based=True) for path in files]
-    same((X, y), (sparse.vstack([part[0] for part in parts], format="csr"), np.concatenate([part[1] for part in parts])))
-    np.testing.assert_array_equal(qid, np.concatenate([part[2] for part in parts]))
+    options = {"dtype": dtype, "n_features": 60, "query_id": True, "zero_based": True}
+    Xs, ys, qids = zip(*(load_svmlight_file(str(path), **options) for path in files))
+    same((X, y), (sparse.vstack(Xs, format="csr"), np.concatenate(ys)))
+    np.testing.assert_array_equal(qid, np.concatenate(qids))
 
 
 def test_compressed_files_are_read_in_order(files):
@@ -66,7 +67,8 @@ def test_compressed_files_are_read_in_order(files):
     X, y = load_svmlight(files)
     blocks = list(SVMLightSource(packed))
     assert len(blocks) > 10
-    same((sparse.vstack([block.X for block in blocks], format="csr"), np.concatenate([block.y for block in blocks])), (X, y))
+    Xs, ys = zip(*((block.X, block.y) for block in blocks))
+    same((sparse.vstack(Xs, format="csr"), np.concatenate(ys)), (X, y))
 
 
 @pytest.mark.parametrize("zero_based", [True, False, "auto"])
@@ -138,10 +140,14 @@ def test_bad_options_are_refused(tmp_path):
         SVMLightSource(tmp_path / "none.svm")
 
 
+def digits(n):
+    return "".join(map(str, RNG.integers(0, 10, n)))
+
+
 def test_numbers_are_rounded_correctly(tmp_path):
     numbers = [repr(float(x)) for x in RNG.uniform(0, 1, 300) * 10.0 ** RNG.integers(-25, 25, 300)]
     numbers += ["9007199254740993", "0.1e-5", "1e22", "1e23", "5e-324", "2.5e-323", "0.00000000000000000000001"]
-    numbers += ["".join(map(str, RNG.integers(0, 10, 19))) + "." + "".join(map(str, RNG.integers(0, 10, k))) for k in range(9)]
+    numbers += [f"{digits(19)}.{digits(k)}" for k in range(9)]
     numbers += [f"0.{k:017d}" for k in RNG.integers(0, 10**17, 300)]
     path = tmp_path / "a.svm"
     path.write_text("".join(f"{number} 1:-{number}\n" for number in numbers))

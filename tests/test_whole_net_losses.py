@@ -171,7 +171,8 @@ def test_nodes_of_groups(rows, batch_size):
 @pytest.mark.parametrize("door", [*DOORS, NearCentrePython, NearCentreNumba])
 def test_the_checker_passes_them(door):
     needs_numba(door)
-    y = None if door in (NearCentrePython, NearCentreNumba) else np.column_stack([np.linspace(-1, 1, 20), np.arange(20)])
+    two = np.column_stack([np.linspace(-1, 1, 20), np.arange(20)])
+    y = None if door in (NearCentrePython, NearCentreNumba) else two
     check_loss(door(), y, nodes={"hidden": 5, "count": 1})
 
 
@@ -184,7 +185,8 @@ def test_the_checker_finds_wrong_gradients_of_nodes(node):
             return total, gradient, of_nodes
 
     y = np.column_stack([np.linspace(-1, 1, 20), np.arange(20)])
-    with pytest.raises(AssertionError, match=f"output 0 of node '{Wrong.reads[node]}': the gradient is .*, finite diff"):
+    message = f"output 0 of node '{Wrong.reads[node]}': the gradient is .*, finite diff"
+    with pytest.raises(AssertionError, match=message):
         check_loss(Wrong(), y, nodes={"count": 1})
 
 
@@ -193,8 +195,9 @@ def test_the_price_of_hidden_outputs_makes_them_small(rows):
     sizes = [
         np.mean(model.transform(X, node="hidden") ** 2)
         for model in (
-            VectorFlowRegressor(network=two_heads(), loss=TwoTasksPython(price), batch_size=16, max_iter=20, random_state=0)
-            .fit(X, y)
+            VectorFlowRegressor(
+                network=two_heads(), loss=TwoTasksPython(price), batch_size=16, max_iter=20, random_state=0
+            ).fit(X, y)
             for price in (0.0, 0.03, 0.3)
         )
     ]
@@ -281,12 +284,12 @@ def reading(names):
 @pytest.mark.parametrize(
     "loss, error, message",
     [
-        (reading(("hiden",)), ValueError, r"loss Reader reads 'hiden': network has no node 'hiden'; .*\['count', 'hidden'"),
+        (reading(("hiden",)), ValueError, r"Reader reads 'hiden': network has no node 'hiden'; .*\['count', 'hidden'"),
         (reading(("x",)), ValueError, r"loss Reader reads 'x', but .* gives sparse rows; a loss can read dense nodes"),
         (reading("hidden"), TypeError, r"reads must be a tuple of names of layers, as \('hidden',\), got 'hidden'"),
         (reading((3,)), TypeError, r"reads must be a tuple of names of layers.*got \(3,\)"),
         (reading(("hidden", "hidden")), ValueError, "reads names a layer twice"),
-        (returning(of_nodes=lambda g: {"hiden": g["hidden"]}), ValueError, r"names among \('hidden', 'count'\).*\['hiden'\]"),
+        (returning(of_nodes=lambda g: {"hiden": g["hidden"]}), ValueError, r"among \('hidden', 'count'\).*\['hiden'\]"),
         (returning(of_nodes=lambda g: g["hidden"]), ValueError, r"third a dict .*, got ndarray of shape \(8, 4\)"),
         (returning(of_nodes=lambda g: {"hidden": g["hidden"][:, 0]}), ValueError,
          r"gradient of node 'hidden' of its shape, \(8, 4\), got dtype float64 and shape \(8,\)"),

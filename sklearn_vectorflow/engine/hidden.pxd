@@ -2,8 +2,8 @@
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.data cimport Targets
+from sklearn_vectorflow.engine.hot cimport Hot
 from sklearn_vectorflow.engine.kernels cimport *
-from sklearn_vectorflow.engine.replicas cimport HotTable
 from sklearn_vectorflow.engine.walk cimport Walk
 
 cdef extern from "kernels/hidden.h" nogil:
@@ -27,15 +27,15 @@ cdef extern from "kernels/hidden.h" nogil:
         const vf_linear *output_bias
         int activation, lazy
         float **at
-        const vf_hot_table *hot
+        const vf_hot *hot
         float *own
 
 
 cdef class OneHidden(Walk):
     cdef vf_hidden hidden
     cdef vf_inner inner
-    cdef HotTable table       # None: weights are no other thread's
-    cdef float *hot_own       # (n_copies, stride): records of hot features
+    cdef Hot hot              # None: weights are no other thread's
+    cdef float *hot_own       # (n_hot, stride): records of hot features
     cdef float *hot_before    # the same when they were merged last
     cdef float *inner_own     # records of the output layer and of both intercepts
     cdef float *inner_before
@@ -47,5 +47,5 @@ cdef class OneHidden(Walk):
     cdef void _open(self, vf_single data) noexcept nogil
     cdef void _load(self) noexcept nogil
     cdef double _train_hidden(self, int64_t n) noexcept nogil
-    cdef void _merge(self, int64_t n_hot) noexcept nogil
+    cdef void _merge(self, int64_t n_tiers) noexcept nogil
     cdef void _close(self) noexcept nogil

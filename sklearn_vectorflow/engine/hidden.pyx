@@ -17,8 +17,8 @@ cdef extern from "kernels/hidden.h" nogil:
     void vf_close_inner(const vf_hidden *net, const vf_inner *inner, float *record, float *bias, float *output_bias)
     double vf_train_hidden(const vf_hidden *net, vf_inner *inner, vf_clock *clock, const int64_t *queue,
                            int64_t from_row, int64_t to_row, int64_t n_queued)
-    void vf_merge(int rowwise, int lazy, const vf_linear *layer, const vf_clock *clock, const int32_t *features,
-                  int64_t n, float *own, float *before)
+    void vf_merge(int rowwise, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot, int64_t n,
+                  float *own, float *before)
     enum:
         VF_DECAYING
         VF_ADAGRAD
@@ -72,18 +72,18 @@ cdef class OneHidden(Walk):
         """Whether the shorter way serves."""
         return self._has_one_hidden(targets)
 
-    def share(self, HotTable table):
+    def share(self, Hot hot):
         """Train copies of its own of inner layers and hot features: other workers train the same net."""
         cdef int64_t n_inner
         if self.hidden.at == NULL:
             return
         n_inner = self.net.nodes[2].weights.n_in * self.net.nodes[2].weights.stride
         n_inner += self.net.nodes[0].weights.stride + self.net.nodes[2].weights.stride
-        self.hot_own = <float *>self._take(table.n_copies * self.net.nodes[0].weights.stride * sizeof(float))
-        self.hot_before = <float *>self._take(table.n_copies * self.net.nodes[0].weights.stride * sizeof(float))
+        self.hot_own = <float *>self._take(hot.hot.n_hot * self.net.nodes[0].weights.stride * sizeof(float))
+        self.hot_before = <float *>self._take(hot.hot.n_hot * self.net.nodes[0].weights.stride * sizeof(float))
         self.inner_own = <float *>self._take(n_inner * sizeof(float))
         self.inner_before = <float *>self._take(n_inner * sizeof(float))
-        self.table = table
+        self.hot = hot
 
     # ---- records --------------------------------------------------------------------
 
@@ -105,10 +105,11 @@ cdef class OneHidden(Walk):
         self.hidden.output_bias = &last.bias if last.has_bias else NULL
         self.hidden.activation = self.net.nodes[1].activation
         self.hidden.lazy = last.lazy
-        if self.table is None:
-            vf_open_inner(&self.hidden, &self.inner, last.weights.record, self._bias_of(NULL, 0), self._bias_of(NULL, 2))
+        if self.hot is None:
+            vf_open_inner(&self.hidden, &self.inner, last.weights.record, self._bias_of(NULL, 0),
+                          self._bias_of(NULL, 2))
             return
-        self.hidden.hot = &self.table.hot
+        self.hidden.hot = &self.hot.hot
         self.hidden.own = self.hot_own
         if not self.loaded:
             self._load()
@@ -117,15 +118,16 @@ cdef class OneHidden(Walk):
         """Copies the shared records."""
         cdef Node *first = &self.net.nodes[0]
         cdef Node *last = &self.net.nodes[2]
+        cdef vf_hot *hot = &self.hot.hot
         cdef int64_t k, stride = first.weights.stride
-        cdef size_t n_inner = last.weights.n_in * last.weights.stride * sizeof(float)
-        self.until_merge = self.table.every
-        for k in range(self.table.n_copies):
-            memcpy(self.hot_own + k * stride, first.weights.record + self.table.features[k] * stride, stride * sizeof(float))
-        memcpy(self.hot_before, self.hot_own, self.table.n_copies * stride * sizeof(float))
+        cdef size_t size = stride * sizeof(float), n_inner = last.weights.n_in * last.weights.stride * sizeof(float)
+        self.until_merge = self.hot.period
+        for k in range(hot.n_hot):
+            memcpy(self.hot_own + k * stride, first.weights.record + hot.feature[k] * stride, size)
+        memcpy(self.hot_before, self.hot_own, hot.n_hot * size)
         memcpy(self.inner_own, last.weights.record, n_inner)
         if first.has_bias:
-            memcpy(self._bias_of(self.inner_own, 0), first.bias.record, stride * sizeof(float))
+            memcpy(self._bias_of(self.inner_own, 0), first.bias.record, size)
         if last.has_bias:
             memcpy(self._bias_of(self.inner_own, 2), last.bias.record, last.weights.stride * sizeof(float))
         memcpy(self.inner_before, self.inner_own, n_inner + (stride + last.weights.stride) * sizeof(float))
@@ -139,25 +141,25 @@ cdef class OneHidden(Walk):
         """Trains on the next n queued rows; returns their loss."""
         cdef double loss = vf_train_hidden(&self.hidden, &self.inner, &self.clock, self.queue, self.taken,
                                            self.taken + n, self.queued)
-        cdef int64_t n_hot
-        if self.table is None:
+        if self.hot is None:
             return loss
         self.until_merge -= n
-        if self.until_merge <= 0 and VF_TRY_LOCK(&self.table.lock):  # else a few rows later
-            self.until_merge = self.table.every
+        if self.until_merge <= 0 and VF_TRY_LOCK(self.hot.hot.locks):  # else a few rows later
+            self.until_merge = self.hot.period
             self.n_merges += 1
-            n_hot = self.table.first * (self.n_merges & -self.n_merges)
-            self._merge(min(n_hot, self.table.n_copies))
-            VF_UNLOCK(&self.table.lock)
+            self._merge(vf_tiers_due(&self.hot.hot, self.n_merges))
+            VF_UNLOCK(self.hot.hot.locks)
         return loss
 
-    cdef void _merge(self, int64_t n_hot) noexcept nogil:
-        """Adds what copies gained to the shared records, and brings them up to date."""
+    cdef void _merge(self, int64_t n_tiers) noexcept nogil:
+        """Adds what copies gained to the shared records, and brings them up to date. The first lock is held."""
         cdef Node *first = &self.net.nodes[0]
         cdef Node *last = &self.net.nodes[2]
+        cdef vf_hot *hot = &self.hot.hot
+        cdef int64_t n_hot = min(hot.n_hot, vf_tier_start(hot, n_tiers))
         cdef float *bias = self._bias_of(self.inner_own, 0)
         cdef float *output_bias = self._bias_of(self.inner_own, 2)
-        vf_merge(True, first.lazy, &first.weights, &self.clock, self.table.features, n_hot, self.hot_own, self.hot_before)
+        vf_merge(True, first.lazy, &first.weights, &self.clock, hot, n_hot, self.hot_own, self.hot_before)
         vf_close_inner(&self.hidden, &self.inner, self.inner_own, bias, output_bias)
         vf_merge(False, last.lazy, &last.weights, &self.clock, NULL, last.weights.n_in, self.inner_own,
                  self.inner_before)
@@ -169,10 +171,10 @@ cdef class OneHidden(Walk):
 
     cdef void _close(self) noexcept nogil:
         """Leaves everything in the shared records."""
-        if self.table is None:
+        if self.hot is None:
             vf_close_inner(&self.hidden, &self.inner, self.net.nodes[2].weights.record, self._bias_of(NULL, 0),
                            self._bias_of(NULL, 2))
             return
-        VF_LOCK(&self.table.lock)
-        self._merge(self.table.n_copies)
-        VF_UNLOCK(&self.table.lock)
+        VF_LOCK(self.hot.hot.locks)
+        self._merge(self.hot.hot.n_tiers)
+        VF_UNLOCK(self.hot.hot.locks)

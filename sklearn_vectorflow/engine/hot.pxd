@@ -9,9 +9,9 @@ from sklearn_vectorflow.engine.net cimport Net
 @cython.final
 cdef class Hot:
     cdef vf_hot hot
+    cdef readonly int64_t period   # steps of a worker between two of its merges
     cdef Net net
     cdef list arrays
-    cdef int64_t period       # steps of a worker between two merges of the hottest
     cdef const void *_keep(self, array)
 
 

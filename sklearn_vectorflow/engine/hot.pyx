@@ -1,12 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Hot features, and threads' copies of their records (kernels/hot.h)."""
+"""Hot features (kernels/hot.h), and threads' copies of their records."""
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.kernels cimport (
-    VF_LOCK_STRIDE, VF_PART_HOT, vf_clock, vf_linear, vf_slot_of, vf_tier_start,
+    VF_LOCK_STRIDE, VF_PART_HOT, vf_clock, vf_linear, vf_slot_of, vf_tier_start, vf_tiers_due,
 )
 from sklearn_vectorflow.engine.net cimport Clock, Node
 
@@ -30,25 +30,26 @@ def slots_of(const int32_t[:] features, int32_t bits):
 
 
 cdef class Hot:
-    """The hot features of a plain net (`Net.is_plain`), in training by several workers.
+    """The hot features of the layer that reads rows, in training by several workers.
 
     Parameters
     ----------
     net : Net
+        That layer is its first.
     features : ndarray of int32, shape (n_hot,)
         The hottest first.
     bits : int
         Copies are kept in 2**bits slots; features that share a slot may not both be hot.
         0: every feature has a copy, hot or not.
-    period : int
-        Steps of a worker between two merges of its copies of the hottest features.
-    n_parts : int
+    first, period : int
+        How many of the hottest a worker merges every `period` of its steps. As many again are
+        merged half as often, and so on.
+    n_parts : int, default=0
         In how many parts those of features that are not hot are merged, if they have any: one
         of them every `PART_STEPS` steps.
     """
 
-    def __init__(self, Net net, features, int bits, int64_t period, int64_t n_parts):
-        cdef Node *node = &net.nodes[0]
+    def __init__(self, Net net, features, int bits, int64_t first, int64_t period, int64_t n_parts=0):
         cdef int64_t n_hot = len(features)
         if bits == 0 and n_hot > VF_PART_HOT:
             raise ValueError("too many hot features")
@@ -56,20 +57,23 @@ cdef class Hot:
         self.period = period
         self.hot.n_hot = n_hot
         self.hot.bits = bits
-        self.hot.n_slots = 1 << bits if bits else node.weights.n_in
+        self.hot.n_slots = 1 << bits if bits else net.nodes[0].weights.n_in
+        self.hot.first = first
         self.hot.n_parts = 0 if bits else n_parts
-        while vf_tier_start(self.hot.n_tiers) < max(n_hot, 1):
+        while vf_tier_start(&self.hot, self.hot.n_tiers) < max(n_hot, 1):
             self.hot.n_tiers += 1
         slots = slots_of(features, bits) if bits else features.astype(np.int64)
         self.hot.feature = <const int32_t *>self._keep(features)
         self.hot.slot = <const int64_t *>self._keep(slots)
-        self.hot.records = <float *>self._keep(np.zeros((n_hot, node.weights.stride), dtype=np.float32))
         self.hot.locks = <int32_t *>self._keep(
             np.zeros((self.hot.n_tiers + self.hot.n_parts) * VF_LOCK_STRIDE, dtype=np.int32)
         )
         if bits:
             owner = np.full(self.hot.n_slots, -1, dtype=np.int32)
             owner[slots] = features
+            rank = np.zeros(self.hot.n_slots, dtype=np.int32)
+            rank[slots] = np.arange(n_hot)
+            self.hot.rank = <const int32_t *>self._keep(rank)
             self.hot.owner = <const int32_t *>self._keep(owner)
         else:
             hot_slot = np.sort(slots)
@@ -84,8 +88,10 @@ cdef class Hot:
         return _address(array)
 
     def load(self, Clock clock):
-        """Take the records from the layer, before a pass."""
+        """Take the records from a layer of one output, before a pass."""
         cdef Node *node = &self.net.nodes[0]
+        if self.hot.records == NULL:
+            self.hot.records = <float *>self._keep(np.zeros((self.hot.n_hot, node.weights.stride), dtype=np.float32))
         cdef vf_clock now = vf_clock(step=clock.step, rate=0.0, elapsed=clock.elapsed)
         with nogil:
             node.kernels.single.load(&node.weights, &now, &self.hot)
@@ -99,7 +105,7 @@ cdef class Hot:
 
 
 cdef class Copies:
-    """One worker's copies of records.
+    """One worker's copies of records of one output (kernels/hot_one.h).
 
     Parameters
     ----------
@@ -178,12 +184,11 @@ cdef class Copies:
         node.kernels.single.merge_part(&node.weights, &self.hot.hot, &self.apart, part)
 
     cdef void merge_due(self) noexcept nogil:
-        """After a period: merges the first tier; every second time the second, and so on."""
+        """After a period: merges the tiers whose turn it is."""
         cdef int64_t tier
         self.merges += 1
-        for tier in range(self.hot.hot.n_tiers):
-            if self.merges & ((<int64_t>1 << tier) - 1) == 0:
-                self.merge_tier(tier)
+        for tier in range(vf_tiers_due(&self.hot.hot, self.merges)):
+            self.merge_tier(tier)
         if self.hot.hot.n_parts and self.merges % max(1, PART_STEPS // self.hot.period) == 0:
             self.part = (self.part + 1) % self.hot.hot.n_parts
             self.merge_part(self.part)

@@ -61,6 +61,29 @@ cdef extern from "kernels/platform.h" nogil:
     void VF_PREFETCH_READ(const void *address)
 
 
+cdef extern from "kernels/hot.h" nogil:
+    ctypedef struct vf_hot:
+        int64_t n_slots
+        const int32_t *owner
+        const int32_t *rank
+        int32_t bits
+        int64_t n_hot
+        const int32_t *feature
+        const int64_t *slot
+        int64_t first, n_tiers
+        int32_t *locks
+        float *records
+        int64_t n_parts
+        const int64_t *part_hot
+        const int64_t *hot_slot
+    int64_t vf_slot_of(int32_t feature, int32_t bits)
+    int64_t vf_tier_start(const vf_hot *hot, int64_t tier)
+    int64_t vf_tiers_due(const vf_hot *hot, int64_t n)
+    cdef enum:
+        VF_LOCK_STRIDE
+        VF_PART_HOT
+
+
 cdef extern from "kernels/walk.h" nogil:
     ctypedef struct vf_optimizer:
         float learning_rate, epsilon, beta, decay1, decay2, log_decay1, log_decay2
@@ -93,18 +116,6 @@ cdef extern from "kernels/walk.h" nogil:
         float *row
         float *x
         int64_t *at
-    ctypedef struct vf_hot:
-        int64_t n_slots
-        const int32_t *owner
-        int32_t bits, n_tiers
-        int64_t n_hot
-        const int32_t *feature
-        const int64_t *slot
-        float *records
-        int64_t n_parts
-        const int64_t *part_hot
-        const int64_t *hot_slot
-        int32_t *locks
     ctypedef struct vf_apart:
         float *records
         float *before
@@ -112,11 +123,7 @@ cdef extern from "kernels/walk.h" nogil:
         float *bias[2]
         float *bias_before[2]
         vf_clock clock
-    int64_t vf_tier_start(int64_t tier)
-    int64_t vf_slot_of(int32_t feature, int32_t bits)
     cdef enum:
-        VF_LOCK_STRIDE
-        VF_PART_HOT
         VF_RING
     ctypedef struct vf_places:
         int64_t *at
@@ -160,15 +167,6 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_single_kernels *single
     cdef enum:
         VF_AHEAD_DATA
-
-
-cdef extern from "kernels/replicas.h" nogil:
-    ctypedef struct vf_hot_slot:
-        int32_t feature, copy
-    ctypedef struct vf_hot_table:
-        const vf_hot_slot *slots
-        int32_t shift
-    unsigned int vf_hot_place(int32_t feature, int32_t shift)
 
 
 cdef extern from "kernels/walk.h" nogil:

@@ -117,10 +117,12 @@ cdef class Worker(OneHidden):
         if copies is not None:
             hot, apart = &copies.hot.hot, &copies.apart
         return vf_single(
-            weights=&node.weights, intercepts=[self.net.intercept(0), self.net.intercept(1)], rows=&rows.rows, targets=targets.dense, n_targets=targets.n_targets,
+            weights=&node.weights, intercepts=[self.net.intercept(0), self.net.intercept(1)], rows=&rows.rows,
+            targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            before=self.before, ones=[self.bias_copies[0], self.bias_copies[min(1, self.net.n_nodes - 1)]], indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            before=self.before, ones=[self.bias_copies[0], self.bias_copies[min(1, self.net.n_nodes - 1)]],
+            indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
             places=&self.places, ahead=ahead,
             shared=shared and (hot == NULL or hot.owner != NULL))  # all copies: none are others'
 
@@ -270,7 +272,8 @@ cdef class Worker(OneHidden):
             vf_load_candidates(&self.net.sampler.sampler, c, r, out + at, self.y + at, self.raw + at)
             self.loss.n_outputs = c.n_candidates[r]
             self.loss.n_targets = c.n_candidates[r] if self.net.sampler.sampler.independent else 1
-            loss += self.loss.evaluate(1, self.y + at, self.raw + at, self.weight + r, self.loss_gradient + at, &self.loss)
+            loss += self.loss.evaluate(1, self.y + at, self.raw + at, self.weight + r, self.loss_gradient + at,
+                                       &self.loss)
         return loss
 
     cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:

@@ -204,8 +204,8 @@ def _compare_slopes(case, raw, place):
                 slack = 1e-4 * max(1.0, abs(got)) + 1e-9 * abs(here) / STEP
                 if not min(slopes) - slack <= got <= max(slopes) + slack:
                     raise _Failure(
-                        f"at {case.at(row)}, {place}, {case.column(output)}: the gradient is {got:.6g}, finite differences "
-                        f"give {slopes[0]:.6g} (left) and {slopes[1]:.6g} (right)"
+                        f"at {case.at(row)}, {place}, {case.column(output)}: the gradient is {got:.6g}, finite "
+                        f"differences give {slopes[0]:.6g} (left) and {slopes[1]:.6g} (right)"
                     )
 
 

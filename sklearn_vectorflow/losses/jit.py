@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.losses.evaluate import capsule_of_address
 from sklearn_vectorflow.losses.blocks import name_of, reads_of
-from sklearn_vectorflow.losses.doors import Kernel, check_rows
+from sklearn_vectorflow.losses.kernels import Kernel, check_rows
 
 
 class NumbaKernel(Kernel):

@@ -74,8 +74,8 @@ class SurvivalLoss(Loss):
             return total / weight.sum(), gradient.sum(axis=0) / weight.sum()
 
         bounds = [(-FARTHEST, FARTHEST)] * self.n_outputs
-        start = np.zeros(self.n_outputs)
-        return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"gtol": 1e-9, "ftol": 0}).x
+        start, options = np.zeros(self.n_outputs), {"gtol": 1e-9, "ftol": 0}
+        return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
     def intercept(self, raw):
         """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""

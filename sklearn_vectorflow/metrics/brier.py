@@ -37,7 +37,9 @@ def brier_score(y_train, y_test, survival, times):
     with naming("survival"):
         survival = check_array(survival, dtype=np.float64, input_name="survival")
     if survival.shape != (len(test), len(times)):
-        raise ValueError(f"survival must have shape (n_test, n_times) = ({len(test)}, {len(times)}), got {survival.shape}.")
+        raise ValueError(
+            f"survival must have shape (n_test, n_times) = ({len(test)}, {len(times)}), got {survival.shape}."
+        )
     censoring = product_limit(train, censoring=True)
     past = test.time[:, None] <= times
     error = np.where(past & test.event[:, None], survival**2 * _inverse(at(*censoring, test.time))[:, None], 0.0)

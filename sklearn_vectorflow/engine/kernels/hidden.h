@@ -5,9 +5,8 @@
 #define VF_HIDDEN_H
 
 #include "activations.h"
-#include "gains.h"
+#include "hot_wide.h"
 #include "linear_wide.h"
-#include "replicas.h"
 #include "walk.h"
 
 /* The output layer and the intercepts, with their state, and room for what a row makes
@@ -29,8 +28,8 @@ typedef struct {
     const vf_linear *output, *output_bias;
     int32_t activation, lazy;
     float **at;       /* records of the row at hand */
-    const vf_hot_table *hot; /* NULL: all records are the shared ones */
-    float *own;       /* copies of the hot ones */
+    const vf_hot *hot; /* NULL: all records are the shared ones */
+    float *own;       /* (n_hot, stride): copies of the hot ones */
 } vf_hidden;
 
 /* ---- between records and arrays --------------------------------------------------- */
@@ -42,7 +41,8 @@ VF_INLINE void vf_open_bias(const vf_linear *bias, const float *record, float *w
 }
 
 /* Fills the arrays from records: the output layer's, and those of the two intercepts. */
-static void vf_open_inner(const vf_hidden *net, vf_inner *in, const float *record, const float *bias, const float *output_bias) {
+static void vf_open_inner(const vf_hidden *net, vf_inner *in, const float *record, const float *bias,
+                          const float *output_bias) {
     const vf_linear *output = net->output;
     const int64_t k = in->n_outputs;
     for (int64_t i = 0; i < in->n_units; i++, record += output->stride) {
@@ -81,16 +81,23 @@ static void vf_close_inner(const vf_hidden *net, const vf_inner *in, float *reco
 
 /* ---- the hidden layer --------------------------------------------------------------- */
 
+/* Where a feature's copy is, floats behind the first; -1: it is not hot. */
+VF_INLINE int64_t vf_find_copy(const vf_hot *hot, int32_t feature, int64_t stride) {
+    const int64_t slot = vf_slot_of(feature, hot->bits);
+    return hot->owner[slot] == feature ? hot->rank[slot] * stride : -1;
+}
+
 /* Finds the records of a row, and what their features have missed. */
-VF_INLINE void vf_find_row(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock, vf_row x) {
+VF_INLINE void vf_find_row(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock,
+                           vf_row x) {
     const vf_copies copies = net->data.copies;
     float *const record = layer->record, **at = net->at;
     const int64_t stride = layer->stride;
     const int32_t row_slot = layer->row_slot, clock_slot = layer->clock_slot;
     float largest = 0.0f;
     for (int64_t k = 0; k < x.length; k++) {
-        const int32_t copy = net->hot ? vf_hot_copy(net->hot, x.indices[k]) : -1;
-        at[k] = copy >= 0 ? net->own + copy * stride : record + x.indices[k] * stride;
+        const int64_t copy = net->hot ? vf_find_copy(net->hot, x.indices[k], stride) : -1;
+        at[k] = copy >= 0 ? net->own + copy : record + x.indices[k] * stride;
     }
     for (int64_t k = 0; k < x.length; k++) {
         copies.row[k] = at[k][row_slot];
@@ -111,7 +118,8 @@ VF_INLINE void vf_find_row(const int lazy, const vf_hidden *net, const vf_linear
 }
 
 /* Adds v[k] times columns [0, n) of the records; n is a constant for most. */
-VF_INLINE void vf_sum_span(const int64_t n, float *const *at, int64_t from, const float *v, int64_t length, float *VF_RESTRICT out) {
+VF_INLINE void vf_sum_span(const int64_t n, float *const *at, int64_t from, const float *v, int64_t length,
+                           float *VF_RESTRICT out) {
     int64_t k = 0;
     for (; k + 4 <= length; k += 4) {
         const float *const r[4] = {at[k] + from, at[k + 1] + from, at[k + 2] + from, at[k + 3] + from};
@@ -134,13 +142,14 @@ VF_INLINE void vf_sum_records(float *const *at, const float *v, int64_t length, 
         vf_sum_span(n - from, at, from, v, length, out);
 }
 
-VF_INLINE void vf_step_span(const int64_t n, const int lazy, float *VF_RESTRICT w, const float *VF_RESTRICT delta, float left, float rate) {
+VF_INLINE void vf_step_span(const int64_t n, const int lazy, float *VF_RESTRICT w, const float *VF_RESTRICT delta,
+                            float left, float rate) {
     for (int64_t c = 0; c < n; c++)
         w[c] += lazy ? w[c] * left - rate * delta[c] : -(rate * delta[c]);
 }
 
-VF_INLINE void vf_step_records(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock, vf_row x,
-                               const float *delta, float square) {
+VF_INLINE void vf_step_records(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock,
+                               vf_row x, const float *delta, float square) {
     const vf_copies copies = net->data.copies;
     const float learning_rate = layer->optimizer.learning_rate, epsilon = layer->optimizer.epsilon;
     const int64_t n = layer->n_out;
@@ -175,7 +184,8 @@ VF_INLINE float vf_dot(const float *VF_RESTRICT a, const float *VF_RESTRICT b, i
 }
 
 /* Sets `now`: the weights of every unit, caught up. */
-VF_INLINE void vf_catch_up(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in, const int64_t k) {
+VF_INLINE void vf_catch_up(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in,
+                           const int64_t k) {
     const int64_t n = in->n_units * k, padded = vf_lanes(n);
     const float learning_rate = output->optimizer.learning_rate, l2 = output->penalty.l2;
     float *VF_RESTRICT left = in->left, *VF_RESTRICT rate = in->rate, *VF_RESTRICT now = in->now;
@@ -226,7 +236,8 @@ VF_INLINE void vf_backward_output(int activation, const vf_inner *in, const int6
 }
 
 /* Units that are zero are no touch. */
-VF_INLINE void vf_step_output(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in, const int64_t k) {
+VF_INLINE void vf_step_output(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in,
+                              const int64_t k) {
     const float learning_rate = output->optimizer.learning_rate, epsilon = output->optimizer.epsilon;
     float *VF_RESTRICT w = in->weights, *VF_RESTRICT state = in->state;
     uint32_t *VF_RESTRICT touched = in->touched;
@@ -279,7 +290,7 @@ VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, i
     const int64_t row = queue[at + data->ahead], end = vf_row_start(rows, row + 1);
     for (int64_t k = vf_row_start(rows, row); k < end; k++) {
         const int32_t feature = vf_index_at(rows, k);
-        if (net->hot && vf_hot_copy(net->hot, feature) >= 0)
+        if (net->hot && vf_find_copy(net->hot, feature, layer->stride) >= 0)
             continue;
         const float *record = layer->record + feature * (int64_t)layer->stride;
         for (int64_t c = 0; c < layer->stride; c += 16)
@@ -287,8 +298,8 @@ VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, i
     }
 }
 
-VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden *net, vf_inner *in, const vf_clock *clock,
-                                int64_t row) {
+VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden *net, vf_inner *in,
+                                const vf_clock *clock, int64_t row) {
     const vf_single *data = &net->data;
     float *units = in->units;
     const vf_linear layer = *data->weights;
@@ -301,7 +312,8 @@ VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden
         vf_sum_records(net->at, data->copies.w, x.length, units, in->n_units);
     } else
         vf_sum_records(net->at, x.values, x.length, units, in->n_units);
-    VF_EACH_ACTIVATION(net->activation, for (int64_t i = 0; i < in->n_units; i++) units[i] = vf_activation(K, units[i]);)
+    VF_EACH_ACTIVATION(net->activation,
+                       for (int64_t i = 0; i < in->n_units; i++) units[i] = vf_activation(K, units[i]);)
     vf_catch_up(lazy, net->output, clock, in, k);
     vf_forward_output(in, k, data->raw);
     for (int64_t c = 0; c < data->n_targets; c++)

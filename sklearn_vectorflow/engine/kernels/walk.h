@@ -3,7 +3,7 @@
 #define VF_WALK_H
 
 #include "contract.h"
-#include "hot.h"
+#include "hot_one.h"
 #include "rows.h"
 
 enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */

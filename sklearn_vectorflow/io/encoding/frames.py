@@ -94,7 +94,7 @@ def _pandas(series):
         return [Codes(series.cat.codes.to_numpy(), Objects(np.asarray(dtype.categories, dtype=object)))]
     if getattr(dtype, "storage", None) == "pyarrow" or type(dtype).__name__ == "ArrowDtype":
         return read_column(series.array.__arrow_array__().__arrow_c_stream__())
-    if dtype == object or dtype.kind == "O":
+    if dtype.kind == "O":
         kind = getattr(dtype, "type", None)
         return [Objects(series.to_numpy(dtype=object))] if kind in (np.object_, str) else [_unreadable(series)]
     if dtype.kind not in "biuf":

@@ -4,7 +4,6 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, copies, threads
-from sklearn_vectorflow.engine.replicas import HotTable
 from sklearn_vectorflow.training import Trainer
 
 N_ROWS, N_FEATURES = 600, 40
@@ -15,8 +14,8 @@ def two_threads(monkeypatch):
     monkeypatch.setattr(threads, "_pool_limit", lambda: 2)
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
     monkeypatch.setattr(copies, "N_HOT_WIDE", 15)
-    monkeypatch.setattr(copies, "MERGE_EVERY", 64)
-    monkeypatch.setattr(copies, "MERGE_FIRST", 4)
+    monkeypatch.setattr(copies, "UNSEEN_WIDE", 64)
+    monkeypatch.setattr(copies, "FIRST_WIDE", 4)
 
 
 def problem(columns=np.arange(N_FEATURES), n_classes=2, seed=0):
@@ -84,7 +83,7 @@ def test_gains_of_both_add_up(monkeypatch):
         return fit(X, y, **options)
 
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
-    monkeypatch.setattr(copies, "MERGE_EVERY", 10**6)
+    monkeypatch.setattr(copies, "UNSEEN_WIDE", 10**6)
     # a pass over no rows loads the copies
     start, first, second = trained((0, 0, 0)), trained((0, 0, half)), trained((1, half, N_ROWS))
     both = trained((1, 0, 0), (0, 0, half), (1, half, N_ROWS))
@@ -107,7 +106,7 @@ def test_rests_are_charged_once(monkeypatch):
     X[:half, 1::2] = 0
     X[half:, 0::2] = 0
     X = X.tocsr()
-    monkeypatch.setattr(copies, "MERGE_EVERY", 10**6)
+    monkeypatch.setattr(copies, "UNSEEN_WIDE", 10**6)
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
     options = {"alpha": 0.01, "activation": "tanh"}
     driven(monkeypatch, (1, 0, 0), (0, 0, half), (1, half, N_ROWS))
@@ -128,9 +127,3 @@ def test_two_threads_do_not_take_longer_steps(monkeypatch, alpha):
     options = {"activation": "tanh", "alpha": alpha, "shuffle": True}
     size = {n_jobs: np.linalg.norm(fit(X, y, n_jobs, **options).coefs_[0]) for n_jobs in (1, 2)}
     assert size[2] == pytest.approx(size[1], rel=0.1)
-
-
-def test_hot_features_have_places_of_their_own():
-    features = np.random.default_rng(0).choice(2**31 - 1, 1000, replace=False).astype(np.int32)
-    assert 850 < HotTable(features, 1, 1).n_copies <= 1000  # some meet in the table
-    assert HotTable(features[:0], 1, 1).n_copies == 0

@@ -1,0 +1,169 @@
+"""Cost of a non-zero: training time against the number of non-zeros and the number of columns.
+
+    python benchmarks/cost.py [--nonzeros 100000 ... 100000000] [--features 100000 1000000 10000000] [--threads 1]
+                              [--repeat 5] [--picture cost.png]
+
+Rows are of the ctr kind, about 35 ones each. Nanoseconds a non-zero are of the whole `fit` of one epoch, of the
+first epoch alone, whose weights are new to memory, and of the median of later epochs; and of what memory
+allows (roofline/, loops b and c, the faster one), since more rows and columns mean more weights and fewer of them in
+caches. Milliseconds are of the rest of the fit: what rows cost once, and what a fit costs whatever the rows, such as
+memory for all columns. 10^8 non-zeros need 3 GB of memory and a minute to be drawn.
+"""
+import argparse
+import statistics
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+import machine
+import workloads
+from roofline.loops import AHEAD, Roof
+from sklearn_vectorflow import VectorFlowClassifier
+from stopwatch import Stopwatch
+
+BLOCK = 100_000  # rows drawn at once
+MOST_EPOCHS = 30
+
+
+@dataclass
+class Cost:
+    """Median nanoseconds a non-zero."""
+
+    n_features: int
+    n_nonzero: int
+    fit: float
+    first: float
+    epoch: float
+    roof: float
+
+    @property
+    def rest(self):
+        """Median milliseconds of a fit beside its epoch."""
+        return 1e-6 * self.n_nonzero * (self.fit - self.first)
+
+
+def draw(n_features, n_nonzero):
+    """Draw rows with at least so many non-zeros, and labels."""
+    ads = replace(workloads.WORKLOADS["ctr"], n_features=n_features)
+    rng, blocks, found = np.random.default_rng(workloads.SEEDS["train"]), [], 0
+    while found < n_nonzero:
+        blocks.append(workloads.draw_rows(ads, BLOCK, rng))
+        found += blocks[-1].nnz
+    X = sparse.vstack(blocks, format="csr")
+    return X, workloads.draw_labels(ads, X, rng)
+
+
+def head(X, y, n_nonzero):
+    """Return the first rows that have so many non-zeros, as views."""
+    n_rows = int(np.searchsorted(X.indptr, n_nonzero))
+    end = X.indptr[n_rows]
+    return sparse.csr_matrix((X.data[:end], X.indices[:end], X.indptr[: n_rows + 1]), (n_rows, X.shape[1])), y[:n_rows]
+
+
+def timed_fit(X, y, n_jobs, epochs):
+    """Return the seconds of a whole fit and of each epoch alone."""
+    model = VectorFlowClassifier(max_iter=epochs, tol=None, random_state=0, n_jobs=n_jobs)
+    with Stopwatch() as watch:
+        begun = time.perf_counter()
+        model.fit(X, y)
+        return time.perf_counter() - begun, watch.seconds
+
+
+def roof_of(X, n_jobs, repeat):
+    """Return the seconds of the fastest loop that updates a weight for every non-zero."""
+    roof = Roof(X)
+    return min(
+        statistics.median(roof.seconds(loop, ahead, n_jobs) for _ in range(repeat))
+        for loop in ("update_arrays", "update_records") for ahead in AHEAD
+    )
+
+
+def measure(X, y, n_jobs, repeat):
+    """Return the cost of a non-zero of some rows."""
+    short = [timed_fit(X, y, n_jobs, 1) for _ in range(repeat + 1)][1:]  # the first one brings rows into memory
+    _, epochs = timed_fit(X, y, n_jobs, int(np.clip(20_000_000 // X.nnz, 1 + repeat, MOST_EPOCHS)))
+    seconds = (
+        statistics.median(fit for fit, _ in short), statistics.median(first for _, (first,) in short),
+        statistics.median(epochs[1:]), roof_of(X, n_jobs, repeat),
+    )
+    return Cost(X.shape[1], X.nnz, *(1e9 * taken / X.nnz for taken in seconds))
+
+
+def print_cost(cost):
+    """Print a line."""
+    print(
+        f"{cost.n_features:>12,} {cost.n_nonzero:>12,} {cost.fit:>10.2f} {cost.first:>12.2f} {cost.epoch:>12.2f} "
+        f"{cost.roof:>8.2f} {cost.rest:>8.1f}", flush=True
+    )
+
+
+def print_spread(costs):
+    """Print how far the cost of later epochs varies with the number of non-zeros, for each width."""
+    for n_features in sorted({cost.n_features for cost in costs}):
+        of = [cost.epoch for cost in costs if cost.n_features == n_features]
+        print(f"{n_features:>12,} columns: dearest non-zero {max(of) / min(of):.2f} times the cheapest, epochs alone")
+
+
+def draw_picture(path, costs):
+    """Draw nanoseconds against non-zeros, a colour for each width, and against width."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    by_nonzeros, by_width = figure.subplots(1, 2, sharey=True)
+    for number, n_features in enumerate(sorted({cost.n_features for cost in costs})):
+        of = [cost for cost in costs if cost.n_features == n_features]
+        sizes = [cost.n_nonzero for cost in of]
+        look = {"color": f"C{number}", "ms": 4}
+        by_nonzeros.plot(sizes, [cost.epoch for cost in of], "o-", label=f"{n_features:,} columns", **look)
+        by_nonzeros.plot(sizes, [cost.fit for cost in of], "o--", lw=1, mfc="white", **look)
+        by_nonzeros.plot(sizes, [cost.roof for cost in of], ":", **look)
+    for style, title in (("k-", "epoch"), ("k--", "whole fit of one epoch"), ("k:", "what memory allows")):
+        by_nonzeros.plot([], [], style, lw=1, label=title)
+    decades = sorted({10 ** round(np.log10(cost.n_nonzero)) for cost in costs})
+    for number, decade in enumerate(decades):
+        of = [cost for cost in costs if abs(cost.n_nonzero - decade) < 0.01 * decade]
+        shade = str(0.7 * (1 - number / len(decades)))
+        by_width.plot(
+            [cost.n_features for cost in of], [cost.epoch for cost in of], "s-", ms=4, color=shade,
+            label=f"epoch, {decade:,} non-zeros",
+        )
+    by_nonzeros.set(xscale="log", yscale="log", xlabel="non-zeros", ylabel="nanoseconds a non-zero")
+    by_width.set(xscale="log", xlabel="columns")
+    for axes in (by_nonzeros, by_width):
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(labelleft=True)
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    half_decades = [int(10 ** (k / 2)) for k in range(10, 17)]
+    parser.add_argument("--nonzeros", nargs="+", type=int, default=half_decades)
+    parser.add_argument("--features", nargs="+", type=int, default=[100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--picture", default="cost.png")
+    options = parser.parse_args()
+    print(f"{machine.describe()}; threads: {options.threads}; nanoseconds a non-zero")
+    epochs = f"{'whole fit':>10} {'first epoch':>12} {'later epoch':>12}"
+    print(f"{'columns':>12} {'non-zeros':>12} {epochs} {'roof':>8} {'rest ms':>8}")
+    costs = []
+    with threadpool_limits(options.threads):
+        for n_features in options.features:
+            X, y = draw(n_features, max(options.nonzeros))
+            for n_nonzero in sorted(options.nonzeros):
+                costs.append(measure(*head(X, y, n_nonzero), options.threads, options.repeat))
+                print_cost(costs[-1])
+    print_spread(costs)
+    draw_picture(options.picture, costs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What fitted estimators give: raw outputs, a light form for serving, weights."""
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.serving import Predictor
+from sklearn_vectorflow.streaming import RawOutputs, read_raw
+from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.training import map_raw, raw_outputs
+
+SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
+
+
+class FittedMixin:
+    """Outputs and weights of the net of a fitted estimator."""
+
+    def _raw(self, X):
+        """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
+        check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return X.raw
+        if is_source(X):
+            return read_raw(self, X).raw
+        matrix = as_matrix(self, X, reset=False)
+        with self._crew(matrix) as crew:
+            return raw_outputs(self.network_, matrix, crew)
+
+    def _map_raw(self, X, function):
+        """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
+        check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return [function(X.raw)]
+        if is_source(X):
+            with as_source(X).checked() as blocks:
+                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
+        matrix = as_matrix(self, X, reset=False)
+        with self._crew(matrix) as crew:
+            return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
+
+    def _crew(self, matrix):
+        """Return the threads that run rows through the net."""
+        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
+        return Crew(n_workers(self.n_jobs, work))
+
+    def predictor(self, method="predict"):
+        """Return a light form of a method, for serving rows one by one.
+
+        Parameters
+        ----------
+        method : str, default="predict"
+            Name of a method of this estimator that takes rows alone and returns an array for them.
+
+        Returns
+        -------
+        predictor : Predictor
+            Called with CSR rows, it returns what the method does, and spares what the method's call costs
+            whatever the rows: checks of the kind and the names of columns, threads, setting up the net.
+
+        Raises
+        ------
+        ValueError
+            If there is no such method.
+        """
+        check_is_fitted(self, "network_")
+        if method not in SERVED or not hasattr(self, method):
+            offered = [name for name in SERVED if hasattr(self, name)]
+            raise ValueError(f"method must be one of {offered}, got {method!r}.")
+        return Predictor(self, method)
+
+    # ---- weights -------------------------------------------------------------------
+
+    @property
+    def coefs_(self):
+        """Weights of every linear layer, shape (n_in, n_out); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.weights()
+
+    @property
+    def intercepts_(self):
+        """Intercepts of every linear layer, shape (n_out,); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.intercepts()
