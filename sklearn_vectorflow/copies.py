@@ -7,10 +7,11 @@ from sklearn_vectorflow.engine import hot as engine
 from sklearn_vectorflow.hot import hottest
 
 BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
-N_HOT = 512          # features that are hot where all have copies
+N_HOT = 1024         # features that are hot where all have copies
 FIRST = 16           # features that every merge merges
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
 PARTS = 128          # times workers: in how many parts the rest is merged
+MOST_PARTS = 1024    # and in how many at most, where the state is sums, which add up to what one worker's would be
 N_HOT_WIDE = 2048    # features that are hot in nets with a hidden layer, at most,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256     # as FIRST
@@ -57,11 +58,20 @@ def hot_records(network, net, matrix, n_workers):
     parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, 64))
     if parameters.is_small:
-        n_parts = int(np.clip(PARTS // n_workers, 8, parameters.n_in))
-        hot = engine.Hot(net, hottest(matrix, N_HOT), 0, FIRST, period, n_parts)
+        features, shares = hottest(matrix, N_HOT + 1)
+        n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
+        hot = engine.Hot(net, features[:N_HOT], 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
     else:
         hot = engine.Hot(net, hottest_by_slot(matrix, BITS), BITS, FIRST, period)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
+
+
+def _n_parts(rule, share):
+    """Return in how many parts features are merged that are in no more than a share of the rows, times workers."""
+    if rule != "ftrl":
+        return PARTS
+    unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
+    return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
 
 
 def hot_wide(network, net, matrix, n_workers):
@@ -75,6 +85,6 @@ def hot_wide(network, net, matrix, n_workers):
 
 def hottest_by_slot(matrix, bits):
     """Return the most frequent features, the hottest of every slot, the hottest first."""
-    features = hottest(matrix, 2 << bits)
+    features, _ = hottest(matrix, 2 << bits)
     _, first = np.unique(engine.slots_of(features, bits), return_index=True)
     return features[np.sort(first)]

@@ -7,7 +7,7 @@ RUNS = 64        # stretches of neighbouring rows that they are
 
 
 def hottest(matrix, n):
-    """Return the most frequent columns of a sample of rows, the most frequent first.
+    """Return the most frequent columns of a sample of rows, the most frequent first, and how frequent they are.
 
     Parameters
     ----------
@@ -18,25 +18,31 @@ def hottest(matrix, n):
     Returns
     -------
     columns : ndarray of int32, shape (n_hot,)
+    shares : ndarray of float64, shape (n_hot,)
+        Of the rows, those that have the column.
     """
     n_features = matrix.shape[1]
     if not sparse.issparse(matrix.values):
-        return np.arange(min(n, n_features), dtype=np.int32)
-    columns, counts = _counted(_sampled(matrix.values), n_features)
+        n = min(n, n_features)
+        return np.arange(n, dtype=np.int32), np.ones(n)
+    entries, n_rows = _sampled(matrix.values)
+    columns, counts = _counted(entries, n_features)
     if len(columns) > n:
         most = np.argpartition(counts, len(counts) - n)[len(counts) - n :]
         columns, counts = columns[most], counts[most]
-    return columns[np.argsort(-counts, kind="stable")].astype(np.int32)
+    order = np.argsort(-counts, kind="stable")
+    return columns[order].astype(np.int32), counts[order] / n_rows
 
 
 def _sampled(values):
-    """Columns of all entries of some rows of a CSR matrix."""
+    """Columns of all entries of some rows of a CSR matrix, and how many rows these are."""
     n_rows, indptr = values.shape[0], values.indptr
-    length = -(-min(SAMPLE, n_rows) // RUNS)
-    starts = np.unique(np.linspace(0, n_rows - length, RUNS).astype(np.int64))
     if n_rows <= SAMPLE:
-        return values.indices[indptr[0] : indptr[-1]]
-    return np.concatenate([values.indices[indptr[start] : indptr[start + length]] for start in starts])
+        return values.indices[indptr[0] : indptr[-1]], n_rows
+    length = -(-SAMPLE // RUNS)
+    starts = np.linspace(0, n_rows - length, RUNS).astype(np.int64)
+    runs = [values.indices[indptr[start] : indptr[start + length]] for start in starts]
+    return np.concatenate(runs), length * RUNS
 
 
 def _counted(columns, n_features):

@@ -11,8 +11,10 @@ from sklearn_vectorflow.engine.kernels cimport (
 from sklearn_vectorflow.engine.net cimport Clock, Node
 
 cdef enum:
-    LINE = 16            # floats in a cache line
-    PART_STEPS = 64      # steps of a worker between two merges of a part
+    LINE = 16  # floats in a cache line
+
+PART_STEPS = 64  # steps of a worker between two merges of a part
+cdef int64_t _PART_STEPS = PART_STEPS
 
 
 cdef const void *_address(array):
@@ -189,6 +191,6 @@ cdef class Copies:
         self.merges += 1
         for tier in range(vf_tiers_due(&self.hot.hot, self.merges)):
             self.merge_tier(tier)
-        if self.hot.hot.n_parts and self.merges % max(1, PART_STEPS // self.hot.period) == 0:
+        if self.hot.hot.n_parts and self.merges % max(1, _PART_STEPS // self.hot.period) == 0:
             self.part = (self.part + 1) % self.hot.hot.n_parts
             self.merge_part(self.part)

@@ -150,6 +150,11 @@ VF_INLINE float vf_scaled(float scale, float before, float after) {
     return scale != before && before > 0.0f && scale > 0.0f ? scale * (after / before) : after;
 }
 
+/* The same of a root; mostly nobody else was here. */
+VF_INLINE float vf_root(float root, float before, float after) {
+    return root == before ? after : vf_ftrl_grown(root, before, after);
+}
+
 /* Adds what a step changed, so that what other threads did to the records meanwhile
  * stays: the way to store where several threads train. */
 VF_INLINE void vf_add_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -163,7 +168,7 @@ VF_INLINE void vf_add_copies(const int kind, const int lazy, const vf_linear *la
         else if (VF_USES_S1(kind))
             record[slot1] += after.s1[k] - before.s1[k];
         if (VF_USES_S2(kind))
-            record[slot2] = kind == VF_FTRL ? vf_ftrl_grown(record[slot2], before.s2[k], after.s2[k])
+            record[slot2] = kind == VF_FTRL ? vf_root(record[slot2], before.s2[k], after.s2[k])
                                             : record[slot2] + (after.s2[k] - before.s2[k]);
         if (kind == VF_ADAGRAD_ROWWISE)
             record[row_slot] = vf_scaled(record[row_slot], before.row[k], after.row[k]);

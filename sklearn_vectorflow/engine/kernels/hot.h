@@ -11,7 +11,7 @@
 
 enum {
     VF_LOCK_STRIDE = 16, /* int32 between locks: a cache line each */
-    VF_PART_HOT = 512    /* most hot features that a part can have */
+    VF_PART_HOT = 1024   /* most hot features that a part can have */
 };
 
 typedef struct {

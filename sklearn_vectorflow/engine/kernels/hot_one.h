@@ -56,14 +56,19 @@ VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t 
                                 float *VF_RESTRICT own, float *VF_RESTRICT before) {
     const int64_t stride = layer->stride, width = layer->clock_slot >= 0 ? layer->clock_slot : stride;
     const float epsilon = layer->optimizer.epsilon;
+    if (kind == VF_FTRL) { /* in lanes */
+        for (int64_t k = 0; k < 2 * n; k += 2) {
+            shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
+            shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
+        }
+        return;
+    }
     for (int64_t k = 0; k < n * stride; k += stride)
         for (int64_t c = 0; c < width; c++) {
             const int is_scale = (kind == VF_ADAGRAD && c == layer->slot1)
                                  || (kind == VF_ADAGRAD_ROWWISE && c == layer->row_slot);
-            const int is_root = kind == VF_FTRL && c == layer->slot2;
-            const float merged = is_root ? vf_ftrl_grown(shared[k + c], before[k + c], own[k + c])
-                                 : is_scale ? vf_adagrad_merged(shared[k + c], before[k + c], own[k + c], epsilon)
-                                            : shared[k + c] + (own[k + c] - before[k + c]);
+            const float merged = is_scale ? vf_adagrad_merged(shared[k + c], before[k + c], own[k + c], epsilon)
+                                          : shared[k + c] + (own[k + c] - before[k + c]);
             shared[k + c] = own[k + c] = before[k + c] = merged;
         }
 }

@@ -92,9 +92,9 @@ VF_INLINE float vf_ftrl_weight(float z, float root, float center, float l1, floa
     return center - copysignf(u, z);
 }
 
-/* A root, with what another one's sum of squares grew by; mostly they are the same. */
+/* A root, with what another one's sum of squares grew by. */
 VF_INLINE float vf_ftrl_grown(float root, float before, float after) {
-    return root == before ? after : sqrtf(root * root + (after - before) * (after + before));
+    return sqrtf(root * root + (after - before) * (after + before));
 }
 
 /* Step size between touches: constant, and zero before the first. */
