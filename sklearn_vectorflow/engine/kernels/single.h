@@ -34,7 +34,17 @@ VF_INLINE void vf_find(const vf_single *net, const vf_base *base, const int32_t 
         vf_find_records(indices, n, base->weights.stride, at);
 }
 
-/* Looks up the records of a coming row, and asks for them. */
+/* Asks for the records of the row that was looked up last, up to its entry `to`. The
+ * processor has few misses in flight: asked for at once, most would wait for the first ones. */
+VF_INLINE void vf_ask(const vf_base *base, vf_places *places, int64_t to) {
+    const int64_t *at = places->latest;
+    to = to < places->length ? to : places->length;
+    for (int64_t k = places->asked; k < to; k++)
+        VF_PREFETCH_READ(base->weights.record + at[k]);
+    places->asked = to;
+}
+
+/* Looks up the records of a coming row. */
 VF_INLINE void vf_find_ahead(const vf_single *net, const vf_base *base, int64_t row, int64_t *at) {
     const vf_rows *rows = net->rows;
     const int64_t start = vf_row_start(rows, row), n = vf_row_start(rows, row + 1) - start;
@@ -45,11 +55,12 @@ VF_INLINE void vf_find_ahead(const vf_single *net, const vf_base *base, int64_t 
         indices = net->indices;
     }
     vf_find(net, base, indices, n, at);
-    for (int64_t k = 0; k < n; k++)
-        VF_PREFETCH_READ(base->weights.record + at[k]);
+    net->places->latest = at;
+    net->places->length = n;
+    net->places->asked = 0;
 }
 
-VF_INLINE void vf_ask_ahead(const vf_single *net, const vf_base *base, const int64_t *queue, int64_t at, int64_t n_queued) {
+VF_INLINE void vf_look_ahead(const vf_single *net, const vf_base *base, const int64_t *queue, int64_t at, int64_t n_queued) {
     vf_places *places = net->places;
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(net->rows, queue[at + VF_AHEAD_DATA]);
@@ -59,8 +70,10 @@ VF_INLINE void vf_ask_ahead(const vf_single *net, const vf_base *base, const int
         return;
     if (places->until <= at)
         places->until = at + 1;
-    for (; places->until <= at + net->ahead && places->until < n_queued; places->until++)
+    for (; places->until <= at + net->ahead && places->until < n_queued; places->until++) {
+        vf_ask(base, places, INT64_MAX);
         vf_find_ahead(net, base, queue[places->until], places->at + (places->until % VF_RING) * places->longest);
+    }
 }
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their
@@ -100,7 +113,8 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
                 net.raw[i] = net.intercepts[i] ? net.ones[i].w[0] : 0.0f;
         }
         net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, x.length, copies);
-        vf_ask_ahead(&net, &base, queue, at, n_queued);
+        vf_look_ahead(&net, &base, queue, at, n_queued);
+        vf_ask(&base, net.places, net.places->length / 2);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
         total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
         if (!isfinite(total))
@@ -111,6 +125,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         if (net.shared)
             vf_keep_copies(kind, copies, net.before, x.length);
         vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
+        vf_ask(&base, net.places, INT64_MAX);
         if (net.shared)
             vf_add_copies(kind, lazy, &base.weights, clock, own, x.length, net.before, copies);
         else

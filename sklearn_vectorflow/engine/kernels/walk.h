@@ -12,7 +12,9 @@ enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using 
 enum { VF_RING = 8 };
 typedef struct {
     int64_t *at, longest;
-    int64_t until; /* rows of the queue that have been looked up */
+    int64_t until;         /* rows of the queue that have been looked up */
+    const int64_t *latest; /* the last one's entries, how many, and of how many records are asked for */
+    int64_t length, asked;
 } vf_places;
 
 /* The plainest net, one linear layer of one output, and what its training needs (single.h). A
