@@ -2,7 +2,7 @@
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.io.cache import as_source
-from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.streaming import RawOutputs, read_raw
@@ -22,9 +22,7 @@ class FittedMixin:
             return X.raw
         if is_source(X):
             return read_raw(self, X).raw
-        matrix = as_matrix(self, X, reset=False)
-        with self._crew(matrix) as crew:
-            return raw_outputs(self.network_, matrix, crew)
+        return self._run(X, raw_outputs)
 
     def _map_raw(self, X, function):
         """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
@@ -34,14 +32,14 @@ class FittedMixin:
         if is_source(X):
             with as_source(X).checked() as blocks:
                 return [part for block in blocks for part in self._map_raw(block.matrix, function)]
-        matrix = as_matrix(self, X, reset=False)
-        with self._crew(matrix) as crew:
-            return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
+        return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
 
-    def _crew(self, matrix):
-        """Return the threads that run rows through the net."""
-        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
-        return Crew(n_workers(self.n_jobs, work))
+    def _run(self, X, outputs):
+        """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
+        work = n_values(X) * sum(n_out for _, n_out in self.network_.shapes())
+        with Crew(n_workers(self.n_jobs, work)) as crew:
+            matrix = as_matrix(self, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
+            return outputs(self.network_, matrix, crew)
 
     def predictor(self, method="predict"):
         """Return a light form of a method, for serving rows one by one.
