@@ -319,8 +319,7 @@ class VectorFlowClassifier(
         probability : ndarray of shape (n_rows, n_classes)
             In the order of `classes_`.
         """
-        raw = self._raw(X)
-        return self._loss.inverse_link(raw) if self.multilabel_ else self._loss.predict_proba(raw)
+        return self._predict_rows(X, self._loss.inverse_link if self.multilabel_ else self._loss.predict_proba)
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X):

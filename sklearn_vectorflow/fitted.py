@@ -1,4 +1,5 @@
 """What fitted estimators give: raw outputs, a light form for serving, weights."""
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.io.cache import as_source
@@ -33,6 +34,10 @@ class FittedMixin:
             with as_source(X).checked() as blocks:
                 return [part for block in blocks for part in self._map_raw(block.matrix, function)]
         return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
+
+    def _predict_rows(self, X, function):
+        """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
+        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False))))
 
     def _run(self, X, outputs):
         """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
