@@ -32,7 +32,10 @@ class FittedMixin:
             return [function(X.raw)]
         if is_source(X):
             with as_source(X).checked() as blocks:
-                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
+                parts = [part for block in blocks for part in self._map_raw(block.matrix, function)]
+            if not parts:
+                raise ValueError("The source gave no rows.")
+            return parts
         return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
 
     def _predict_rows(self, X, function):
