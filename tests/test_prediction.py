@@ -35,14 +35,16 @@ def wide(X):
 @pytest.mark.parametrize("n_features", [200, 400_000])  # of few, weights are not asked for ahead
 def test_linear_outputs(optimizer, fit_intercept, n_features):
     X, y = drawn(n_features)
-    model = VectorFlowClassifier(optimizer=OPTIMIZERS[optimizer], fit_intercept=fit_intercept, random_state=0).fit(X, y)
+    model = VectorFlowClassifier(
+        optimizer=OPTIMIZERS[optimizer], fit_intercept=fit_intercept, max_iter=3, tol=None, random_state=0
+    ).fit(X, y)
     expected = X @ model.coef_[0].astype(np.float64) + model.intercept_[0]
     raw = model.decision_function(X)
     np.testing.assert_allclose(raw, expected, rtol=1e-5, atol=1e-5)
     stored = [wide(X), X.tocsc(), *([X.toarray()] if n_features == 200 else [])]
     for rows in stored:
         np.testing.assert_array_equal(model.decision_function(rows), raw)
-    np.testing.assert_array_equal(np.concatenate([model.decision_function(row) for row in X]), raw)
+    np.testing.assert_array_equal(np.concatenate([model.decision_function(row) for row in X[:20]]), raw[:20])
     np.testing.assert_array_equal(model.predictor("decision_function")(X), raw)
 
 
