@@ -14,7 +14,10 @@ OPTIMIZERS = {"ftrl": FTRL(), "adagrad": AdaGrad()}  # weights in an array of th
 
 
 def drawn(n_features):
-    X = sparse.random(N_ROWS, n_features, 20 / n_features, format="csr", dtype=np.float32, random_state=0)
+    rng, shape = np.random.RandomState(0), (N_ROWS, 20)
+    rows, columns = np.broadcast_to(np.arange(N_ROWS)[:, None], shape), rng.randint(n_features, size=shape)
+    values = rng.rand(*shape).astype(np.float32)
+    X = sparse.csr_matrix((values.ravel(), (rows.ravel(), columns.ravel())), shape=(N_ROWS, n_features))
     return X, np.asarray(X.sum(axis=1))[:, 0] > 10
 
 
