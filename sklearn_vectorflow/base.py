@@ -12,7 +12,7 @@ from sklearn_vectorflow._data import Data, n_terms
 from sklearn_vectorflow.fitted import FittedMixin
 from sklearn_vectorflow.graph import Graph, heads_of
 from sklearn_vectorflow.io.cache import as_source
-from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.blocks import name_of
@@ -100,7 +100,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
             )
-        with Crew(n_workers(self.n_jobs, _size(X))) as crew:
+        with Crew(n_workers(self.n_jobs, n_values(X))) as crew:
             matrix = as_matrix(self, X, reset=reset, run=crew.map if crew.n_workers > 1 else None)
         weight = _checks.check_sample_weight(sample_weight, matrix.shape[0])
         with self._expecting(classes):
@@ -359,8 +359,3 @@ def _raise_if_diverged(fine):
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )
-
-
-def _size(X):
-    """About how many values X holds, before it has been checked."""
-    return int(len(X.data) if hasattr(X, "indptr") else getattr(X, "size", None) or 1)

@@ -319,7 +319,10 @@ class VectorFlowClassifier(
         probability : ndarray of shape (n_rows, n_classes)
             In the order of `classes_`.
         """
-        raw = self._raw(X)
+        return self._predict_rows(X, self._probabilities)
+
+    def _probabilities(self, raw):
+        """Return the probabilities of classes, or labels, for raw outputs."""
         return self._loss.inverse_link(raw) if self.multilabel_ else self._loss.predict_proba(raw)
 
     @available_if(_gives_probabilities)

@@ -4,7 +4,6 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.training import outputs
 
 
@@ -53,9 +52,7 @@ class NodeFeaturesMixin:
         features : ndarray of float32, shape (n_rows, width of the node)
         """
         place = self._place(node)
-        matrix = as_matrix(self, X, reset=False)
-        with self._crew(matrix) as crew:
-            return outputs(self.network_, matrix, crew, place)
+        return self._run(X, lambda *run: outputs(*run, place))
 
     @available_if(_is_net)
     def get_feature_names_out(self, node=None):

@@ -1,8 +1,9 @@
 """What fitted estimators give: raw outputs, a light form for serving, weights."""
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.io.cache import as_source
-from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.streaming import RawOutputs, read_raw
@@ -22,9 +23,7 @@ class FittedMixin:
             return X.raw
         if is_source(X):
             return read_raw(self, X).raw
-        matrix = as_matrix(self, X, reset=False)
-        with self._crew(matrix) as crew:
-            return raw_outputs(self.network_, matrix, crew)
+        return self._run(X, raw_outputs)
 
     def _map_raw(self, X, function):
         """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
@@ -33,15 +32,22 @@ class FittedMixin:
             return [function(X.raw)]
         if is_source(X):
             with as_source(X).checked() as blocks:
-                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
-        matrix = as_matrix(self, X, reset=False)
-        with self._crew(matrix) as crew:
-            return map_raw(self.network_, matrix, crew, lambda raw, start, end: function(raw))
+                parts = [part for block in blocks for part in self._map_raw(block.matrix, function)]
+            if not parts:
+                raise ValueError("The source gave no rows.")
+            return parts
+        return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
 
-    def _crew(self, matrix):
-        """Return the threads that run rows through the net."""
-        work = matrix.rows.n_nonzero * sum(n_out for _, n_out in self.network_.shapes())
-        return Crew(n_workers(self.n_jobs, work))
+    def _predict_rows(self, X, function):
+        """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
+        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False))))
+
+    def _run(self, X, outputs):
+        """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
+        work = n_values(X) * sum(n_out for _, n_out in self.network_.shapes())
+        with Crew(n_workers(self.n_jobs, work)) as crew:
+            matrix = as_matrix(self, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
+            return outputs(self.network_, matrix, crew)
 
     def predictor(self, method="predict"):
         """Return a light form of a method, for serving rows one by one.

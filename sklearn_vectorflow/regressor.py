@@ -264,7 +264,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
             Means, medians or quantiles, as the loss says.
         """
-        prediction = self._loss.inverse_link(self._raw(X))
+        prediction = self._predict_rows(X, self._loss.inverse_link)
         return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
 
     # ---- targets ------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sklearn_vectorflow.engine.worker import Worker
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.layers import Crosses
 from sklearn_vectorflow.streaming import RawOutputs
-from sklearn_vectorflow.training import readable
+from sklearn_vectorflow.training import readable, rows_ahead
 
 
 class Predictor:
@@ -61,7 +61,8 @@ class Predictor:
         matrix = readable(Matrix(X), self._network)
         raw = np.empty((X.shape[0], self._network.n_outputs), dtype=np.float32)
         if X.shape[0]:
-            self._worker(matrix.rows).predict(matrix.rows, engine.Clock(), 0, X.shape[0], raw, 0)
+            ahead = rows_ahead(matrix, self._network)
+            self._worker(matrix.rows).predict(matrix.rows, engine.Clock(), 0, X.shape[0], raw, ahead)
         return self._predict(RawOutputs(raw.astype(np.float64), None, None))
 
     def _worker(self, rows):

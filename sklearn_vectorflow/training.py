@@ -13,7 +13,7 @@ CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 c
 SLICE = 4_000_000        # multiplications between two looks at interrupts
 ALONE = 4096             # first rows that one worker trains on: steps are long, and others' would be on top
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
-MOST_RAW = 4_000_000     # raw outputs that a thread holds at once
+MOST_RAW = 262_144       # raw outputs that a thread holds at once: its own cache keeps them
 LINES_AHEAD = 256        # cache lines of weights asked for ahead of their use
 
 
@@ -36,7 +36,7 @@ def rows_ahead(matrix, network):
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
     stride = largest.layout.stride
-    return int(np.clip(LINES_AHEAD // (per_row * min(4, (stride + 15) // 16)), 1, 4))
+    return max(1, min(4, LINES_AHEAD // (per_row * min(4, (stride + 15) // 16))))
 
 
 def readable(matrix, network):
@@ -309,4 +309,10 @@ def raw_outputs(network, matrix, crew):
     -------
     raw : ndarray of float64, shape (n_rows, n_outputs)
     """
-    return outputs(network, matrix, crew).astype(np.float64)
+    out = np.empty((matrix.shape[0], network.n_outputs))
+
+    def keep(raw, start, end):
+        out[start:end] = raw
+
+    map_raw(network, matrix, crew, keep)
+    return out

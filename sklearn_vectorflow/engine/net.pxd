@@ -80,6 +80,7 @@ cdef class Net:
     cdef Sampler sampler      # of the candidates among the outputs; None: all are computed
     cdef list arrays, crossed, reads
     cdef readonly list rules   # of the nodes with weights
+    cdef bint is_one_fixed(self) noexcept nogil
     cdef const vf_linear *intercept(self, int output) noexcept nogil
     cdef Node *_add(self, int kind, parents) except NULL
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from)

@@ -282,6 +282,11 @@ cdef class Net:
         return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.orthogonal == 0.0 and not self.reads
                 and node.kernels.single != NULL and vf_is_plain(node.rule, node.lazy, &node.weights))
 
+    cdef bint is_one_fixed(self) noexcept nogil:
+        """Whether it is one linear layer of one output that is not trained: for kernels/fixed_one.h."""
+        cdef Node *node = &self.nodes[0]
+        return self.n_nodes == 1 and node.kind == LINEAR and node.parent == INPUT and node.width == 1 and node.frozen
+
     cdef const vf_linear *intercept(self, int output) noexcept nogil:
         """The intercept of an output of a plain net, or NULL."""
         if output >= self.n_nodes or not self.nodes[output].has_bias:

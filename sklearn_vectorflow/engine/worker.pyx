@@ -7,7 +7,7 @@ the GIL.
 """
 cimport cython
 from libc.math cimport isfinite
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.buffers cimport GROUP
@@ -16,6 +16,10 @@ from sklearn_vectorflow.engine.hidden cimport OneHidden
 from sklearn_vectorflow.engine.hot cimport Copies
 from sklearn_vectorflow.engine.kernels cimport *
 from sklearn_vectorflow.engine.net cimport *
+
+cdef extern from "kernels/fixed_one.h" nogil:
+    void vf_predict_one(const vf_linear *layer, const vf_linear *bias, const vf_rows *rows, int64_t from_row,
+                        int64_t to_row, int64_t ahead, int32_t *indices, float *values, float *out)
 
 cdef enum:
     PUBLISH = 64         # steps between two looks at the shared clock
@@ -292,6 +296,11 @@ cdef class Worker(OneHidden):
         cdef int64_t row
         cdef int which = self.net.n_nodes - 1 if node < 0 else node
         cdef size_t n_bytes = self.net.nodes[which].width * sizeof(float)
+        if self.net.is_one_fixed() and from_row < to_row:
+            with nogil:
+                vf_predict_one(&self.net.nodes[0].weights, self.net.intercept(0), &rows.rows, from_row, to_row, ahead,
+                               self.row_indices, self.row_values, &out[from_row - first, 0])
+            return
         self.training = False
         self.input_dropout.rate = 0.0
         self.clock.step = clock.step

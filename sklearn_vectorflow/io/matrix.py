@@ -102,6 +102,13 @@ def median_length(lengths, weight=None):
     return float(median) if median > 0 else 1.0
 
 
+def n_values(X):
+    """Return about how many values X holds, before it has been checked."""
+    if isinstance(X, Matrix):
+        return X.rows.n_nonzero
+    return int(len(X.data) if hasattr(X, "indptr") else getattr(X, "size", None) or 1)
+
+
 def as_matrix(estimator, X, *, reset, run=None):
     """Check X and its columns against the estimator and return it as a Matrix.
 
