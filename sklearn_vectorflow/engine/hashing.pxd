@@ -69,5 +69,5 @@ cdef extern from "kernels/cells.h" nogil:
     vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
     void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
                    vf_sink *sink, int32_t *lengths)
-    int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
-                            const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths)
+    void vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
+                         const vf_sink *sink, int32_t *indices, float *values, int32_t *ends)

@@ -301,22 +301,15 @@ def encode(list columns, int64_t n_rows, Rules rules):
 
 
 def encode_into(list columns, int64_t n_rows, Rules rules, int32_t[::1] indices, float[::1] values,
-                int32_t[::1] lengths, int64_t start):
+                int32_t[::1] ends, int64_t start):
     """Hash rows of columns of one cell a row into arrays with room for every cell, from ``start``.
 
-    Returns
-    -------
-    n_nonzero : int
-        How much of the room is taken.
+    ``ends`` becomes where each row ends, counted from there.
     """
     cdef _Columns given = _Columns(columns)
-    cdef int64_t n_nonzero
-    if n_rows == 0 or given.n == 0:
-        return 0
     with nogil:
-        n_nonzero = vf_encode_cells(given.cells, given.n, n_rows, given.entries, &rules.sink, &indices[start],
-                                    &values[start], &lengths[0])
-    return n_nonzero
+        vf_encode_cells(given.cells, given.n, n_rows, given.entries, &rules.sink, &indices[start], &values[start],
+                        &ends[0])
 
 
 def move(int32_t[::1] indices, float[::1] values, int64_t to, int64_t start, int64_t n):

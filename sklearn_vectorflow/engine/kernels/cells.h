@@ -249,11 +249,10 @@ static inline int vf_are_apart(const vf_cells *cells, int64_t n_columns, const v
     return 1;
 }
 
-/* Hashes rows of one cell a column into arrays with room for all cells; returns how many
- * entries they have. */
+/* Hashes rows of one cell a column into arrays with room for all cells. */
 VF_SIMD
-static int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
-                               const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths) {
+static void vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
+                               const vf_sink *sink, int32_t *indices, float *values, int32_t *ends) {
     vf_string_block block = {{0}};
     const int apart = vf_are_apart(cells, n_columns, sink);
     int64_t size = 0;
@@ -263,9 +262,8 @@ static int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t
             vf_fill(cells + j, first, n, sink, &block, entries + j);
         if (!apart)
             vf_sort_rows(entries, n_columns);
-        size += vf_put_rows(entries, n_columns, n, indices + size, values + size, lengths + first);
+        size = vf_put_rows(entries, n_columns, n, size, indices, values, ends + first);
     }
-    return size;
 }
 
 #endif
