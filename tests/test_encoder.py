@@ -88,7 +88,7 @@ LAYOUTS = {
     "offsets": lambda strings: pa.table({"c": pa.array(strings, pa.string())}),
     "wide offsets": lambda strings: pa.table({"c": pa.array(strings, pa.large_string())}),
     "views": lambda strings: pa.table({"c": pa.array(strings, pa.string_view())}),
-    "pointers": lambda strings: pd.DataFrame({"c": pd.Series(strings, dtype=object)}),
+    "objects": lambda strings: pd.DataFrame({"c": pd.Series(strings, dtype=object)}),
 }
 
 

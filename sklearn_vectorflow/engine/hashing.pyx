@@ -6,7 +6,7 @@ Strings are read where they lie. The caller gives arrays that fit each other.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
@@ -17,7 +17,7 @@ cdef extern from "Python.h" nogil:
     void *vf_ascii "PyUnicode_DATA"(PyObject *string)
     Py_ssize_t vf_length "PyUnicode_GET_LENGTH"(PyObject *string)
 
-OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
+OFFSETS, WIDE_OFFSETS, VIEWS, PLACES = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_PLACES
 SKETCH_DEPTH = VF_SKETCH_DEPTH
 
 
@@ -34,50 +34,55 @@ def murmur3(bytes text, bytes prefix=b"", uint32_t seed=0):
     return vf_murmur_hash(_prefix(prefix, seed), <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
-def find_strings(object[::1] items, as_string):
-    """Find the bytes of strings that Python holds.
+def place_strings(items, as_string):
+    """Give strings that Python holds to the engine: short ones are copied, of others it is told where they lie.
 
     Parameters
     ----------
-    items : ndarray of object, shape (n,)
-        str, bytes or anything; it must outlive the result.
+    items : ndarray of object, shape (n,), contiguous
+        str, bytes or anything.
     as_string : callable
         Gives a str, or None for a missing value, for what is neither str nor bytes.
 
     Returns
     -------
-    places : ndarray of int64, shape (n, 2)
-        Address and length; (0, -1) where a value is missing.
+    places : ndarray of uint8, shape (n, 16)
+        See ``vf_placed_at``.
     owned : list
-        Strings that must outlive the result, too.
+        Strings that must outlive the places.
 
     Raises
     ------
     UnicodeEncodeError
-        If a string is not valid text; ``index`` is set to its place.
+        If a string is not valid text.
+    ValueError
+        If a string has 2 GiB or more.
     """
     cdef Py_ssize_t k, length = 0
     cdef object item
     cdef list owned = []
     cdef const char *data
-    places = np.empty((items.shape[0], 2), dtype=np.int64)
-    cdef int64_t[:, ::1] found = places
-    for k in range(items.shape[0]):
-        item = items[k]
+    cdef Py_ssize_t n = len(items)
+    cdef PyObject **held = <PyObject **>_address(items)
+    places = np.empty((n, 16), dtype=np.uint8)
+    cdef uint8_t *found = <uint8_t *>_address(places)
+    for k in range(n):
+        item = <object>held[k]
         if not isinstance(item, (str, bytes)):
             item = as_string(item)
-            owned.append(item)
         if item is None:
-            found[k, 0], found[k, 1] = 0, -1
-            continue
-        if isinstance(item, str):
-            if vf_is_ascii(<PyObject *>item):
-                data, length = <const char *>vf_ascii(<PyObject *>item), vf_length(<PyObject *>item)
-            else:
-                data = PyUnicode_AsUTF8AndSize(item, &length)
-        else:
+            data, length = NULL, -1
+        elif isinstance(item, bytes):
             data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
-        found[k, 0], found[k, 1] = <int64_t><uintptr_t>data, length
+        elif vf_is_ascii(<PyObject *>item):
+            data, length = <const char *>vf_ascii(<PyObject *>item), vf_length(<PyObject *>item)
+        else:
+            data = PyUnicode_AsUTF8AndSize(item, &length)
+        if length > VF_INSIDE:
+            if length > INT32_MAX:
+                raise ValueError("holds a string of 2 GiB or more")
+            owned.append(item)
+        vf_place(found + 16 * k, <const uint8_t *>data, length)
     return places, owned
 
 
@@ -115,7 +120,7 @@ cdef class Cells:
         return _address(array)
 
     def set_strings(self, int32_t layout, places, data, keep, int64_t first):
-        """Read strings: offsets and their bytes, views and their buffers, or pointers.
+        """Read strings: offsets and their bytes, views and their buffers, or places.
 
         ``keep`` lives as long as the cells; row 0 is at ``first``.
         """
@@ -175,20 +180,14 @@ cdef class Cells:
         self.cells.first = first
 
     def hash_each(self, int64_t n):
-        """Return the hashes of the first n strings, those of missing ones being 0; and which are missing."""
-        cdef int64_t k
-        cdef vf_bytes text
-        hashes = np.zeros(n, dtype=np.uint32)
-        missing = np.zeros(n, dtype=np.uint8)
-        cdef uint32_t[::1] found = hashes
-        cdef uint8_t[::1] absent = missing
+        """Return the hashes of the first n strings, and which are missing."""
+        hashes = np.empty(n, dtype=np.uint32)
+        missing = np.empty(n, dtype=np.bool_)
+        cdef uint32_t *found = <uint32_t *>_address(hashes)
+        cdef uint8_t *absent = <uint8_t *>_address(missing)
         with nogil:
-            for k in range(n):
-                text = vf_string_at(&self.cells.strings, self.cells.strings.layout, self.cells.first + k)
-                absent[k] = text.length < 0
-                if text.length >= 0:
-                    found[k] = vf_murmur_hash(self.cells.prefix, text.data, text.length)
-        return hashes, missing.view(bool)
+            vf_hash_each(&self.cells, n, found, absent)
+        return hashes, missing
 
 
 cdef class _Columns:

@@ -132,6 +132,21 @@ VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_s
     return any < 0;
 }
 
+/* Hashes of the first n strings, which may be missing. */
+VF_SIMD
+static void vf_hash_each(const vf_cells *cells, int64_t n, uint32_t *hashes, uint8_t *missing) {
+    vf_string_block block = {{0}};
+    for (int64_t first = 0; first < n; first += VF_BLOCK) {
+        const int64_t at = cells->first + first, size = n - first < VF_BLOCK ? n - first : VF_BLOCK;
+        vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, size, &block);
+        vf_mark_missing(cells, at, size, &block);
+        for (int64_t k = 0; k < size; k++) {
+            hashes[first + k] = block.hashes[k];
+            missing[first + k] = block.lengths[k] < 0;
+        }
+    }
+}
+
 VF_INLINE void vf_fill(const vf_cells *cells, int64_t row, int64_t n, const vf_sink *sink, vf_string_block *block,
                        vf_entries *out) {
     const int64_t at = cells->first + row;

@@ -6,7 +6,7 @@
 #include "murmur.h"
 #include "strings.h"
 
-enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5, VF_PAGE = 4096 };
+enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5 };
 
 typedef struct {
     uint64_t low[VF_BLOCK]; /* bytes 0 to 7 of a string, zeros after its end */
@@ -33,21 +33,40 @@ VF_INLINE void vf_stage_wide(vf_string_block *block, int64_t k, const uint8_t *d
     block->lengths[k] = length;
 }
 
-/* The same, no byte beyond the string being read. */
-VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
-    const int64_t length = text.length;
-    block->lengths[k] = length;
-    block->high[k] = 0;
-    if (length > VF_SHORT || length < 0) {
-        block->low[k] = 0;
-    } else if (length > 8) {
-        block->low[k] = vf_load_long(text.data);
-        block->high[k] = vf_load_long(text.data + length - 8) >> (8 * (VF_SHORT - length));
+/* The words of a string of at most VF_SHORT bytes, no byte beyond it being read. */
+VF_INLINE void vf_read_short(const uint8_t *data, int64_t length, uint64_t *low, uint64_t *high) {
+    *high = 0;
+    if (length > 8) {
+        *low = vf_load_long(data);
+        *high = vf_load_long(data + length - 8) >> (8 * (VF_SHORT - length));
     } else if (length >= 4) {
-        block->low[k] = vf_load_word(text.data) | (uint64_t)vf_load_word(text.data + length - 4) << (8 * (length - 4));
+        *low = vf_load_word(data) | (uint64_t)vf_load_word(data + length - 4) << (8 * (length - 4));
     } else {
-        block->low[k] = vf_last_bytes(text.data, length);
+        *low = vf_last_bytes(data, length);
     }
+}
+
+/* The same, of any string. */
+VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
+    block->lengths[k] = text.length;
+    block->low[k] = block->high[k] = 0;
+    if (text.length >= 0 && text.length <= VF_SHORT)
+        vf_read_short(text.data, text.length, block->low + k, block->high + k);
+}
+
+/* Writes the place of a string that Python holds. */
+VF_INLINE void vf_place(uint8_t *place, const uint8_t *data, int64_t length) {
+    const int32_t size = (int32_t)length;
+    memcpy(place, &size, 4);
+    if (length > VF_INSIDE) {
+        memcpy(place + 8, &data, sizeof data);
+        return;
+    }
+    uint64_t low = 0, high = 0;
+    if (length > 0)
+        vf_read_short(data, length, &low, &high);
+    memcpy(place + 4, &low, 8);
+    memcpy(place + 12, &high, 4);
 }
 
 /* Offsets into data of `size` bytes: all but its last strings are followed by enough bytes. */
@@ -67,31 +86,18 @@ VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
 VF_STAGE_OFFSETS(vf_stage_offsets, int32_t)
 VF_STAGE_OFFSETS(vf_stage_wide_offsets, int64_t)
 
-/* Bytes beyond a string that are read and then masked must not be on another page;
- * AddressSanitizer knows that they are not the string's. */
-VF_INLINE void vf_stage_pointers(const vf_strings *strings, int64_t at, int64_t n, vf_string_block *block) {
-    const vf_bytes *texts = (const vf_bytes *)strings->places + at;
-    for (int64_t k = 0; k < n; k++) {
-        const int on_page = !VF_ADDRESS_SANITIZER && ((uintptr_t)texts[k].data & (VF_PAGE - 1)) <= VF_PAGE - VF_SHORT;
-        if (on_page && texts[k].length >= 0)
-            vf_stage_wide(block, k, texts[k].data, texts[k].length);
-        else
-            vf_stage(block, k, texts[k]);
-    }
-}
-
-/* What follows a short string in its view are zeros. Views of missing strings may be anything. */
-VF_INLINE void vf_stage_views(const vf_strings *strings, const uint8_t *valid, int64_t valid_first, int64_t at,
-                              int64_t n, vf_string_block *block) {
+/* What follows a short string in its view or place are zeros. Views of missing strings may be anything. */
+VF_INLINE void vf_stage_views(const vf_strings *strings, int32_t layout, const uint8_t *valid, int64_t valid_first,
+                              int64_t at, int64_t n, vf_string_block *block) {
     for (int64_t k = 0; k < n; k++) {
         const uint8_t *view = (const uint8_t *)strings->places + 16 * (at + k);
         const int32_t length = vf_is_valid(valid, valid_first + at + k) ? (int32_t)vf_load_word(view) : 0;
-        if (length <= 12) {
+        if (length <= VF_INSIDE) {
             block->low[k] = vf_load_long(view + 4);
             block->high[k] = vf_load_word(view + 12);
             block->lengths[k] = length;
         } else {
-            vf_stage(block, k, vf_view_at(strings, at + k));
+            vf_stage(block, k, vf_string_at(strings, layout, at + k));
         }
     }
 }
@@ -144,10 +150,8 @@ VF_INLINE void vf_hash_block(const vf_strings *strings, const uint8_t *valid, in
         vf_stage_offsets(strings, layout, at, n, block);
     else if (layout == VF_WIDE_OFFSETS)
         vf_stage_wide_offsets(strings, layout, at, n, block);
-    else if (layout == VF_VIEWS)
-        vf_stage_views(strings, valid, valid_first, at, n, block);
     else
-        vf_stage_pointers(strings, at, n, block);
+        vf_stage_views(strings, layout, valid, valid_first, at, n, block);
     const int64_t longest = vf_longest(block, n);
     vf_hash_short(prefix, block, longest);
     for (int64_t k = 0; k < n && longest > VF_SHORT; k++) {
