@@ -68,6 +68,7 @@ cdef extern from "kernels/cells.h" nogil:
     ctypedef struct vf_entries:
         pass
     vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
+    void VF_PREFETCH_READ(const void *address)
     void vf_place(uint8_t *place, const uint8_t *data, int64_t length)
     void vf_hash_each(const vf_cells *cells, int64_t n, uint32_t *hashes, uint8_t *missing)
     void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
