@@ -113,14 +113,14 @@ VF_INLINE void vf_hash_integers(const vf_cells *cells, int64_t at, int64_t n, vf
     uint8_t digits[24];
     for (int64_t k = 0; k < n; k++) {
         const vf_bytes text = vf_digits(cells->integers[at + k], digits + sizeof digits);
-        block->lengths[k] = text.length;
+        block->lengths[k] = (int32_t)text.length;
         block->hashes[k] = vf_murmur_hash(cells->prefix, text.data, text.length);
     }
 }
 
 /* Marks missing cells by negative lengths; returns whether there are any. */
 VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_string_block *block) {
-    int64_t any = 0;
+    int32_t any = 0;
     if (cells->valid != NULL) {
         for (int64_t k = 0; k < n; k++) {
             if (!vf_is_valid(cells->valid, cells->valid_first + at + k))

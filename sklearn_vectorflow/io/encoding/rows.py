@@ -53,19 +53,24 @@ class _Closing:
         self._waiting = {}
         self._lock = threading.Lock()
 
-    def put(self, k, ends):
-        """Take piece k, which lies where it would be if no row before lacked a cell; ``ends`` are of its rows."""
+    def start(self, k):
+        """Return where piece k is to be written: where it stays, or would stay if no row before lacked a cell."""
         with self._lock:
-            self._waiting[k] = ends
+            return self.size if k == self._n_closed else self.firsts[k] * self.n_columns
+
+    def put(self, k, start, ends):
+        """Take piece k, written from ``start``; ``ends`` are of its rows."""
+        with self._lock:
+            self._waiting[k] = start, ends
             while self._n_closed in self._waiting:
-                self._close(self.firsts[self._n_closed], self._waiting.pop(self._n_closed))
+                self._close(self.firsts[self._n_closed], *self._waiting.pop(self._n_closed))
                 self._n_closed += 1
 
-    def _close(self, first, ends):
+    def _close(self, first, start, ends):
         indices, values, indptr = self.arrays
-        engine.move(indices, values, self.size, first * self.n_columns, int(ends[-1]))
+        engine.move(indices, values, self.size, start, int(ends[-1]))
         np.add(ends, self.size, out=indptr[first + 1 : first + 1 + len(ends)])
-        self.size = int(indptr[first + len(ends)])
+        self.size += int(ends[-1])
 
 
 def _hash_cells(n_rows, pieces, columns, rules, crew):
@@ -77,9 +82,9 @@ def _hash_cells(n_rows, pieces, columns, rules, crew):
     closing = _Closing((indices, values, indptr), firsts, n_columns)
 
     def encode(k):
-        ends = np.empty(pieces[k][0], dtype=np.int32)
-        engine.encode_into(*read_piece(columns, pieces[k]), rules, indices, values, ends, firsts[k] * n_columns)
-        closing.put(k, ends)
+        cells, ends, start = read_piece(columns, pieces[k]), np.empty(pieces[k][0], dtype=np.int32), closing.start(k)
+        engine.encode_into(*cells, rules, indices, values, ends, start)
+        closing.put(k, start, ends)
 
     crew.map(encode, range(len(pieces)))
     indices.resize(closing.size, refcheck=False)
