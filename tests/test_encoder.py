@@ -270,6 +270,14 @@ def test_pieces_whose_rows_lack_cells_close_up(n_jobs, monkeypatch):
     assert_same(HashingEncoder(2, n_jobs=n_jobs).transform(frame), wanted)
 
 
+def test_dictionaries_may_hold_missing_values():
+    codes, items = np.arange(1000) % 3, ["a", None, "b"]
+    coded = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(items))
+    plain = pa.array([items[code] for code in codes])
+    encoder = HashingEncoder()
+    assert_same(encoder.transform(pa.table({"c": coded})), encoder.transform(pa.table({"c": plain})))
+
+
 def test_objects_may_be_read_only_and_of_any_type_of_string():
     items = np.array(["a", np.str_("b"), b"c", np.bytes_(b"0123456789abcdef"), np.str_("é" * 20), None], dtype=object)
     items.flags.writeable = False

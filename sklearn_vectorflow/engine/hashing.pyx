@@ -173,6 +173,7 @@ cdef class Cells:
     def set_codes(self, codes, hashes, int64_t first):
         """Read codes (int32, -1 is missing) of hashes (uint32) computed before."""
         self.cells.kind = VF_CODE_CELLS
+        self.cells.valid = NULL  # which may be of the categories, read by the same cells
         self.cells.codes = <const int32_t *>self._hold(codes)
         self.cells.hashes = <const uint32_t *>self._hold(hashes if len(hashes) else np.zeros(1, dtype=np.uint32))
         self.cells.first = first

@@ -135,7 +135,7 @@ VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_s
 /* Hashes of the first n strings, which may be missing. */
 VF_SIMD
 static void vf_hash_each(const vf_cells *cells, int64_t n, uint32_t *hashes, uint8_t *missing) {
-    vf_string_block block = {{0}};
+    vf_string_block block = {{{0}}};
     for (int64_t first = 0; first < n; first += VF_BLOCK) {
         const int64_t at = cells->first + first, size = n - first < VF_BLOCK ? n - first : VF_BLOCK;
         vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, size, &block);
@@ -241,7 +241,7 @@ VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t r
 VF_SIMD
 static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
                       vf_sink *sink, int32_t *lengths) {
-    vf_string_block block = {{0}};
+    vf_string_block block = {{{0}}};
     if (sink->purpose == VF_TO_MATRIX)
         vf_sink_reserve(sink, n_rows * n_columns);
     for (int64_t first = 0; first < n_rows && !sink->failed; first += VF_BLOCK) {
@@ -268,7 +268,7 @@ static inline int vf_are_apart(const vf_cells *cells, int64_t n_columns, const v
 VF_SIMD
 static void vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
                                const vf_sink *sink, int32_t *indices, float *values, int32_t *ends) {
-    vf_string_block block = {{0}};
+    vf_string_block block = {{{0}}};
     const int apart = vf_are_apart(cells, n_columns, sink);
     int64_t size = 0;
     for (int64_t first = 0; first < n_rows; first += VF_BLOCK) {
