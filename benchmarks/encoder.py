@@ -26,6 +26,7 @@ from sklearn_vectorflow.io import HashingEncoder
 N_COLUMNS = 10
 SHARE = 10       # FeatureHasher gets one row in as many
 N_BITS = 22
+ROW_GROUP = 20_000
 
 
 def make_table(n_rows):
@@ -88,11 +89,14 @@ def compare(n_rows, repeat):
 
 
 def write_parquet(path, X):
-    """Write a sparse matrix as string columns, one for each of a row's non-zeros."""
+    """Write a sparse matrix as string columns, one for each of a row's non-zeros.
+
+    Row groups are small enough that threads can share them evenly.
+    """
     rows = X[np.diff(X.indptr) >= 34]
     ids = np.stack([rows.indices[rows.indptr[:-1] + j] for j in range(34)])
     columns = {f"c{j}": pa.array(np.char.mod("%x", ids[j])) for j in range(34)}
-    pq.write_table(pa.table(columns), path, row_group_size=50_000)
+    pq.write_table(pa.table(columns), path, row_group_size=ROW_GROUP)
 
 
 def decode(n_rows, repeat):

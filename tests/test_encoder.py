@@ -88,7 +88,7 @@ LAYOUTS = {
     "offsets": lambda strings: pa.table({"c": pa.array(strings, pa.string())}),
     "wide offsets": lambda strings: pa.table({"c": pa.array(strings, pa.large_string())}),
     "views": lambda strings: pa.table({"c": pa.array(strings, pa.string_view())}),
-    "pointers": lambda strings: pd.DataFrame({"c": pd.Series(strings, dtype=object)}),
+    "objects": lambda strings: pd.DataFrame({"c": pd.Series(strings, dtype=object)}),
 }
 
 
@@ -255,6 +255,35 @@ def test_threads_give_the_same_matrix(monkeypatch):
     np.testing.assert_array_equal(one._learned.sketch, four._learned.sketch)
     assert_same(four.transform(frame), one.transform(frame))
     assert one.transform(frame).shape[0] == len(frame) > 2 * PIECE
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 4])
+def test_pieces_whose_rows_lack_cells_close_up(n_jobs, monkeypatch):
+    monkeypatch.setattr(encoder_module, "n_workers", lambda n_jobs, work: n_jobs)
+    items = ["a", None, "long enough to lie elsewhere", "é", None, "0123456789ab", "0123456789abc"]
+    words = np.tile(np.array(items, dtype=object), PIECE)
+    frame = pd.DataFrame({"c": words, "d": np.roll(words, 2), "e": words}, dtype=object)
+    rows = [{name: item for name, item in row.items() if item is not None} for row in frame[:7].to_dict("records")]
+    period = FeatureHasher(4, dtype=np.float32).transform(rows)  # so few columns that many cells cancel
+    period.eliminate_zeros()
+    wanted = sparse.vstack([period] * PIECE, format="csr")
+    assert_same(HashingEncoder(2, n_jobs=n_jobs).transform(frame), wanted)
+
+
+def test_dictionaries_may_hold_missing_values():
+    codes, items = np.arange(1000) % 3, ["a", None, "b"]
+    coded = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(items))
+    plain = pa.array([items[code] for code in codes])
+    encoder = HashingEncoder()
+    assert_same(encoder.transform(pa.table({"c": coded})), encoder.transform(pa.table({"c": plain})))
+
+
+def test_objects_may_be_read_only_and_of_any_type_of_string():
+    items = np.array(["a", np.str_("b"), b"c", np.bytes_(b"0123456789abcdef"), np.str_("é" * 20), None], dtype=object)
+    items.flags.writeable = False
+    names = ["c=a", "c=b", "c=c", "c=0123456789abcdef", "c=" + "é" * 20]
+    wanted = FeatureHasher(2**20, input_type="string", dtype=np.float32).transform([*([name] for name in names), []])
+    assert_same(HashingEncoder().transform(pd.DataFrame({"c": pd.Series(items, dtype=object)})), wanted)
 
 
 def test_several_threads_may_transform_at_once():

@@ -53,7 +53,8 @@ cdef extern from "kernels/cells.h" nogil:
         VF_OFFSETS
         VF_WIDE_OFFSETS
         VF_VIEWS
-        VF_POINTERS
+        VF_PLACES
+        VF_INSIDE
         VF_STRING_CELLS
         VF_TEXT_CELLS
         VF_INTEGER_CELLS
@@ -67,7 +68,10 @@ cdef extern from "kernels/cells.h" nogil:
     ctypedef struct vf_entries:
         pass
     vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
+    void VF_PREFETCH_READ(const void *address)
+    void vf_place(uint8_t *place, const uint8_t *data, int64_t length)
+    void vf_hash_each(const vf_cells *cells, int64_t n, uint32_t *hashes, uint8_t *missing)
     void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
                    vf_sink *sink, int32_t *lengths)
-    int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
-                            const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths)
+    void vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
+                         const vf_sink *sink, int32_t *indices, float *values, int32_t *ends)

@@ -6,18 +6,22 @@ Strings are read where they lie. The caller gives arrays that fit each other.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
 import numpy as np
 
 cdef extern from "Python.h" nogil:
+    bint vf_is_str "PyUnicode_CheckExact"(PyObject *item)
     bint vf_is_ascii "PyUnicode_IS_COMPACT_ASCII"(PyObject *string)
     void *vf_ascii "PyUnicode_DATA"(PyObject *string)
     Py_ssize_t vf_length "PyUnicode_GET_LENGTH"(PyObject *string)
 
-OFFSETS, WIDE_OFFSETS, VIEWS, POINTERS = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS
+cdef enum:
+    STRINGS_AHEAD = 32
+
+OFFSETS, WIDE_OFFSETS, VIEWS, PLACES = VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_PLACES
 SKETCH_DEPTH = VF_SKETCH_DEPTH
 
 
@@ -34,51 +38,67 @@ def murmur3(bytes text, bytes prefix=b"", uint32_t seed=0):
     return vf_murmur_hash(_prefix(prefix, seed), <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
-def find_strings(object[::1] items, as_string):
-    """Find the bytes of strings that Python holds.
+def place_strings(items, as_string):
+    """Give strings that Python holds to the engine: short ones are copied, of others it is told where they lie.
 
     Parameters
     ----------
-    items : ndarray of object, shape (n,)
-        str, bytes or anything; it must outlive the result.
+    items : ndarray of object, shape (n,), contiguous
+        str, bytes or anything.
     as_string : callable
         Gives a str, or None for a missing value, for what is neither str nor bytes.
 
     Returns
     -------
-    places : ndarray of int64, shape (n, 2)
-        Address and length; (0, -1) where a value is missing.
+    places : ndarray of uint8, shape (n, 16)
+        See ``vf_placed_at``.
     owned : list
-        Strings that must outlive the result, too.
+        Strings that must outlive the places.
 
     Raises
     ------
     UnicodeEncodeError
-        If a string is not valid text; ``index`` is set to its place.
+        If a string is not valid text.
+    ValueError
+        If a string has 2 GiB or more.
     """
-    cdef Py_ssize_t k, length = 0
-    cdef object item
     cdef list owned = []
-    cdef const char *data
-    places = np.empty((items.shape[0], 2), dtype=np.int64)
-    cdef int64_t[:, ::1] found = places
-    for k in range(items.shape[0]):
-        item = items[k]
-        if not isinstance(item, (str, bytes)):
-            item = as_string(item)
-            owned.append(item)
-        if item is None:
-            found[k, 0], found[k, 1] = 0, -1
-            continue
-        if isinstance(item, str):
-            if vf_is_ascii(<PyObject *>item):
-                data, length = <const char *>vf_ascii(<PyObject *>item), vf_length(<PyObject *>item)
-            else:
-                data = PyUnicode_AsUTF8AndSize(item, &length)
+    cdef Py_ssize_t k, n = len(items)
+    cdef PyObject **held = <PyObject **>_address(items)
+    cdef PyObject *item
+    places = np.empty((n, 16), dtype=np.uint8)
+    cdef uint8_t *found = <uint8_t *>_address(places)
+    for k in range(n):
+        _prefetch(held[min(k + STRINGS_AHEAD, n - 1)])
+        item = held[k]
+        # Most are such; counting references to them would write to all of their memory.
+        if vf_is_str(item) and vf_is_ascii(item) and vf_length(item) <= VF_INSIDE:
+            vf_place(found + 16 * k, <const uint8_t *>vf_ascii(item), vf_length(item))
         else:
-            data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
-        found[k, 0], found[k, 1] = <int64_t><uintptr_t>data, length
+            _place(found + 16 * k, <object>item, as_string, owned)
     return places, owned
+
+
+cdef inline void _prefetch(PyObject *string) noexcept:
+    """Strings lie anywhere in memory, their text often one line of the cache after their type."""
+    VF_PREFETCH_READ(string)
+    VF_PREFETCH_READ(<const char *>string + 48)
+
+
+cdef _place(uint8_t *place, item, as_string, list owned):
+    cdef Py_ssize_t length = -1
+    cdef const char *data = NULL
+    if not isinstance(item, (str, bytes)):
+        item = as_string(item)
+    if isinstance(item, bytes):
+        data, length = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item)
+    elif item is not None:
+        data = PyUnicode_AsUTF8AndSize(item, &length)
+    if length > INT32_MAX:
+        raise ValueError("holds a string of 2 GiB or more")
+    if length > VF_INSIDE:
+        owned.append(item)
+    vf_place(place, <const uint8_t *>data, length)
 
 
 cdef class Cells:
@@ -115,7 +135,7 @@ cdef class Cells:
         return _address(array)
 
     def set_strings(self, int32_t layout, places, data, keep, int64_t first):
-        """Read strings: offsets and their bytes, views and their buffers, or pointers.
+        """Read strings: offsets and their bytes, views and their buffers, or places.
 
         ``keep`` lives as long as the cells; row 0 is at ``first``.
         """
@@ -153,6 +173,7 @@ cdef class Cells:
     def set_codes(self, codes, hashes, int64_t first):
         """Read codes (int32, -1 is missing) of hashes (uint32) computed before."""
         self.cells.kind = VF_CODE_CELLS
+        self.cells.valid = NULL  # which may be of the categories, read by the same cells
         self.cells.codes = <const int32_t *>self._hold(codes)
         self.cells.hashes = <const uint32_t *>self._hold(hashes if len(hashes) else np.zeros(1, dtype=np.uint32))
         self.cells.first = first
@@ -175,20 +196,14 @@ cdef class Cells:
         self.cells.first = first
 
     def hash_each(self, int64_t n):
-        """Return the hashes of the first n strings, those of missing ones being 0; and which are missing."""
-        cdef int64_t k
-        cdef vf_bytes text
-        hashes = np.zeros(n, dtype=np.uint32)
-        missing = np.zeros(n, dtype=np.uint8)
-        cdef uint32_t[::1] found = hashes
-        cdef uint8_t[::1] absent = missing
+        """Return the hashes of the first n strings, and which are missing."""
+        hashes = np.empty(n, dtype=np.uint32)
+        missing = np.empty(n, dtype=np.bool_)
+        cdef uint32_t *found = <uint32_t *>_address(hashes)
+        cdef uint8_t *absent = <uint8_t *>_address(missing)
         with nogil:
-            for k in range(n):
-                text = vf_string_at(&self.cells.strings, self.cells.strings.layout, self.cells.first + k)
-                absent[k] = text.length < 0
-                if text.length >= 0:
-                    found[k] = vf_murmur_hash(self.cells.prefix, text.data, text.length)
-        return hashes, missing.view(bool)
+            vf_hash_each(&self.cells, n, found, absent)
+        return hashes, missing
 
 
 cdef class _Columns:
@@ -301,22 +316,15 @@ def encode(list columns, int64_t n_rows, Rules rules):
 
 
 def encode_into(list columns, int64_t n_rows, Rules rules, int32_t[::1] indices, float[::1] values,
-                int32_t[::1] lengths, int64_t start):
+                int32_t[::1] ends, int64_t start):
     """Hash rows of columns of one cell a row into arrays with room for every cell, from ``start``.
 
-    Returns
-    -------
-    n_nonzero : int
-        How much of the room is taken.
+    ``ends`` becomes where each row ends, counted from there.
     """
     cdef _Columns given = _Columns(columns)
-    cdef int64_t n_nonzero
-    if n_rows == 0 or given.n == 0:
-        return 0
     with nogil:
-        n_nonzero = vf_encode_cells(given.cells, given.n, n_rows, given.entries, &rules.sink, &indices[start],
-                                    &values[start], &lengths[0])
-    return n_nonzero
+        vf_encode_cells(given.cells, given.n, n_rows, given.entries, &rules.sink, &indices[start], &values[start],
+                        &ends[0])
 
 
 def move(int32_t[::1] indices, float[::1] values, int64_t to, int64_t start, int64_t n):

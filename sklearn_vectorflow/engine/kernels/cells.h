@@ -113,14 +113,14 @@ VF_INLINE void vf_hash_integers(const vf_cells *cells, int64_t at, int64_t n, vf
     uint8_t digits[24];
     for (int64_t k = 0; k < n; k++) {
         const vf_bytes text = vf_digits(cells->integers[at + k], digits + sizeof digits);
-        block->lengths[k] = text.length;
+        block->lengths[k] = (int32_t)text.length;
         block->hashes[k] = vf_murmur_hash(cells->prefix, text.data, text.length);
     }
 }
 
 /* Marks missing cells by negative lengths; returns whether there are any. */
 VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_string_block *block) {
-    int64_t any = 0;
+    int32_t any = 0;
     if (cells->valid != NULL) {
         for (int64_t k = 0; k < n; k++) {
             if (!vf_is_valid(cells->valid, cells->valid_first + at + k))
@@ -130,6 +130,21 @@ VF_INLINE int vf_mark_missing(const vf_cells *cells, int64_t at, int64_t n, vf_s
     for (int64_t k = 0; k < n; k++)
         any |= block->lengths[k];
     return any < 0;
+}
+
+/* Hashes of the first n strings, which may be missing. */
+VF_SIMD
+static void vf_hash_each(const vf_cells *cells, int64_t n, uint32_t *hashes, uint8_t *missing) {
+    vf_string_block block = {{{0}}};
+    for (int64_t first = 0; first < n; first += VF_BLOCK) {
+        const int64_t at = cells->first + first, size = n - first < VF_BLOCK ? n - first : VF_BLOCK;
+        vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, size, &block);
+        vf_mark_missing(cells, at, size, &block);
+        for (int64_t k = 0; k < size; k++) {
+            hashes[first + k] = block.hashes[k];
+            missing[first + k] = block.lengths[k] < 0;
+        }
+    }
 }
 
 VF_INLINE void vf_fill(const vf_cells *cells, int64_t row, int64_t n, const vf_sink *sink, vf_string_block *block,
@@ -226,7 +241,7 @@ VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t r
 VF_SIMD
 static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries, vf_words *words,
                       vf_sink *sink, int32_t *lengths) {
-    vf_string_block block = {{0}};
+    vf_string_block block = {{{0}}};
     if (sink->purpose == VF_TO_MATRIX)
         vf_sink_reserve(sink, n_rows * n_columns);
     for (int64_t first = 0; first < n_rows && !sink->failed; first += VF_BLOCK) {
@@ -249,12 +264,11 @@ static inline int vf_are_apart(const vf_cells *cells, int64_t n_columns, const v
     return 1;
 }
 
-/* Hashes rows of one cell a column into arrays with room for all cells; returns how many
- * entries they have. */
+/* Hashes rows of one cell a column into arrays with room for all cells. */
 VF_SIMD
-static int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
-                               const vf_sink *sink, int32_t *indices, float *values, int32_t *lengths) {
-    vf_string_block block = {{0}};
+static void vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t n_rows, vf_entries *entries,
+                               const vf_sink *sink, int32_t *indices, float *values, int32_t *ends) {
+    vf_string_block block = {{{0}}};
     const int apart = vf_are_apart(cells, n_columns, sink);
     int64_t size = 0;
     for (int64_t first = 0; first < n_rows; first += VF_BLOCK) {
@@ -263,9 +277,8 @@ static int64_t vf_encode_cells(const vf_cells *cells, int64_t n_columns, int64_t
             vf_fill(cells + j, first, n, sink, &block, entries + j);
         if (!apart)
             vf_sort_rows(entries, n_columns);
-        size += vf_put_rows(entries, n_columns, n, indices + size, values + size, lengths + first);
+        size = vf_put_rows(entries, n_columns, n, size, indices, values, ends + first);
     }
-    return size;
 }
 
 #endif

@@ -93,10 +93,10 @@ static inline int64_t vf_put_irregular(const vf_entries *entries, int64_t n_colu
     return vf_has_repeats(indices, n) ? vf_merge(indices, values, n) : n;
 }
 
-/* Writes n sorted rows one after the other; returns how many entries they have. */
-VF_INLINE int64_t vf_put_rows(const vf_entries *entries, int64_t n_columns, int64_t n, int32_t *indices,
-                              float *values, int32_t *lengths) {
-    int64_t irregular[VF_BLOCK], size = 0;
+/* Writes n sorted rows one after the other, from place `size`; returns where the last ends. */
+VF_INLINE int64_t vf_put_rows(const vf_entries *entries, int64_t n_columns, int64_t n, int64_t size,
+                              int32_t *indices, float *values, int32_t *ends) {
+    int64_t irregular[VF_BLOCK];
     const int any = vf_find_irregular(entries, n_columns, n, irregular);
     for (int64_t k = 0; k < n; k++) {
         int64_t length = n_columns;
@@ -104,8 +104,8 @@ VF_INLINE int64_t vf_put_rows(const vf_entries *entries, int64_t n_columns, int6
             length = vf_put_irregular(entries, n_columns, k, indices + size, values + size);
         else
             vf_put_regular(entries, n_columns, k, indices + size, values + size);
-        lengths[k] = (int32_t)length;
         size += length;
+        ends[k] = (int32_t)size;
     }
     return size;
 }

@@ -6,12 +6,15 @@
 #include "murmur.h"
 #include "strings.h"
 
-enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5, VF_PAGE = 4096 };
+enum { VF_BLOCK = 128, VF_SHORT = 16, VF_SHORT_WORDS = 5 };
 
 typedef struct {
-    uint64_t low[VF_BLOCK]; /* bytes 0 to 7 of a string, zeros after its end */
-    uint64_t high[VF_BLOCK];
-    int64_t lengths[VF_BLOCK]; /* negative: missing */
+    uint64_t low, high; /* bytes 0 to 7 and 8 to 15 of a string, zeros after its end */
+} vf_short;
+
+typedef struct {
+    vf_short texts[VF_BLOCK];
+    int32_t lengths[VF_BLOCK]; /* negative: missing; of strings too long for a number the largest */
     uint32_t words[VF_SHORT_WORDS][VF_BLOCK]; /* of what is left of the prefix and a string */
     uint32_t hashes[VF_BLOCK];
 } vf_string_block;
@@ -26,28 +29,52 @@ VF_INLINE uint64_t vf_load_long(const uint8_t *at) {
 }
 
 /* A string with VF_SHORT bytes that may be read, its own or not. */
-VF_INLINE void vf_stage_wide(vf_string_block *block, int64_t k, const uint8_t *data, int64_t length) {
-    const uint8_t *mask = VF_FIRST_BYTES + VF_SHORT - (length < VF_SHORT ? length : VF_SHORT);
-    block->low[k] = vf_load_long(data) & vf_load_long(mask);
-    block->high[k] = vf_load_long(data + 8) & vf_load_long(mask + 8);
-    block->lengths[k] = length;
+VF_INLINE vf_short vf_first_bytes(const uint8_t *data, int64_t length) {
+    const uint8_t *at = VF_FIRST_BYTES + VF_SHORT - (length < VF_SHORT ? length : VF_SHORT);
+    vf_short out, mask;
+    memcpy(&out, data, sizeof out);
+    memcpy(&mask, at, sizeof mask);
+    out.low &= mask.low;
+    out.high &= mask.high;
+    return out;
 }
 
-/* The same, no byte beyond the string being read. */
-VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
-    const int64_t length = text.length;
-    block->lengths[k] = length;
-    block->high[k] = 0;
-    if (length > VF_SHORT || length < 0) {
-        block->low[k] = 0;
-    } else if (length > 8) {
-        block->low[k] = vf_load_long(text.data);
-        block->high[k] = vf_load_long(text.data + length - 8) >> (8 * (VF_SHORT - length));
+/* A string of at most VF_SHORT bytes, no byte beyond it being read. */
+VF_INLINE vf_short vf_read_short(const uint8_t *data, int64_t length) {
+    vf_short out = {0, 0};
+    if (length > 8) {
+        out.low = vf_load_long(data);
+        out.high = vf_load_long(data + length - 8) >> (8 * (VF_SHORT - length));
     } else if (length >= 4) {
-        block->low[k] = vf_load_word(text.data) | (uint64_t)vf_load_word(text.data + length - 4) << (8 * (length - 4));
+        out.low = vf_load_word(data) | (uint64_t)vf_load_word(data + length - 4) << (8 * (length - 4));
     } else {
-        block->low[k] = vf_last_bytes(text.data, length);
+        out.low = vf_last_bytes(data, length);
     }
+    return out;
+}
+
+VF_INLINE int32_t vf_cut(int64_t length) { return length < INT32_MAX ? (int32_t)length : INT32_MAX; }
+
+/* The same, of any string. */
+VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
+    const vf_short none = {0, 0};
+    const int is_short = text.length >= 0 && text.length <= VF_SHORT;
+    block->lengths[k] = vf_cut(text.length);
+    block->texts[k] = is_short ? vf_read_short(text.data, text.length) : none;
+}
+
+/* Writes the place of a string that Python holds. */
+VF_INLINE void vf_place(uint8_t *place, const uint8_t *data, int64_t length) {
+    const int32_t size = (int32_t)length;
+    memcpy(place, &size, 4);
+    if (length > VF_INSIDE) {
+        memcpy(place + 8, &data, sizeof data);
+        return;
+    }
+    vf_short text = {0, 0};
+    if (length > 0)
+        text = vf_read_short(data, length);
+    memcpy(place + 4, &text, VF_INSIDE);
 }
 
 /* Offsets into data of `size` bytes: all but its last strings are followed by enough bytes. */
@@ -61,37 +88,26 @@ VF_INLINE void vf_stage(vf_string_block *block, int64_t k, vf_bytes text) {
             return;                                                                                          \
         }                                                                                                    \
         for (int64_t k = 0; k < n; k++)                                                                      \
-            vf_stage_wide(block, k, strings->data + offsets[k], offsets[k + 1] - offsets[k]);                \
+            block->lengths[k] = vf_cut(offsets[k + 1] - offsets[k]);                                         \
+        for (int64_t k = 0; k < n; k++)                                                                      \
+            block->texts[k] = vf_first_bytes(strings->data + offsets[k], block->lengths[k]);                 \
     }
 
 VF_STAGE_OFFSETS(vf_stage_offsets, int32_t)
 VF_STAGE_OFFSETS(vf_stage_wide_offsets, int64_t)
 
-/* Bytes beyond a string that are read and then masked must not be on another page;
- * AddressSanitizer knows that they are not the string's. */
-VF_INLINE void vf_stage_pointers(const vf_strings *strings, int64_t at, int64_t n, vf_string_block *block) {
-    const vf_bytes *texts = (const vf_bytes *)strings->places + at;
-    for (int64_t k = 0; k < n; k++) {
-        const int on_page = !VF_ADDRESS_SANITIZER && ((uintptr_t)texts[k].data & (VF_PAGE - 1)) <= VF_PAGE - VF_SHORT;
-        if (on_page && texts[k].length >= 0)
-            vf_stage_wide(block, k, texts[k].data, texts[k].length);
-        else
-            vf_stage(block, k, texts[k]);
-    }
-}
-
-/* What follows a short string in its view are zeros. Views of missing strings may be anything. */
-VF_INLINE void vf_stage_views(const vf_strings *strings, const uint8_t *valid, int64_t valid_first, int64_t at,
-                              int64_t n, vf_string_block *block) {
+/* What follows a short string in its view or place are zeros. Views of missing strings may be anything. */
+VF_INLINE void vf_stage_views(const vf_strings *strings, int32_t layout, const uint8_t *valid, int64_t valid_first,
+                              int64_t at, int64_t n, vf_string_block *block) {
     for (int64_t k = 0; k < n; k++) {
         const uint8_t *view = (const uint8_t *)strings->places + 16 * (at + k);
         const int32_t length = vf_is_valid(valid, valid_first + at + k) ? (int32_t)vf_load_word(view) : 0;
-        if (length <= 12) {
-            block->low[k] = vf_load_long(view + 4);
-            block->high[k] = vf_load_word(view + 12);
+        if (length <= VF_INSIDE) {
+            block->texts[k].low = vf_load_long(view + 4);
+            block->texts[k].high = vf_load_word(view + 12);
             block->lengths[k] = length;
         } else {
-            vf_stage(block, k, vf_view_at(strings, at + k));
+            vf_stage(block, k, vf_string_at(strings, layout, at + k));
         }
     }
 }
@@ -106,7 +122,7 @@ VF_INLINE void vf_hash_short(vf_murmur prefix, vf_string_block *block, int64_t l
     const int64_t n_words = ((longest < VF_SHORT ? longest : VF_SHORT) + rest) / 4 + 1;
     uint32_t *hashes = block->hashes;
     for (int64_t k = 0; k < VF_BLOCK; k++) {
-        const uint64_t low = block->low[k], high = block->high[k];
+        const uint64_t low = block->texts[k].low, high = block->texts[k].high;
         const uint64_t first = low << shift | prefix.rest, second = high << shift | vf_carry(low, shift);
         block->words[0][k] = (uint32_t)first;
         block->words[1][k] = (uint32_t)(first >> 32);
@@ -129,7 +145,7 @@ VF_INLINE void vf_hash_short(vf_murmur prefix, vf_string_block *block, int64_t l
 }
 
 VF_INLINE int64_t vf_longest(const vf_string_block *block, int64_t n) {
-    int64_t longest = 0;
+    int32_t longest = 0;
     for (int64_t k = 0; k < n; k++)
         longest = block->lengths[k] > longest ? block->lengths[k] : longest;
     return longest;
@@ -144,10 +160,8 @@ VF_INLINE void vf_hash_block(const vf_strings *strings, const uint8_t *valid, in
         vf_stage_offsets(strings, layout, at, n, block);
     else if (layout == VF_WIDE_OFFSETS)
         vf_stage_wide_offsets(strings, layout, at, n, block);
-    else if (layout == VF_VIEWS)
-        vf_stage_views(strings, valid, valid_first, at, n, block);
     else
-        vf_stage_pointers(strings, at, n, block);
+        vf_stage_views(strings, layout, valid, valid_first, at, n, block);
     const int64_t longest = vf_longest(block, n);
     vf_hash_short(prefix, block, longest);
     for (int64_t k = 0; k < n && longest > VF_SHORT; k++) {

@@ -1,10 +1,12 @@
-/* Strings where they lie: in the layouts of Apache Arrow, or behind pointers. */
+/* Strings where they lie: in the layouts of Apache Arrow, or behind places. */
 #ifndef VF_STRINGS_H
 #define VF_STRINGS_H
 
 #include "platform.h"
 
-enum { VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_POINTERS };
+enum { VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_PLACES };
+
+enum { VF_INSIDE = 12 }; /* the longest string that lies in its view or place itself */
 
 typedef struct {
     const uint8_t *data;
@@ -13,7 +15,7 @@ typedef struct {
 
 typedef struct {
     int32_t layout;
-    const void *places;            /* n + 1 offsets (int32, int64), n views or n vf_bytes */
+    const void *places;            /* n + 1 offsets (int32, int64), n views or n places */
     const uint8_t *data;           /* what offsets point into */
     int64_t size;                  /* of data, in bytes */
     const uint8_t *const *buffers; /* what views point into */
@@ -25,7 +27,19 @@ VF_INLINE vf_bytes vf_view_at(const vf_strings *strings, int64_t at) {
     const uint8_t *view = (const uint8_t *)strings->places + 16 * at;
     int32_t fields[4];
     memcpy(fields, view, sizeof fields);
-    const vf_bytes out = {fields[0] <= 12 ? view + 4 : strings->buffers[fields[2]] + fields[3], fields[0]};
+    const vf_bytes out = {fields[0] <= VF_INSIDE ? view + 4 : strings->buffers[fields[2]] + fields[3], fields[0]};
+    return out;
+}
+
+/* The same for strings of Python: a longer string's last eight bytes are its address. The length of
+ * one that is missing is negative. */
+VF_INLINE vf_bytes vf_placed_at(const vf_strings *strings, int64_t at) {
+    const uint8_t *place = (const uint8_t *)strings->places + 16 * at;
+    int32_t length;
+    memcpy(&length, place, sizeof length);
+    vf_bytes out = {place + 4, length};
+    if (length > VF_INSIDE)
+        memcpy(&out.data, place + 8, sizeof out.data);
     return out;
 }
 
@@ -47,7 +61,7 @@ VF_INLINE vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64
     case VF_VIEWS:
         return vf_view_at(strings, at);
     default:
-        return ((const vf_bytes *)strings->places)[at];
+        return vf_placed_at(strings, at);
     }
 }
 

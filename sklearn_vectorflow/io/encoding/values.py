@@ -89,12 +89,6 @@ class Strings(Values):
 
     read_categories = read_strings
 
-    def missing(self):
-        """Return which strings are missing, or None."""
-        if self.valid is None:
-            return None
-        return np.unpackbits(self.valid, bitorder="little")[self.offset : self.offset + self.length] == 0
-
 
 class Objects(Values):
     """Python objects in an ndarray."""
@@ -118,9 +112,8 @@ class Objects(Values):
         return "categorical"
 
     def read_strings(self, cells, first, stop):
-        items = self.items[first:stop].copy()  # its own references: nobody may free them meanwhile
-        places, owned = engine.find_strings(items, _as_string)
-        cells.set_strings(engine.POINTERS, places, None, (items, owned), 0)
+        places, owned = engine.place_strings(np.ascontiguousarray(self.items[first:stop]), _as_string)
+        cells.set_strings(engine.PLACES, places, None, owned, 0)
 
     read_categories = read_strings
 
@@ -216,8 +209,6 @@ class Codes(Values):
                 n = len(self.categories)
                 self.categories.read_strings(cells, 0, n)
                 hashes, missing = cells.hash_each(n)
-                known = self.categories.missing() if isinstance(self.categories, Strings) else None
-                missing = missing if known is None else missing | known
                 self._hashed = hashes, np.flatnonzero(missing)
             return self._hashed
 
