@@ -21,6 +21,7 @@ import multiprocessing
 import pkgutil
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -118,9 +119,9 @@ def walk(name, case_name, folder, quick, threads, most_seconds):
 
 
 def alone(*args):
-    """Call `walk` in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(walk, args)
+    """Call `walk` in a fresh process, not a daemon: in those joblib allows one thread."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(walk, *args).result()
 
 
 def read_results(path):
