@@ -175,3 +175,14 @@ def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, o
         model.set_params(n_jobs=1).partial_fit(X, y)
     assert np.abs(spared.coef_).max() > 0.0
     np.testing.assert_array_equal(failed.coef_, spared.coef_)
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-3, 0.01, 0.02, 1.0])
+def test_ranges_of_sums_are_merged_seldom_but_before_too_much_is_unseen(share):
+    assert copies._n_parts("adagrad", share) == copies.PARTS
+    n_parts = copies._n_parts("ftrl", share)
+    assert copies.PARTS <= n_parts <= copies.MOST_PARTS
+    unseen = n_parts * copies.engine.PART_STEPS * share  # rows of all workers that have the feature
+    assert n_parts == copies.PARTS or unseen <= copies.UNSEEN
+    if share <= 1e-3:
+        assert n_parts > copies.PARTS
