@@ -30,7 +30,6 @@ cdef class Buffers:
     cdef float **sums         # by node of pairs: (batch_size, outputs times rank)
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
-    cdef vf_copies before     # of a row, before its step
     cdef vf_copies *bias_copies  # by node
     cdef Candidates candidates  # where outputs are sampled
     cdef double *y

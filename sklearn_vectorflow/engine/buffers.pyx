@@ -86,11 +86,10 @@ cdef class Buffers:
         self.inner_values = <float *>self._take(widest * sizeof(float))
         self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
         self.row_indices = <int32_t *>self._take(longest * sizeof(int32_t))
-        self._take_copies(&self.before, longest)
         self.row_values = <float *>self._take(longest * sizeof(float))
         if net.is_plain and self.direct:
-            self.places.longest = longest
-            self.places.at = <int64_t *>self._take(VF_RING * longest * sizeof(int64_t))
+            self.places.room = longest + VF_LANES
+            self.places.at = <int64_t *>self._take(VF_RING * self.places.room * sizeof(int64_t))
         self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
         if net.sampler is not None:

@@ -214,6 +214,7 @@ cdef class Rows:
         self.rows.wide_indptr = indptr is not None and indptr.dtype.itemsize == 8
         self.rows.n_rows = n_rows
         self.rows.n_features = n_features
+        self.rows.n_stored = 0 if indices is None else min(len(values), len(indices))
         self.rows.first_row = 0
         self.longest = longest
         self.canonical = canonical

@@ -11,7 +11,7 @@ cdef extern from "kernels/rows.h" nogil:
         const void *indices
         const void *indptr
         int32_t wide_values, wide_indices, wide_indptr
-        int64_t n_rows, n_features, first_row
+        int64_t n_rows, n_features, n_stored, first_row
     ctypedef struct vf_row:
         const int32_t *indices
         const float *values
@@ -127,7 +127,7 @@ cdef extern from "kernels/walk.h" nogil:
         VF_RING
     ctypedef struct vf_places:
         int64_t *at
-        int64_t longest, until
+        int64_t room, until
     ctypedef struct vf_single:
         const vf_linear *weights
         const vf_linear *intercepts[2]
@@ -143,14 +143,11 @@ cdef extern from "kernels/walk.h" nogil:
         const vf_input_dropout *dropout
         vf_schedule schedule
         vf_copies copies
-        vf_copies before
-        vf_copies ones[2]
         int32_t *indices
         float *values
         const vf_hot *hot
         vf_apart *apart
         vf_places *places
-        int32_t shared
         int64_t ahead
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil

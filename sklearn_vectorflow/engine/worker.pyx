@@ -68,7 +68,7 @@ cdef class Worker(OneHidden):
         self.shared = shared
         self.queued = self.taken = 0
         if single or hidden:
-            net = self._single(rows, targets, clock.schedule, shared, ahead, copies)
+            net = self._single(rows, targets, clock.schedule, ahead, copies)
             if copies is not None:
                 at_most = copies.hot.period
         with nogil:
@@ -113,8 +113,7 @@ cdef class Worker(OneHidden):
         """Whether the kernel for the plainest net serves (kernels/single.h)."""
         return self.direct and not self.group_rows and self.net.is_plain and targets.dense != NULL
 
-    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, bint shared, int64_t ahead,
-                           Copies copies):
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies):
         cdef Node *node = &self.net.nodes[0]
         cdef vf_hot *hot = NULL
         cdef vf_apart *apart = NULL
@@ -125,10 +124,8 @@ cdef class Worker(OneHidden):
             targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            before=self.before, ones=[self.bias_copies[0], self.bias_copies[min(1, self.net.n_nodes - 1)]],
             indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
-            places=&self.places, ahead=ahead,
-            shared=shared and (hot == NULL or hot.owner != NULL))  # all copies: none are others'
+            places=&self.places, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:

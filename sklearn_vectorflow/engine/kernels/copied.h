@@ -5,6 +5,7 @@
 #ifndef VF_COPIED_H
 #define VF_COPIED_H
 
+#include "lanes.h"
 #include "misses.h"
 #include "rows.h"
 
@@ -43,30 +44,54 @@ VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, 
     return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
 }
 
+/* The arrays of copies that hold the numbers of a record, in its order. */
+typedef struct {
+    float *of[4];
+    int32_t n;
+} vf_numbers;
+
+VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
+    const vf_numbers sgd = {{copies.w}, 1}, adagrad = {{copies.w, copies.s1}, 2}, rowwise = {{copies.w, copies.row}, 2};
+    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4}, ftrl = {{copies.s1, copies.s2}, 2};
+    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
+}
+
+VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t n, vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, copies);
+    for (int64_t k = 0; k < n && numbers.n == 1; k++)
+        numbers.of[0][k] = records[copies.at[k]];
+    for (int32_t c = 0; c + 1 < numbers.n; c += 2)
+        vf_load_pairs(records + c, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+}
+
+VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t n, vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, copies);
+    for (int64_t k = 0; k < n && numbers.n == 1; k++)
+        records[copies.at[k]] = numbers.of[0][k];
+    for (int32_t c = 0; c + 1 < numbers.n; c += 2)
+        vf_store_pairs(records + c, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+}
+
+/* How long the copied records have rested; returns the largest rate at which one did. */
+VF_INLINE float vf_read_rests(const int kind, const vf_linear *layer, const vf_clock *clock, const vf_own *own,
+                              int64_t n, vf_copies copies) {
+    float largest = 0.0f;
+    for (int64_t k = 0; k < n; k++) {
+        const float *record = layer->record + copies.at[k];
+        const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
+        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
+        const float rate = kind == VF_ADAGRAD ? record[layer->slot1]
+                                              : kind == VF_ADAGRAD_ROWWISE ? record[layer->row_slot] : 0.0f;
+        copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
+        largest = rate > largest ? rate : largest;
+    }
+    return largest * layer->optimizer.learning_rate;
+}
+
 /* Copies the n records at copies.at. */
 VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const vf_own *own, int64_t n, vf_copies copies) {
-    const float *const records = layer->record;
-    const int64_t slot1 = layer->slot1, slot2 = layer->slot2, row_slot = layer->row_slot;
-    float largest = 0.0f;
-    for (int64_t k = 0; k < n; k++) {
-        const float *record = records + copies.at[k];
-        if (kind != VF_FTRL)
-            copies.w[k] = record[0];
-        if (VF_USES_S1(kind))
-            copies.s1[k] = record[slot1];
-        if (VF_USES_S2(kind))
-            copies.s2[k] = record[slot2];
-        if (VF_USES_ROW(kind))
-            copies.row[k] = record[row_slot];
-        if (lazy && kind != VF_FTRL) {
-            const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
-            const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
-            const float rate = kind == VF_ADAGRAD ? record[slot1] : kind == VF_ADAGRAD_ROWWISE ? record[row_slot] : 0.0f;
-            copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
-            largest = rate > largest ? rate : largest;
-        }
-    }
+    vf_read_numbers(kind, layer->record, n, copies);
     if (kind == VF_FTRL) {
         const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
         const vf_optimizer o = layer->optimizer;
@@ -75,12 +100,13 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         VF_EACH_LANE(k, n)
             w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
     } else if (lazy)
-        vf_decay_copies(kind, layer, n, copies, largest * layer->optimizer.learning_rate);
+        vf_decay_copies(kind, layer, n, copies, vf_read_rests(kind, layer, clock, own, n, copies));
 }
 
 VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t stride, int64_t *VF_RESTRICT at) {
     for (int64_t k = 0; k < n; k++)
         at[k] = indices[k] * stride;
+    vf_fill_places(at, n);
 }
 
 VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -89,21 +115,33 @@ VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *laye
     vf_copy_records(kind, lazy, layer, clock, NULL, n, copies);
 }
 
-VF_INLINE void vf_take_values(vf_row row, vf_copies copies) {
+/* `readable`: how many values there are from the row's first on, in rows to come too. */
+VF_INLINE void vf_take_values(vf_row row, int64_t readable, vf_copies copies) {
     float *VF_RESTRICT x = copies.x;
-    for (int64_t k = 0; k < row.length; k++)
-        x[k] = row.values[k];
-    memset(x + row.length, 0, sizeof(float) * VF_LANES);
+    const float *VF_RESTRICT values = row.values;
+    if (row.length + VF_GROUP > readable) {
+        for (int64_t k = 0; k < row.length; k++)
+            x[k] = values[k];
+        memset(x + row.length, 0, sizeof(float) * VF_GROUP);
+        return;
+    }
+    for (int64_t from = 0; from < row.length; from += VF_GROUP) {
+        const int32_t length = row.length - from < VF_GROUP ? (int32_t)(row.length - from) : VF_GROUP;
+        for (int32_t i = 0; i < VF_GROUP; i++) {
+            const float value = values[from + i];
+            x[from + i] = i < length ? value : 0.0f;
+        }
+    }
 }
 
 /* A sum a lane, so that a row does not wait for its own additions. */
 VF_INLINE float vf_forward_copied(const int kind, const int lazy, int64_t n, vf_copies copies) {
     const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
-    float sums[VF_LANES] = {0.0f};
-    for (int64_t from = 0; from < n; from += VF_LANES)
-        for (int64_t i = 0; i < VF_LANES; i++)
+    float sums[VF_GROUP] = {0.0f};
+    for (int64_t from = 0; from < n; from += VF_GROUP)
+        for (int64_t i = 0; i < VF_GROUP; i++)
             sums[i] += x[from + i] * (lazy && kind != VF_FTRL ? w[from + i] + w[from + i] * left[from + i] : w[from + i]);
-    for (int64_t half = VF_LANES / 2; half > 0; half /= 2)
+    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
         for (int64_t i = 0; i < half; i++)
             sums[i] += sums[i + half];
     return sums[0];
@@ -134,75 +172,19 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     }
 }
 
-/* Remembers copies as they are, to tell what a step changes. */
-VF_INLINE void vf_keep_copies(const int kind, vf_copies copies, vf_copies before, int64_t n) {
-    memcpy(before.w, copies.w, sizeof(float) * (size_t)n);
-    if (VF_USES_S1(kind))
-        memcpy(before.s1, copies.s1, sizeof(float) * (size_t)n);
-    if (VF_USES_S2(kind))
-        memcpy(before.s2, copies.s2, sizeof(float) * (size_t)n);
-    if (VF_USES_ROW(kind))
-        memcpy(before.row, copies.row, sizeof(float) * (size_t)n);
-}
-
-/* A sum of squares under its root grows by a factor; the first one is a value. */
-VF_INLINE float vf_scaled(float scale, float before, float after) {
-    return scale != before && before > 0.0f && scale > 0.0f ? scale * (after / before) : after;
-}
-
-/* The same of a root; mostly nobody else was here. */
-VF_INLINE float vf_root(float root, float before, float after) {
-    return root == before ? after : vf_ftrl_grown(root, before, after);
-}
-
-/* Adds what a step changed, so that what other threads did to the records meanwhile
- * stays: the way to store where several threads train. */
-VF_INLINE void vf_add_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             const vf_own *own, int64_t n, vf_copies before, vf_copies after) {
-    const vf_linear fixed = *layer; /* no store can alias it */
-    const int64_t slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
-    for (int64_t k = 0; k < n; k++) {
-        float *record = fixed.record + after.at[k];
-        if (kind == VF_ADAGRAD)
-            record[slot1] = vf_scaled(record[slot1], before.s1[k], after.s1[k]);
-        else if (VF_USES_S1(kind))
-            record[slot1] += after.s1[k] - before.s1[k];
-        if (VF_USES_S2(kind))
-            record[slot2] = kind == VF_FTRL ? vf_root(record[slot2], before.s2[k], after.s2[k])
-                                            : record[slot2] + (after.s2[k] - before.s2[k]);
-        if (kind == VF_ADAGRAD_ROWWISE)
-            record[row_slot] = vf_scaled(record[row_slot], before.row[k], after.row[k]);
-        else if (VF_USES_ROW(kind))
-            record[row_slot] += after.row[k] - before.row[k];
-        if (kind != VF_FTRL)
-            record[0] += after.w[k] - before.w[k];
-        if (lazy)
-            vf_touch(kind, &fixed, vf_clock_of(clock, own, after.at[k]), record);
-    }
-}
-
+/* Stores the stepped copies. What another thread did to such a record since it was read is lost: that is rare, since
+ * each has its own copies of hot ones (hot_one.h). */
 VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                              const vf_own *own, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    const int64_t slot1 = fixed.slot1, slot2 = fixed.slot2, row_slot = fixed.row_slot;
-    for (int64_t k = 0; k < n; k++) {
-        float *record = fixed.record + copies.at[k];
-        if (kind != VF_FTRL)
-            record[0] = copies.w[k];
-        if (VF_USES_S1(kind))
-            record[slot1] = copies.s1[k];
-        if (VF_USES_S2(kind))
-            record[slot2] = copies.s2[k];
-        if (VF_USES_ROW(kind))
-            record[row_slot] = copies.row[k];
-        if (lazy)
-            vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), record);
-    }
+    vf_write_numbers(kind, fixed.record, n, copies);
+    for (int64_t k = 0; k < n && lazy && kind != VF_FTRL; k++)
+        vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k]);
 }
 
 VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                 vf_row row, vf_copies copies, float delta) {
-    vf_take_values(row, copies);
+    vf_take_values(row, 0, copies);
     vf_step_copies(kind, lazy, layer, clock, row.length, copies, delta);
     vf_put_copies(kind, lazy, layer, clock, NULL, row.length, copies);
 }
@@ -225,15 +207,15 @@ VF_INLINE int vf_is_bad(float w) {
 /* In blocks of features, as if each were a row. */
 VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                    int64_t from, int64_t to) {
-    float w[VF_LANES] = {0.0f}, s1[VF_LANES] = {0.0f}, s2[VF_LANES] = {0.0f}, row[VF_LANES] = {0.0f};
-    float left[2 * VF_LANES] = {0.0f};
-    int64_t at[VF_LANES];
+    float w[VF_GROUP] = {0.0f}, s1[VF_GROUP] = {0.0f}, s2[VF_GROUP] = {0.0f}, row[VF_GROUP] = {0.0f};
+    float left[2 * VF_GROUP] = {0.0f};
+    int64_t at[2 * VF_GROUP];
     const vf_copies copies = {left, NULL, w, s1, s2, row, NULL, at};
-    int32_t features[VF_LANES];
+    int32_t features[VF_GROUP];
     int64_t bad = 0;
-    for (; from < to; from += VF_LANES) {
+    for (; from < to; from += VF_GROUP) {
         int64_t n = 0;
-        for (int64_t feature = from; feature < to && feature < from + VF_LANES; feature++) {
+        for (int64_t feature = from; feature < to && feature < from + VF_GROUP; feature++) {
             features[n] = (int32_t)feature;
             n += !vf_is_untouched(layer, layer->record + feature * layer->stride);
         }
@@ -253,7 +235,7 @@ VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_line
 /* Works FTRL's weights out of their sums, the records being these alone. Weights of
  * zero that are zero are not written, so that their memory stays only reserved. */
 VF_INLINE int64_t vf_settle_sums(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
-    enum { BLOCK = 16 * VF_LANES };
+    enum { BLOCK = 16 * VF_GROUP };
     const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
     const vf_optimizer o = layer->optimizer;
     int64_t bad = 0;

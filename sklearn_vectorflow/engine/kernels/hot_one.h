@@ -48,6 +48,7 @@ VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RE
         const int64_t in_slot = from + slot * stride, in_layer = feature * stride;
         at[k] = owner[slot] == feature ? in_slot : in_layer;
     }
+    vf_fill_places(at, n);
 }
 
 /* Adds what a copy changed to the shared record, and copies it anew. Clocks stay: a copy's

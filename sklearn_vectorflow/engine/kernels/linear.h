@@ -168,15 +168,15 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     }
 
 #define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
-    VF_SIMD static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
+    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
                                           int64_t from, int64_t to, int64_t n_queued) {                    \
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
     }                                                                                                      \
-    VF_SIMD static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
+    VF_SIMD_AVX2 static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
                                              const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
         vf_merge_tier(kind, lazy, layer, intercepts, hot, apart, tier);                                    \
     }                                                                                                      \
-    VF_SIMD static void vf_merge_part_##name(const vf_linear *layer, const vf_hot *hot, vf_apart *apart,   \
+    VF_SIMD_AVX2 static void vf_merge_part_##name(const vf_linear *layer, const vf_hot *hot, vf_apart *apart,   \
                                              int64_t part) {                                               \
         vf_merge_part(kind, lazy, layer, hot, apart, part);                                                \
     }                                                                                                      \

@@ -33,7 +33,7 @@ VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
     int64_t k = 0;
     if (vf_is_copied(kind, lazy, 1)) {
-        vf_take_values(row, copies);
+        vf_take_values(row, 0, copies);
         return vf_forward_copied(kind, lazy, row.length, copies);
     }
     for (; k + 4 <= row.length; k += 4) {

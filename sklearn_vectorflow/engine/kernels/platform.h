@@ -29,29 +29,19 @@
 /* Kernels carry VF_SIMD: one copy for each width of vector unit, picked when
  * the module is loaded. It needs ifunc, which glibc has and musl, macOS and
  * Windows have not; there the compiler's baseline serves. Sanitizers are not
- * ready yet when the copies are picked. */
+ * ready yet when the copies are picked. VF_SIMD_AVX2 is for kernels that wider
+ * vectors don't make faster. */
 #if !VF_ADDRESS_SANITIZER && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
     (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11)
-#define VF_SIMD \
-    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define VF_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define VF_SIMD_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define VF_SIMD
+#define VF_SIMD_AVX2
 #endif
 
-/* Lanes of arithmetic done together: a multiple of every vector width. Loops over whole
- * groups of lanes have no remainder, which rows of a few dozen entries would mostly be;
- * arrays in them don't overlap. */
+/* Lanes of arithmetic done together: a multiple of every vector width. */
 #define VF_LANES 16
-#if defined(__clang__)
-#define VF_APART _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
-#define VF_APART _Pragma("GCC ivdep")
-#else
-#define VF_APART
-#endif
-#define VF_EACH_LANE(k, n)                                                 \
-    for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_LANES) \
-        VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_LANES; k++, lane++)
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)

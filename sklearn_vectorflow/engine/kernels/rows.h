@@ -13,6 +13,7 @@ typedef struct {
     const void *indptr;
     int32_t wide_values, wide_indices, wide_indptr; /* 64-bit? */
     int64_t n_rows, n_features;
+    int64_t n_stored;  /* entries of values and indices, sparse ones */
     int64_t first_row; /* number of row 0, where these rows are a part of more */
 } vf_rows;
 

@@ -72,8 +72,46 @@ VF_INLINE void vf_look_ahead(const vf_single *net, const vf_base *base, const in
         places->until = at + 1;
     for (; places->until <= at + net->ahead && places->until < n_queued; places->until++) {
         vf_ask(base, places, INT64_MAX);
-        vf_find_ahead(net, base, queue[places->until], places->at + (places->until % VF_RING) * places->longest);
+        vf_find_ahead(net, base, queue[places->until], places->at + (places->until % VF_RING) * places->room);
     }
+}
+
+/* Values from the row's first on, if it is read where the caller has it. */
+VF_INLINE int64_t vf_readable(const vf_rows *rows, int64_t row, vf_row x) {
+    const float *values = (const float *)rows->values;
+    const int64_t start = rows->indices ? vf_row_start(rows, row) : 0;
+    return rows->indices && x.values == values + start ? rows->n_stored - start : 0;
+}
+
+/* An intercept: a feature of ones, which no penalty acts on. */
+typedef struct {
+    float w;
+    vf_state state;
+} vf_one;
+
+VF_INLINE vf_one vf_read_one(const int kind, const vf_linear *layer) {
+    const float *record = layer->record;
+    const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
+    const vf_one out = {kind == VF_FTRL ? vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, &layer->optimizer)
+                                        : record[0], s};
+    return out;
+}
+
+VF_INLINE void vf_step_one(const int kind, const vf_linear *layer, const vf_clock *clock, vf_one one, float g) {
+    const vf_optimizer *o = &layer->optimizer;
+    float *record = layer->record;
+    vf_state s = one.state;
+    s.row = vf_step_row(kind, s.row, g * g, o);
+    const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
+    const float change = vf_step(kind, &s, one.w, 0.0f, g, rate, o);
+    if (kind != VF_FTRL)
+        record[0] = one.w + change;
+    if (VF_USES_S1(kind))
+        record[layer->slot1] = s.s1;
+    if (VF_USES_S2(kind))
+        record[layer->slot2] = s.s2;
+    if (VF_USES_ROW(kind))
+        record[layer->row_slot] = s.row;
 }
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their
@@ -87,30 +125,29 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
     vf_clock now = *given_clock, *clock = &now; /* not in memory beside another thread's */
     double total = 0.0;
     for (int64_t i = 0; i < 2; i++)
-        if (net.intercepts[i]) { /* a feature of ones */
+        if (net.intercepts[i]) {
             inner[i] = vf_plain(kind, lazy, net.intercepts[i]);
             inner[i].record = net.apart ? net.apart->bias[i] : inner[i].record;
-            net.ones[i].at[0] = 0;
-            net.ones[i].x[0] = 1.0f;
         }
     for (int64_t at = from; at < to; at++) {
         const int64_t row = queue[at];
         vf_copies copies = net.copies;
+        vf_one ones[2] = {{0.0f}, {0.0f}};
         float gradient;
         const vf_row x = vf_load(net.rows, row, net.indices, net.values, net.dropout);
         if (at < net.places->until)
-            copies.at = net.places->at + (at % VF_RING) * net.places->longest;
+            copies.at = net.places->at + (at % VF_RING) * net.places->room;
         else
             vf_find(&net, &base, x.indices, x.length, copies.at);
-        vf_take_values(x, copies);
+        vf_take_values(x, vf_readable(net.rows, row, x), copies);
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t k = 0; k < net.n_targets; k++)
             net.y[k] = net.targets[row * net.n_targets + k];
         for (int64_t i = 0; i < 2; i++) {
             if (net.intercepts[i])
-                vf_copy_records(kind, VF_EAGER, &inner[i], clock, NULL, 1, net.ones[i]);
+                ones[i] = vf_read_one(kind, &inner[i]);
             if (i < net.loss->n_outputs)
-                net.raw[i] = net.intercepts[i] ? net.ones[i].w[0] : 0.0f;
+                net.raw[i] = ones[i].w;
         }
         net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, x.length, copies);
         vf_look_ahead(&net, &base, queue, at, n_queued);
@@ -122,19 +159,12 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         gradient = (float)*net.gradient;
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
-        if (net.shared)
-            vf_keep_copies(kind, copies, net.before, x.length);
         vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
         vf_ask(&base, net.places, INT64_MAX);
-        if (net.shared)
-            vf_add_copies(kind, lazy, &base.weights, clock, own, x.length, net.before, copies);
-        else
-            vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
+        vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t i = 0; i < 2; i++)
-            if (net.intercepts[i]) {
-                vf_step_copies(kind, VF_EAGER, &inner[i], clock, 1, net.ones[i], (float)net.gradient[i]);
-                vf_put_copies(kind, VF_EAGER, &inner[i], clock, NULL, 1, net.ones[i]);
-            }
+            if (net.intercepts[i])
+                vf_step_one(kind, &inner[i], clock, ones[i], (float)net.gradient[i]);
         if (net.apart) {
             net.apart->clock.elapsed += clock->rate;
             net.apart->clock.step++;

@@ -11,7 +11,7 @@ enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using 
 /* Where the records of coming rows are: row q of the queue in entry q modulo VF_RING. */
 enum { VF_RING = 8 };
 typedef struct {
-    int64_t *at, longest;
+    int64_t *at, room;     /* room: for a row's, and as many more as lanes */
     int64_t until;         /* rows of the queue that have been looked up */
     const int64_t *latest; /* the last one's entries, how many, and of how many records are asked for */
     int64_t length, asked;
@@ -30,13 +30,12 @@ typedef struct {
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;
     vf_schedule schedule;
-    vf_copies copies, before, ones[2]; /* ones: of the intercepts */
+    vf_copies copies;
     int32_t *indices; /* room for a row */
     float *values;
     const vf_hot *hot; /* NULL, as `apart`: none */
     vf_apart *apart;   /* this thread's copies */
     vf_places *places;
-    int32_t shared;   /* whether other threads train the same weights */
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
 } vf_single;
 

@@ -1,0 +1,110 @@
+/* Lanes of arithmetic over records: the numbers of a group of records, each in an array of its own.
+ * Numbers that are stored one by one and then read as a vector make the processor wait until all of
+ * them, and whatever was stored before, have reached the cache: so records become vectors, and
+ * vectors records, in registers. */
+#ifndef VF_LANES_H
+#define VF_LANES_H
+
+#include "platform.h"
+
+/* Records in a group. Loops over whole groups have no remainder, which rows of a few dozen entries
+ * would mostly be; arrays in them don't overlap. Kernels of it are VF_SIMD_AVX2: wider groups are
+ * filled less well by such rows. */
+enum { VF_GROUP = 8 };
+
+#if defined(__clang__)
+#define VF_APART _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define VF_APART _Pragma("GCC ivdep")
+#else
+#define VF_APART
+#endif
+#define VF_EACH_LANE(k, n)                                                 \
+    for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_GROUP) \
+        VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
+
+/* Behind the places of n records, lanes to the end of the group read the first one again. */
+VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        at[n + i] = at[0];
+}
+
+#if defined(__GNUC__)
+
+typedef float vf_floats_4 __attribute__((vector_size(16)));
+typedef int64_t vf_words_2 __attribute__((vector_size(16)));
+
+#if defined(__clang__)
+#define VF_SHUFFLE_4(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
+#else
+typedef int32_t vf_ints_4 __attribute__((vector_size(16)));
+#define VF_SHUFFLE_4(x, y, a, b, c, d) __builtin_shuffle(x, y, (vf_ints_4){a, b, c, d})
+#endif
+
+/* Two numbers of each of two places. */
+VF_INLINE vf_floats_4 vf_load_2(const float *records, const int64_t *at) {
+    int64_t first, second;
+    memcpy(&first, records + at[0], sizeof first);
+    memcpy(&second, records + at[1], sizeof second);
+    const vf_words_2 both = {first, second};
+    return (vf_floats_4)both;
+}
+
+VF_INLINE void vf_store_2(float *records, const int64_t *at, vf_floats_4 pairs) {
+    const vf_words_2 both = (vf_words_2)pairs;
+    const int64_t first = both[0], second = both[1];
+    memcpy(records + at[0], &first, sizeof first);
+    memcpy(records + at[1], &second, sizeof second);
+}
+
+VF_INLINE void vf_load_pairs_4(const float *records, const int64_t *at, float *first, float *second) {
+    const vf_floats_4 x = vf_load_2(records, at), y = vf_load_2(records, at + 2);
+    const vf_floats_4 firsts = VF_SHUFFLE_4(x, y, 0, 2, 4, 6), seconds = VF_SHUFFLE_4(x, y, 1, 3, 5, 7);
+    memcpy(first, &firsts, sizeof firsts);
+    memcpy(second, &seconds, sizeof seconds);
+}
+
+VF_INLINE void vf_store_pairs_4(float *records, const int64_t *at, const float *first, const float *second) {
+    vf_floats_4 firsts, seconds;
+    memcpy(&firsts, first, sizeof firsts);
+    memcpy(&seconds, second, sizeof seconds);
+    vf_store_2(records, at, VF_SHUFFLE_4(firsts, seconds, 0, 4, 1, 5));
+    vf_store_2(records, at + 2, VF_SHUFFLE_4(firsts, seconds, 2, 6, 3, 7));
+}
+
+#else
+
+VF_INLINE void vf_load_pairs_4(const float *records, const int64_t *at, float *first, float *second) {
+    for (int64_t i = 0; i < 4; i++) {
+        first[i] = records[at[i]];
+        second[i] = records[at[i] + 1];
+    }
+}
+
+VF_INLINE void vf_store_pairs_4(float *records, const int64_t *at, const float *first, const float *second) {
+    for (int64_t i = 0; i < 4; i++) {
+        records[at[i]] = first[i];
+        records[at[i] + 1] = second[i];
+    }
+}
+
+#endif
+
+/* Reads two neighbouring numbers from each of n places, see vf_fill_places. */
+VF_INLINE void vf_load_pairs(const float *records, const int64_t *at, int64_t n, float *first, float *second) {
+    for (int64_t k = 0; k < n; k += 4)
+        vf_load_pairs_4(records, at + k, first + k, second + k);
+}
+
+/* Writes two neighbouring numbers to each of n places. */
+VF_INLINE void vf_store_pairs(float *records, const int64_t *at, int64_t n, const float *first, const float *second) {
+    int64_t k = 0;
+    for (; k + 4 <= n; k += 4)
+        vf_store_pairs_4(records, at + k, first + k, second + k);
+    for (; k < n; k++) {
+        records[at[k]] = first[k];
+        records[at[k] + 1] = second[k];
+    }
+}
+
+#endif
