@@ -6,7 +6,9 @@ import numpy as np
 from sklearn_vectorflow.engine import hot as engine
 from sklearn_vectorflow.hot import hottest
 
-BITS = 12            # 2**BITS slots for features that are hot: a first cache's worth of records
+BITS = 13            # 2**BITS slots for features that are hot: about a first cache's worth of records
+SHIFTS = range(4, 24)  # ways for features to find their slots: the one that keeps most hot ones apart is taken,
+CROWD = 4096           # of so many of the hottest
 N_HOT = 1024         # features that are hot where all have copies
 FIRST = 16           # features that every merge merges
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
@@ -60,9 +62,9 @@ def hot_records(network, net, matrix, n_workers):
     if parameters.is_small:
         features, shares = hottest(matrix, N_HOT + 1)
         n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
-        hot = engine.Hot(net, features[:N_HOT], 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
+        hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
     else:
-        hot = engine.Hot(net, hottest_by_slot(matrix, BITS), BITS, FIRST, period)
+        hot = engine.Hot(net, *hottest_by_slot(matrix, BITS), FIRST, period)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
 
 
@@ -79,12 +81,22 @@ def hot_wide(network, net, matrix, n_workers):
     stride = network.parameters_of_rows[0].layout.stride
     n_hot = min(N_HOT_WIDE, HOT_BYTES // (4 * stride))
     bits = (2 * n_hot - 1).bit_length()  # at least two slots for each
-    features = hottest_by_slot(matrix, bits)[:n_hot]
-    return engine.Hot(net, features, bits, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
+    features, bits, shift = hottest_by_slot(matrix, bits)
+    return engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
 
 
 def hottest_by_slot(matrix, bits):
-    """Return the most frequent features, the hottest of every slot, the hottest first."""
-    features, _ = hottest(matrix, 2 << bits)
-    _, first = np.unique(engine.slots_of(features, bits), return_index=True)
-    return features[np.sort(first)]
+    """Return the most frequent features, the hottest of every slot, the hottest first, and bits and shift of slots."""
+    features, shares = hottest(matrix, 2 << bits)
+    crowd, crowd_shares = features[:CROWD], shares[:CROWD]
+    shift = max(SHIFTS, key=lambda shift: crowd_shares[_are_first(crowd, bits, shift)].sum())
+    return features[_are_first(features, bits, shift)], bits, shift
+
+
+def _are_first(features, bits, shift):
+    """Return whether each feature is the first one of its slot."""
+    slots = engine.slots_of(features, bits, shift)
+    place = np.arange(len(features))
+    first = np.empty(1 << bits, dtype=np.int64)
+    first[slots[::-1]] = place[::-1]  # of several the last one stays
+    return first[slots] == place

@@ -125,11 +125,11 @@ def test_the_table_has_the_hottest_features():
     X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
                           shape=(2000, 10**7))
     X.sum_duplicates()
-    found = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
-    slots = engine.slots_of(found, copies.BITS)
+    found, *slotting = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
+    slots = engine.slots_of(found, *slotting)
     assert len(np.unique(slots)) == len(slots) > 500
     assert slots.min() >= 0 and slots.max() < 1 << copies.BITS
-    of_hot = np.unique(engine.slots_of(hot, copies.BITS))
+    of_hot = np.unique(engine.slots_of(hot, *slotting))
     assert np.isin(found[: len(of_hot)], hot).all()  # never a colder one in a hot one's slot
 
 

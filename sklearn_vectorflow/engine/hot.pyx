@@ -21,13 +21,13 @@ cdef const void *_address(array):
     return <const void *><uintptr_t>array.__array_interface__["data"][0]
 
 
-def slots_of(const int32_t[:] features, int32_t bits):
-    """Return the slot of each feature in a table of 2**bits slots."""
+def slots_of(const int32_t[:] features, int32_t bits, int32_t shift):
+    """Return the slot of each feature in a table of 2**bits slots, which one depends on the shift."""
     cdef int64_t k
     slots = np.empty(features.shape[0], dtype=np.int64)
     cdef int64_t[::1] out = slots
     for k in range(features.shape[0]):
-        out[k] = vf_slot_of(features[k], bits)
+        out[k] = vf_slot_of(features[k], bits, shift)
     return slots
 
 
@@ -43,6 +43,8 @@ cdef class Hot:
     bits : int
         Copies are kept in 2**bits slots; features that share a slot may not both be hot.
         0: every feature has a copy, hot or not.
+    shift : int
+        How features find their slots.
     first, period : int
         How many of the hottest a worker merges every `period` of its steps. As many again are
         merged half as often, and so on.
@@ -51,7 +53,7 @@ cdef class Hot:
         of them every `PART_STEPS` steps.
     """
 
-    def __init__(self, Net net, features, int bits, int64_t first, int64_t period, int64_t n_parts=0):
+    def __init__(self, Net net, features, int bits, int shift, int64_t first, int64_t period, int64_t n_parts=0):
         cdef int64_t n_hot = len(features)
         if bits == 0 and n_hot > VF_PART_HOT:
             raise ValueError("too many hot features")
@@ -59,12 +61,13 @@ cdef class Hot:
         self.period = period
         self.hot.n_hot = n_hot
         self.hot.bits = bits
+        self.hot.shift = shift
         self.hot.n_slots = 1 << bits if bits else net.nodes[0].weights.n_in
         self.hot.first = first
         self.hot.n_parts = 0 if bits else n_parts
         while vf_tier_start(&self.hot, self.hot.n_tiers) < max(n_hot, 1):
             self.hot.n_tiers += 1
-        slots = slots_of(features, bits) if bits else features.astype(np.int64)
+        slots = slots_of(features, bits, shift) if bits else features.astype(np.int64)
         self.hot.feature = <const int32_t *>self._keep(features)
         self.hot.slot = <const int64_t *>self._keep(slots)
         self.hot.locks = <int32_t *>self._keep(

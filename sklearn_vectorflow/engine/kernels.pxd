@@ -66,7 +66,7 @@ cdef extern from "kernels/hot.h" nogil:
         int64_t n_slots
         const int32_t *owner
         const int32_t *rank
-        int32_t bits
+        int32_t bits, shift
         int64_t n_hot
         const int32_t *feature
         const int64_t *slot
@@ -76,7 +76,7 @@ cdef extern from "kernels/hot.h" nogil:
         int64_t n_parts
         const int64_t *part_hot
         const int64_t *hot_slot
-    int64_t vf_slot_of(int32_t feature, int32_t bits)
+    int64_t vf_slot_of(int32_t feature, int32_t bits, int32_t shift)
     int64_t vf_tier_start(const vf_hot *hot, int64_t tier)
     int64_t vf_tiers_due(const vf_hot *hot, int64_t n)
     cdef enum:

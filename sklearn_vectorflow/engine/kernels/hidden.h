@@ -83,7 +83,7 @@ static void vf_close_inner(const vf_hidden *net, const vf_inner *in, float *reco
 
 /* Where a feature's copy is, floats behind the first; -1: it is not hot. */
 VF_INLINE int64_t vf_find_copy(const vf_hot *hot, int32_t feature, int64_t stride) {
-    const int64_t slot = vf_slot_of(feature, hot->bits);
+    const int64_t slot = vf_slot_of(feature, hot->bits, hot->shift);
     return hot->owner[slot] == feature ? hot->rank[slot] * stride : -1;
 }
 

@@ -18,7 +18,7 @@ typedef struct {
     int64_t n_slots;          /* of every feature, or 2**bits */
     const int32_t *owner;     /* (n_slots) which feature's a slot is, -1: nobody's; NULL: slot f is that of feature f */
     const int32_t *rank;      /* (n_slots) where among the hot ones that is; the order of wide copies */
-    int32_t bits;
+    int32_t bits, shift;
     int64_t n_hot;
     const int32_t *feature;   /* (n_hot) the hottest first */
     const int64_t *slot;      /* (n_hot); the order of copies of one output */
@@ -32,8 +32,8 @@ typedef struct {
     const int64_t *hot_slot;  /* (n_hot) slots of hot features, sorted */
 } vf_hot;
 
-VF_INLINE int64_t vf_slot_of(int32_t feature, int32_t bits) {
-    return (feature ^ (feature >> bits)) & (((int32_t)1 << bits) - 1);
+VF_INLINE int64_t vf_slot_of(int32_t feature, int32_t bits, int32_t shift) {
+    return (feature ^ (feature >> shift)) & (((int32_t)1 << bits) - 1);
 }
 
 VF_INLINE int64_t vf_tier_start(const vf_hot *hot, int64_t tier) {

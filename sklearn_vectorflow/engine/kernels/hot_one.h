@@ -42,9 +42,9 @@ VF_INLINE int vf_is_plain(const int kind, const int lazy, const vf_linear *layer
 VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RESTRICT indices, int64_t n,
                            int64_t stride, int64_t *VF_RESTRICT at) {
     const int32_t *VF_RESTRICT owner = hot->owner;
-    const int32_t bits = hot->bits;
+    const int32_t bits = hot->bits, shift = hot->shift;
     for (int64_t k = 0; k < n; k++) {
-        const int32_t feature = indices[k], slot = (int32_t)vf_slot_of(feature, bits);
+        const int32_t feature = indices[k], slot = (int32_t)vf_slot_of(feature, bits, shift);
         const int64_t in_slot = from + slot * stride, in_layer = feature * stride;
         at[k] = owner[slot] == feature ? in_slot : in_layer;
     }
