@@ -12,8 +12,8 @@ CROWD = 4096           # of so many of the hottest
 N_HOT = 1024         # features that are hot where all have copies
 FIRST = 16           # features that every merge merges
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
-PARTS = 128          # times workers: in how many parts the rest is merged
-MOST_PARTS = 1024    # and in how many at most, where the state is sums, which add up to what one worker's would be
+PARTS = 64           # times workers: in how many parts the rest is merged
+MOST_PARTS = 512     # and in how many at most, where the state is sums, which add up to what one worker's would be
 N_HOT_WIDE = 2048    # features that are hot in nets with a hidden layer, at most,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256     # as FIRST
@@ -58,7 +58,7 @@ def hot_records(network, net, matrix, n_workers):
     if n_workers == 1 or net.rules[0] in UNMERGED:
         return HotRecords([None] * n_workers)
     parameters = network.parameters[0]
-    period = int(np.clip(UNSEEN // n_workers, 4, 64))
+    period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))
     if parameters.is_small:
         features, shares = hottest(matrix, N_HOT + 1)
         n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers

@@ -11,6 +11,7 @@ from sklearn_vectorflow.threads import by_worker
 FULL_SHUFFLE = 65_536    # rows up to which single rows are shuffled
 CHUNK = 64               # else rows that stay neighbours; the engine mixes 16 chunks at a time
 SLICE = 4_000_000        # multiplications between two looks at interrupts
+SLICES = 16              # times workers: slices of a pass at least, so that workers end together
 ALONE = 4096             # first rows that one worker trains on: steps are long, and others' would be on top
 TINY = 64                # rows up to which batch_size="auto" takes all of them in a step
 MOST_RAW = 262_144       # raw outputs that a thread holds at once: its own cache keeps them
@@ -82,7 +83,7 @@ class Plan:
             n_chunks, whole = len(starts) - 1, 1
         n_slices = max(1, work // SLICE)
         if n_workers > 1:
-            n_slices = max(n_slices, 8 * n_workers)
+            n_slices = max(n_slices, SLICES * n_workers)
         length = whole * max(1, -(-n_chunks // (n_slices * whole)))
         first = whole * -(-ALONE // (chunk * whole)) if n_workers > 1 and n_chunks > length else length
         edges = [0, *range(min(first, length), n_chunks, length), n_chunks]

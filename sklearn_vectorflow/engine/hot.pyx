@@ -13,7 +13,7 @@ from sklearn_vectorflow.engine.net cimport Clock, Node
 cdef enum:
     LINE = 16  # floats in a cache line
 
-PART_STEPS = 64  # steps of a worker between two merges of a part
+PART_STEPS = 128  # steps of a worker between two merges of a part
 cdef int64_t _PART_STEPS = PART_STEPS
 
 
@@ -175,8 +175,8 @@ cdef class Copies:
         with nogil:
             for k in range(self.hot.hot.n_tiers):
                 self.merge_tier(k)
-            for k in range(self.hot.hot.n_parts):
-                self.merge_part(k)
+            for k in range(self.hot.hot.n_parts):  # workers begin far from each other, and seldom wait
+                self.merge_part((self.part + k) % self.hot.hot.n_parts)
 
     cdef void merge_tier(self, int64_t tier) noexcept nogil:
         cdef Node *node = &self.hot.net.nodes[0]
