@@ -121,12 +121,14 @@ cdef class Copies:
 
     def __init__(self, Hot hot, double offset):
         stride = hot.net.nodes[0].weights.stride
+        layer = <uintptr_t>hot.net.nodes[0].weights.record
 
         def records(n):
-            # a cache line on either side keeps other threads' data off
-            array = np.zeros(n * stride + 2 * LINE, dtype=np.float32)
+            # a cache line on either side keeps other threads' data off; and whole records lie between these and the layer's
+            array = np.zeros((n + 1) * stride + 2 * LINE, dtype=np.float32)
             self.arrays.append(array)
-            return array.ctypes.data + LINE * sizeof(float)
+            address = array.ctypes.data + LINE * sizeof(float)
+            return address + (layer - address) % (stride * sizeof(float))
 
         self.hot = hot
         self.arrays = []

@@ -36,7 +36,7 @@ VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n
 
 /* Records that only this thread writes: its steps alone make their clocks go on. */
 typedef struct {
-    int64_t from, size; /* where they are, as in vf_copies.at */
+    int64_t from, size; /* which they are, as in vf_copies.at */
     const vf_clock *clock;
 } vf_own;
 
@@ -56,20 +56,20 @@ VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
     return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
 }
 
-VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t n, vf_copies copies) {
+VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t stride, int64_t n, vf_copies copies) {
     const vf_numbers numbers = vf_numbers_of(kind, copies);
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
-        numbers.of[0][k] = records[copies.at[k]];
+        numbers.of[0][k] = records[copies.at[k] * stride];
     for (int32_t c = 0; c + 1 < numbers.n; c += 2)
-        vf_load_pairs(records + c, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+        vf_load_pairs(records + c, stride, copies.at, n, numbers.of[c], numbers.of[c + 1]);
 }
 
-VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t n, vf_copies copies) {
+VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, int64_t n, vf_copies copies) {
     const vf_numbers numbers = vf_numbers_of(kind, copies);
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
-        records[copies.at[k]] = numbers.of[0][k];
+        records[copies.at[k] * stride] = numbers.of[0][k];
     for (int32_t c = 0; c + 1 < numbers.n; c += 2)
-        vf_store_pairs(records + c, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+        vf_store_pairs(records + c, stride, copies.at, n, numbers.of[c], numbers.of[c + 1]);
 }
 
 /* How long the copied records have rested; returns the largest rate at which one did. */
@@ -77,7 +77,7 @@ VF_INLINE float vf_read_rests(const int kind, const vf_linear *layer, const vf_c
                               int64_t n, vf_copies copies) {
     float largest = 0.0f;
     for (int64_t k = 0; k < n; k++) {
-        const float *record = layer->record + copies.at[k];
+        const float *record = layer->record + copies.at[k] * layer->stride;
         const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
         const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
         const float rate = kind == VF_ADAGRAD ? record[layer->slot1]
@@ -91,7 +91,7 @@ VF_INLINE float vf_read_rests(const int kind, const vf_linear *layer, const vf_c
 /* Copies the n records at copies.at. */
 VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const vf_own *own, int64_t n, vf_copies copies) {
-    vf_read_numbers(kind, layer->record, n, copies);
+    vf_read_numbers(kind, layer->record, layer->stride, n, copies);
     if (kind == VF_FTRL) {
         const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
         const vf_optimizer o = layer->optimizer;
@@ -103,15 +103,15 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         vf_decay_copies(kind, layer, n, copies, vf_read_rests(kind, layer, clock, own, n, copies));
 }
 
-VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t stride, int64_t *VF_RESTRICT at) {
+VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t *VF_RESTRICT at) {
     for (int64_t k = 0; k < n; k++)
-        at[k] = indices[k] * stride;
+        at[k] = indices[k];
     vf_fill_places(at, n);
 }
 
 VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                            const int32_t *indices, int64_t n, vf_copies copies) {
-    vf_find_records(indices, n, layer->stride, copies.at);
+    vf_find_records(indices, n, copies.at);
     vf_copy_records(kind, lazy, layer, clock, NULL, n, copies);
 }
 
@@ -177,9 +177,9 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
 VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                              const vf_own *own, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    vf_write_numbers(kind, fixed.record, n, copies);
+    vf_write_numbers(kind, fixed.record, fixed.stride, n, copies);
     for (int64_t k = 0; k < n && lazy && kind != VF_FTRL; k++)
-        vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k]);
+        vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k] * fixed.stride);
 }
 
 VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -223,7 +223,7 @@ VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_line
             continue;
         vf_copy_row(kind, lazy, layer, clock, features, n, copies);
         for (int64_t k = 0; k < n; k++) {
-            float *record = layer->record + at[k];
+            float *record = layer->record + at[k] * layer->stride;
             record[0] = w[k] + w[k] * left[k];
             vf_touch(kind, layer, clock, record);
             bad += vf_is_bad(record[0]);

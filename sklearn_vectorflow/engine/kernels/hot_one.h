@@ -37,16 +37,16 @@ VF_INLINE int vf_is_plain(const int kind, const int lazy, const vf_linear *layer
            && layer->clock_slot == plain.clock_slot && layer->average_slot < 0;
 }
 
-/* Where the records of features are: floats behind the first of the layer, or in the
+/* Where the records of features are: counted from the first of the layer, or in the
  * slots, which begin at `from`. */
 VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RESTRICT indices, int64_t n,
-                           int64_t stride, int64_t *VF_RESTRICT at) {
+                           int64_t *VF_RESTRICT at) {
     const int32_t *VF_RESTRICT owner = hot->owner;
     const int32_t bits = hot->bits, shift = hot->shift;
     for (int64_t k = 0; k < n; k++) {
         const int32_t feature = indices[k], slot = (int32_t)vf_slot_of(feature, bits, shift);
-        const int64_t in_slot = from + slot * stride, in_layer = feature * stride;
-        at[k] = owner[slot] == feature ? in_slot : in_layer;
+        const int64_t in_slot = from + slot;
+        at[k] = owner[slot] == feature ? in_slot : feature;
     }
     vf_fill_places(at, n);
 }

@@ -41,69 +41,76 @@ typedef int32_t vf_ints_4 __attribute__((vector_size(16)));
 #define VF_SHUFFLE_4(x, y, a, b, c, d) __builtin_shuffle(x, y, (vf_ints_4){a, b, c, d})
 #endif
 
-/* Two numbers of each of two places. */
-VF_INLINE vf_floats_4 vf_load_2(const float *records, const int64_t *at) {
+/* Two numbers of each of two records. */
+VF_INLINE vf_floats_4 vf_load_2(const float *numbers, int64_t stride, const int64_t *at) {
     int64_t first, second;
-    memcpy(&first, records + at[0], sizeof first);
-    memcpy(&second, records + at[1], sizeof second);
+    memcpy(&first, numbers + at[0] * stride, sizeof first);
+    memcpy(&second, numbers + at[1] * stride, sizeof second);
     const vf_words_2 both = {first, second};
     return (vf_floats_4)both;
 }
 
-VF_INLINE void vf_store_2(float *records, const int64_t *at, vf_floats_4 pairs) {
+VF_INLINE void vf_store_2(float *numbers, int64_t stride, const int64_t *at, vf_floats_4 pairs) {
     const vf_words_2 both = (vf_words_2)pairs;
     const int64_t first = both[0], second = both[1];
-    memcpy(records + at[0], &first, sizeof first);
-    memcpy(records + at[1], &second, sizeof second);
+    memcpy(numbers + at[0] * stride, &first, sizeof first);
+    memcpy(numbers + at[1] * stride, &second, sizeof second);
 }
 
-VF_INLINE void vf_load_pairs_4(const float *records, const int64_t *at, float *first, float *second) {
-    const vf_floats_4 x = vf_load_2(records, at), y = vf_load_2(records, at + 2);
+VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
+                               float *second) {
+    const vf_floats_4 x = vf_load_2(numbers, stride, at), y = vf_load_2(numbers, stride, at + 2);
     const vf_floats_4 firsts = VF_SHUFFLE_4(x, y, 0, 2, 4, 6), seconds = VF_SHUFFLE_4(x, y, 1, 3, 5, 7);
     memcpy(first, &firsts, sizeof firsts);
     memcpy(second, &seconds, sizeof seconds);
 }
 
-VF_INLINE void vf_store_pairs_4(float *records, const int64_t *at, const float *first, const float *second) {
+VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *at, const float *first,
+                                const float *second) {
     vf_floats_4 firsts, seconds;
     memcpy(&firsts, first, sizeof firsts);
     memcpy(&seconds, second, sizeof seconds);
-    vf_store_2(records, at, VF_SHUFFLE_4(firsts, seconds, 0, 4, 1, 5));
-    vf_store_2(records, at + 2, VF_SHUFFLE_4(firsts, seconds, 2, 6, 3, 7));
+    vf_store_2(numbers, stride, at, VF_SHUFFLE_4(firsts, seconds, 0, 4, 1, 5));
+    vf_store_2(numbers, stride, at + 2, VF_SHUFFLE_4(firsts, seconds, 2, 6, 3, 7));
 }
 
 #else
 
-VF_INLINE void vf_load_pairs_4(const float *records, const int64_t *at, float *first, float *second) {
+VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
+                               float *second) {
     for (int64_t i = 0; i < 4; i++) {
-        first[i] = records[at[i]];
-        second[i] = records[at[i] + 1];
+        first[i] = numbers[at[i] * stride];
+        second[i] = numbers[at[i] * stride + 1];
     }
 }
 
-VF_INLINE void vf_store_pairs_4(float *records, const int64_t *at, const float *first, const float *second) {
+VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *at, const float *first,
+                                const float *second) {
     for (int64_t i = 0; i < 4; i++) {
-        records[at[i]] = first[i];
-        records[at[i] + 1] = second[i];
+        numbers[at[i] * stride] = first[i];
+        numbers[at[i] * stride + 1] = second[i];
     }
 }
 
 #endif
 
-/* Reads two neighbouring numbers from each of n places, see vf_fill_places. */
-VF_INLINE void vf_load_pairs(const float *records, const int64_t *at, int64_t n, float *first, float *second) {
+/* Reads two neighbouring numbers of each of n records, `numbers` being those of record 0; see
+ * vf_fill_places. */
+VF_INLINE void vf_load_pairs(const float *numbers, int64_t stride, const int64_t *at, int64_t n, float *first,
+                             float *second) {
     for (int64_t k = 0; k < n; k += 4)
-        vf_load_pairs_4(records, at + k, first + k, second + k);
+        vf_load_pairs_4(numbers, stride, at + k, first + k, second + k);
 }
 
-/* Writes two neighbouring numbers to each of n places. */
-VF_INLINE void vf_store_pairs(float *records, const int64_t *at, int64_t n, const float *first, const float *second) {
+/* Writes two neighbouring numbers of each of n records. */
+VF_INLINE void vf_store_pairs(float *numbers, int64_t stride, const int64_t *at, int64_t n, const float *first,
+                              const float *second) {
     int64_t k = 0;
     for (; k + 4 <= n; k += 4)
-        vf_store_pairs_4(records, at + k, first + k, second + k);
+        vf_store_pairs_4(numbers, stride, at + k, first + k, second + k);
     for (; k < n; k++) {
-        records[at[k]] = first[k];
-        records[at[k] + 1] = second[k];
+        numbers[at[k] * stride] = first[k];
+        numbers[at[k] * stride + 1] = second[k];
     }
 }
 

@@ -11,7 +11,7 @@ typedef struct {
     float *left, *threshold;
     float *w, *s1, *s2, *row; /* copies of records, see copied.h */
     float *x;                 /* values of the row, and zeros */
-    int64_t *at;              /* where they are: floats behind the layer's first record */
+    int64_t *at;              /* which they are, counted from the layer's first record */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {

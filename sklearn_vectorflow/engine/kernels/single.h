@@ -18,20 +18,21 @@ VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *ne
     if (net->hot == NULL)
         return out;
     if (net->hot->owner)
-        out.slots = ((intptr_t)net->apart->records - (intptr_t)out.weights.record) / (intptr_t)sizeof(float);
+        out.slots = ((intptr_t)net->apart->records - (intptr_t)out.weights.record)
+                    / ((intptr_t)sizeof(float) * out.weights.stride); /* whole records, see Copies */
     else
         out.weights.record = net->apart->records;
     out.own.from = out.slots;
-    out.own.size = net->hot->n_slots * out.weights.stride;
+    out.own.size = net->hot->n_slots;
     out.own.clock = &net->apart->clock;
     return out;
 }
 
 VF_INLINE void vf_find(const vf_single *net, const vf_base *base, const int32_t *indices, int64_t n, int64_t *at) {
     if (net->hot && net->hot->owner)
-        vf_find_hot(net->hot, base->slots, indices, n, base->weights.stride, at);
+        vf_find_hot(net->hot, base->slots, indices, n, at);
     else
-        vf_find_records(indices, n, base->weights.stride, at);
+        vf_find_records(indices, n, at);
 }
 
 /* Asks for the records of the row that was looked up last, up to its entry `to`. The
@@ -40,7 +41,7 @@ VF_INLINE void vf_ask(const vf_base *base, vf_places *places, int64_t to) {
     const int64_t *at = places->latest;
     to = to < places->length ? to : places->length;
     for (int64_t k = places->asked; k < to; k++)
-        VF_PREFETCH_READ(base->weights.record + at[k]);
+        VF_PREFETCH_READ(base->weights.record + at[k] * base->weights.stride);
     places->asked = to;
 }
 
