@@ -27,10 +27,8 @@ def hottest(matrix, n):
         return np.arange(n, dtype=np.int32), np.ones(n)
     entries, n_rows = _sampled(matrix.values)
     columns, counts = _counted(entries, n_features)
-    if len(columns) > n:
-        most = np.argpartition(counts, len(counts) - n)[len(counts) - n :]
-        columns, counts = columns[most], counts[most]
-    order = np.argsort(-counts, kind="stable")
+    rarity = counts.max(initial=0) - counts
+    order = np.argsort(rarity.astype(np.min_scalar_type(rarity.max(initial=0))), kind="stable")[:n]  # small: in linear time
     return columns[order].astype(np.int32), counts[order] / n_rows
 
 
