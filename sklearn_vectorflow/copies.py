@@ -19,7 +19,6 @@ HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256     # as FIRST
 UNSEEN_WIDE = 512    # and UNSEEN, of these
 MOST_COPIERS = 4     # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
-UNMERGED = {"adam"}  # rules whose moments of several threads don't add up
 
 
 class HotRecords:
@@ -55,7 +54,7 @@ def hot_records(network, net, matrix, n_workers):
     All features of a small layer have copies. Of a large one, those that most of a sample of
     the rows have: as many as stay in the cache.
     """
-    if n_workers == 1 or net.rules[0] in UNMERGED:
+    if n_workers == 1:
         return HotRecords([None] * n_workers)
     parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))

@@ -121,14 +121,14 @@ cdef class Copies:
 
     def __init__(self, Hot hot, double offset):
         stride = hot.net.nodes[0].weights.stride
-        layer = <uintptr_t>hot.net.nodes[0].weights.record
+        layer = int(<uintptr_t>hot.net.nodes[0].weights.record)
 
         def records(n):
-            # a cache line on either side keeps other threads' data off; and whole records lie between these and the layer's
+            # a cache line on either side keeps other threads' data off; from the layer's records it is whole ones
             array = np.zeros((n + 1) * stride + 2 * LINE, dtype=np.float32)
             self.arrays.append(array)
-            address = array.ctypes.data + LINE * sizeof(float)
-            return address + (layer - address) % (stride * sizeof(float))
+            address = int(array.ctypes.data + LINE * sizeof(float))
+            return address + (layer - address) % int(stride * sizeof(float))  # of Python: never negative
 
         self.hot = hot
         self.arrays = []

@@ -56,20 +56,25 @@ VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
     return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
 }
 
+/* In groups of four, see vf_fill_places. */
 VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t stride, int64_t n, vf_copies copies) {
     const vf_numbers numbers = vf_numbers_of(kind, copies);
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
         numbers.of[0][k] = records[copies.at[k] * stride];
-    for (int32_t c = 0; c + 1 < numbers.n; c += 2)
-        vf_load_pairs(records + c, stride, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+    for (int64_t k = 0; k < n && numbers.n > 1; k += 4)
+        for (int32_t c = 0; c < numbers.n; c += 2)
+            vf_load_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
 }
 
 VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, int64_t n, vf_copies copies) {
     const vf_numbers numbers = vf_numbers_of(kind, copies);
-    for (int64_t k = 0; k < n && numbers.n == 1; k++)
-        records[copies.at[k] * stride] = numbers.of[0][k];
-    for (int32_t c = 0; c + 1 < numbers.n; c += 2)
-        vf_store_pairs(records + c, stride, copies.at, n, numbers.of[c], numbers.of[c + 1]);
+    int64_t k = 0;
+    for (; k + 4 <= n && numbers.n > 1; k += 4)
+        for (int32_t c = 0; c < numbers.n; c += 2)
+            vf_store_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
+    for (; k < n; k++)
+        for (int32_t c = 0; c < numbers.n; c++)
+            records[copies.at[k] * stride + c] = numbers.of[c][k];
 }
 
 /* How long the copied records have rested; returns the largest rate at which one did. */

@@ -51,27 +51,65 @@ VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RE
     vf_fill_places(at, n);
 }
 
-/* Adds what a copy changed to the shared record, and copies it anew. Clocks stay: a copy's
- * is its thread's, and the shared record has none during a pass. */
-VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t n, float *VF_RESTRICT shared,
-                                float *VF_RESTRICT own, float *VF_RESTRICT before) {
-    const int64_t stride = layer->stride, width = layer->clock_slot >= 0 ? layer->clock_slot : stride;
-    const float epsilon = layer->optimizer.epsilon;
-    if (kind == VF_FTRL) { /* in lanes */
-        for (int64_t k = 0; k < 2 * n; k += 2) {
-            shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
-            shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
+/* The numbers of a group of records. */
+typedef struct {
+    float w[VF_GROUP], s1[VF_GROUP], s2[VF_GROUP], row[VF_GROUP];
+    int64_t at[VF_GROUP];
+} vf_group;
+
+VF_INLINE vf_copies vf_in_group(vf_group *group, int64_t *at) {
+    const vf_copies out = {NULL, NULL, group->w, group->s1, group->s2, group->row, NULL, at};
+    return out;
+}
+
+/* Adds to the shared records what copies changed since they were as `before`. */
+VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group *VF_RESTRICT shared,
+                            const vf_group *VF_RESTRICT before, const vf_group *VF_RESTRICT own) {
+    const vf_optimizer o = *given;
+    VF_EACH_LANE(k, VF_GROUP) {
+        const float touches = own->row[k] - before->row[k];
+        if (kind != VF_FTRL)
+            shared->w[k] += own->w[k] - before->w[k];
+        if (kind == VF_FTRL) {
+            shared->s1[k] += own->s1[k] - before->s1[k];
+            shared->s2[k] = vf_ftrl_grown(shared->s2[k], before->s2[k], own->s2[k]);
         }
-        return;
+        if (kind == VF_ADAGRAD)
+            shared->s1[k] = vf_adagrad_merged(shared->s1[k], before->s1[k], own->s1[k], o.epsilon);
+        if (kind == VF_ADAGRAD_ROWWISE)
+            shared->row[k] = vf_adagrad_merged(shared->row[k], before->row[k], own->row[k], o.epsilon);
+        if (kind == VF_ADAM) {
+            shared->s1[k] = vf_adam_merged(shared->s1[k], before->s1[k], own->s1[k], touches, o.log_decay1);
+            shared->s2[k] = vf_adam_merged(shared->s2[k], before->s2[k], own->s2[k], touches, o.log_decay2);
+            shared->row[k] += touches;
+        }
     }
-    for (int64_t k = 0; k < n * stride; k += stride)
-        for (int64_t c = 0; c < width; c++) {
-            const int is_scale = (kind == VF_ADAGRAD && c == layer->slot1)
-                                 || (kind == VF_ADAGRAD_ROWWISE && c == layer->row_slot);
-            const float merged = is_scale ? vf_adagrad_merged(shared[k + c], before[k + c], own[k + c], epsilon)
-                                          : shared[k + c] + (own[k + c] - before[k + c]);
-            shared[k + c] = own[k + c] = before[k + c] = merged;
+}
+
+/* Adds what n copies, in the given slots, changed to the shared records, and copies these anew. Clocks stay: a
+ * copy's is its thread's, and the shared record has none during a pass. */
+VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t n, float *VF_RESTRICT shared,
+                                float *VF_RESTRICT own, const int64_t *slots, float *VF_RESTRICT before) {
+    const int64_t stride = layer->stride;
+    for (int64_t k = 0; k < 2 * n && kind == VF_FTRL && !slots; k += 2) { /* one after the other: in longer lanes */
+        shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
+        shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
+    }
+    for (int64_t from = kind == VF_FTRL && !slots ? n : 0; from < n; from += VF_GROUP) {
+        const int64_t size = n - from < VF_GROUP ? n - from : VF_GROUP;
+        vf_group in = {{0}}, old = {{0}}, gained = {{0}};
+        for (int64_t i = 0; i < VF_GROUP; i++) {
+            in.at[i] = from + (i < size ? i : 0);
+            gained.at[i] = slots ? slots[in.at[i]] : in.at[i];
         }
+        vf_read_numbers(kind, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
+        vf_read_numbers(kind, before, stride, VF_GROUP, vf_in_group(&old, in.at));
+        vf_read_numbers(kind, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
+        vf_add_group(kind, &layer->optimizer, &in, &old, &gained);
+        vf_write_numbers(kind, shared, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, before, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, own, stride, size, vf_in_group(&in, gained.at));
+    }
 }
 
 /* Applies what copies have missed by their thread's own clock. */
@@ -86,17 +124,17 @@ VF_INLINE void vf_settle_own(const int kind, const int lazy, const vf_linear *la
 VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *weights,
                              const vf_linear *const *intercepts, const vf_hot *hot, vf_apart *apart, int64_t tier) {
     const vf_linear layer = vf_plain(kind, lazy, weights);
-    const int64_t end = vf_tier_start(hot, tier + 1), to = end < hot->n_hot ? end : hot->n_hot;
+    const int64_t from = vf_tier_start(hot, tier), end = vf_tier_start(hot, tier + 1);
+    const int64_t to = end < hot->n_hot ? end : hot->n_hot;
     int32_t *lock = hot->locks + tier * VF_LOCK_STRIDE;
-    for (int64_t k = vf_tier_start(hot, tier); k < to; k++)
+    for (int64_t k = from; k < to; k++)
         vf_settle_own(kind, lazy, &layer, apart, hot->slot[k], hot->slot[k] + 1);
     VF_LOCK(lock);
-    for (int64_t k = vf_tier_start(hot, tier); k < to; k++)
-        vf_merge_records(kind, &layer, 1, hot->records + k * layer.stride, apart->records + hot->slot[k] * layer.stride,
-                         apart->hot_before + k * layer.stride);
+    vf_merge_records(kind, &layer, to - from, hot->records + from * layer.stride, apart->records, hot->slot + from,
+                     apart->hot_before + from * layer.stride);
     for (int64_t i = 0; tier == 0 && i < 2; i++)
         if (intercepts[i])
-            vf_merge_records(kind, &layer, 1, intercepts[i]->record, apart->bias[i], apart->bias_before[i]);
+            vf_merge_records(kind, &layer, 1, intercepts[i]->record, apart->bias[i], NULL, apart->bias_before[i]);
     VF_UNLOCK(lock);
 }
 
@@ -107,7 +145,7 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     const int64_t from = hot->n_slots * part / hot->n_parts, to = hot->n_slots * (part + 1) / hot->n_parts;
     const int64_t first = hot->part_hot[part], n_hot = hot->part_hot[part + 1] - first, stride = layer.stride;
     const size_t size = sizeof(float) * (size_t)stride;
-    float kept[VF_PART_HOT * 4];
+    float kept[VF_PART_HOT * 5]; /* Adam's records are the longest */
     int32_t *lock = hot->locks + (hot->n_tiers + part) * VF_LOCK_STRIDE;
     vf_settle_own(kind, lazy, &layer, apart, from, to);
     for (int64_t k = 0; k < n_hot; k++) {
@@ -117,7 +155,7 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     }
     VF_LOCK(lock);
     vf_merge_records(kind, &layer, to - from, weights->record + from * stride, apart->records + from * stride,
-                     apart->before + from * stride);
+                     NULL, apart->before + from * stride);
     VF_UNLOCK(lock);
     for (int64_t k = 0; k < n_hot; k++)
         memcpy(apart->records + hot->hot_slot[first + k] * stride, kept + k * stride, size);

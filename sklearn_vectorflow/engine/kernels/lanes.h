@@ -29,6 +29,8 @@ VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
         at[n + i] = at[0];
 }
 
+/* Below, two neighbouring numbers of each of four records are read and written, `numbers` being those of
+ * record 0. */
 #if defined(__GNUC__)
 
 typedef float vf_floats_4 __attribute__((vector_size(16)));
@@ -93,25 +95,5 @@ VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *a
 }
 
 #endif
-
-/* Reads two neighbouring numbers of each of n records, `numbers` being those of record 0; see
- * vf_fill_places. */
-VF_INLINE void vf_load_pairs(const float *numbers, int64_t stride, const int64_t *at, int64_t n, float *first,
-                             float *second) {
-    for (int64_t k = 0; k < n; k += 4)
-        vf_load_pairs_4(numbers, stride, at + k, first + k, second + k);
-}
-
-/* Writes two neighbouring numbers of each of n records. */
-VF_INLINE void vf_store_pairs(float *numbers, int64_t stride, const int64_t *at, int64_t n, const float *first,
-                              const float *second) {
-    int64_t k = 0;
-    for (; k + 4 <= n; k += 4)
-        vf_store_pairs_4(numbers, stride, at + k, first + k, second + k);
-    for (; k < n; k++) {
-        numbers[at[k] * stride] = first[k];
-        numbers[at[k] * stride + 1] = second[k];
-    }
-}
 
 #endif
