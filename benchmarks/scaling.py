@@ -1,12 +1,14 @@
-"""How training time falls with threads: one epoch, and the log loss on test rows after it.
+"""How training time falls with threads: a few epochs, and the log loss on test rows after them.
 
-    python benchmarks/scaling.py [--data FOLDER] [--workload text ctr] [--threads 1 2 4 8] [--repeat 5] [--quick]
+    python benchmarks/scaling.py [--data FOLDER] [--workload text ctr] [--threads 1 2 4 8] [--epochs 3] [--repeat 5]
+                                 [--quick]
 
-Numbers of threads take turns; a time is the median of the whole `fit`, and the epoch's the
-median of the pass over the rows alone. "x" columns are the first number of threads' time
-divided by the row's.
+Numbers of threads take turns; times are medians: of the whole `fit`, of the first pass over the rows
+alone (in which memory is touched for the first time, and one thread begins alone), and of the passes
+after it. "x" columns are the first number of threads' time divided by the row's.
 """
 import argparse
+import math
 import os
 import statistics
 import tempfile
@@ -22,34 +24,33 @@ from stopwatch import Stopwatch
 MODELS = {"linear": {}, "linear, alpha=0": {"alpha": 0.0}, "32 units": {"hidden_layer_sizes": (32,)}}
 
 
-def timed_fit(options, n_jobs, X, y):
-    """Return the seconds of a whole fit of one epoch and of the epoch alone, and the model."""
-    model = VectorFlowClassifier(max_iter=1, tol=None, random_state=0, n_jobs=n_jobs, **options)
+def timed_fit(options, n_jobs, epochs, X, y):
+    """Return the seconds of a whole fit, of its first epoch and of a later one, and the model."""
+    model = VectorFlowClassifier(max_iter=epochs, tol=None, random_state=0, n_jobs=n_jobs, **options)
     with threadpool_limits(n_jobs), Stopwatch() as watch:
         begun = time.perf_counter()
         model.fit(X, y)
-        return time.perf_counter() - begun, watch.seconds[0], model
+        fit = time.perf_counter() - begun
+    first, *later = watch.seconds
+    return (fit, first, statistics.median(later or [math.nan])), model
 
 
-def measure(title, options, threads, train, test, repeat):
+def measure(title, options, threads, epochs, train, test, repeat):
     """Print a line a number of threads."""
-    fits, epochs, losses = ({n_jobs: [] for n_jobs in threads} for _ in range(3))
+    seconds, losses = ({n_jobs: [] for n_jobs in threads} for _ in range(2))
     for turn in range(repeat + 1):
         for n_jobs in threads:
-            fit, epoch, model = timed_fit(options, n_jobs, *train)
+            times, model = timed_fit(options, n_jobs, epochs, *train)
             if turn > 0:  # the first turn brings data and code into memory
-                fits[n_jobs].append(fit)
-                epochs[n_jobs].append(epoch)
+                seconds[n_jobs].append(times)
                 losses[n_jobs].append(log_loss(test[1], model.predict_proba(test[0])))
-    print(f"\n{title}\n{'threads':>8} {'fit s':>8} {'x':>6} {'epoch s':>8} {'x':>6} {'test loss':>10}", flush=True)
-    first = threads[0]
+            del model  # its memory is there for the next one
+    print(f"\n{title}\n{'threads':>8}" + "".join(f" {name:>10} {'x':>5}" for name in ("fit s", "epoch 1 s", "later s"))
+          + f" {'test loss':>10}")
+    medians = {n_jobs: [statistics.median(of) for of in zip(*seconds[n_jobs])] for n_jobs in threads}
     for n_jobs in threads:
-        fit, epoch = statistics.median(fits[n_jobs]), statistics.median(epochs[n_jobs])
-        print(
-            f"{n_jobs:>8} {fit:>8.3f} {statistics.median(fits[first]) / fit:>6.2f} {epoch:>8.3f} "
-            f"{statistics.median(epochs[first]) / epoch:>6.2f} {statistics.mean(losses[n_jobs]):>10.4f}",
-            flush=True,
-        )
+        columns = [f" {own:>10.4f} {one / own:>5.2f}" for one, own in zip(medians[threads[0]], medians[n_jobs])]
+        print(f"{n_jobs:>8}" + "".join(columns) + f" {statistics.mean(losses[n_jobs]):>10.4f}", flush=True)
 
 
 def main():
@@ -58,6 +59,7 @@ def main():
     parser.add_argument("--workload", nargs="+", choices=list(workloads.WORKLOADS), default=list(workloads.WORKLOADS))
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=["linear", "32 units"])
     parser.add_argument("--threads", nargs="+", type=int, help="default: powers of two up to the number of cores")
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeat", type=int, default=5, help="timed fits of each number of threads")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     options = parser.parse_args()
@@ -67,7 +69,7 @@ def main():
             folder = options.data or temporary
             train, test = (workloads.load(folder, name, split, options.quick) for split in workloads.SEEDS)
             for model in options.models:
-                measure(f"{name}, {model}", MODELS[model], threads, train, test, options.repeat)
+                measure(f"{name}, {model}", MODELS[model], threads, options.epochs, train, test, options.repeat)
 
 
 if __name__ == "__main__":

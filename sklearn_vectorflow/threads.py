@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 
 # Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
@@ -25,7 +26,9 @@ def n_workers(n_jobs, work):
     work : int
         Multiplications the work needs, about.
     """
-    jobs = joblib.effective_n_jobs(n_jobs)
+    # asked for threads, joblib does not say what processes there may be: none in daemonic ones
+    backend, jobs_of_context = get_active_backend(prefer="threads")
+    jobs = backend.effective_n_jobs(jobs_of_context if n_jobs is None else n_jobs)
     if jobs > 1:
         jobs = min(jobs, max(1, work // WORTHWHILE))
     return min(jobs, _pool_limit()) if jobs > 1 else 1

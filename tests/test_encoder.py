@@ -1,4 +1,5 @@
 """HashingEncoder: against FeatureHasher and HashingVectorizer, over kinds of frames, columns and threads."""
+import ctypes
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -406,3 +407,11 @@ def test_a_column_that_is_gone_is_named():
     assert_same(encoder.transform(FRAME[["ad", "city"]]), encoder.transform(FRAME))
     with pytest.raises(ValueError, match=r"lacks columns seen during fit: \['ad'\]"):
         encoder.transform(FRAME[["city"]])
+
+
+def test_an_entry_that_was_never_written_is_none():
+    items = np.array(["a", None, "b" * 40], dtype=object)
+    written, _ = engine.place_strings(items, lambda item: None)
+    ctypes.memset(items.ctypes.data + items.itemsize, 0, items.itemsize)
+    never, _ = engine.place_strings(items, lambda item: None)
+    np.testing.assert_array_equal(never[:2], written[:2])

@@ -1,5 +1,7 @@
 """scikit-learn's tools around the estimators: search, pipelines, routing, frames, callbacks, threads."""
+import multiprocessing
 import re
+import warnings
 
 import joblib
 import numpy as np
@@ -292,6 +294,20 @@ def test_threadpoolctl_limits_hold():
     assert threads.n_workers(2, LARGE) == min(2, threads._pool_limit())
     with threadpoolctl.threadpool_limits(1):
         assert threads.n_workers(2, LARGE) == 1
+
+
+def threads_in_a_daemon(connection):
+    warnings.simplefilter("error")  # joblib warns where processes are asked for
+    threads._pool_limit = lambda: 8
+    connection.send(threads.n_workers(2, LARGE))
+
+
+def test_daemonic_processes_have_threads():
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=threads_in_a_daemon, args=(there,), daemon=True)
+    process.start()
+    assert here.poll(60) and here.recv() == 2
+    process.join()
 
 
 def threads_in_a_worker(estimator, X, y):

@@ -71,7 +71,9 @@ def place_strings(items, as_string):
     for k in range(n):
         _prefetch(held[min(k + STRINGS_AHEAD, n - 1)])
         item = held[k]
-        # Most are such; counting references to them would write to all of their memory.
+        if item == NULL:  # an entry that was never written stands for None
+            item = <PyObject *>None
+        # Most are short; counting references to them would write to all of their memory.
         if vf_is_str(item) and vf_is_ascii(item) and vf_length(item) <= VF_INSIDE:
             vf_place(found + 16 * k, <const uint8_t *>vf_ascii(item), vf_length(item))
         else:
