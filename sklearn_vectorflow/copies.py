@@ -12,7 +12,6 @@ SHIFTS = range(4, 24)  # by one of these ways to find slots
 N_HOT = 1024         # features that are hot where all have copies
 FIRST = 16           # features that every merge merges
 UNSEEN = 256         # steps of all workers together, about, between two merges of the hottest
-UNSEEN_ADAM = 32     # the same with Adam, whose steps do not become shorter: copies would drift apart
 PARTS = 64           # times workers: in how many parts the rest is merged
 MOST_PARTS = 512     # and in how many at most, where the state is sums, which add up to what one worker's would be
 N_HOT_WIDE = 2048    # features that are hot in nets with a hidden layer, at most,
@@ -20,6 +19,7 @@ HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256     # as FIRST
 UNSEEN_WIDE = 512    # and UNSEEN, of these
 MOST_COPIERS = 4     # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
+UNMERGED = {"adam"}  # rules whose moments of several threads don't add up: of plain nets one worker is faster
 
 
 class HotRecords:
@@ -52,14 +52,14 @@ class HotRecords:
 def hot_records(network, net, matrix, n_workers):
     """Choose the hot features of a plain net that several workers train.
 
-    All features of a small layer have copies, unless they must be merged often. Of a large one, those that most of a
-    sample of the rows have: as many as stay in the cache.
+    All features of a small layer have copies. Of a large one, those that most of a sample of
+    the rows have: as many as stay in the cache.
     """
     if n_workers == 1:
         return HotRecords([None] * n_workers)
-    parameters, is_adam = network.parameters[0], net.rules[0] == "adam"
-    period = int(np.clip((UNSEEN_ADAM if is_adam else UNSEEN) // n_workers, 4, engine.PART_STEPS))
-    if parameters.is_small and not is_adam:
+    parameters = network.parameters[0]
+    period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))
+    if parameters.is_small:
         features, shares = hottest(matrix, N_HOT + 1)
         n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
         hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.copies import MOST_COPIERS, HotRecords, hot_records, hot_wide
+from sklearn_vectorflow.copies import MOST_COPIERS, UNMERGED, HotRecords, hot_records, hot_wide
 from sklearn_vectorflow.engine import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
@@ -171,6 +171,8 @@ class Trainer:
         ]
         self.hot = HotRecords([None] * len(self.workers))
         if net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows:
+            if net.rules[0] in UNMERGED:
+                self.workers = self.workers[:1]
             self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
             self.workers = self.workers[:MOST_COPIERS]

@@ -62,12 +62,11 @@ VF_INLINE vf_copies vf_in_group(vf_group *group, int64_t *at) {
     return out;
 }
 
-/* Adds to the shared records what copies changed since they were as `before`. */
+/* Adds to the shared records what copies changed since they were as `before`; not for Adam. */
 VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group *VF_RESTRICT shared,
                             const vf_group *VF_RESTRICT before, const vf_group *VF_RESTRICT own) {
     const vf_optimizer o = *given;
     VF_EACH_LANE(k, VF_GROUP) {
-        const float touches = own->row[k] - before->row[k];
         if (kind != VF_FTRL)
             shared->w[k] += own->w[k] - before->w[k];
         if (kind == VF_FTRL) {
@@ -78,11 +77,6 @@ VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group 
             shared->s1[k] = vf_adagrad_merged(shared->s1[k], before->s1[k], own->s1[k], o.epsilon);
         if (kind == VF_ADAGRAD_ROWWISE)
             shared->row[k] = vf_adagrad_merged(shared->row[k], before->row[k], own->row[k], o.epsilon);
-        if (kind == VF_ADAM) {
-            shared->s1[k] = vf_adam_merged(shared->s1[k], before->s1[k], own->s1[k], touches, o.log_decay1);
-            shared->s2[k] = vf_adam_merged(shared->s2[k], before->s2[k], own->s2[k], touches, o.log_decay2);
-            shared->row[k] += touches;
-        }
     }
 }
 
@@ -145,7 +139,7 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     const int64_t from = hot->n_slots * part / hot->n_parts, to = hot->n_slots * (part + 1) / hot->n_parts;
     const int64_t first = hot->part_hot[part], n_hot = hot->part_hot[part + 1] - first, stride = layer.stride;
     const size_t size = sizeof(float) * (size_t)stride;
-    float kept[VF_PART_HOT * 5]; /* Adam's records are the longest */
+    float kept[VF_PART_HOT * 4];
     int32_t *lock = hot->locks + (hot->n_tiers + part) * VF_LOCK_STRIDE;
     vf_settle_own(kind, lazy, &layer, apart, from, to);
     for (int64_t k = 0; k < n_hot; k++) {

@@ -82,11 +82,6 @@ VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
     return sqrtf(v / (touches > 0.0f ? bias : 1.0f)) + o->epsilon;
 }
 
-/* A running mean of `shared`, taken on by what a copy's saw in so many touches since it was `before`. */
-VF_INLINE float vf_adam_merged(float shared, float before, float own, float touches, float log_decay) {
-    return own + (1.0f + vf_expm1_negative(touches * log_decay)) * (shared - before);
-}
-
 /* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
  * steps, since the objective is the mean of the losses. `root` is that of the sum of
  * squared gradients, which is kept because every reading needs it. */
