@@ -265,3 +265,14 @@ def test_a_failed_block_leaves_predictions_as_they_were():
     for estimator in (model, twin):
         estimator.set_params(optimizer=SGD(0.01)).partial_fit(X, y)
     np.testing.assert_allclose(model.coef_, twin.coef_, rtol=1e-5)
+
+
+def test_lanes_behind_a_row_are_not_of_the_next_one():
+    rng = np.random.default_rng(0)
+    X = sparse.random(300, 40, density=0.3, format="csr", dtype=np.float32, random_state=0)
+    y = rng.integers(0, 2, 300)
+    where_it_is, copied = (
+        VectorFlowClassifier(max_iter=2, tol=None, random_state=0).fit(values, y).coef_
+        for values in (X, X.astype(np.float64))  # 64-bit values are copied row by row
+    )
+    np.testing.assert_array_equal(where_it_is, copied)
