@@ -64,7 +64,8 @@ def hot_records(network, net, matrix, n_workers):
         n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
         hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
     else:
-        hot = engine.Hot(net, *hottest_by_slot(matrix, BITS), FIRST, period)
+        features, shift = hottest_by_slot(matrix, BITS)
+        hot = engine.Hot(net, features, BITS, shift, FIRST, period)
     return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
 
 
@@ -81,16 +82,16 @@ def hot_wide(network, net, matrix, n_workers):
     stride = network.parameters_of_rows[0].layout.stride
     n_hot = min(N_HOT_WIDE, HOT_BYTES // (4 * stride))
     bits = (2 * n_hot - 1).bit_length()  # at least two slots for each
-    features, bits, shift = hottest_by_slot(matrix, bits)
+    features, shift = hottest_by_slot(matrix, bits)
     return engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
 
 
 def hottest_by_slot(matrix, bits):
-    """Return the most frequent features, the hottest of every slot, the hottest first, and bits and shift of slots."""
+    """Return the most frequent features, the hottest of every slot, the hottest first, and the shift of slots."""
     features, shares = hottest(matrix, 2 << bits)
     crowd, crowd_shares = features[:CROWD], shares[:CROWD]
     shift = max(SHIFTS, key=lambda shift: crowd_shares[_are_first(crowd, bits, shift)].sum())
-    return features[_are_first(features, bits, shift)], bits, shift
+    return features[_are_first(features, bits, shift)], shift
 
 
 def _are_first(features, bits, shift):

@@ -28,7 +28,8 @@ def hottest(matrix, n):
     entries, n_rows = _sampled(matrix.values)
     columns, counts = _counted(entries, n_features)
     rarity = counts.max(initial=0) - counts
-    order = np.argsort(rarity.astype(np.min_scalar_type(rarity.max(initial=0))), kind="stable")[:n]  # small: in linear time
+    narrow = np.min_scalar_type(rarity.max(initial=0))  # numbers of two bytes are sorted in linear time
+    order = np.argsort(rarity.astype(narrow), kind="stable")[:n]
     return columns[order].astype(np.int32), counts[order] / n_rows
 
 

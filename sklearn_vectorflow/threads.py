@@ -15,6 +15,15 @@ WORTHWHILE = 1_000_000
 WORTH_THE_GIL = 64
 
 
+def n_allowed(n_jobs):
+    """Return the number of threads that joblib allows: None is 1 outside its contexts, -1 all cores.
+
+    Asked for threads, joblib does not say how many processes there may be: in daemonic ones, none.
+    """
+    backend, jobs_of_context = get_active_backend(prefer="threads")
+    return backend.effective_n_jobs(jobs_of_context if n_jobs is None else n_jobs)
+
+
 def n_workers(n_jobs, work):
     """Return the number of threads for an amount of work.
 
@@ -26,9 +35,7 @@ def n_workers(n_jobs, work):
     work : int
         Multiplications the work needs, about.
     """
-    # asked for threads, joblib does not say what processes there may be: none in daemonic ones
-    backend, jobs_of_context = get_active_backend(prefer="threads")
-    jobs = backend.effective_n_jobs(jobs_of_context if n_jobs is None else n_jobs)
+    jobs = n_allowed(n_jobs)
     if jobs > 1:
         jobs = min(jobs, max(1, work // WORTHWHILE))
     return min(jobs, _pool_limit()) if jobs > 1 else 1

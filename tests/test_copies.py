@@ -48,6 +48,16 @@ def same_rows(n_features=3):
     return sparse.hstack([X, sparse.csr_matrix((N_ROWS, N_FEATURES), dtype=np.float32)], format="csr")
 
 
+ZEROS = np.zeros
+
+
+def _off_by_a_number(shape, dtype=float):
+    """Zeros that begin, if they are records of a layer, a number behind a multiple of two."""
+    if isinstance(shape, int):
+        return ZEROS(shape, dtype)
+    return ZEROS(int(np.prod(shape)) + 1, dtype)[1:].reshape(shape)
+
+
 def far_below(X, n_jobs, optimizer, **options):
     """A model of targets so high that the gradient of every row is -1."""
     options = {"alpha": 0.0, "fit_intercept": False, "max_iter": 2, "tol": None, **options}
@@ -125,12 +135,37 @@ def test_the_table_has_the_hottest_features():
     X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
                           shape=(2000, 10**7))
     X.sum_duplicates()
-    found, *slotting = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
-    slots = engine.slots_of(found, *slotting)
+    found, shift = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
+    slots = engine.slots_of(found, copies.BITS, shift)
     assert len(np.unique(slots)) == len(slots) > 500
     assert slots.min() >= 0 and slots.max() < 1 << copies.BITS
-    of_hot = np.unique(engine.slots_of(hot, *slotting))
+    of_hot = np.unique(engine.slots_of(hot, copies.BITS, shift))
     assert np.isin(found[: len(of_hot)], hot).all()  # never a colder one in a hot one's slot
+
+
+def test_slots_are_found_in_a_way_that_keeps_the_hottest_apart():
+    hot = np.arange(1, 65, dtype=np.int32) * ((1 << copies.BITS) + 1)  # with a shift of BITS all would share a slot
+    X = sparse.csr_matrix((np.ones(64 * 200, np.float32), np.tile(hot, 200), np.arange(0, 64 * 200 + 1, 64)),
+                          shape=(200, 10**7))
+    found, _ = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
+    np.testing.assert_array_equal(np.sort(found), hot)
+
+
+def test_two_threads_merge_as_often_as_many(used):
+    far_below(same_rows(), 2, FTRL(0.1))
+    assert used[0][0].hot.period * 2 == copies.UNSEEN
+
+
+@pytest.mark.parametrize("optimizer", [AdaGrad(0.1), FTRL(0.1)], ids=repr)
+@pytest.mark.parametrize("alpha", [0.0, 1e-6])
+def test_records_may_begin_anywhere(monkeypatch, optimizer, alpha):
+    monkeypatch.setattr(parameters, "CACHED", 0)
+    monkeypatch.setattr(parameters.np, "zeros", _off_by_a_number)
+    record = far_below(same_rows(), 2, optimizer, alpha=alpha).network_.parameters[0].record
+    assert record.ctypes.data % 8 == 4
+    root = record[:3, 1] if isinstance(optimizer, FTRL) else 1.0 / record[:3, 1]
+    np.testing.assert_allclose(root, np.arange(1.0, 4.0) * np.sqrt(2 * N_ROWS), rtol=2e-3)
+    assert not record[3:].any()
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=repr)

@@ -2,13 +2,13 @@
 import numbers
 import os
 
-import joblib
 import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block, Checked
+from sklearn_vectorflow.threads import n_allowed
 
 
 class Source:
@@ -94,7 +94,7 @@ class Source:
             Blocks of parts that have been read before. They are taken out, to free them in time.
         """
         held = {} if held is None else held
-        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
         return _Flat(Ahead(

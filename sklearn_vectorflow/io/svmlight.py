@@ -1,5 +1,4 @@
 """Files in the svmlight (libsvm) format."""
-import joblib
 import numpy as np
 
 from sklearn_vectorflow._numbers import check_integer
@@ -9,6 +8,7 @@ from sklearn_vectorflow.io.blocks import Block, csr, join, join_targets
 from sklearn_vectorflow.io.matrix import LARGEST_WIDTH, Matrix
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import Text, TextFiles
+from sklearn_vectorflow.threads import n_allowed
 
 
 class SVMLightSource(Source):
@@ -93,7 +93,7 @@ class SVMLightSource(Source):
         return self._scanned
 
     def _n_threads(self):
-        return joblib.effective_n_jobs(self.n_jobs)
+        return n_allowed(self.n_jobs)
 
     def _parse(self, piece, zero_based=True, n_indices=LARGEST_WIDTH):
         text = self.files.text_of(piece)

@@ -80,16 +80,12 @@ VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group 
     }
 }
 
-/* Adds what n copies, in the given slots, changed to the shared records, and copies these anew. Clocks stay: a
+/* Adds what n copies, in the given slots (NULL: in order), changed to the shared records, and copies these anew. Clocks stay: a
  * copy's is its thread's, and the shared record has none during a pass. */
 VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t n, float *VF_RESTRICT shared,
                                 float *VF_RESTRICT own, const int64_t *slots, float *VF_RESTRICT before) {
     const int64_t stride = layer->stride;
-    for (int64_t k = 0; k < 2 * n && kind == VF_FTRL && !slots; k += 2) { /* one after the other: in longer lanes */
-        shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
-        shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
-    }
-    for (int64_t from = kind == VF_FTRL && !slots ? n : 0; from < n; from += VF_GROUP) {
+    for (int64_t from = 0; from < n; from += VF_GROUP) {
         const int64_t size = n - from < VF_GROUP ? n - from : VF_GROUP;
         vf_group in = {{0}}, old = {{0}}, gained = {{0}};
         for (int64_t i = 0; i < VF_GROUP; i++) {
@@ -103,6 +99,14 @@ VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t 
         vf_write_numbers(kind, shared, stride, size, vf_in_group(&in, in.at));
         vf_write_numbers(kind, before, stride, size, vf_in_group(&in, in.at));
         vf_write_numbers(kind, own, stride, size, vf_in_group(&in, gained.at));
+    }
+}
+
+/* The same for FTRL's records that lie one after the other: they need no places. */
+VF_INLINE void vf_merge_sums(int64_t n, float *VF_RESTRICT shared, float *VF_RESTRICT own, float *VF_RESTRICT before) {
+    for (int64_t k = 0; k < 2 * n; k += 2) {
+        shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
+        shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
     }
 }
 
@@ -147,9 +151,13 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
         memcpy(kept + k * stride, apart->records + at, size);
         memcpy(apart->before + at, apart->records + at, size);
     }
+    float *shared = weights->record + from * stride, *own = apart->records + from * stride;
+    float *before = apart->before + from * stride;
     VF_LOCK(lock);
-    vf_merge_records(kind, &layer, to - from, weights->record + from * stride, apart->records + from * stride,
-                     NULL, apart->before + from * stride);
+    if (kind == VF_FTRL)
+        vf_merge_sums(to - from, shared, own, before);
+    else
+        vf_merge_records(kind, &layer, to - from, shared, own, NULL, before);
     VF_UNLOCK(lock);
     for (int64_t k = 0; k < n_hot; k++)
         memcpy(apart->records + hot->hot_slot[first + k] * stride, kept + k * stride, size);

@@ -66,12 +66,7 @@ VF_INLINE void vf_update_lazy(const int kind, const vf_linear *given, const vf_c
         const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
         const float change = vf_step(kind, &s, now.base, center, g, rate, o);
         record[0] = now.base + (now.change + change);
-        if (VF_USES_S1(kind))
-            record[layer->slot1] = s.s1;
-        if (VF_USES_S2(kind))
-            record[layer->slot2] = s.s2;
-        if (VF_USES_ROW(kind))
-            record[layer->row_slot] = s.row;
+        vf_write_state(kind, layer, record, 0, s);
         vf_touch(kind, layer, clock, record);
     }
 }

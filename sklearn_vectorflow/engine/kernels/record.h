@@ -73,6 +73,15 @@ VF_INLINE vf_state vf_read_state(const int kind, const vf_linear *layer, const f
     return s;
 }
 
+VF_INLINE void vf_write_state(const int kind, const vf_linear *layer, float *record, int64_t output, vf_state s) {
+    if (VF_USES_S1(kind))
+        record[layer->slot1 + output] = s.s1;
+    if (VF_USES_S2(kind))
+        record[layer->slot2 + output] = s.s2;
+    if (VF_USES_ROW(kind))
+        record[layer->row_slot] = s.row;
+}
+
 VF_INLINE float vf_read_row(const int kind, const vf_linear *layer, const float *record) {
     return VF_USES_ROW(kind) ? record[layer->row_slot] : 0.0f;
 }

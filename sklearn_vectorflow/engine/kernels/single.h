@@ -107,12 +107,7 @@ VF_INLINE void vf_step_one(const int kind, const vf_linear *layer, const vf_cloc
     const float change = vf_step(kind, &s, one.w, 0.0f, g, rate, o);
     if (kind != VF_FTRL)
         record[0] = one.w + change;
-    if (VF_USES_S1(kind))
-        record[layer->slot1] = s.s1;
-    if (VF_USES_S2(kind))
-        record[layer->slot2] = s.s2;
-    if (VF_USES_ROW(kind))
-        record[layer->row_slot] = s.row;
+    vf_write_state(kind, layer, record, 0, s);
 }
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their
