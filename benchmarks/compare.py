@@ -12,6 +12,7 @@ epochs; and how far memory went above that of the loaded rows. Test rows are not
 picture shows losses against seconds, and a table in Markdown the same in short. `--results`
 keeps runs for the next time: table and picture are then of all runs so far.
 """
+
 import argparse
 import contextlib
 import importlib
@@ -25,15 +26,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
 import machine
+import numpy as np
 import peers
 import report
 import workloads
 from peers.base import Case
 from report import Run, Step
+from threadpoolctl import threadpool_limits
 
 CASES = {
     "text": Case("text", (), (0.4466, 0.4436, 0.4424)),

@@ -6,19 +6,20 @@ Models take turns, so that what else the machine does meets all of them; a time 
 median of the whole `fit` of one epoch, validation of the data included. The last column
 is scikit-learn's time divided by the row's.
 """
+
 import argparse
 import statistics
 import tempfile
 import time
 import warnings
 
+import workloads
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-import workloads
 from sklearn_vectorflow import VectorFlowClassifier
 
 ONE_EPOCH = {"max_iter": 1, "tol": None, "random_state": 0}

@@ -9,20 +9,21 @@ allows (roofline/, loops b and c, the faster one), since more rows and columns m
 caches. Milliseconds are of the rest of the fit: what rows cost once, and what a fit costs whatever the rows, such as
 memory for all columns. 10^8 non-zeros need 3 GB of memory and a minute to be drawn.
 """
+
 import argparse
 import statistics
 import time
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy import sparse
-from threadpoolctl import threadpool_limits
-
 import machine
+import numpy as np
 import workloads
 from roofline.loops import AHEAD, Roof
-from sklearn_vectorflow import VectorFlowClassifier
+from scipy import sparse
 from stopwatch import Stopwatch
+from threadpoolctl import threadpool_limits
+
+from sklearn_vectorflow import VectorFlowClassifier
 
 BLOCK = 100_000  # rows drawn at once
 MOST_EPOCHS = 30
@@ -77,7 +78,8 @@ def roof_of(X, n_jobs, repeat):
     roof = Roof(X)
     return min(
         statistics.median(roof.seconds(loop, ahead, n_jobs) for _ in range(repeat))
-        for loop in ("update_arrays", "update_records") for ahead in AHEAD
+        for loop in ("update_arrays", "update_records")
+        for ahead in AHEAD
     )
 
 
@@ -86,8 +88,10 @@ def measure(X, y, n_jobs, repeat):
     short = [timed_fit(X, y, n_jobs, 1) for _ in range(repeat + 1)][1:]  # the first one brings rows into memory
     _, epochs = timed_fit(X, y, n_jobs, int(np.clip(20_000_000 // X.nnz, 1 + repeat, MOST_EPOCHS)))
     seconds = (
-        statistics.median(fit for fit, _ in short), statistics.median(first for _, (first,) in short),
-        statistics.median(epochs[1:]), roof_of(X, n_jobs, repeat),
+        statistics.median(fit for fit, _ in short),
+        statistics.median(first for _, (first,) in short),
+        statistics.median(epochs[1:]),
+        roof_of(X, n_jobs, repeat),
     )
     return Cost(X.shape[1], X.nnz, *(1e9 * taken / X.nnz for taken in seconds))
 
@@ -96,7 +100,8 @@ def print_cost(cost):
     """Print a line."""
     print(
         f"{cost.n_features:>12,} {cost.n_nonzero:>12,} {cost.fit:>10.2f} {cost.first:>12.2f} {cost.epoch:>12.2f} "
-        f"{cost.roof:>8.2f} {cost.rest:>8.1f}", flush=True
+        f"{cost.roof:>8.2f} {cost.rest:>8.1f}",
+        flush=True,
     )
 
 
@@ -128,7 +133,11 @@ def draw_picture(path, costs):
         of = [cost for cost in costs if abs(cost.n_nonzero - decade) < 0.01 * decade]
         shade = str(0.7 * (1 - number / len(decades)))
         by_width.plot(
-            [cost.n_features for cost in of], [cost.epoch for cost in of], "s-", ms=4, color=shade,
+            [cost.n_features for cost in of],
+            [cost.epoch for cost in of],
+            "s-",
+            ms=4,
+            color=shade,
             label=f"epoch, {decade:,} non-zeros",
         )
     by_nonzeros.set(xscale="log", yscale="log", xlabel="non-zeros", ylabel="nanoseconds a non-zero")

@@ -7,6 +7,7 @@ fewer rows, as dicts ready made or of a pandas frame; encoders take turns and ti
 second table reads rows of the workload `ctr` of workloads.py from a Parquet file of 34
 string columns and encodes them, decoding included.
 """
+
 import argparse
 import importlib.util
 import statistics
@@ -18,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import workloads
 from sklearn.feature_extraction import FeatureHasher
 
-import workloads
-from sklearn_vectorflow.io import HashingEncoder
+from sklearn_vectorflow.preprocessing import HashingEncoder
 
 N_COLUMNS = 10
-SHARE = 10       # FeatureHasher gets one row in as many
+SHARE = 10  # FeatureHasher gets one row in as many
 N_BITS = 22
 ROW_GROUP = 20_000
 

@@ -9,6 +9,7 @@ left out without it) gets its own text format, whose writing counts; scikit-lear
 and SGDClassifier get lists of strings, a row group at a time. Sides take turns, and times are
 medians; the log loss of 100,000 test rows shows that all of them have learned.
 """
+
 import argparse
 import importlib.util
 import os
@@ -21,13 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import workloads
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
-import workloads
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.io import Categorical, HashingEncoder, ParquetSource
+from sklearn_vectorflow.io import ParquetSource
+from sklearn_vectorflow.preprocessing import Categorical, HashingEncoder
 
 N_COLUMNS, N_BITS, GROUP, DRAWN = 34, 24, 50_000, 100_000
 NAMES = [f"c{j}" for j in range(N_COLUMNS)]

@@ -1,4 +1,5 @@
 """The machine at hand and its packages, for the head of a table."""
+
 import platform
 from importlib import metadata
 from pathlib import Path

@@ -8,6 +8,7 @@ by that of the loss built in, with the same batch size and threads. "C" is the p
 examples/custom_loss_cython, which is built first, in a temporary folder; "numba" needs numba.
 The weights must be those of the loss built in, which is checked where one thread trains.
 """
+
 import argparse
 import os
 import shutil
@@ -19,8 +20,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 import workloads
+
 from sklearn_vectorflow import VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.losses import ExponentialSurvival, QuantileLoss, RegressionLoss
 
@@ -184,7 +185,8 @@ def main():
     hidden = {"hidden_layer_sizes": (32,)} if options.hidden else {}
     settings = [
         {"batch_size": batch_size, **({"n_jobs": n_jobs} if n_jobs > 1 else {}), **hidden}
-        for batch_size in options.batch_size for n_jobs in ((1, 2) if options.threads else (1,))
+        for batch_size in options.batch_size
+        for n_jobs in ((1, 2) if options.threads else (1,))
     ]
     with tempfile.TemporaryDirectory() as temporary:
         X, labels = workloads.load(options.data or temporary, "text", "train", options.quick)

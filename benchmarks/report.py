@@ -1,4 +1,5 @@
 """Runs of compare.py as lines, as a table in Markdown and as a picture."""
+
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,14 @@ def draw_case(axes, case, runs, looks):
     for target in case.targets:
         axes.axhline(target, color="grey", lw=0.6, ls=":", zorder=0)
         axes.annotate(
-            f"{target:.4f}", (1, target), xycoords=("axes fraction", "data"), xytext=(3, 0),
-            textcoords="offset points", va="center", fontsize="x-small", color="grey",
+            f"{target:.4f}",
+            (1, target),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="x-small",
+            color="grey",
         )
     target, lowest = min(case.targets), min(run.best for of in runs.values() for run in of)
     axes.set(title=title_of(case), xscale="log", ylim=(min(target, lowest) - 0.002, target + 0.03))
@@ -150,7 +157,7 @@ def draw(path, cases, results):
     n_rows = -(-len(results) // n_columns)
     figure = Figure(figsize=(4.6 * n_columns, 3.8 * n_rows + 0.7), layout="constrained")
     panels, looks = figure.subplots(n_rows, n_columns, squeeze=False).ravel(), styles(results)
-    for axes in panels[len(results):]:
+    for axes in panels[len(results) :]:
         axes.set_visible(False)
     for axes, (name, runs) in zip(panels, results.items()):
         draw_case(axes, cases[name], runs, looks)

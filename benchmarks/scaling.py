@@ -7,6 +7,7 @@ Numbers of threads take turns; times are medians: of the whole `fit`, of the fir
 alone (in which memory is touched for the first time, and one thread begins alone), and of the passes
 after it. "x" columns are the first number of threads' time divided by the row's.
 """
+
 import argparse
 import math
 import os
@@ -14,12 +15,12 @@ import statistics
 import tempfile
 import time
 
+import workloads
 from sklearn.metrics import log_loss
+from stopwatch import Stopwatch
 from threadpoolctl import threadpool_limits
 
-import workloads
 from sklearn_vectorflow import VectorFlowClassifier
-from stopwatch import Stopwatch
 
 MODELS = {"linear": {}, "linear, alpha=0": {"alpha": 0.0}, "32 units": {"hidden_layer_sizes": (32,)}}
 
@@ -45,8 +46,11 @@ def measure(title, options, threads, epochs, train, test, repeat):
                 seconds[n_jobs].append(times)
                 losses[n_jobs].append(log_loss(test[1], model.predict_proba(test[0])))
             del model  # its memory is there for the next one
-    print(f"\n{title}\n{'threads':>8}" + "".join(f" {name:>10} {'x':>5}" for name in ("fit s", "epoch 1 s", "later s"))
-          + f" {'test loss':>10}")
+    print(
+        f"\n{title}\n{'threads':>8}"
+        + "".join(f" {name:>10} {'x':>5}" for name in ("fit s", "epoch 1 s", "later s"))
+        + f" {'test loss':>10}"
+    )
     medians = {n_jobs: [statistics.median(of) for of in zip(*seconds[n_jobs])] for n_jobs in threads}
     for n_jobs in threads:
         columns = [f" {own:>10.4f} {one / own:>5.2f}" for one, own in zip(medians[threads[0]], medians[n_jobs])]

@@ -7,17 +7,18 @@ sums up each row (roofline/), a share its time divided by the line's. Single row
 estimator, by its `predictor`, which spares the checks of a call, and by scikit-learn's SGDClassifier; the time is the
 median of all calls. Everything takes turns, and medians are printed.
 """
+
 import argparse
 import statistics
 import tempfile
 import time
 
-from sklearn.linear_model import SGDClassifier
-from threadpoolctl import threadpool_limits
-
 import machine
 import workloads
 from roofline.loops import AHEAD, Roof
+from sklearn.linear_model import SGDClassifier
+from threadpoolctl import threadpool_limits
+
 from sklearn_vectorflow import VectorFlowClassifier
 
 METHODS = "decision_function", "predict", "predict_proba"

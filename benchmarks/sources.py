@@ -8,6 +8,7 @@
 from them, the writing of the cache, and an epoch from the cache. Memory is what the process
 allocates itself at most; mapped files are not counted (Linux only).
 """
+
 import argparse
 import tempfile
 import threading
@@ -19,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+from workloads import zipf
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.io import CSRSource, ParquetSource, load_svmlight, write_cache
-from workloads import zipf
 
 WIDTH, PER_ROW, GROUP = 10_000_000, 10, 100_000
 
@@ -103,7 +104,8 @@ def time_training(folder, n_rows, n_jobs, memory):
         seconds, _ = timed(task)
         print(
             f"{n_rows:>12,} rows, {name:22} {seconds:8.2f} s, {seconds / n_rows * 1e9:6.0f} ns a row, "
-            f"{n_rows * PER_ROW * 8 / seconds / 1e6:6.0f} MB/s of CSR, own memory {memory.peak} MB", flush=True
+            f"{n_rows * PER_ROW * 8 / seconds / 1e6:6.0f} MB/s of CSR, own memory {memory.peak} MB",
+            flush=True,
         )
 
 

@@ -8,6 +8,7 @@ columns follow Zipf's law. The net has 32 hidden units. Times are of training on
 same data, models in turn, on one thread. `--accuracy` trains on all rows and prints how often the
 class of a test row is among the five likeliest; the full softmax takes some ten minutes an epoch.
 """
+
 import argparse
 import statistics
 import time
@@ -85,8 +86,10 @@ def compare_times(X, y, repeat, alpha):
     print(f"\nalpha={alpha:g}\n{'':<14} {'outputs a row':>14} {'us a row':>10} {'s an epoch':>11} {'ratio':>7}")
     for name, values in taken.items():
         median = statistics.median(values)
-        print(f"{name:<14} {candidates(losses()[name], y):>14,.0f} {median:>10.1f} {median * N_ROWS / 1e6:>11.2f} "
-              f"{reference / median:>6.0f}x")
+        print(
+            f"{name:<14} {candidates(losses()[name], y):>14,.0f} {median:>10.1f} {median * N_ROWS / 1e6:>11.2f} "
+            f"{reference / median:>6.0f}x"
+        )
 
 
 def hits(trained, X, y):

@@ -1,7 +1,8 @@
 """Times of passes over the rows, without the rest of a `fit`."""
+
 import time
 
-from sklearn_vectorflow.training import Trainer
+from sklearn_vectorflow.training.trainer import Trainer
 
 
 class Stopwatch:

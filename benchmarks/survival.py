@@ -11,6 +11,7 @@ rows up to there, checks of the data included; for PyTorch the steps of training
 take turns. `--sizes` fits a linear model of the 500 most frequent columns, one of all, and a
 net on twice the rows.
 """
+
 import argparse
 import statistics
 import tempfile
@@ -18,10 +19,10 @@ import time
 from itertools import islice
 
 import numpy as np
-
 import workloads
 from peers import pytorch
 from peers.base import Case
+
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 

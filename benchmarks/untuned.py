@@ -3,6 +3,7 @@
 Tuned means the best strength of a grid, chosen on the very rows the table is about: what no honest
 search could beat. Losses are those of test rows: a set's own, or a quarter drawn with seed 0.
 """
+
 import argparse
 import json
 import os
@@ -19,7 +20,15 @@ from sklearn.model_selection import train_test_split
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 
 CLASSES = (
-    "a9a", "phishing", "agaricus", "clickbait", "sms_spam", "rcv1_small", "news20", "banking77", "stackoverflow20",
+    "a9a",
+    "phishing",
+    "agaricus",
+    "clickbait",
+    "sms_spam",
+    "rcv1_small",
+    "news20",
+    "banking77",
+    "stackoverflow20",
 )
 NUMBERS = ("insteval",)
 RATES = ("ins_bemtpl97", "ins_swmotorcycle")
@@ -61,15 +70,18 @@ def poisson(strength=1.0):
 
 TASKS = {
     "classes": (
-        log_loss_of, lambda **options: VectorFlowClassifier(**options),
+        log_loss_of,
+        lambda **options: VectorFlowClassifier(**options),
         {logistic: TENS[1:], sgd_classifier: [10.0**power for power in range(-7, -1)]},
     ),
     "numbers": (
-        rmse_of, lambda **options: VectorFlowRegressor(**options),
+        rmse_of,
+        lambda **options: VectorFlowRegressor(**options),
         {ridge: TENS, sgd_regressor: [10.0**power for power in range(-7, -1)]},
     ),
     "rates": (
-        deviance_of, lambda **options: VectorFlowRegressor(loss="poisson", **options),
+        deviance_of,
+        lambda **options: VectorFlowRegressor(loss="poisson", **options),
         {poisson: [10.0**power for power in range(-7, 2)]},
     ),
 }

@@ -2,6 +2,7 @@
 
 Everything follows from fixed seeds. Labels are drawn from a logistic model of the rows.
 """
+
 from dataclasses import dataclass
 from pathlib import Path
 

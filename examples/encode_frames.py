@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.io import HashingEncoder, Numeric, Text
+from sklearn_vectorflow.preprocessing import HashingEncoder, Numeric, Text
 
 rng = np.random.default_rng(0)
 n_rows = 5_000

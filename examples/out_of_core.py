@@ -28,11 +28,13 @@ rng = np.random.default_rng(0)
 n_rows = 50_000
 sites, ads = rng.zipf(1.3, n_rows) % 5000, rng.zipf(1.3, n_rows) % 2000
 odds = rng.normal(size=5000)[sites] + rng.normal(size=2000)[ads]
-table = pa.table({
-    "site": [f"site{site}" for site in sites],
-    "ad": [f"ad{ad}" for ad in ads],
-    "clicked": (rng.random(n_rows) < 1 / (1 + np.exp(-odds))).astype(np.int8),
-})
+table = pa.table(
+    {
+        "site": [f"site{site}" for site in sites],
+        "ad": [f"ad{ad}" for ad in ads],
+        "clicked": (rng.random(n_rows) < 1 / (1 + np.exp(-odds))).astype(np.int8),
+    }
+)
 pq.write_table(table, folder / "clicks.parquet", row_group_size=5_000)
 
 # %%

@@ -51,8 +51,13 @@ def binned_density(X, y):
 # ``predict_raw`` returns; ``predict`` returns the mixture's mean.
 
 mixture = VectorFlowRegressor(
-    hidden_layer_sizes=(32,), loss=MixtureDensity(n_components=3), optimizer="adam", learning_rate=0.01, batch_size=64,
-    max_iter=60, random_state=0,
+    hidden_layer_sizes=(32,),
+    loss=MixtureDensity(n_components=3),
+    optimizer="adam",
+    learning_rate=0.01,
+    batch_size=64,
+    max_iter=60,
+    random_state=0,
 ).fit(X[train], y[train])
 
 

@@ -1,10 +1,23 @@
 """Linear models and shallow nets for extremely sparse rows, as scikit-learn estimators."""
+
 from pathlib import Path
 
-from sklearn_vectorflow.classifier import VectorFlowClassifier
-from sklearn_vectorflow.ranker import VectorFlowRanker
-from sklearn_vectorflow.regressor import VectorFlowRegressor
-from sklearn_vectorflow.survival import VectorFlowSurvivalEstimator
+try:
+    from sklearn_vectorflow.engine import data as _compiled  # noqa: F401
+except ImportError as error:
+    folder = Path(__file__).parent
+    if not (folder.parent / "pyproject.toml").exists():
+        raise
+    raise ImportError(
+        f"{folder} holds the sources of sklearn_vectorflow, whose compiled modules are not beside them. Python found "
+        "it before any installed package because it started in the checkout. Start Python elsewhere, or make an "
+        "editable install (see CONTRIBUTING.md)."
+    ) from error
+
+from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
+from sklearn_vectorflow.estimators.ranker import VectorFlowRanker
+from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
+from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator
 
 __version__ = "0.1.0"
 

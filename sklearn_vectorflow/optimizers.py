@@ -3,10 +3,11 @@
 All of them read and write the touched coordinates only, and all of them keep their
 state once for all threads.
 """
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow._numbers import check_number
+from sklearn_vectorflow.validation.scalars import check_number
 
 
 class Optimizer(BaseEstimator):
@@ -278,9 +279,7 @@ class SGD(Optimizer):
         super().check_parameters()
         check_number("SGD", "power_t", self.power_t, 0, high_open=True)
         if self.schedule not in ("invscaling", "constant", "optimal"):
-            raise ValueError(
-                f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {self.schedule!r}."
-            )
+            raise ValueError(f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {self.schedule!r}.")
 
     def rate_schedule(self, l2):
         """Return (rate, decay, power)."""

@@ -5,11 +5,11 @@ batch size nor on the number of rows, and it never acts on intercepts. L1 and L2
 caught up lazily and exactly: a weight that no row touches pays for its missed steps
 when it is next read.
 """
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow._numbers import check_integer, check_number
-from sklearn_vectorflow.scales import FEWEST_TERMS
+from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 
 class Penalty(BaseEstimator):
@@ -224,24 +224,6 @@ class Orthogonal(Penalty):
                 f"{self.largest_input} features, got {n_features}."
             )
         return {"orthogonal": float(self.strength), "n_draws": int(self.n_draws or 0)}
-
-
-def default_strength(scales, n_terms, is_linear):
-    """Return what alpha=None stands for.
-
-    For linear models it is a weak prior, which weighs less the more rows there are; for nets
-    1e-6.
-
-    Parameters
-    ----------
-    scales : Scales
-    n_terms : int or None
-        Losses in the mean; None if others may follow: the strength is then 0.
-    is_linear : bool
-    """
-    if not is_linear:
-        return 1e-6
-    return 0.0 if n_terms is None else scales.prior / max(n_terms, FEWEST_TERMS)
 
 
 def combine(penalties, n_features, n_out, is_input, is_output):

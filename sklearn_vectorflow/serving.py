@@ -1,16 +1,16 @@
 """Predictions of single rows and small batches, where the fixed cost of a call counts."""
+
 import copy
 import threading
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.engine import net as engine
-from sklearn_vectorflow.engine.worker import Worker
+from sklearn_vectorflow.engine.net import plan as engine
+from sklearn_vectorflow.engine.net.worker import Worker
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.layers import Crosses
-from sklearn_vectorflow.streaming import RawOutputs
-from sklearn_vectorflow.training import readable, rows_ahead
+from sklearn_vectorflow.network.forward import RawOutputs, readable, rows_ahead
 
 
 class Predictor:

@@ -1,4 +1,5 @@
 """How many threads, and work shared between them."""
+
 import functools
 import itertools
 import threading

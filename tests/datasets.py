@@ -1,4 +1,5 @@
 """Real data for tests, where the environment variable VECTORFLOW_DATA names their folder."""
+
 import os
 from pathlib import Path
 

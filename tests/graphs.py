@@ -3,10 +3,12 @@
 `forward` walks over the nodes as a user wired them; nothing of the package's own shapes,
 order or plan is used.
 """
+
 import numpy as np
-import reference
 
 from sklearn_vectorflow import layers as L
+
+import reference
 
 N_FEATURES = 9
 

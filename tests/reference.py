@@ -26,6 +26,7 @@ A net is a list of weights W of shape (n_in, n_out) and one of intercepts b. Def
 - **Orthogonality** adds strength W (W'W - I) to a layer's gradient.
 - **Average.** The mean of the weights as they are after each step later than `average_from`.
 """
+
 import numpy as np
 
 # ---- losses: of each row, and their gradients -----------------------------------------
@@ -250,8 +251,21 @@ def batches(sample_weight, n_rows, batch_size):
         yield batch, weight[batch]
 
 
-def train(weights, intercepts, X, y, loss, make_optimizer, penalties, *, activation="identity", batch_size=1,
-          n_epochs=1, sample_weight=None, average_from=None):
+def train(
+    weights,
+    intercepts,
+    X,
+    y,
+    loss,
+    make_optimizer,
+    penalties,
+    *,
+    activation="identity",
+    batch_size=1,
+    n_epochs=1,
+    sample_weight=None,
+    average_from=None,
+):
     """Return weights and intercepts (or their averages) after some epochs.
 
     `make_optimizer(is_output)` is called for each array; `penalties` has one Penalty a layer.

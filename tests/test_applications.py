@@ -1,10 +1,12 @@
 """Applications on real data: effects of treatments."""
+
 import numpy as np
-from datasets import load, needs_data
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+
+from datasets import load, needs_data
 
 SETTINGS = {"max_iter": 30, "tol": None, "average": True, "random_state": 0}
 

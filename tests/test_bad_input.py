@@ -1,4 +1,5 @@
 """Bad input is an error that names it, and an error leaves the estimator as it was."""
+
 import copy
 import signal
 import threading
@@ -14,7 +15,7 @@ from sklearn_vectorflow.losses import HuberLoss, LogLoss, QuantileLoss, SquaredE
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet, NonNegative, Orthogonal
 from sklearn_vectorflow.threads import Crew
-from sklearn_vectorflow.training import Trainer
+from sklearn_vectorflow.training.trainer import Trainer
 
 N_ROWS, N_FEATURES = 100, 20
 X = sparse.random(N_ROWS, N_FEATURES, 0.3, format="csr", random_state=0, dtype=np.float32)
@@ -93,8 +94,7 @@ CASES = [
     data("three dimensions, COO", "X must have two dimensions", X=sparse.coo_array(np.ones((N_ROWS, 2, 2)))),
     data("None", "Expected 2D array, got scalar", X=None),
     data("2**31 columns", r"2\*\*31 - 1 features, got 2147483648", X=sparse.csr_matrix((N_ROWS, 2**31)), ways=("fit",)),
-    data("fewer columns", "X has 5 features, but VectorFlowClassifier is expecting 20", X=X[:, :5],
-         ways=LATER),
+    data("fewer columns", "X has 5 features, but VectorFlowClassifier is expecting 20", X=X[:, :5], ways=LATER),
     data("more columns", "X has 40 features", X=sparse.hstack([X, X]), ways=LATER),
     data("fewer columns in predict", "X has 5 features", X=X[:, :5], ways=("predict",)),
     data("fewer dense columns in predict", "X has 5 features", X=X[:, :5].toarray(), ways=("predict",)),
@@ -117,12 +117,18 @@ CASES = [
     data("data shorter than indices", "X.data has 597 entries but X.indices has 600", X=broken(data=X.data[:-3])),
     data("indices shorter than data", "indptr", X=broken(indices=X.indices[:-3])),
     data("data of two dimensions", "one dimension", X=broken(data=X.data[None])),
-    data("CSC with a row out of range", "X is a malformed csc matrix", X=broken(X.tocsc(),
-         indices=X.tocsc().indices + 10**6)),
+    data(
+        "CSC with a row out of range",
+        "X is a malformed csc matrix",
+        X=broken(X.tocsc(), indices=X.tocsc().indices + 10**6),
+    ),
     data("COO with a row out of range", "X is a malformed coo matrix", X=broken(X.tocoo(), row=X.tocoo().row + 10**8)),
     data("COO with a negative column", "X is a malformed coo matrix", X=broken(X.tocoo(), col=X.tocoo().col - 1)),
-    data("BSR with a block out of range", "X is a malformed bsr matrix", X=broken(X.tobsr(),
-         indices=X.tobsr().indices + 10**6)),
+    data(
+        "BSR with a block out of range",
+        "X is a malformed bsr matrix",
+        X=broken(X.tobsr(), indices=X.tobsr().indices + 10**6),
+    ),
     # ---- targets
     data("y None", "requires y to be passed", y=None),
     data("y too short", "inconsistent numbers of samples: X has 100, y has 99", y=LABELS[:-1]),
@@ -131,38 +137,83 @@ CASES = [
     data("y nan, known classes", r"y has classes array\(\[nan\]\)", y=with_entry(LABELS, np.nan), ways=LATER),
     data("y nan, regression", "y contains NaN", REGRESSOR, y=with_entry(ROW_SUMS, np.nan)),
     data("y inf, regression", "y contains infinity", REGRESSOR, y=with_entry(ROW_SUMS, np.inf)),
-    data("y too large, regression", "y has values too large for float32, up to 1e[+]300", REGRESSOR,
-         y=with_entry(ROW_SUMS, 1e300)),
+    data(
+        "y too large, regression",
+        "y has values too large for float32, up to 1e[+]300",
+        REGRESSOR,
+        y=with_entry(ROW_SUMS, 1e300),
+    ),
     data("y strings, regression", "y: could not convert string to float", REGRESSOR, y=["a"] * N_ROWS),
     data("y scalar", "got scalar", REGRESSOR, y=5.0),
     data("y of three dimensions", "y: Found array with dim 3", REGRESSOR, y=np.ones((N_ROWS, 2, 2))),
     data("y sparse, regression", "Sparse data was passed for y", REGRESSOR, y=sparse.csr_matrix(np.ones((N_ROWS, 2)))),
-    data("y of another width", r"y must have 1 target\(s\) as before, got 2", REGRESSOR, y=np.ones((N_ROWS, 2)),
-         ways=LATER),
+    data(
+        "y of another width",
+        r"y must have 1 target\(s\) as before, got 2",
+        REGRESSOR,
+        y=np.ones((N_ROWS, 2)),
+        ways=LATER,
+    ),
     data("y continuous", "Unknown label type: continuous", y=ROW_SUMS, ways=("fit",)),
     data("y of one class", "y must have at least two classes, got one class: 7", y=np.full(N_ROWS, 7), ways=("fit",)),
-    data("y of a new class", r"y has classes array\(\[2\]\), which are not among array\(\[0, 1\]\)",
-         y=with_entry(LABELS, 2).astype(int),
-         ways=LATER),
+    data(
+        "y of a new class",
+        r"y has classes array\(\[2\]\), which are not among array\(\[0, 1\]\)",
+        y=with_entry(LABELS, 2).astype(int),
+        ways=LATER,
+    ),
     data("y of other types", "which are not among", y=LABELS.astype(str), ways=LATER),
     data("y labels in place of classes", "y must be labels .* exactly if it was so before", y=INDICATOR, ways=LATER),
     data("y of three classes in three columns", "1d array", y=np.tile([0, 1, 2], (N_ROWS, 1)), ways=("fit",)),
     data("labels of another number", "X has 100, y has 99", y=sparse.csr_matrix(INDICATOR[:-1]), ways=("fit",)),
     data("labels that are not 0 and 1", "values 0 and 1 only", y=sparse.csr_matrix(2 * INDICATOR), ways=("fit",)),
-    data("labels out of range", "y is a malformed csr matrix", ways=("fit",),
-         y=broken(sparse.csr_matrix(INDICATOR), indices=np.full(N_ROWS, 10**7, np.int32))),
-    data("labels, negative", "y is a malformed csr matrix", ways=("fit",),
-         y=broken(sparse.csr_matrix(INDICATOR), indices=np.full(N_ROWS, -10, np.int32))),
-    data("labels for a loss of one class", "'multinomial' takes one class a row", y=INDICATOR, ways=("fit",),
-         params={"loss": "multinomial"}),
-    data("poisson", r"y must be >= 0 for loss PoissonLoss, got -1", REGRESSOR, y=with_entry(ROW_SUMS, -1),
-         params={"loss": "poisson"}),
-    data("gamma", "y must be > 0 for loss GammaLoss, got 0", REGRESSOR, y=with_entry(ROW_SUMS, 0),
-         params={"loss": "gamma"}),
-    data("tweedie 1.5", "y must be >= 0 for loss TweedieLoss, got -0.1", REGRESSOR, y=with_entry(ROW_SUMS, -0.1),
-         params={"loss": "tweedie"}),
-    data("tweedie 3", "y must be > 0 for loss TweedieLoss, got 0", REGRESSOR, y=with_entry(ROW_SUMS, 0),
-         params={"loss": TweedieLoss(3)}),
+    data(
+        "labels out of range",
+        "y is a malformed csr matrix",
+        ways=("fit",),
+        y=broken(sparse.csr_matrix(INDICATOR), indices=np.full(N_ROWS, 10**7, np.int32)),
+    ),
+    data(
+        "labels, negative",
+        "y is a malformed csr matrix",
+        ways=("fit",),
+        y=broken(sparse.csr_matrix(INDICATOR), indices=np.full(N_ROWS, -10, np.int32)),
+    ),
+    data(
+        "labels for a loss of one class",
+        "'multinomial' takes one class a row",
+        y=INDICATOR,
+        ways=("fit",),
+        params={"loss": "multinomial"},
+    ),
+    data(
+        "poisson",
+        r"y must be >= 0 for loss PoissonLoss, got -1",
+        REGRESSOR,
+        y=with_entry(ROW_SUMS, -1),
+        params={"loss": "poisson"},
+    ),
+    data(
+        "gamma",
+        "y must be > 0 for loss GammaLoss, got 0",
+        REGRESSOR,
+        y=with_entry(ROW_SUMS, 0),
+        params={"loss": "gamma"},
+    ),
+    data(
+        "tweedie 1.5",
+        "y must be >= 0 for loss TweedieLoss, got -0.1",
+        REGRESSOR,
+        y=with_entry(ROW_SUMS, -0.1),
+        params={"loss": "tweedie"},
+    ),
+    data(
+        "tweedie 3",
+        "y must be > 0 for loss TweedieLoss, got 0",
+        REGRESSOR,
+        y=with_entry(ROW_SUMS, 0),
+        params={"loss": TweedieLoss(3)},
+    ),
     # ---- weights
     data("weight nan", "sample_weight contains NaN or infinity", sample_weight=with_entry(ONES, np.nan)),
     data("weight inf", "sample_weight contains NaN or infinity", sample_weight=with_entry(ONES, np.inf)),
@@ -173,8 +224,12 @@ CASES = [
     data("weights of two dimensions", r"sample_weight.shape == \(100, 1\)", sample_weight=ONES[:, None]),
     data("weights strings", "sample_weight must be numbers", sample_weight=["a"] * N_ROWS),
     data("weights complex", "sample_weight must be real", sample_weight=1j * ONES),
-    data("weight times class weight", "sample_weight times class_weight .* all weights are zero",
-         sample_weight=(LABELS == 0).astype(float), params={"class_weight": {0: 0.0}}),
+    data(
+        "weight times class weight",
+        "sample_weight times class_weight .* all weights are zero",
+        sample_weight=(LABELS == 0).astype(float),
+        params={"class_weight": {0: 0.0}},
+    ),
     # ---- validation rows
     data("X_val alone", "X_val was given without y_val", X_val=X, ways=FITS),
     data("y_val alone", "y_val and sample_weight_val need X_val", y_val=LABELS, ways=FITS),
@@ -183,13 +238,26 @@ CASES = [
     data("X_val nan", "X_val: X contains NaN", X_val=with_value(np.nan), y_val=LABELS, ways=FITS),
     data("y_val too short", "y_val: .* y has 99", X_val=X, y_val=LABELS[:-1], ways=FITS),
     data("y_val of a new class", "y_val: y has classes", X_val=X, y_val=LABELS + 1, ways=FITS),
-    data("sample_weight_val negative", "sample_weight_val must not be negative", X_val=X, y_val=LABELS,
-         sample_weight_val=-ONES,
-         ways=FITS),
-    data("too small a share for validation", "validation_fraction=0.001 does not split", ways=FITS,
-         params={"early_stopping": True, "validation_fraction": 0.001}),
-    data("too large a share for validation", "validation_fraction=0.999 does not split", ways=FITS,
-         params={"early_stopping": True, "validation_fraction": 0.999}),
+    data(
+        "sample_weight_val negative",
+        "sample_weight_val must not be negative",
+        X_val=X,
+        y_val=LABELS,
+        sample_weight_val=-ONES,
+        ways=FITS,
+    ),
+    data(
+        "too small a share for validation",
+        "validation_fraction=0.001 does not split",
+        ways=FITS,
+        params={"early_stopping": True, "validation_fraction": 0.001},
+    ),
+    data(
+        "too large a share for validation",
+        "validation_fraction=0.999 does not split",
+        ways=FITS,
+        params={"early_stopping": True, "validation_fraction": 0.999},
+    ),
     # ---- names and objects
     Case("loss unknown", "loss must be one of .*'log_loss'.*, got 'deviance'", loss="deviance"),
     Case("loss of regression", r"loss must be one of .* got SquaredError\(\)", loss=SquaredError()),
@@ -219,12 +287,16 @@ CASES = [
     Case("penalty a name", "penalty must be None, a Penalty or a list of them, got 'l2'", penalty="l2"),
     Case("penalty twice", "penalty: two penalties set 'l2'", penalty=[L2(1.0), ElasticNet(1.0)]),
     Case("strength negative", r"L2: strength must be in \[0, inf\), got -1", penalty=L2(-1.0)),
-    Case("strengths too few", r"L1: strength must be a number or of shape \(20,\), got shape \(2,\)",
-         penalty=L1([1, 2])),
+    Case(
+        "strengths too few", r"L1: strength must be a number or of shape \(20,\), got shape \(2,\)", penalty=L1([1, 2])
+    ),
     Case("strengths negative", "L2: strength must be finite and >= 0", penalty=L2(-np.ones(N_FEATURES))),
     Case("strengths strings", "L2: strength must be a number or a 1-D array", penalty=L2(["a"] * N_FEATURES)),
-    Case("center too short", r"L2: center must be of shape \(1, 20\).* got shape \(1, 2\)", penalty=L2(1.0,
-         center=[0, 1])),
+    Case(
+        "center too short",
+        r"L2: center must be of shape \(1, 20\).* got shape \(1, 2\)",
+        penalty=L2(1.0, center=[0, 1]),
+    ),
     Case("center nan", "L2: center contains NaN", penalty=L2(1.0, center=[np.nan] * N_FEATURES)),
     Case("center strings", "L2: center must be an array of numbers", penalty=L2(1.0, center=["a"] * N_FEATURES)),
     Case("eps negative", "NonNegative: eps", penalty=NonNegative(-1)),
@@ -276,8 +348,14 @@ CASES = [
     # ---- training that fails
     Case("diverging SGD", "diverged.*Lower learning_rate", REGRESSOR, optimizer=SGD(1e10, schedule="constant")),
     Case("diverging learning_rate", "diverged.*Lower learning_rate", REGRESSOR, optimizer="sgd", learning_rate=1e30),
-    Case("diverging net", "diverged.*Lower learning_rate", REGRESSOR, ("fit",), hidden_layer_sizes=(8,),
-         optimizer=SGD(1e10, schedule="constant")),
+    Case(
+        "diverging net",
+        "diverged.*Lower learning_rate",
+        REGRESSOR,
+        ("fit",),
+        hidden_layer_sizes=(8,),
+        optimizer=SGD(1e10, schedule="constant"),
+    ),
 ]
 
 

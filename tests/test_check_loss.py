@@ -1,20 +1,26 @@
 """The checker of losses: every built-in loss passes, and every kind of fault is found."""
+
 import numpy as np
 import pytest
-import user_losses
 
 from sklearn_vectorflow import losses
 from sklearn_vectorflow.losses import RegressionLoss, check_loss
 from sklearn_vectorflow.losses.checker import CHECKS
 
+import user_losses
+
 CODES = np.arange(20) % 3
 LABELS = np.random.default_rng(0).integers(0, 2, size=(12, 4)).astype(float)
 
 
-@pytest.mark.parametrize("name", [
-    name for name in losses.__all__
-    if isinstance(getattr(losses, name), type) and hasattr(getattr(losses, name), "kernel")
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in losses.__all__
+        if isinstance(getattr(losses, name), type) and hasattr(getattr(losses, name), "kernel")
+    ],
+)
 def test_built_in_losses_pass(name):
     check_loss(getattr(losses, name)())
 

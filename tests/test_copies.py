@@ -1,13 +1,16 @@
 """Threads that step their own copies of hot features: what they add up to."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, copies, parameters, threads
-from sklearn_vectorflow.engine import hot as engine
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
+from sklearn_vectorflow.engine.net import copies as engine
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.network import records
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
-from sklearn_vectorflow.training import Trainer
+from sklearn_vectorflow.training import copies
+from sklearn_vectorflow.training.trainer import Trainer
 
 N_ROWS, N_FEATURES, PER_ROW = 20_000, 50_000, 8
 CONSTANT = SGD(1e-3, schedule="constant")
@@ -24,7 +27,7 @@ def two_threads_allowed(monkeypatch):
 def kind(request, monkeypatch):
     """Whether all features have copies, or those of a table."""
     if request.param == "a table":
-        monkeypatch.setattr(parameters, "CACHED", 0)
+        monkeypatch.setattr(records, "CACHED", 0)
     return request.param
 
 
@@ -38,7 +41,7 @@ def used(monkeypatch):
             seen.append(self.hot.copies)
             return super().epoch()
 
-    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Watched)
     return seen
 
 
@@ -109,7 +112,9 @@ def test_features_of_one_row_each_end_as_with_one_thread(kind, used, optimizer, 
     coefs = [
         VectorFlowClassifier(
             optimizer=optimizer, alpha=alpha, fit_intercept=False, max_iter=1, tol=None, random_state=0, n_jobs=n_jobs
-        ).fit(X, y).coef_
+        )
+        .fit(X, y)
+        .coef_
         for n_jobs in (1, 2)
     ]
     assert [len(copy) for copy in used] == [1, 2]
@@ -132,8 +137,9 @@ def test_the_table_has_the_hottest_features():
     hot = np.sort(rng.choice(10**7, 500, replace=False)).astype(np.int32)
     cold = rng.integers(0, 10**7, (2000, 5), dtype=np.int32)
     indices = np.hstack([hot[rng.integers(0, 500, (2000, 20))], cold])
-    X = sparse.csr_matrix((np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)),
-                          shape=(2000, 10**7))
+    X = sparse.csr_matrix(
+        (np.ones(indices.size, np.float32), indices.ravel(), np.arange(0, indices.size + 1, 25)), shape=(2000, 10**7)
+    )
     X.sum_duplicates()
     found, shift = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
     slots = engine.slots_of(found, copies.BITS, shift)
@@ -145,8 +151,9 @@ def test_the_table_has_the_hottest_features():
 
 def test_slots_are_found_in_a_way_that_keeps_the_hottest_apart():
     hot = np.arange(1, 65, dtype=np.int32) * ((1 << copies.BITS) + 1)  # with a shift of BITS all would share a slot
-    X = sparse.csr_matrix((np.ones(64 * 200, np.float32), np.tile(hot, 200), np.arange(0, 64 * 200 + 1, 64)),
-                          shape=(200, 10**7))
+    X = sparse.csr_matrix(
+        (np.ones(64 * 200, np.float32), np.tile(hot, 200), np.arange(0, 64 * 200 + 1, 64)), shape=(200, 10**7)
+    )
     found, _ = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), copies.BITS)
     np.testing.assert_array_equal(np.sort(found), hot)
 
@@ -159,8 +166,8 @@ def test_two_threads_merge_as_often_as_many(used):
 @pytest.mark.parametrize("optimizer", [AdaGrad(0.1), FTRL(0.1)], ids=repr)
 @pytest.mark.parametrize("alpha", [0.0, 1e-6])
 def test_records_may_begin_anywhere(monkeypatch, optimizer, alpha):
-    monkeypatch.setattr(parameters, "CACHED", 0)
-    monkeypatch.setattr(parameters.np, "zeros", _off_by_a_number)
+    monkeypatch.setattr(records, "CACHED", 0)
+    monkeypatch.setattr(records.np, "zeros", _off_by_a_number)
     record = far_below(same_rows(), 2, optimizer, alpha=alpha).network_.parameters[0].record
     assert record.ctypes.data % 8 == 4
     root = record[:3, 1] if isinstance(optimizer, FTRL) else 1.0 / record[:3, 1]
@@ -173,7 +180,13 @@ def test_intercepts_of_all_threads_are_kept(kind, optimizer):
     X, moved = same_rows(), []
     for n_jobs in (1, 2):
         model = VectorFlowRegressor(
-            loss="absolute_error", optimizer=optimizer, alpha=0.0, max_iter=1, tol=None, random_state=0, n_jobs=n_jobs,
+            loss="absolute_error",
+            optimizer=optimizer,
+            alpha=0.0,
+            max_iter=1,
+            tol=None,
+            random_state=0,
+            n_jobs=n_jobs,
             warm_start=True,
         ).fit(X, np.zeros(N_ROWS))
         before = model.intercept_.copy()
@@ -203,7 +216,7 @@ def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, o
     for model in (failed, spared):
         model.partial_fit(X, y, classes=[0, 1])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("sklearn_vectorflow.base._raise_if_diverged", interrupt)
+        patch.setattr("sklearn_vectorflow.estimators.base._raise_if_diverged", interrupt)
         failed.set_params(n_jobs=2).partial_fit(few, y[: half // 2])
     assert len(used[-1]) == 2
     for model in (failed, spared):

@@ -1,10 +1,12 @@
 """Copies of hot features and inner layers that threads train, and what they merge."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, copies, threads
-from sklearn_vectorflow.training import Trainer
+from sklearn_vectorflow import VectorFlowClassifier, threads
+from sklearn_vectorflow.training import copies
+from sklearn_vectorflow.training.trainer import Trainer
 
 N_ROWS, N_FEATURES = 600, 40
 
@@ -45,7 +47,7 @@ def driven(monkeypatch, *steps):
             self.network.advance()
             return 0.5
 
-    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Driven)
+    monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Driven)
 
 
 def arrays(model):

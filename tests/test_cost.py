@@ -1,4 +1,5 @@
 """What training costs follows the non-zeros: weights touched, memory, workers."""
+
 import os
 import subprocess
 import sys
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, training
+from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
+from sklearn_vectorflow.training import trainer
 
 N_ROWS, PER_ROW, NARROW, WIDE = 3000, 20, 10**5, 10**7
 
@@ -44,13 +46,13 @@ def changed(monkeypatch):
     """Features whose records differ, after an epoch, from the zeros a linear model starts from."""
     features = []
 
-    class Watched(training.Trainer):
+    class Watched(trainer.Trainer):
         def epoch(self):
             loss = super().epoch()
             features.append(not_zero(self.network.parameters[0].record))
             return loss
 
-    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Watched)
     return features
 
 
@@ -89,13 +91,13 @@ def test_the_end_of_a_fit_leaves_columns_that_never_came_alone(narrow, options):
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_buffers_are_made_once_a_fit(narrow, monkeypatch, hidden_layer_sizes, batch_size):
     made = []
-    worker = training.engine.Worker
+    worker = trainer.engine.Worker
 
     def counted(*arguments):
         made.append(arguments)
         return worker(*arguments)
 
-    monkeypatch.setattr(training.engine, "Worker", counted)
+    monkeypatch.setattr(trainer.engine, "Worker", counted)
     X, y = narrow
     model = VectorFlowClassifier(hidden_layer_sizes=hidden_layer_sizes, batch_size=batch_size, max_iter=3, tol=None)
     assert model.fit(X, y).n_iter_ == 3

@@ -1,4 +1,5 @@
 """Crosses on the fly and written down, against a plain definition; factorization machines."""
+
 import subprocess
 import sys
 from itertools import combinations, product
@@ -11,9 +12,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-from sklearn_vectorflow.crossing import FeatureCrosser
 from sklearn_vectorflow.layers import Add, Crosses, FactorizationMachine, Input, Linear, factorization_machine
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
+from sklearn_vectorflow.preprocessing import FeatureCrosser
 
 GROUPS = {"a": slice(0, 6), "b": [6, 8, 10, 12], "c": range(13, 20)}  # 7, 9 and 11: of no group
 CROSSES = [("a", "b"), ("a", "a"), ("c", "b", "a"), ("c", "c", "b"), ("b",)]
@@ -27,8 +28,11 @@ def _choices(row, cross):
     """All choices of columns for a cross, as sets, and the products of their values."""
     bags = []
     for group in sorted(set(cross)):
-        columns = [k for k in np.arange(20)[GROUPS[group]] if row[k] != 0] if isinstance(GROUPS[group], slice) else [
-            k for k in GROUPS[group] if row[k] != 0]
+        columns = (
+            [k for k in np.arange(20)[GROUPS[group]] if row[k] != 0]
+            if isinstance(GROUPS[group], slice)
+            else [k for k in GROUPS[group] if row[k] != 0]
+        )
         bags.append(list(combinations(columns, cross.count(group))))
     for choice in product(*bags):
         columns = frozenset(sum(choice, ()))

@@ -1,14 +1,16 @@
 """What parameters that are None or "auto" stand for, and that defaults have no units."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.metrics import log_loss
 
-from datasets import load, needs_data
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.defaults.scales import CLEAR_SIGNAL, PRIOR, SMALLEST_SHARE
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
-from sklearn_vectorflow.scales import CLEAR_SIGNAL, PRIOR, SMALLEST_SHARE
-from sklearn_vectorflow.stopping import Stopping
+from sklearn_vectorflow.training.stopping import Stopping
+
+from datasets import load, needs_data
 
 N_ROWS, N_FEATURES = 900, 60  # few enough for all rows to be the sample
 

@@ -1,4 +1,5 @@
 """Mixture densities: against SciPy, at extremes, and fitted."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose

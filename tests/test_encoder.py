@@ -1,4 +1,5 @@
 """HashingEncoder: against FeatureHasher and HashingVectorizer, over kinds of frames, columns and threads."""
+
 import ctypes
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,10 @@ from sklearn.utils import murmurhash3_32
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.engine import hashing as engine
-from sklearn_vectorflow.io import Categorical, HashingEncoder, Numeric, Text, Tokens
-from sklearn_vectorflow.io.encoding import encoder as encoder_module
-from sklearn_vectorflow.io.encoding.plan import PIECE
+from sklearn_vectorflow.engine.text import hashing as engine
+from sklearn_vectorflow.preprocessing import Categorical, HashingEncoder, Numeric, Text, Tokens
+from sklearn_vectorflow.preprocessing.encoding import encoder as encoder_module
+from sklearn_vectorflow.preprocessing.encoding.plan import PIECE
 
 N_ROWS = 500
 RNG = np.random.RandomState(0)
@@ -40,7 +41,11 @@ FRAME = pd.DataFrame(
     }
 )
 TEXTS = [
-    "The cat, the CAT & the_dog!", "", "a I", "Ünïcode straße ΔΩ 東京 tower 42", "x-ray café\u0301 co-op\ttab",
+    "The cat, the CAT & the_dog!",
+    "",
+    "a I",
+    "Ünïcode straße ΔΩ 東京 tower 42",
+    "x-ray café\u0301 co-op\ttab",
     "Ⱥ" * 30,
 ]
 
@@ -80,6 +85,7 @@ def assert_same(X, Y):
 
 # ---- hashes -------------------------------------------------------------------------------
 
+
 @given(st.binary(max_size=40), st.binary(max_size=12), st.integers(0, 2**32 - 1))
 def test_murmur3_is_that_of_scikit_learn(text, prefix, seed):
     assert engine.murmur3(text, prefix, seed) == murmurhash3_32(prefix + text, seed, positive=True)
@@ -105,6 +111,7 @@ def test_strings_of_every_length_are_hashed_as_one_by_one(layout, prefix):
 
 
 # ---- against FeatureHasher ----------------------------------------------------------------
+
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_every_frame_gives_the_matrix_of_feature_hasher(kind):
@@ -193,6 +200,7 @@ def test_words_of_any_script(texts):
 
 # ---- numbers ------------------------------------------------------------------------------
 
+
 def value_of(kind, values):
     encoder = HashingEncoder(columns={"v": kind}, alternate_sign=False)
     return encoder.fit_transform(pd.DataFrame({"v": values})).toarray().sum(1)
@@ -248,6 +256,7 @@ def test_missing_values(build):
 
 # ---- threads ------------------------------------------------------------------------------
 
+
 def test_threads_give_the_same_matrix(monkeypatch):
     monkeypatch.setattr(encoder_module, "n_workers", lambda n_jobs, work: n_jobs)
     frame = pd.concat([FRAME] * (2 * PIECE // N_ROWS + 3), ignore_index=True)
@@ -297,6 +306,7 @@ def test_several_threads_may_transform_at_once():
 
 # ---- groups, counts, names ----------------------------------------------------------------
 
+
 def test_groups_have_columns_of_their_own():
     encoder = HashingEncoder(8, groups=True).fit(FRAME)
     X = encoder.transform(FRAME)
@@ -341,6 +351,7 @@ def test_names_of_words():
 
 
 # ---- scikit-learn's conventions ------------------------------------------------------------
+
 
 @parametrize_with_checks([HashingEncoder(), HashingEncoder(6, groups=True, n_jobs=2), HashingEncoder(min_count=2)])
 def test_scikit_learn_checks(estimator, check):

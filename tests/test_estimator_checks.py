@@ -1,4 +1,5 @@
 """scikit-learn's own checks of estimators, on every kind of model we fit."""
+
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor

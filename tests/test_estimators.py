@@ -1,4 +1,5 @@
 """What the estimators do with formats, weights, stopping, labels, pickles and threads."""
+
 import pickle
 import subprocess
 import sys
@@ -274,6 +275,7 @@ def test_average_over_partial_fits_is_used():
 
 # ---- weights of rows and classes ------------------------------------------------------------
 
+
 def test_class_weights_are_row_weights():
     y = (SIGNAL > 1).astype(int)
     factors = {0: 0.5, 1: 3.0}
@@ -306,6 +308,7 @@ def test_rows_of_zero_weight_do_not_train():
 
 
 # ---- kinds of targets ------------------------------------------------------------------------
+
 
 def test_string_labels():
     names = np.array(["no", "yes"])
@@ -383,6 +386,7 @@ def test_quantiles_lie_above_their_share():
 
 
 # ---- L1, sparsify, pickle ---------------------------------------------------------------------
+
 
 def wide(matrix, n_features=20_000):
     matrix = matrix.copy()
@@ -481,6 +485,7 @@ def test_a_memory_mapped_model_predicts_and_trains(tmp_path):
 
 
 # ---- threads ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("params", KINDS.values(), ids=KINDS)
 def test_predictions_of_two_threads_are_those_of_one(params, monkeypatch):

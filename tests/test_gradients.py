@@ -1,12 +1,14 @@
 """The whole net's gradient against finite differences of the loss, and dropout's."""
+
 import numpy as np
 import pytest
-import reference
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.losses import HuberLoss, QuantileLoss, TweedieLoss
 from sklearn_vectorflow.optimizers import SGD
+
+import reference
 
 N_ROWS, N_FEATURES = 12, 7
 DEPTHS = {"linear": (), "hidden": (5,), "deep": (5, 17)}  # 17: one more than a span of vector lanes
@@ -158,8 +160,18 @@ FAR_BELOW = 1000.0
 def _outputs_in_training(X, n_epochs, **parameters):
     """Return the mean output of every epoch under dropout, and the output without it."""
     model = VectorFlowRegressor(
-        (6,), "identity", loss="absolute_error", optimizer=SGD(1e-100), alpha=0.0, fit_intercept=False, n_jobs=1,
-        batch_size=1, max_iter=n_epochs, tol=None, random_state=0, **parameters,
+        (6,),
+        "identity",
+        loss="absolute_error",
+        optimizer=SGD(1e-100),
+        alpha=0.0,
+        fit_intercept=False,
+        n_jobs=1,
+        batch_size=1,
+        max_iter=n_epochs,
+        tol=None,
+        random_state=0,
+        **parameters,
     )
     model.fit(X, np.full(len(X), -FAR_BELOW))
     return np.array(model.loss_curve_) - FAR_BELOW, model.predict(X), model

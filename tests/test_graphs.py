@@ -1,8 +1,8 @@
 """Whole graphs: gradients against finite differences, wirings, and old defects of nets."""
+
 import os
 import pickle
 
-import graphs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,6 +12,8 @@ from scipy import sparse
 from sklearn_vectorflow import VectorFlowRegressor
 from sklearn_vectorflow.layers import SELU, Add, Concat, Dropout, Input, Linear, Multiply, ReLU, Tanh, ordered
 from sklearn_vectorflow.optimizers import SGD
+
+import graphs
 
 N_GRAPHS = int(os.environ.get("VECTORFLOW_GRAPHS", 60))
 STEP = SGD(1.0, schedule="constant")
@@ -41,7 +43,13 @@ def _one_step(heads, X, Y, seed):
     """Return a model with random weights, those weights, and what a step of descent took off them."""
     rng = np.random.RandomState(seed)
     model = VectorFlowRegressor(
-        network=heads, optimizer=NO_STEP, alpha=0.0, batch_size=X.shape[0], max_iter=1, tol=None, warm_start=True,
+        network=heads,
+        optimizer=NO_STEP,
+        alpha=0.0,
+        batch_size=X.shape[0],
+        max_iter=1,
+        tol=None,
+        warm_start=True,
         n_jobs=1,
     ).fit(X, Y)
     before = _random_weights(rng, model.network_)

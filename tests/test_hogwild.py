@@ -1,4 +1,5 @@
 """Threads that train on shared weights give what one thread gives, on data large enough for them."""
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -6,10 +7,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import normalize
 
-from datasets import load, needs_data
 from sklearn_vectorflow import VectorFlowClassifier, threads
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
-from sklearn_vectorflow.training import Trainer
+from sklearn_vectorflow.training.trainer import Trainer
+
+from datasets import load, needs_data
 
 SEEDS = range(5)
 N_TRAIN, N_TEST, N_WORDS = 60_000, 10_000, 30_000
@@ -69,7 +71,7 @@ def at_work(monkeypatch):
             seen.append((len(self.workers), self.clock.step - steps_before))
             return loss
 
-    monkeypatch.setattr("sklearn_vectorflow._data.Trainer", Watched)
+    monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Watched)
     return seen
 
 

@@ -1,10 +1,11 @@
 """The most frequent columns of a sample of rows."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow.hot import hottest
 from sklearn_vectorflow.io.matrix import Matrix
+from sklearn_vectorflow.training.column_counts import hottest
 
 
 def rows_of(columns, n_features, per_row=5):

@@ -1,4 +1,5 @@
 """scikit-learn's tools around the estimators: search, pipelines, routing, frames, callbacks, threads."""
+
 import multiprocessing
 import re
 import warnings
@@ -23,7 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, base, fitted, threads
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
+from sklearn_vectorflow.estimators import base, raw_outputs
 from sklearn_vectorflow.losses import QuantileLoss
 from sklearn_vectorflow.optimizers import AdaGrad
 from sklearn_vectorflow.penalties import L2
@@ -49,6 +51,7 @@ def text_pipeline(**params):
 
 
 # ---- search -------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_grid_search_over_a_text_pipeline(n_jobs):
@@ -88,6 +91,7 @@ def test_parameters_of_names_become_those_of_objects():
 
 
 # ---- meta-estimators ------------------------------------------------------------------------
+
 
 def test_cross_val_predict():
     probability = cross_val_predict(classifier(), X, THREE, cv=3, method="predict_proba", n_jobs=2)
@@ -201,6 +205,7 @@ def test_sparse_output_of_encoders():
 
 # ---- metadata routing ---------------------------------------------------------------------------
 
+
 def test_sample_weight_is_routed():
     weight = np.where(LABELS == 1, 10.0, 0.1)
     with config_context(enable_metadata_routing=True):
@@ -261,7 +266,7 @@ def counted(monkeypatch, unlimited):
             counts.append(self.n_workers)
             return super().__enter__()
 
-    for module in (base, fitted):
+    for module in (base, raw_outputs):
         monkeypatch.setattr(module, "Crew", CountedCrew)
     return counts
 

@@ -1,4 +1,5 @@
 """Layers as users wire them: copies, presets, roots, messages, own rules, nodes as features."""
+
 import copy
 import pickle
 
@@ -9,8 +10,21 @@ from sklearn.base import clone
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.layers import (
-    Add, Concat, Constant, Crosses, Dropout, FactorizationMachine, Input, Linear, Logistic, Node, ReLU, Tanh,
-    factorization_machine, ordered, wide_and_deep,
+    Add,
+    Concat,
+    Constant,
+    Crosses,
+    Dropout,
+    FactorizationMachine,
+    Input,
+    Linear,
+    Logistic,
+    Node,
+    ReLU,
+    Tanh,
+    factorization_machine,
+    ordered,
+    wide_and_deep,
 )
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2
@@ -371,7 +385,12 @@ def test_a_constant_is_learned_without_rows(fit_intercept, batch_size):
     X, y = _problem()
     heads = [Linear(1)(Input()), Constant(1, name="constant")()]
     model = VectorFlowRegressor(
-        network=heads, fit_intercept=fit_intercept, penalty=L2(0.1), batch_size=batch_size, max_iter=100, tol=None,
+        network=heads,
+        fit_intercept=fit_intercept,
+        penalty=L2(0.1),
+        batch_size=batch_size,
+        max_iter=100,
+        tol=None,
         random_state=0,
     ).fit(X, np.c_[y, np.full(len(y), 5.0) + 0.1 * (np.arange(len(y)) % 2)])
     weights, intercept = model.network_["constant"]

@@ -1,4 +1,5 @@
 """Loss objects: values and gradients against many digits, links, domains, starts, pickles."""
+
 import pickle
 
 import mpmath

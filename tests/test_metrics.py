@@ -1,4 +1,5 @@
 """Metrics against scikit-survival's, and against all pairs."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -125,19 +126,22 @@ Y, RISK = rows(0, 20)
 LATE = {"event": Y["event"], "time": Y["time"], "entry": Y["time"] / 2}
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: concordance_index(Y, RISK[:-1]), r"risk must have shape \(20,\)"),
-    (lambda: concordance_index(Y, np.where(RISK > 0, np.nan, RISK)), "risk.*NaN"),
-    (lambda: concordance_index((Y["event"] & False, Y["time"]), RISK), "no comparable pairs"),
-    (lambda: concordance_index(Y, RISK, -np.ones(20)), "sample_weight must not be negative"),
-    (lambda: concordance_index_ipcw(LATE, Y, RISK), "y_train: this metric"),
-    (lambda: concordance_index_ipcw(Y, Y, RISK, tau=0), "tau must be in"),
-    (lambda: brier_score(Y, Y, np.zeros((20, 3)), [1.0, 2.0]), "survival must have shape"),
-    (lambda: brier_score(Y, Y, np.zeros((20, 2)), [2.0, 1.0]), "times must be increasing"),
-    (lambda: integrated_brier_score(Y, Y, np.zeros((20, 1)), [1.0]), "at least two"),
-    (lambda: calibration_by_quantile(Y, np.zeros(20), -1.0), "time must be in"),
-    (lambda: calibration_by_quantile(Y, np.zeros(20), 1.0, 0), "n_bins must be at least 1"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: concordance_index(Y, RISK[:-1]), r"risk must have shape \(20,\)"),
+        (lambda: concordance_index(Y, np.where(RISK > 0, np.nan, RISK)), "risk.*NaN"),
+        (lambda: concordance_index((Y["event"] & False, Y["time"]), RISK), "no comparable pairs"),
+        (lambda: concordance_index(Y, RISK, -np.ones(20)), "sample_weight must not be negative"),
+        (lambda: concordance_index_ipcw(LATE, Y, RISK), "y_train: this metric"),
+        (lambda: concordance_index_ipcw(Y, Y, RISK, tau=0), "tau must be in"),
+        (lambda: brier_score(Y, Y, np.zeros((20, 3)), [1.0, 2.0]), "survival must have shape"),
+        (lambda: brier_score(Y, Y, np.zeros((20, 2)), [2.0, 1.0]), "times must be increasing"),
+        (lambda: integrated_brier_score(Y, Y, np.zeros((20, 1)), [1.0]), "at least two"),
+        (lambda: calibration_by_quantile(Y, np.zeros(20), -1.0), "time must be in"),
+        (lambda: calibration_by_quantile(Y, np.zeros(20), 1.0, 0), "n_bins must be at least 1"),
+    ],
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,13 +1,15 @@
 """Trained long enough, models reach the optimum of their objective that scikit-learn's solvers find."""
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.preprocessing import normalize
 
-from datasets import load, needs_data
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.optimizers import SGD, AdaGrad
+
+from datasets import load, needs_data
 
 LARGEST_GAP = 1e-3
 
@@ -64,8 +66,12 @@ def test_logistic_regression_with_averaging(binary, optimizer):
     X, y, optimum = binary
     epochs = 40
     model = VectorFlowClassifier(
-        optimizer=optimizer, alpha=1e-4, max_iter=epochs, tol=None,
-        average=last_half(X.shape[0], epochs), random_state=0,
+        optimizer=optimizer,
+        alpha=1e-4,
+        max_iter=epochs,
+        tol=None,
+        average=last_half(X.shape[0], epochs),
+        random_state=0,
     ).fit(X, y)
     assert_reached(log_loss_objective(model, X, y, alpha=1e-4), optimum)
 
@@ -103,8 +109,13 @@ def test_poisson_regression_of_rates(optimizer):
     rate = data["y"] / exposure
     alpha, epochs = 1e-3, 4
     model = VectorFlowRegressor(
-        loss="poisson", optimizer=optimizer, alpha=alpha, max_iter=epochs, tol=None,
-        average=last_half(X.shape[0], epochs), random_state=0,
+        loss="poisson",
+        optimizer=optimizer,
+        alpha=alpha,
+        max_iter=epochs,
+        tol=None,
+        average=last_half(X.shape[0], epochs),
+        random_state=0,
     ).fit(X, rate, sample_weight=exposure)
     reference = PoissonRegressor(alpha=alpha, solver="newton-cholesky", tol=1e-8, max_iter=100)
     reference.fit(X.astype(np.float64), rate, sample_weight=exposure)

@@ -1,4 +1,5 @@
 """The example of a loss compiled out of tree is built against the installed package."""
+
 import ctypes
 import os
 import shutil
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import user_losses
 from numpy.testing import assert_allclose
 
 import sklearn_vectorflow
@@ -16,6 +16,8 @@ from sklearn_vectorflow import VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.engine.losses.evaluate import VERSION
 from sklearn_vectorflow.layers import Input, Linear, Tanh
 from sklearn_vectorflow.losses import QuantileLoss, RegressionLoss, check_loss
+
+import user_losses
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "custom_loss_cython"
 
@@ -28,7 +30,10 @@ def plugin(tmp_path_factory):
     shutil.copytree(EXAMPLE, folder)
     package = str(Path(sklearn_vectorflow.__file__).parents[1])
     run = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": package},
     )
     assert run.returncode == 0, run.stderr
@@ -105,8 +110,9 @@ def test_nodes_are_read_in_all_doors(plugin, rows, batch_size):
     hidden = Tanh()(Linear(5, name="hidden")(Input()))
     network = [Linear(1)(hidden), Linear(1, name="count")(hidden)]
     fitted = [
-        VectorFlowRegressor(network=network, loss=loss, batch_size=batch_size, max_iter=4, random_state=0)
-        .fit(X, np.column_stack([y, y > 0]), weight)
+        VectorFlowRegressor(network=network, loss=loss, batch_size=batch_size, max_iter=4, random_state=0).fit(
+            X, np.column_stack([y, y > 0]), weight
+        )
         for loss in (plugin.TwoTasks(0.3), user_losses.TwoTasksNumba(0.3), user_losses.TwoTasksPython(0.3))
     ]
     for other in fitted[1:]:

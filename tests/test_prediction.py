@@ -1,12 +1,14 @@
 """Prediction gives the same however rows are stored, split up and shared between threads."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads, training
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.io import matrix as matrices
 from sklearn_vectorflow.losses import LogLoss
+from sklearn_vectorflow.network import forward
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 
 N_ROWS = 400
@@ -76,7 +78,7 @@ def test_losses_see_a_block_at_a_time(two_threads, monkeypatch, n_jobs):
     X, y = drawn(200)
     model, seen = VectorFlowClassifier(n_jobs=n_jobs).fit(X, y), []
     expected, own = model.predict_proba(X), LogLoss.predict_proba
-    monkeypatch.setattr(training, "MOST_RAW", 7)
+    monkeypatch.setattr(forward, "MOST_RAW", 7)
     monkeypatch.setattr(LogLoss, "predict_proba", lambda self, raw: seen.append(raw) or own(self, raw))
     np.testing.assert_array_equal(model.predict_proba(X), expected)
     assert {len(raw) for raw in seen} == {7, N_ROWS % 7} and {raw.dtype for raw in seen} == {np.dtype(float)}

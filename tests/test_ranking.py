@@ -1,7 +1,7 @@
 """Ranking: losses against plain loops, batches of whole queries, the estimator, real queries."""
+
 import numpy as np
 import pytest
-from datasets import load, needs_data
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -14,6 +14,8 @@ from sklearn_vectorflow import VectorFlowRanker, VectorFlowRegressor, threads
 from sklearn_vectorflow.losses import LambdaRank, PairwiseLogistic, RankingLoss, RegressionLoss, WARPLoss
 from sklearn_vectorflow.metrics import mean_ndcg
 from sklearn_vectorflow.optimizers import SGD, Adam
+
+from datasets import load, needs_data
 
 N_ROWS = 240
 STARTS = np.array([0, 1, 8, 8, 20, 30])
@@ -46,9 +48,13 @@ def lambdarank_of(y, f, w, truncation=30):
     discount = 1 / np.log2(1 + rank)
     best = np.sum(np.sort(gain)[::-1] / np.log2(2 + np.arange(len(y))))
     return sum(
-        np.sqrt(w[i] * w[j]) / best * abs((gain[i] - gain[j]) * (discount[i] - discount[j]))
+        np.sqrt(w[i] * w[j])
+        / best
+        * abs((gain[i] - gain[j]) * (discount[i] - discount[j]))
         * np.log1p(np.exp(f[j] - f[i]))
-        for i in range(len(y)) for j in range(len(y)) if y[i] > y[j] and min(rank[i], rank[j]) <= truncation
+        for i in range(len(y))
+        for j in range(len(y))
+        if y[i] > y[j] and min(rank[i], rank[j]) <= truncation
     )
 
 
@@ -62,12 +68,15 @@ def warp_of(y, f, w):
     return total / max(len(above), 1)
 
 
-@pytest.mark.parametrize("loss, formula", [
-    (PairwiseLogistic(), pairwise_of),
-    (LambdaRank(), lambdarank_of),
-    (LambdaRank(truncation=3), lambda y, f, w: lambdarank_of(y, f, w, truncation=3)),
-    (WARPLoss(), warp_of),
-])
+@pytest.mark.parametrize(
+    "loss, formula",
+    [
+        (PairwiseLogistic(), pairwise_of),
+        (LambdaRank(), lambdarank_of),
+        (LambdaRank(truncation=3), lambda y, f, w: lambdarank_of(y, f, w, truncation=3)),
+        (WARPLoss(), warp_of),
+    ],
+)
 def test_losses_against_plain_loops(loss, formula):
     rng = np.random.default_rng(1)
     y, raw, weight = rng.integers(0, 4, 30).astype(float), rng.normal(size=30), rng.uniform(0.5, 2, 30)
@@ -143,7 +152,7 @@ def test_steps_take_whole_queries(queries, batch_size, n_jobs, monkeypatch):
     VectorFlowRanker(loss=Recorder(blocks), batch_size=batch_size, max_iter=1, n_jobs=n_jobs, random_state=0).fit(
         X, row, weight, qid=qid
     )
-    blocks = [block for block in blocks[5:]]  # three calls check the loss before training, two ask for its curvature
+    blocks = list(blocks[5:])  # three calls check the loss before training, two ask for its curvature
     seen = np.concatenate([rows for rows, _ in blocks]).astype(int)
     assert_array_equal(np.sort(seen), row[weight > 0])
     for rows, starts in blocks:
@@ -161,8 +170,13 @@ def test_steps_take_whole_queries(queries, batch_size, n_jobs, monkeypatch):
 def test_a_step_is_the_mean_over_queries(queries):
     X, y, qid = queries
     model = VectorFlowRanker(
-        loss="pairwise_logistic", optimizer=SGD(0.5, schedule="constant"), alpha=0.0, batch_size=N_ROWS, max_iter=1,
-        shuffle=False, fit_intercept=False,
+        loss="pairwise_logistic",
+        optimizer=SGD(0.5, schedule="constant"),
+        alpha=0.0,
+        batch_size=N_ROWS,
+        max_iter=1,
+        shuffle=False,
+        fit_intercept=False,
     ).fit(X, y, qid=qid)
     starts = np.append(np.flatnonzero(np.diff(qid, prepend=-1)), N_ROWS)
     total, gradient = PairwiseLogistic()(y, np.zeros(N_ROWS), starts=starts)

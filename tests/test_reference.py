@@ -1,16 +1,18 @@
 """The engine's weights against the dense reference, and its bits against themselves."""
+
 import pickle
 from functools import lru_cache
 
 import numpy as np
 import pytest
-import reference
 from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet, NonNegative, Orthogonal
+
+import reference
 
 N_ROWS, N_FEATURES, N_EPOCHS = 100, 24, 3
 
@@ -53,17 +55,25 @@ PENALTIES = {
     "l2_each": lambda n_out: (L2(EACH), {"l2": EACH[:, None]}, {}),
     "l1_each": lambda n_out: (L1(EACH), {"l1": EACH[:, None]}, {}),
     "elastic_each": lambda n_out: (
-        ElasticNet(EACH, 0.25), {"l1": 0.25 * EACH[:, None], "l2": 0.75 * EACH[:, None]}, {},
+        ElasticNet(EACH, 0.25),
+        {"l1": 0.25 * EACH[:, None], "l2": 0.75 * EACH[:, None]},
+        {},
     ),
     "l2_centered": lambda n_out: (
-        L2(0.02, center=_center(n_out).T), {"l2": 0.02, "center": _center(n_out)}, {"l2": 0.02},
+        L2(0.02, center=_center(n_out).T),
+        {"l2": 0.02, "center": _center(n_out)},
+        {"l2": 0.02},
     ),
     "l1_centered": lambda n_out: (
-        L1(0.01, center=_center(n_out).T), {"l1": 0.01, "center": _center(n_out)}, {"l1": 0.01},
+        L1(0.01, center=_center(n_out).T),
+        {"l1": 0.01, "center": _center(n_out)},
+        {"l1": 0.01},
     ),
     "nonnegative": lambda n_out: (NonNegative(0.01), {"lower": 0.01}, {"lower": 0.01}),
     "nonnegative_l2": lambda n_out: (
-        [NonNegative(0.01), L2(0.1)], {"lower": 0.01, "l2": 0.1}, {"lower": 0.01, "l2": 0.1},
+        [NonNegative(0.01), L2(0.1)],
+        {"lower": 0.01, "l2": 0.1},
+        {"lower": 0.01, "l2": 0.1},
     ),
 }
 
@@ -105,8 +115,16 @@ def _initial(model, X, y, sample_weight=None):
 def _model(net, optimizer, penalty, **parameters):
     estimator, sizes, activation, _, _ = NETS[net]
     return estimator(
-        sizes, activation, optimizer=optimizer, penalty=penalty, max_iter=N_EPOCHS, tol=None, shuffle=False, n_jobs=1,
-        random_state=0, **parameters,
+        sizes,
+        activation,
+        optimizer=optimizer,
+        penalty=penalty,
+        max_iter=N_EPOCHS,
+        tol=None,
+        shuffle=False,
+        n_jobs=1,
+        random_state=0,
+        **parameters,
     )
 
 
@@ -130,10 +148,17 @@ def _fit_both(net, optimizer, penalty, batch_size, sample_weight=None, X=None, y
     model.fit(X, y, sample_weight)
     per_epoch = N_ROWS if average is True else average
     expected = reference.train(
-        weights, intercepts, X.toarray() if sparse.issparse(X) else np.asarray(X, dtype=float),
-        y.reshape(N_ROWS, -1), loss, make_optimizer,
-        _of_layers(first, others, len(sizes)), activation=activation,
-        batch_size=batch_size, n_epochs=N_EPOCHS, sample_weight=sample_weight,
+        weights,
+        intercepts,
+        X.toarray() if sparse.issparse(X) else np.asarray(X, dtype=float),
+        y.reshape(N_ROWS, -1),
+        loss,
+        make_optimizer,
+        _of_layers(first, others, len(sizes)),
+        activation=activation,
+        batch_size=batch_size,
+        n_epochs=N_EPOCHS,
+        sample_weight=sample_weight,
         average_from=per_epoch // batch_size if average else None,
     )
     moved = max(np.abs(a - b).max() for a, b in zip(weights, expected[0]))
@@ -188,9 +213,14 @@ def test_adagrad_is_row_wise_in_hidden_layers_only():
     _assert_close(*_fit_both("deep", optimizer, "l2", 7))
 
 
-@pytest.mark.parametrize("optimizer", [
-    (AdaGrad(0.2, rowwise=False), lambda _: reference.AdaGrad(0.2)), (Adam(0.01), lambda _: reference.Adam(0.01)),
-], ids=["adagrad", "adam"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        (AdaGrad(0.2, rowwise=False), lambda _: reference.AdaGrad(0.2)),
+        (Adam(0.01), lambda _: reference.Adam(0.01)),
+    ],
+    ids=["adagrad", "adam"],
+)
 def test_default_epsilons(optimizer):
     _assert_close(*_fit_both("multinomial", optimizer, "none", 7))
 
@@ -238,8 +268,15 @@ def test_training_goes_on_from_given_weights(optimizer, penalty):
     model.network_.set_weights([W], [b])
     model.set_params(optimizer=own_optimizer).fit(X, y)
     expected = reference.train(
-        [W], [b], X.astype(float), y[:, None], reference.multinomial, make_optimizer, [reference.Penalty(**fields)],
-        batch_size=7, n_epochs=N_EPOCHS,
+        [W],
+        [b],
+        X.astype(float),
+        y[:, None],
+        reference.multinomial,
+        make_optimizer,
+        [reference.Penalty(**fields)],
+        batch_size=7,
+        n_epochs=N_EPOCHS,
     )
     _assert_close((model.coefs_, model.intercepts_), expected)
 

@@ -1,15 +1,17 @@
 """Defects that engines of this kind have had; each test would see its own come back."""
+
 import pickle
 
 import numpy as np
 import pytest
-import reference
 from scipy import optimize, sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.losses import MultinomialLoss
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, NonNegative
+
+import reference
 
 
 def _problem(n_rows=200, n_features=5, seed=0):
@@ -26,7 +28,12 @@ def _problem(n_rows=200, n_features=5, seed=0):
 def test_the_partial_last_batch_counts(batch_size):
     X = np.eye(10, dtype=np.float32)
     model = VectorFlowRegressor(
-        optimizer=SGD(0.5, schedule="constant"), alpha=0.0, batch_size=batch_size, max_iter=1, tol=None, shuffle=False,
+        optimizer=SGD(0.5, schedule="constant"),
+        alpha=0.0,
+        batch_size=batch_size,
+        max_iter=1,
+        tol=None,
+        shuffle=False,
         fit_intercept=False,
     ).fit(X, np.ones(10))
     in_last = 10 % batch_size
@@ -128,8 +135,16 @@ def test_a_feature_beyond_the_width_is_refused(index, dtype):
 def test_the_scale_of_dropout_survives_pickling():
     X, y = _problem()
     model = VectorFlowClassifier(
-        (8,), "identity", dropout=0.5, optimizer=SGD(0.01), alpha=0.0, warm_start=True, max_iter=1, tol=None,
-        random_state=0, n_jobs=1,
+        (8,),
+        "identity",
+        dropout=0.5,
+        optimizer=SGD(0.01),
+        alpha=0.0,
+        warm_start=True,
+        max_iter=1,
+        tol=None,
+        random_state=0,
+        n_jobs=1,
     ).fit(X, y)
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
@@ -195,7 +210,11 @@ def test_a_lower_bound_holds_in_training_too(optimizer):
     # if rows saw the weight below its bound, the loss of a row would show it
     X, y = np.ones((50, 1), dtype=np.float32), np.full(50, -1.0)
     model = VectorFlowRegressor(
-        penalty=[NonNegative(0.5), L2(5.0)], optimizer=optimizer, batch_size=1, max_iter=2, tol=None,
+        penalty=[NonNegative(0.5), L2(5.0)],
+        optimizer=optimizer,
+        batch_size=1,
+        max_iter=2,
+        tol=None,
         fit_intercept=False,
     ).fit(X, y)
     assert model.coef_[0] == 0.5
@@ -221,8 +240,15 @@ def test_partial_fit_averages_over_all_blocks():
         model.partial_fit(X[rows], y[rows], classes=[0, 1])
     start = np.log(y[:40].mean() / (1 - y[:40].mean()))
     (expected,), _ = reference.train(
-        [np.zeros((5, 1))], [[start]], X.astype(float), y[:, None], reference.log_loss, lambda _: reference.SGD(0.1),
-        [reference.Penalty()], batch_size=4, average_from=10,
+        [np.zeros((5, 1))],
+        [[start]],
+        X.astype(float),
+        y[:, None],
+        reference.log_loss,
+        lambda _: reference.SGD(0.1),
+        [reference.Penalty()],
+        batch_size=4,
+        average_from=10,
     )
     np.testing.assert_allclose(model.coef_[0], expected[:, 0], rtol=1e-5, atol=1e-6)
 

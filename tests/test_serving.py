@@ -1,4 +1,5 @@
 """Light predictors give what the methods give."""
+
 import pickle
 import threading
 
@@ -18,9 +19,9 @@ MODELS = {
     "linear": lambda: VectorFlowClassifier().fit(X, Y > 0),
     "classes": lambda: VectorFlowClassifier((8,)).fit(X, CLASSES),
     "labels": lambda: VectorFlowClassifier().fit(X, np.column_stack([Y > 0, CLASSES == 1]).astype(int)),
-    "crosses": lambda: VectorFlowClassifier(
-        network=Linear()(Crosses([("a", "b")], GROUPS, 256)(Input()))
-    ).fit(X, CLASSES),
+    "crosses": lambda: VectorFlowClassifier(network=Linear()(Crosses([("a", "b")], GROUPS, 256)(Input()))).fit(
+        X, CLASSES
+    ),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(3)(Input())).fit(X, Y),
     "regressor": lambda: VectorFlowRegressor(loss="poisson").fit(X, np.round(np.exp(Y))),
     "survival": lambda: VectorFlowSurvivalEstimator().fit(X, (CLASSES > 0, np.exp(Y))),
@@ -79,13 +80,20 @@ def test_threads_may_share_one():
         np.testing.assert_array_equal(np.concatenate(rows), expected[first::4])
 
 
-@pytest.mark.parametrize(["rows", "error", "match"], [
-    (X.toarray(), TypeError, "CSR"),
-    (X.tocsc(), TypeError, "CSR"),
-    (X[:, :10], ValueError, "columns"),
-    (sparse.csr_matrix((np.ones(1, np.float32), np.array([3]), np.array([0, 1])), shape=(1, N_FEATURES)) * np.nan,
-     ValueError, "NaN"),
-])
+@pytest.mark.parametrize(
+    ["rows", "error", "match"],
+    [
+        (X.toarray(), TypeError, "CSR"),
+        (X.tocsc(), TypeError, "CSR"),
+        (X[:, :10], ValueError, "columns"),
+        (
+            sparse.csr_matrix((np.ones(1, np.float32), np.array([3]), np.array([0, 1])), shape=(1, N_FEATURES))
+            * np.nan,
+            ValueError,
+            "NaN",
+        ),
+    ],
+)
 def test_bad_input(rows, error, match):
     with pytest.raises(error, match=match):
         VectorFlowClassifier(max_iter=1, tol=None).fit(X, Y > 0).predictor()(rows)

@@ -1,4 +1,5 @@
 """Training and prediction on sources of row blocks give what the same rows in memory give."""
+
 import io
 import signal
 import threading
@@ -8,15 +9,17 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 from scipy import sparse
-from user_losses import LogisticPython, PinballPython, TwoTasksPython
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, streaming, training
-from sklearn_vectorflow._progress import Progress
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor
 from sklearn_vectorflow.io import BatchSource, CSRSource, Source
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.layers import Input, Linear, Tanh
 from sklearn_vectorflow.losses import QuantileLoss
 from sklearn_vectorflow.optimizers import AdaGrad
+from sklearn_vectorflow.training import plan, source_trainer
+from sklearn_vectorflow.training.progress import Progress
+
+from user_losses import LogisticPython, PinballPython, TwoTasksPython
 
 N_ROWS, N_FEATURES = 3000, 400
 RNG = np.random.default_rng(0)
@@ -46,19 +49,19 @@ class Rows:
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch):
-    monkeypatch.setattr(training, "SLICE", 1500)
+    monkeypatch.setattr(plan, "SLICE", 1500)
 
 
 @pytest.fixture
 def windows(monkeypatch):
     """Numbers of rows of the windows trained on."""
-    seen, run = [], streaming.StreamTrainer._run
+    seen, run = [], source_trainer.StreamTrainer._run
 
     def watched(self, rows, *args):
         seen.append(rows.matrix.shape[0])
         return run(self, rows, *args)
 
-    monkeypatch.setattr(streaming.StreamTrainer, "_run", watched)
+    monkeypatch.setattr(source_trainer.StreamTrainer, "_run", watched)
     return seen
 
 
@@ -225,10 +228,17 @@ def test_the_first_pass_takes_the_parts_read_before_it(monkeypatch, shuffle):
         source = CSRSource(X, y=LABELS, buffer_bytes=20_000, survey=survey)
         source._step, source.n_parts = 64, -(-N_ROWS // 64)
         reads.clear()
-        models.append(VectorFlowClassifier(
-            random_state=0, max_iter=1, tol=None, optimizer=AdaGrad(0.1), alpha=0.0, fit_intercept=False,
-            shuffle=shuffle,
-        ).fit(source))
+        models.append(
+            VectorFlowClassifier(
+                random_state=0,
+                max_iter=1,
+                tol=None,
+                optimizer=AdaGrad(0.1),
+                alpha=0.0,
+                fit_intercept=False,
+                shuffle=shuffle,
+            ).fit(source)
+        )
         times = np.bincount(reads)
         assert len(times) == source.n_parts
         assert np.all(times == 2) if survey else np.all(times <= 2) and np.sum(times == 1) > source.n_parts // 2

@@ -1,4 +1,5 @@
 """Sources that read files and tables, and the cache on disk."""
+
 import os
 import signal
 import subprocess
@@ -15,7 +16,14 @@ from sklearn.utils import murmurhash3_32
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.io import (
-    ArrowSource, BatchSource, CSRSource, ParquetSource, VWSource, folder, text, write_cache,
+    ArrowSource,
+    BatchSource,
+    CSRSource,
+    ParquetSource,
+    VWSource,
+    folder,
+    text,
+    write_cache,
 )
 
 pa = pytest.importorskip("pyarrow")
@@ -40,10 +48,15 @@ EXPECTED = model().fit(X, Y)
 def lists(indptr_type=np.int32):
     offsets = X.indptr.astype(indptr_type)
     kind = pa.ListArray if indptr_type is np.int32 else pa.LargeListArray
-    return pa.table({
-        "columns": kind.from_arrays(offsets, X.indices), "values": kind.from_arrays(offsets, X.data),
-        "y": Y, "w": WEIGHT, "day": np.repeat([1, 2], N_ROWS // 2),
-    })
+    return pa.table(
+        {
+            "columns": kind.from_arrays(offsets, X.indices),
+            "values": kind.from_arrays(offsets, X.data),
+            "y": Y,
+            "w": WEIGHT,
+            "day": np.repeat([1, 2], N_ROWS // 2),
+        }
+    )
 
 
 def hashed(frame):
@@ -128,10 +141,14 @@ def test_queries_of_duckdb_run_anew_for_each_pass():
 @pytest.mark.parametrize(
     "options, match",
     [
-        ({"columns": ["nope"]}, r"no columns \['nope'\]"), ({"values": "values"}, "needs indices"),
-        ({"indices": "columns"}, "needs n_features"), ({"encoder": 3}, "encoder must have a method transform"),
-        ({**LISTS, "columns": ["w"]}, "got both"), ({"frame": "polars"}, "frame must be one of"),
-        ({"cache": 3}, "cache must be"), ({"n_jobs": 0}, "n_jobs must be"),
+        ({"columns": ["nope"]}, r"no columns \['nope'\]"),
+        ({"values": "values"}, "needs indices"),
+        ({"indices": "columns"}, "needs n_features"),
+        ({"encoder": 3}, "encoder must have a method transform"),
+        ({**LISTS, "columns": ["w"]}, "got both"),
+        ({"frame": "polars"}, "frame must be one of"),
+        ({"cache": 3}, "cache must be"),
+        ({"n_jobs": 0}, "n_jobs must be"),
     ],
 )
 def test_bad_options_of_parquet_are_refused(parquet, options, match):
@@ -144,8 +161,10 @@ def test_errors_while_reading_name_file_and_row(parquet, tmp_path):
     bad = [row for row in range(140) if X[row].indices.max(initial=0) >= width]
     rows = bad[0], next(row for row in bad if row >= 70) - 70
     # groups are decoded side by side: either error may come first
-    place = "|".join(rf"rows.parquet, row group {group}, rows from 0: a column index is outside.*in row {row} of X"
-                     for group, row in enumerate(rows))
+    place = "|".join(
+        rf"rows.parquet, row group {group}, rows from 0: a column index is outside.*in row {row} of X"
+        for group, row in enumerate(rows)
+    )
     with pytest.raises(ValueError, match=place):
         model().fit(ParquetSource(parquet, "y", **{**LISTS, "n_features": width}))
     missing = pa.table({"a": [1.0, None, 3.0], "y": [0, 1, 0]})
@@ -170,8 +189,12 @@ def test_vowpal_wabbit_text_becomes_groups_of_columns(tmp_path):
     source = VWSource(path, n_bits=6, namespaces=["user", "item"], importance=True)
     expected = np.zeros((3, 128))
     for row, space, name, value in (
-        (0, "user", "age", 2), (0, "user", "male", 1), (0, "item", "x", 3), (0, "item", "y", 1.5),
-        (1, "user", "age", -1), (2, "item", "z", 1),
+        (0, "user", "age", 2),
+        (0, "user", "male", 1),
+        (0, "item", "x", 3),
+        (0, "item", "y", 1.5),
+        (1, "user", "age", -1),
+        (2, "item", "z", 1),
     ):
         seed = murmurhash3_32(space, 0, positive=True)
         expected[row, source.groups[space].start + murmurhash3_32(name, seed, positive=True) % 64] += value
@@ -185,8 +208,13 @@ def test_vowpal_wabbit_text_becomes_groups_of_columns(tmp_path):
 @pytest.mark.parametrize(
     "line, match",
     [
-        ("x |user a", "the label"), ("1 -2 |user a", "the importance"), ("1 user a", "the importance"), ("1", "no '|'"),
-        ("1 |else a", "the namespace"), ("1 |user a:x", "what follows ':'"), ("1 |user a:1e40", "what follows ':'"),
+        ("x |user a", "the label"),
+        ("1 -2 |user a", "the importance"),
+        ("1 user a", "the importance"),
+        ("1", "no '|'"),
+        ("1 |else a", "the namespace"),
+        ("1 |user a:x", "what follows ':'"),
+        ("1 |user a:1e40", "what follows ':'"),
         ("1 1 1 tag more|user a", "neither a label"),
     ],
 )

@@ -1,24 +1,27 @@
 """Losses that compute few of many outputs: the same as dense ones, and at the cost of what they compute."""
+
 import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
-import reference
-from datasets import load, needs_data
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads, training
-from sklearn_vectorflow.engine.sampling import alias_table
-from sklearn_vectorflow.engine.top import top_k
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
+from sklearn_vectorflow.engine.net.sampling import alias_table
+from sklearn_vectorflow.engine.top_k import top_k
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import Add, Concat, Dropout, Input, Linear, Tanh
 from sklearn_vectorflow.losses import SampledLogLoss, SampledSoftmaxLoss
+from sklearn_vectorflow.network import forward
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2
+
+import reference
+from datasets import load, needs_data
 
 N_ROWS, N_FEATURES, N_CLASSES, N_HIDDEN = 90, 12, 15, 6
 DENSE = {SampledSoftmaxLoss: "multinomial", SampledLogLoss: "one_vs_rest"}
@@ -68,16 +71,20 @@ def close(found, expected, tolerance=1e-5):
 # ---- all outputs taken: the dense loss ----------------------------------------------------
 
 
-@pytest.mark.parametrize("params", [
-    {"optimizer": AdaGrad(0.1), "alpha": 0.0},
-    {"optimizer": AdaGrad(0.1), "alpha": 1e-2},
-    {"optimizer": AdaGrad(0.1), "alpha": 1e-2, "l1_ratio": 0.5, "batch_size": 7},
-    {"optimizer": AdaGrad(0.1), "average": True, "alpha": 1e-2},
-    {"optimizer": SGD(0.1), "alpha": 1e-2, "batch_size": 7},
-    {"optimizer": FTRL(), "alpha": 1e-2},
-    {"optimizer": Adam(0.01), "alpha": 1e-2, "batch_size": 7},
-    {"optimizer": AdaGrad(0.1), "fit_intercept": False},
-], ids=repr)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": AdaGrad(0.1), "alpha": 0.0},
+        {"optimizer": AdaGrad(0.1), "alpha": 1e-2},
+        {"optimizer": AdaGrad(0.1), "alpha": 1e-2, "l1_ratio": 0.5, "batch_size": 7},
+        {"optimizer": AdaGrad(0.1), "average": True, "alpha": 1e-2},
+        {"optimizer": SGD(0.1), "alpha": 1e-2, "batch_size": 7},
+        {"optimizer": FTRL(), "alpha": 1e-2},
+        {"optimizer": Adam(0.01), "alpha": 1e-2, "batch_size": 7},
+        {"optimizer": AdaGrad(0.1), "fit_intercept": False},
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("hidden", [False, True], ids=["linear", "hidden"])
 @pytest.mark.parametrize("kind", DENSE)
 def test_with_all_outputs_taken_it_is_the_dense_loss(kind, hidden, params):
@@ -91,11 +98,15 @@ def test_with_all_outputs_taken_it_is_the_dense_loss(kind, hidden, params):
     np.testing.assert_allclose(found.decision_function(X), expected.decision_function(X), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("penalty", [
-    L2(np.linspace(0, 0.1, N_FEATURES)),
-    [L2(0.01, center=np.random.RandomState(0).normal(size=(N_CLASSES, N_FEATURES)))],
-    L1(np.linspace(0, 0.1, N_FEATURES), center=np.random.RandomState(0).normal(size=(N_CLASSES, N_FEATURES))),
-], ids=["strengths", "center", "both"])
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        L2(np.linspace(0, 0.1, N_FEATURES)),
+        [L2(0.01, center=np.random.RandomState(0).normal(size=(N_CLASSES, N_FEATURES)))],
+        L1(np.linspace(0, 0.1, N_FEATURES), center=np.random.RandomState(0).normal(size=(N_CLASSES, N_FEATURES))),
+    ],
+    ids=["strengths", "center", "both"],
+)
 def test_penalties_of_each_feature_and_centres_are_those_of_the_dense_loss(penalty):
     X, y = rows(), classes()
     params = {"penalty": penalty, "optimizer": AdaGrad(0.1)}
@@ -169,14 +180,29 @@ REFERENCES = [
 ]
 
 
-@pytest.mark.parametrize("params, rule, penalty", [
-    ({"optimizer": AdaGrad(0.1), "alpha": 0.0}, lambda is_output: reference.AdaGrad(0.1, not is_output), {}),
-    ({"optimizer": AdaGrad(0.1), "alpha": 0.02}, lambda is_output: reference.AdaGrad(0.1, not is_output), {"l2": 0.02}),
-    ({"optimizer": AdaGrad(0.1), "alpha": 0.02, "l1_ratio": 0.5},
-     lambda is_output: reference.AdaGrad(0.1, not is_output), {"l1": 0.01, "l2": 0.01}),
-    ({"optimizer": SGD(0.1, schedule="constant"), "alpha": 0.02}, lambda is_output: reference.SGD(0.1), {"l2": 0.02}),
-    ({"optimizer": FTRL(0.1, beta=1.0), "alpha": 0.02}, lambda is_output: reference.FTRL(0.1, 1.0), {"l2": 0.02}),
-], ids=["AdaGrad", "AdaGrad L2", "AdaGrad elastic net", "SGD L2", "FTRL L2"])
+@pytest.mark.parametrize(
+    "params, rule, penalty",
+    [
+        ({"optimizer": AdaGrad(0.1), "alpha": 0.0}, lambda is_output: reference.AdaGrad(0.1, not is_output), {}),
+        (
+            {"optimizer": AdaGrad(0.1), "alpha": 0.02},
+            lambda is_output: reference.AdaGrad(0.1, not is_output),
+            {"l2": 0.02},
+        ),
+        (
+            {"optimizer": AdaGrad(0.1), "alpha": 0.02, "l1_ratio": 0.5},
+            lambda is_output: reference.AdaGrad(0.1, not is_output),
+            {"l1": 0.01, "l2": 0.01},
+        ),
+        (
+            {"optimizer": SGD(0.1, schedule="constant"), "alpha": 0.02},
+            lambda is_output: reference.SGD(0.1),
+            {"l2": 0.02},
+        ),
+        ({"optimizer": FTRL(0.1, beta=1.0), "alpha": 0.02}, lambda is_output: reference.FTRL(0.1, 1.0), {"l2": 0.02}),
+    ],
+    ids=["AdaGrad", "AdaGrad L2", "AdaGrad elastic net", "SGD L2", "FTRL L2"],
+)
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("loss, targets", REFERENCES, ids=lambda value: getattr(value, "__name__", repr(value)))
 @pytest.mark.parametrize("hidden", [False, True], ids=["linear", "hidden"])
@@ -191,7 +217,15 @@ def test_the_same_draws_give_the_weights_of_dense_numpy(hidden, loss, targets, b
     step_loss = Candidates(loss, counts, draws_of(model, counts, -(-N_ROWS // batch_size)))
     penalties = [reference.Penalty(**penalty) for _ in W]
     weights, intercepts = reference.train(
-        W, b, X.toarray().astype(float), encoded, step_loss, rule, penalties, activation="tanh", batch_size=batch_size,
+        W,
+        b,
+        X.toarray().astype(float),
+        encoded,
+        step_loss,
+        rule,
+        penalties,
+        activation="tanh",
+        batch_size=batch_size,
         n_epochs=2,
     )
     close(arrays(model), [*weights, *intercepts])
@@ -230,6 +264,7 @@ def test_a_step_is_the_difference_quotient_of_the_loss_for_its_draws(loss, targe
 
 def test_the_gradient_reaches_a_dense_part_beside_a_sparse_one():
     """A head that reads X and a hidden layer side by side."""
+
     def network():
         x, rng = Input(), np.random.RandomState(0)
         h = Tanh()(Linear(N_HIDDEN, init=rng.normal(size=(N_FEATURES, N_HIDDEN)))(x))
@@ -295,8 +330,13 @@ def test_scores_of_labels_are_log_odds_whatever_is_drawn(sampling):
     Y = sparse.csr_matrix(rng.uniform(size=(20_000, 8)) < frequency)
     X = np.ones((20_000, 1), dtype=np.float32)
     model = VectorFlowClassifier(
-        loss=SampledLogLoss(2, sampling=sampling), optimizer=AdaGrad(0.1), alpha=0.0, max_iter=6, tol=None,
-        average=60_000, random_state=0,
+        loss=SampledLogLoss(2, sampling=sampling),
+        optimizer=AdaGrad(0.1),
+        alpha=0.0,
+        max_iter=6,
+        tol=None,
+        average=60_000,
+        random_state=0,
     ).fit(X, Y)
     np.testing.assert_allclose(expit(model.decision_function(X[:1]))[0], Y.mean(axis=0).A1, rtol=0.12, atol=0.003)
 
@@ -328,7 +368,12 @@ def test_labels_by_the_million_fit_in_little_memory():
     Y.data[:] = 1
     X = rows(n_rows=n_rows)
     model = VectorFlowClassifier(
-        (4,), loss=SampledLogLoss(10), early_stopping=True, validation_fraction=0.01, max_iter=2, tol=None,
+        (4,),
+        loss=SampledLogLoss(10),
+        early_stopping=True,
+        validation_fraction=0.01,
+        max_iter=2,
+        tol=None,
         random_state=0,
     )
     tracemalloc.start()
@@ -361,7 +406,7 @@ def test_top_k_sorts_and_takes_the_first_of_equals(k):
 def test_predict_top_k_is_in_the_order_of_the_scores(monkeypatch, loss, n_jobs):
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
     monkeypatch.setattr(threads, "_pool_limit", lambda: 8)
-    monkeypatch.setattr(training, "MOST_RAW", 10 * N_CLASSES)
+    monkeypatch.setattr(forward, "MOST_RAW", 10 * N_CLASSES)
     X, names = rows(), np.array([f"class {k:02}" for k in classes()])
     model = classifier(loss, hidden=False, n_jobs=n_jobs).fit(X, names)
     raw = model.decision_function(X)
@@ -394,12 +439,15 @@ def test_equal_scores_come_in_the_order_of_the_classes():
     assert np.array_equal(model.fit(X, classes()).predict_top_k(X, 4), np.tile(np.arange(4), (N_ROWS, 1)))
 
 
-@pytest.mark.parametrize("k, error, message", [
-    (0, ValueError, "k must be at least 1, got 0"),
-    (N_CLASSES + 1, ValueError, "k must be at most 15, the number of classes, got 16"),
-    (2.0, TypeError, "k must be an integer of at least 1, got 2.0"),
-    (True, TypeError, "k must be an integer"),
-])
+@pytest.mark.parametrize(
+    "k, error, message",
+    [
+        (0, ValueError, "k must be at least 1, got 0"),
+        (N_CLASSES + 1, ValueError, "k must be at most 15, the number of classes, got 16"),
+        (2.0, TypeError, "k must be an integer of at least 1, got 2.0"),
+        (True, TypeError, "k must be an integer"),
+    ],
+)
 def test_bad_k_is_named(k, error, message):
     model = classifier("sampled_softmax").fit(rows(), classes())
     with pytest.raises(error, match=message):
@@ -444,7 +492,8 @@ def test_the_linear_model_has_coefficients_and_becomes_sparse():
 def test_parameters_are_found_by_grid_search():
     search = GridSearchCV(
         VectorFlowClassifier((8,), loss=SampledSoftmaxLoss(), max_iter=3, random_state=0),
-        {"loss__n_negatives": [1, 5], "loss__sampling": ["uniform", "empirical"]}, cv=2,
+        {"loss__n_negatives": [1, 5], "loss__sampling": ["uniform", "empirical"]},
+        cv=2,
     )
     y = classes() % 4
     search.fit(rows(), y)
@@ -499,8 +548,15 @@ def test_threads_learn_as_well_as_one(monkeypatch):
     scores = {}
     for n_jobs in (1, 2):
         models = [
-            VectorFlowClassifier((16,), loss=SampledSoftmaxLoss(20), learning_rate=0.1, max_iter=5, tol=None,
-                                 n_jobs=n_jobs, random_state=seed).fit(*train)
+            VectorFlowClassifier(
+                (16,),
+                loss=SampledSoftmaxLoss(20),
+                learning_rate=0.1,
+                max_iter=5,
+                tol=None,
+                n_jobs=n_jobs,
+                random_state=seed,
+            ).fit(*train)
             for seed in range(3)
         ]
         scores[n_jobs] = np.mean([model.score(*test) for model in models])
@@ -515,16 +571,22 @@ def test_dropout_draws_leave_the_loss_finite():
     assert model.score(*train) > 0.7
 
 
-@pytest.mark.parametrize("loss, error, message", [
-    (SampledSoftmaxLoss(0), ValueError, "SampledSoftmaxLoss: n_negatives must be at least 1, got 0"),
-    (SampledLogLoss(-3), ValueError, "SampledLogLoss: n_negatives must be at least 1, got -3"),
-    (SampledLogLoss(2.5), TypeError, "n_negatives must be an integer"),
-    (SampledSoftmaxLoss(sampling="zipf"), ValueError,
-     r"SampledSoftmaxLoss: sampling must be one of \['empirical', 'flattened', 'uniform'\], got 'zipf'"),
-    (SampledSoftmaxLoss(power=-1), ValueError, r"power must be in \[0, inf\), got -1"),
-    (SampledSoftmaxLoss(log_q_correction="yes"), TypeError, "log_q_correction must be True or False, got 'yes'"),
-    ("sampled", ValueError, "loss must be one of"),
-])
+@pytest.mark.parametrize(
+    "loss, error, message",
+    [
+        (SampledSoftmaxLoss(0), ValueError, "SampledSoftmaxLoss: n_negatives must be at least 1, got 0"),
+        (SampledLogLoss(-3), ValueError, "SampledLogLoss: n_negatives must be at least 1, got -3"),
+        (SampledLogLoss(2.5), TypeError, "n_negatives must be an integer"),
+        (
+            SampledSoftmaxLoss(sampling="zipf"),
+            ValueError,
+            r"SampledSoftmaxLoss: sampling must be one of \['empirical', 'flattened', 'uniform'\], got 'zipf'",
+        ),
+        (SampledSoftmaxLoss(power=-1), ValueError, r"power must be in \[0, inf\), got -1"),
+        (SampledSoftmaxLoss(log_q_correction="yes"), TypeError, "log_q_correction must be True or False, got 'yes'"),
+        ("sampled", ValueError, "loss must be one of"),
+    ],
+)
 def test_bad_parameters_are_named(loss, error, message):
     with pytest.raises(error, match=message):
         VectorFlowClassifier(loss=loss).fit(rows(), classes())

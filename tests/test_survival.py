@@ -1,4 +1,5 @@
 """The survival estimator: against independent fits, and what must hold of its predictions."""
+
 import pickle
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_exponential_is_poisson_regression_with_offset():
 
 
 def test_times_of_many_rows_are_some_of_theirs(monkeypatch):
-    monkeypatch.setattr("sklearn_vectorflow.survival.SEEN", 50)
+    monkeypatch.setattr("sklearn_vectorflow.estimators.survival.SEEN", 50)
     times = model_of("exponential", max_iter=1).fit(X, Y).unique_times_
     assert 50 <= len(times) <= 60
     assert np.all(np.diff(times) > 0)
@@ -184,9 +185,9 @@ def test_piecewise_exponential_is_poisson_regression_with_offset(shape):
     design, happens, exposure = (np.concatenate(part) for part in zip(*pieces))
     expected = PoissonRegressor(alpha=0, fit_intercept=False, tol=1e-10, max_iter=1000)
     expected.fit(design, happens / (exposure / 1000), sample_weight=exposure / 1000)
-    model = VectorFlowSurvivalEstimator(
-        "piecewise_exponential", edges, shape, max_iter=2500, **CONVERGED
-    ).fit(Z, {"event": event, "time": time, "entry": entry})
+    model = VectorFlowSurvivalEstimator("piecewise_exponential", edges, shape, max_iter=2500, **CONVERGED).fit(
+        Z, {"event": event, "time": time, "entry": entry}
+    )
     assert_allclose(model.coef_.ravel(), expected.coef_[3:], atol=1e-3)
     assert_allclose(model.intercept_ + np.log(1000), expected.coef_[:3], atol=1e-3)
 
@@ -264,7 +265,8 @@ def test_a_change_of_unit_changes_nothing_but_the_unit(name):
     times = np.array([5.0, 20.0, 60.0])
     assert_allclose(
         years.predict_survival_function(X, True, times=times / 365.25),
-        days.predict_survival_function(X, True, times=times), atol=1e-5,
+        days.predict_survival_function(X, True, times=times),
+        atol=1e-5,
     )
     if params["distribution"] not in ("discrete", "cox"):
         density = np.mean(Y["event"]) * np.log(365.25)
@@ -294,7 +296,8 @@ def test_breslow_weights_are_repeated_rows():
     assert_allclose(weighted.coef_, twice.coef_, atol=1e-3)
     times = weighted.unique_times_
     assert_allclose(
-        weighted.predict_survival_function(X, True, times=times), twice.predict_survival_function(X, True, times=times),
+        weighted.predict_survival_function(X, True, times=times),
+        twice.predict_survival_function(X, True, times=times),
         atol=1e-3,
     )
 
@@ -347,11 +350,22 @@ def test_cox_has_no_partial_fit():
     assert hasattr(VectorFlowSurvivalEstimator(WeibullAFT()), "partial_fit")
 
 
-@pytest.mark.parametrize("params", [
-    {"optimizer": "adam", "learning_rate": 0.01}, {"optimizer": "ftrl"}, {"optimizer": "sgd"}, {"average": True},
-    {"alpha": 1e-3, "l1_ratio": 1.0}, {"early_stopping": True}, {"warm_start": True}, {"fit_intercept": False},
-    {"batch_size": 16}, {"input_dropout": 0.2},
-], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": "adam", "learning_rate": 0.01},
+        {"optimizer": "ftrl"},
+        {"optimizer": "sgd"},
+        {"average": True},
+        {"alpha": 1e-3, "l1_ratio": 1.0},
+        {"early_stopping": True},
+        {"warm_start": True},
+        {"fit_intercept": False},
+        {"batch_size": 16},
+        {"input_dropout": 0.2},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("name", ["weibull", "cox", "piecewise_exponential"])
 def test_parameters_of_training(name, params):
     model = model_of(name, **params).fit(X, Y)
@@ -386,7 +400,8 @@ def test_early_stopping_reports_likelihoods():
 def test_searches_and_pipelines():
     search = GridSearchCV(
         make_pipeline(MaxAbsScaler(), VectorFlowSurvivalEstimator(random_state=0)),
-        {"vectorflowsurvivalestimator__distribution": ["exponential", "cox", WeibullAFT()]}, cv=3,
+        {"vectorflowsurvivalestimator__distribution": ["exponential", "cox", WeibullAFT()]},
+        cv=3,
     ).fit(X, Y)
     assert search.best_score_ > 0.6
     frame = pd.DataFrame({"event": Y["event"], "time": Y["time"]})
@@ -414,29 +429,35 @@ def test_names_of_columns_are_kept():
     assert "VectorFlowSurvivalEstimator" in model._repr_html_()
 
 
-@pytest.mark.parametrize("params, message", [
-    ({"distribution": "gamma"}, "distribution must be one of"),
-    ({"distribution": 3}, "distribution must be one of"),
-    ({"distribution": "cox", "breakpoints": [1.0]}, "has no breakpoints"),
-    ({"distribution": "exponential", "shape": "linear"}, "has no shape"),
-    ({"distribution": "weibull", "shape": "free"}, "shape must be"),
-    ({"distribution": "discrete", "breakpoints": [2.0, 1.0]}, "breakpoints must be"),
-    ({"distribution": CoxPH("exact")}, "ties must be"),
-    ({"batch_size": 0}, "batch_size"),
-    ({"distribution": "cox", "batch_size": 1}, "batch_size must be at least 2"),
-])
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"distribution": "gamma"}, "distribution must be one of"),
+        ({"distribution": 3}, "distribution must be one of"),
+        ({"distribution": "cox", "breakpoints": [1.0]}, "has no breakpoints"),
+        ({"distribution": "exponential", "shape": "linear"}, "has no shape"),
+        ({"distribution": "weibull", "shape": "free"}, "shape must be"),
+        ({"distribution": "discrete", "breakpoints": [2.0, 1.0]}, "breakpoints must be"),
+        ({"distribution": CoxPH("exact")}, "ties must be"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"distribution": "cox", "batch_size": 1}, "batch_size must be at least 2"),
+    ],
+)
 def test_bad_parameters_are_named(params, message):
     with pytest.raises((ValueError, TypeError), match=message):
         VectorFlowSurvivalEstimator(**params).fit(X, Y)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda model: model.predict_quantile(X, 1.0), "q must be in"),
-    (lambda model: model.predict_survival_function(X, times=[-1.0]), "times must be finite and >= 0"),
-    (lambda model: model.predict_survival_function(X, times=[2.0, 1.0]), "times must be increasing"),
-    (lambda model: model.predict_survival_function(X)[0](np.nan), "times must be finite"),
-    (lambda model: model.score(X, Y[:-1]), "inconsistent|risk must have shape"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda model: model.predict_quantile(X, 1.0), "q must be in"),
+        (lambda model: model.predict_survival_function(X, times=[-1.0]), "times must be finite and >= 0"),
+        (lambda model: model.predict_survival_function(X, times=[2.0, 1.0]), "times must be increasing"),
+        (lambda model: model.predict_survival_function(X)[0](np.nan), "times must be finite"),
+        (lambda model: model.score(X, Y[:-1]), "inconsistent|risk must have shape"),
+    ],
+)
 def test_bad_calls_are_named(fitted, call, message):
     with pytest.raises(ValueError, match=message):
         call(fitted["weibull"])

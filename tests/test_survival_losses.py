@@ -1,4 +1,5 @@
 """Losses of times to an event: many digits, finite differences, and other ways to write them."""
+
 import pickle
 
 import mpmath
@@ -9,7 +10,6 @@ from scipy import stats
 from sklearn.base import clone
 
 from sklearn_vectorflow import losses
-from sklearn_vectorflow._times import parse
 from sklearn_vectorflow.losses import (
     CoxPH,
     DiscreteTime,
@@ -19,6 +19,7 @@ from sklearn_vectorflow.losses import (
     PiecewiseExponential,
     WeibullAFT,
 )
+from sklearn_vectorflow.targets.times import parse
 
 EDGES = np.array([0.6, 1.5, 4.0])
 PARAMETRIC = [
@@ -156,7 +157,15 @@ ROWS = [
     (2.0, -30.0, 0.3, NEVER),
 ]
 OUTPUTS = [
-    (0.0, 0.0), (1.2, 0.5), (-1.0, -0.7), (-3.0, 0.6), (9.0, 0.4), (30.0, 0.0), (-5.5, 0.0), (-30.0, -1.5), (2.0, -2.0),
+    (0.0, 0.0),
+    (1.2, 0.5),
+    (-1.0, -0.7),
+    (-3.0, 0.6),
+    (9.0, 0.4),
+    (30.0, 0.0),
+    (-5.5, 0.0),
+    (-30.0, -1.5),
+    (2.0, -2.0),
 ]
 
 
@@ -385,16 +394,20 @@ def test_starts_from_the_best_constant(loss, kind):
 # ---- objects ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss, parameter", [
-    (WeibullAFT(shape="free"), "shape"),
-    (LogNormalAFT(log_unit="day"), "log_unit"),
-    (PiecewiseExponential([2.0, 1.0]), "breakpoints"),
-    (PiecewiseExponential([0.0, 1.0]), "breakpoints"),
-    (PiecewiseExponential(0), "breakpoints"),
-    (DiscreteTime("all"), "breakpoints"),
-    (DiscreteTime(shape=None), "shape"),
-    (CoxPH("exact"), "ties"),
-], ids=name_of)
+@pytest.mark.parametrize(
+    "loss, parameter",
+    [
+        (WeibullAFT(shape="free"), "shape"),
+        (LogNormalAFT(log_unit="day"), "log_unit"),
+        (PiecewiseExponential([2.0, 1.0]), "breakpoints"),
+        (PiecewiseExponential([0.0, 1.0]), "breakpoints"),
+        (PiecewiseExponential(0), "breakpoints"),
+        (DiscreteTime("all"), "breakpoints"),
+        (DiscreteTime(shape=None), "shape"),
+        (CoxPH("exact"), "ties"),
+    ],
+    ids=name_of,
+)
 def test_parameters_outside_their_range_are_refused(loss, parameter):
     with pytest.raises((ValueError, TypeError), match=parameter):
         loss.check_parameters()
@@ -413,11 +426,16 @@ def test_blocks_that_do_not_fit_together_are_refused():
             WeibullAFT()(y, raw)
 
 
-@pytest.mark.parametrize("loss, kind, what", [
-    (type("Punctual", (CoxPH,), {"takes_entry": False})(), late, "late entry"),
-    (CoxPH(), intervals, "interval"), (PiecewiseExponential(3), intervals, "interval"),
-    (DiscreteTime(3), intervals, "interval"),
-], ids=name_of)
+@pytest.mark.parametrize(
+    "loss, kind, what",
+    [
+        (type("Punctual", (CoxPH,), {"takes_entry": False})(), late, "late entry"),
+        (CoxPH(), intervals, "interval"),
+        (PiecewiseExponential(3), intervals, "interval"),
+        (DiscreteTime(3), intervals, "interval"),
+    ],
+    ids=name_of,
+)
 def test_rows_without_a_likelihood_are_refused(loss, kind, what):
     with pytest.raises(ValueError, match=what):
         loss.check_times(parse(kind(np.random.default_rng(0), 30)))

@@ -1,7 +1,7 @@
 """How well survival models do on real rows that they have not seen."""
+
 import numpy as np
 import pytest
-from datasets import load, needs_data
 from scipy import sparse
 from sklearn.model_selection import KFold, cross_val_score
 from sksurv.linear_model import CoxPHSurvivalAnalysis
@@ -10,6 +10,8 @@ from sksurv.util import Surv
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.metrics import kaplan_meier
 from sklearn_vectorflow.optimizers import SGD
+
+from datasets import load, needs_data
 
 
 @needs_data
@@ -55,8 +57,17 @@ def test_the_whole_nets_gradient_with_outputs_that_are_one_number():
     for distribution in ("weibull", "piecewise_exponential", "discrete"):
         given = {} if distribution == "weibull" else {"breakpoints": [0.4, 1.1]}
         model = VectorFlowSurvivalEstimator(
-            distribution, hidden_layer_sizes=(3,), activation="tanh", optimizer=SGD(1e-100), alpha=0.0,
-            batch_size=12, max_iter=1, tol=None, warm_start=True, random_state=0, **given,
+            distribution,
+            hidden_layer_sizes=(3,),
+            activation="tanh",
+            optimizer=SGD(1e-100),
+            alpha=0.0,
+            batch_size=12,
+            max_iter=1,
+            tol=None,
+            warm_start=True,
+            random_state=0,
+            **given,
         ).fit(X, y)
         parts, n = model.coefs_ + model.intercepts_, len(model.coefs_)
         before = [rng.normal(scale=0.5, size=part.shape).astype(np.float32) for part in parts]

@@ -1,4 +1,5 @@
 """Forms of y, and what is said of those that make no sense."""
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +9,9 @@ from scipy import sparse
 from sksurv.util import Surv
 
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
-from sklearn_vectorflow._times import parse
+from sklearn_vectorflow.engine.losses import survival
+from sklearn_vectorflow.targets import times
+from sklearn_vectorflow.targets.times import parse
 
 EVENT = np.array([True, False, True, True])
 TIME = np.array([3.0, 5.0, 1.5, 2.0])
@@ -112,3 +115,7 @@ def test_a_fitted_model_survives_bad_times():
         with pytest.raises((ValueError, TypeError)):
             model.partial_fit(X, y)
     assert_array_equal(model.predict(X), before)
+
+
+def test_kinds_are_those_of_the_engine():
+    assert survival.KINDS == {name: getattr(times, name) for name in ("CENSORED", "EVENT", "INTERVAL")}

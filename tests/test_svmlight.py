@@ -1,4 +1,5 @@
 """The svmlight reader: scikit-learn's matrix, or an error that names file and line."""
+
 import gzip
 import io
 import random
@@ -102,12 +103,25 @@ def test_training_on_files_equals_training_on_the_matrix(files):
 @pytest.mark.parametrize(
     "line, problem",
     [
-        ("x 1:1", "the label"), ("nan 1:1", "the label"), ("1,2 1:1", "what follows a number"), ("1 qid:x 1:1", "qid"),
-        ("1 a:1", "a column index"), ("1 -1:1", "a column index"), ("1 99999999999999999999:1", "a column index"),
-        ("1 2147483647:1", "a column index"), ("1 1", "not followed by ':'"), ("1 1:", "not followed by ':'"),
-        ("1 1:x", "not followed by ':'"), ("1 1:inf", "not followed by ':'"), ("1 1:1e999", "not followed by ':'"),
-        ("1 1:1x", "what follows a number"), ("1 2:1 1:1", "do not increase"), ("1 2:1 2:1", "do not increase"),
-        ("1 1:1e39", "too large for float32"), ("1 1:1e", "not followed by ':'"), ("1 1:0x10", "what follows a number"),
+        ("x 1:1", "the label"),
+        ("nan 1:1", "the label"),
+        ("1,2 1:1", "what follows a number"),
+        ("1 qid:x 1:1", "qid"),
+        ("1 a:1", "a column index"),
+        ("1 -1:1", "a column index"),
+        ("1 99999999999999999999:1", "a column index"),
+        ("1 2147483647:1", "a column index"),
+        ("1 1", "not followed by ':'"),
+        ("1 1:", "not followed by ':'"),
+        ("1 1:x", "not followed by ':'"),
+        ("1 1:inf", "not followed by ':'"),
+        ("1 1:1e999", "not followed by ':'"),
+        ("1 1:1x", "what follows a number"),
+        ("1 2:1 1:1", "do not increase"),
+        ("1 2:1 2:1", "do not increase"),
+        ("1 1:1e39", "too large for float32"),
+        ("1 1:1e", "not followed by ':'"),
+        ("1 1:0x10", "what follows a number"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, short_pieces, line, problem):

@@ -1,4 +1,5 @@
 """Losses users write: the same weights through every door, errors that help, threads, searches."""
+
 import pickle
 import subprocess
 import sys
@@ -9,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import user_losses
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from user_losses import LogisticPython, PairwiseNumba, PinballNumba, PinballPython, squared_error
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, threads
 from sklearn_vectorflow.losses import PairwiseLogistic, QuantileLoss, RegressionLoss
+
+import user_losses
+from user_losses import LogisticPython, PairwiseNumba, PinballNumba, PinballPython, squared_error
 
 DOORS = [PinballPython, PinballNumba]
 
@@ -43,10 +45,18 @@ def needs_numba(door):
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("parameters", [
-    {"batch_size": 1}, {"batch_size": 7}, {"batch_size": 1024}, {"batch_size": 32, "hidden_layer_sizes": (4,)},
-    {"early_stopping": True}, {"optimizer": "adam", "batch_size": 50},
-], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"batch_size": 1},
+        {"batch_size": 7},
+        {"batch_size": 1024},
+        {"batch_size": 32, "hidden_layer_sizes": (4,)},
+        {"early_stopping": True},
+        {"optimizer": "adam", "batch_size": 50},
+    ],
+    ids=str,
+)
 def test_pinball_is_the_same_as_built_in(rows, door, parameters):
     needs_numba(door)
     X, y, weight = rows
@@ -78,8 +88,9 @@ class _MultiPinball(PinballPython):
 def test_logistic_in_python_is_the_same_as_built_in(rows):
     X, y, weight = rows
     own, built_in = (
-        VectorFlowClassifier(loss=loss, batch_size=8, max_iter=3, fit_intercept=False, random_state=0)
-        .fit(X, y > 0, weight)
+        VectorFlowClassifier(loss=loss, batch_size=8, max_iter=3, fit_intercept=False, random_state=0).fit(
+            X, y > 0, weight
+        )
         for loss in (LogisticPython(), "log_loss")
     )
     assert_allclose(own.coef_, built_in.coef_, atol=1e-6)
@@ -94,8 +105,9 @@ def test_pairs_are_the_same_through_every_door(rows, loss, batch_size):
     X, y, weight = rows
     relevance, qid = np.digitize(y, [-1, 0, 1]), np.arange(700) // 9
     own, built_in = (
-        VectorFlowRanker(loss=loss, batch_size=batch_size, max_iter=3, random_state=0)
-        .fit(X, relevance, weight, qid=qid)
+        VectorFlowRanker(loss=loss, batch_size=batch_size, max_iter=3, random_state=0).fit(
+            X, relevance, weight, qid=qid
+        )
         for loss in (loss, PairwiseLogistic())
     )
     assert_allclose(own.coef_, built_in.coef_, atol=1e-6)
@@ -206,7 +218,8 @@ PER_ROW = {
         (_broken(gradient=lambda g, y, raw, w: g + 1j), TypeError, "gradient of real numbers, got dtype complex"),
         (_broken(gradient=lambda g, y, raw, w: None), TypeError, "gradient of real numbers, got dtype object"),
         (
-            _broken(gradient=lambda g, y, raw, w: np.where(g > 0, np.nan, g)), ValueError,
+            _broken(gradient=lambda g, y, raw, w: np.where(g > 0, np.nan, g)),
+            ValueError,
             "NaN in the gradient of row [0-7] of 8",
         ),
         (_broken(total=lambda t, y, raw, w: np.nan), ValueError, "returned NaN as the loss of 8"),
@@ -303,10 +316,13 @@ class NaNNumba(PinballNumba):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("loss, error, message", [
-    (RaisesNumba(), IndexError, "too high"),
-    (NaNNumba(), ValueError, r"NaNNumba returned NaN as the loss of 1 row\(s\); the first has y=[2-9]"),
-])
+@pytest.mark.parametrize(
+    "loss, error, message",
+    [
+        (RaisesNumba(), IndexError, "too high"),
+        (NaNNumba(), ValueError, r"NaNNumba returned NaN as the loss of 1 row\(s\); the first has y=[2-9]"),
+    ],
+)
 def test_errors_of_numba_losses(rows, loss, error, message, n_jobs, two_threads):
     pytest.importorskip("numba")
     X, y, _ = rows
@@ -350,15 +366,19 @@ def test_objects_stay_plain(rows, door):
 def test_search_in_processes(rows):
     X, y, _ = rows
     search = GridSearchCV(
-        VectorFlowRegressor(loss=PinballPython(), batch_size=64, max_iter=2), {"loss__quantile": [0.3, 0.7]},
-        cv=2, n_jobs=2,
+        VectorFlowRegressor(loss=PinballPython(), batch_size=64, max_iter=2),
+        {"loss__quantile": [0.3, 0.7]},
+        cv=2,
+        n_jobs=2,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert search.fit(X, y).best_params_["loss__quantile"] in (0.3, 0.7)
         search = GridSearchCV(
             VectorFlowRegressor(loss=lambda y, raw, w: squared_error(y, raw, w), batch_size=64, max_iter=2),
-            {"alpha": [1e-6, 1e-3]}, cv=2, n_jobs=2,
+            {"alpha": [1e-6, 1e-3]},
+            cv=2,
+            n_jobs=2,
         )
         assert search.fit(X, y).best_score_ > -1.0  # joblib's processes take lambdas too
 
@@ -374,8 +394,9 @@ def test_two_threads_learn_the_same(rows, door, two_threads):
     needs_numba(door)
     X, y, weight = rows
     one, two = (
-        VectorFlowRegressor(loss=door(0.6), batch_size=64, max_iter=40, average=True, n_jobs=n_jobs, random_state=0)
-        .fit(X, y, weight)
+        VectorFlowRegressor(
+            loss=door(0.6), batch_size=64, max_iter=40, average=True, n_jobs=n_jobs, random_state=0
+        ).fit(X, y, weight)
         for n_jobs in (1, 2)
     )
     loss = QuantileLoss(0.6)

@@ -1,7 +1,7 @@
 """Losses that read nodes inside the net: gradients of whole nets, doors, tools, errors."""
+
 import pickle
 
-import graphs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -10,12 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from test_graphs import N_GRAPHS, NO_STEP, STEP, _as_dict, _differences, _near_a_bend, _random_weights, _rows
-from user_losses import NearCentreNumba, NearCentrePython, TwoTasksNumba, TwoTasksPython
 
 from sklearn_vectorflow import VectorFlowRegressor, threads
 from sklearn_vectorflow.layers import Activation, Add, FactorizationMachine, Input, Linear, Multiply, Tanh, ordered
 from sklearn_vectorflow.losses import RegressionLoss, check_loss
 from sklearn_vectorflow.optimizers import AdaGrad
+
+import graphs
+from user_losses import NearCentreNumba, NearCentrePython, TwoTasksNumba, TwoTasksPython
 
 DOORS = [TwoTasksPython, TwoTasksNumba]
 N_ROWS = 600
@@ -62,7 +64,13 @@ class Reading(RegressionLoss):
 def _one_step(heads, X, Y, reads, seed):
     """Return a model, its random weights, and what one step of descent on all rows took off them."""
     model = VectorFlowRegressor(
-        network=heads, loss=Reading(reads), optimizer=NO_STEP, alpha=0.0, batch_size=len(X), max_iter=1, tol=None,
+        network=heads,
+        loss=Reading(reads),
+        optimizer=NO_STEP,
+        alpha=0.0,
+        batch_size=len(X),
+        max_iter=1,
+        tol=None,
         warm_start=True,
     ).fit(X, Y)
     before = _random_weights(np.random.RandomState(seed), model.network_)
@@ -88,8 +96,11 @@ def test_gradients_of_random_graphs(data):
     choose = lambda n: data.draw(st.integers(0, n - 1))  # noqa: E731
     n_outputs = 1 + choose(2)
     heads = graphs.random_graph(choose, n_outputs)
-    dense = [node for node in ordered(heads)
-             if isinstance(node.layer, (Linear, FactorizationMachine, Activation, Add, Multiply))]
+    dense = [
+        node
+        for node in ordered(heads)
+        if isinstance(node.layer, (Linear, FactorizationMachine, Activation, Add, Multiply))
+    ]
     read = [dense.pop(choose(len(dense))) for _ in range(min(len(dense), 1 + choose(3)))]
     for k, node in enumerate(read):
         node.layer.name = f"read {k}"
@@ -127,8 +138,14 @@ def test_a_head_read_by_name_is_like_its_raw_output(rows, batch_size):
 
     by_name, by_raw = (
         VectorFlowRegressor(
-            network=Linear(name="head")(Input()), loss=loss, optimizer=AdaGrad(0.1), alpha=0.0, batch_size=batch_size,
-            max_iter=3, tol=None, random_state=0,
+            network=Linear(name="head")(Input()),
+            loss=loss,
+            optimizer=AdaGrad(0.1),
+            alpha=0.0,
+            batch_size=batch_size,
+            max_iter=3,
+            tol=None,
+            random_state=0,
         ).fit(X, y[:, 0])
         for loss in (ByName(), Reading())
     )
@@ -138,15 +155,23 @@ def test_a_head_read_by_name_is_like_its_raw_output(rows, batch_size):
 # ---- doors and tools ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("parameters", [
-    {"batch_size": 1}, {"batch_size": 7}, {"batch_size": 200, "optimizer": "adam"}, {"early_stopping": True},
-], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"batch_size": 1},
+        {"batch_size": 7},
+        {"batch_size": 200, "optimizer": "adam"},
+        {"early_stopping": True},
+    ],
+    ids=str,
+)
 def test_doors_give_the_same(rows, parameters):
     needs_numba(TwoTasksNumba)
     X, y, weight = rows
     python, numba = (
-        VectorFlowRegressor(network=two_heads(), loss=door(0.2), max_iter=4, random_state=0, **parameters)
-        .fit(X, y, weight)
+        VectorFlowRegressor(network=two_heads(), loss=door(0.2), max_iter=4, random_state=0, **parameters).fit(
+            X, y, weight
+        )
         for door in DOORS
     )
     for one, other in zip(python.coefs_, numba.coefs_):
@@ -160,8 +185,9 @@ def test_nodes_of_groups(rows, batch_size):
     X, y, weight = rows
     groups = np.arange(N_ROWS) // 7
     python, numba = (
-        VectorFlowRegressor(network=two_heads()[0], loss=loss, batch_size=batch_size, max_iter=3, random_state=0)
-        .fit(X, y[:, 0], weight, groups=groups)
+        VectorFlowRegressor(network=two_heads()[0], loss=loss, batch_size=batch_size, max_iter=3, random_state=0).fit(
+            X, y[:, 0], weight, groups=groups
+        )
         for loss in (NearCentrePython(), NearCentreNumba())
     )
     assert_allclose(python.coefs_[0], numba.coefs_[0], rtol=0, atol=1e-6)
@@ -291,11 +317,17 @@ def reading(names):
         (reading(("hidden", "hidden")), ValueError, "reads names a layer twice"),
         (returning(of_nodes=lambda g: {"hiden": g["hidden"]}), ValueError, r"among \('hidden', 'count'\).*\['hiden'\]"),
         (returning(of_nodes=lambda g: g["hidden"]), ValueError, r"third a dict .*, got ndarray of shape \(8, 4\)"),
-        (returning(of_nodes=lambda g: {"hidden": g["hidden"][:, 0]}), ValueError,
-         r"gradient of node 'hidden' of its shape, \(8, 4\), got dtype float64 and shape \(8,\)"),
+        (
+            returning(of_nodes=lambda g: {"hidden": g["hidden"][:, 0]}),
+            ValueError,
+            r"gradient of node 'hidden' of its shape, \(8, 4\), got dtype float64 and shape \(8,\)",
+        ),
         (returning(of_nodes=lambda g: {"hidden": g["hidden"].astype(str)}), ValueError, "got dtype <U"),
-        (returning(of_nodes=lambda g: {"hidden": g["hidden"] * np.nan}), ValueError,
-         "returned NaN in the gradient of node 'hidden' of row 0 of 8"),
+        (
+            returning(of_nodes=lambda g: {"hidden": g["hidden"] * np.nan}),
+            ValueError,
+            "returned NaN in the gradient of node 'hidden' of row 0 of 8",
+        ),
         (returning(of_nodes=lambda g: {"hidden": np.ones((len(g["hidden"]), 4))}), ValueError, "forgets the weights"),
     ],
 )

@@ -1,4 +1,5 @@
 """Losses as users write them, in Python and for numba."""
+
 import numpy as np
 
 from sklearn_vectorflow.losses import ClassificationLoss, QuantileLoss, RankingLoss, RegressionLoss

@@ -1,12 +1,14 @@
 """Time of an epoch, time of prediction and peak memory."""
+
 import sys
 from pathlib import Path
 
 # one generator for all benchmarks; asv imports this folder only
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import workloads  # noqa: E402
-from sklearn_vectorflow import VectorFlowClassifier  # noqa: E402
+import workloads
+
+from sklearn_vectorflow import VectorFlowClassifier
 
 ONE_EPOCH = {"max_iter": 1, "tol": None, "random_state": 0}
 

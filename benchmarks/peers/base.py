@@ -1,6 +1,7 @@
 """What the driver asks of a model, and the cases it is run on."""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable
 
 
 @dataclass(frozen=True)

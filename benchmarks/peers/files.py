@@ -1,4 +1,5 @@
 """Rows as lines of text, for packages that read nothing else."""
+
 SOME = 20_000  # rows at a time
 
 

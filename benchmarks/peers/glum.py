@@ -1,4 +1,5 @@
 """glum: generalised linear models by L-BFGS."""
+
 import time
 
 import numpy as np

@@ -2,6 +2,7 @@
 
 It has no model without factors; one is the least.
 """
+
 import time
 from itertools import count
 

@@ -1,4 +1,5 @@
 """PyTorch: an EmbeddingBag of weighted features, AdaGrad on sparse gradients."""
+
 import time
 from itertools import count
 
@@ -78,21 +79,28 @@ def path(case, params, train, threads, n_parts=1):
             optimizer.step()
         seconds += time.perf_counter() - begun
         yield Point(
-            number / n_parts, seconds, seconds + set_up,
-            net.predict if case.survival else lambda X: 1.0 / (1.0 + np.exp(-net.predict(X)))
+            number / n_parts,
+            seconds,
+            seconds + set_up,
+            net.predict if case.survival else lambda X: 1.0 / (1.0 + np.exp(-net.predict(X))),
         )
 
 
 # surv1m and text: best of small grids, on the test rows; the others: not tuned
 MODELS = [
-    Model("PyTorch EmbeddingBag", "torch", path, {
-        "text": {"lr": 1.0},
-        "ctr": {"lr": 0.03},
-        "surv1m": {"lr": 0.025},
-        "text-32": {"lr": 0.01, "batch": 256},
-        "text-200": {"lr": 0.01},
-        "ctr-32": {"lr": 0.01},
-    }),
+    Model(
+        "PyTorch EmbeddingBag",
+        "torch",
+        path,
+        {
+            "text": {"lr": 1.0},
+            "ctr": {"lr": 0.03},
+            "surv1m": {"lr": 0.025},
+            "text-32": {"lr": 0.01, "batch": 256},
+            "text-200": {"lr": 0.01},
+            "ctr-32": {"lr": 0.01},
+        },
+    ),
     # AdaGrad's sums started from more than nothing, which is not its default, damp first steps
     Model("PyTorch, sums tuned", "torch", path, {"surv1m": {"lr": 0.07, "initial_accumulator_value": 1e-6}}),
 ]

@@ -1,4 +1,5 @@
 """scikit-learn: SGD with averaged weights, saga and its net, all on one thread."""
+
 import time
 from itertools import count
 
@@ -11,6 +12,7 @@ from .base import Model, Point
 
 def epoch_by_epoch(make):
     """Return a path of `partial_fit`."""
+
     def path(case, params, train, threads):
         model, seconds = make(case, params), 0.0
         for epochs in count(1):
@@ -18,6 +20,7 @@ def epoch_by_epoch(make):
             model.partial_fit(*train, classes=[0, 1])
             seconds += time.perf_counter() - begun
             yield Point(epochs, seconds, seconds, lambda X: model.predict_proba(X)[:, 1])
+
     return path
 
 
@@ -51,14 +54,24 @@ def poisson_path(case, params, train, threads):
 
 # linear models on text and ctr: best of small grids, on the test rows; the others: not tuned
 MODELS = [
-    Model("scikit-learn SGD, averaged", "sklearn", epoch_by_epoch(sgd), {
-        "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},
-        "ctr": {"alpha": 1e-5, "learning_rate": "constant", "eta0": 0.015},
-    }),
+    Model(
+        "scikit-learn SGD, averaged",
+        "sklearn",
+        epoch_by_epoch(sgd),
+        {
+            "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},
+            "ctr": {"alpha": 1e-5, "learning_rate": "constant", "eta0": 0.015},
+        },
+    ),
     Model("scikit-learn saga", "sklearn", saga_path, {"text": {"C": 10.0}}),
-    Model("scikit-learn MLP, Adam", "sklearn", epoch_by_epoch(mlp), {
-        "text-32": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
-        "text-200": {"batch_size": 4096, "learning_rate_init": 0.003, "alpha": 0.0},
-    }),
+    Model(
+        "scikit-learn MLP, Adam",
+        "sklearn",
+        epoch_by_epoch(mlp),
+        {
+            "text-32": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
+            "text-200": {"batch_size": 4096, "learning_rate_init": 0.003, "alpha": 0.0},
+        },
+    ),
     Model("scikit-learn Poisson", "sklearn", poisson_path, {"surv1m": {"alpha": 1e-5}}),
 ]

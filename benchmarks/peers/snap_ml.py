@@ -1,4 +1,5 @@
 """Snap ML: coordinate descent on the dual problem; whole fits, from scratch for every number of epochs."""
+
 import time
 
 from .base import Model, Point

@@ -1,4 +1,5 @@
 """VectorFlow: whole fits, from scratch for every number of epochs."""
+
 import time
 from itertools import count
 

@@ -1,4 +1,5 @@
 """Vowpal Wabbit: passes over its cache, on its one learning thread; writing rows as text and the cache are set-up."""
+
 import tempfile
 import time
 from pathlib import Path
@@ -46,8 +47,15 @@ def predict(folder, model, X, case):
 
 
 # text: best of a small grid, on the test rows; the others: not tuned
-MODELS = [Model("Vowpal Wabbit", "vowpalwabbit", path, {
-    "text": {"loss": "logistic", "options": "-l 0.85"},
-    "ctr": {"loss": "logistic", "options": "-l 0.1"},
-    "surv1m": {"loss": "poisson", "options": "-l 0.1"},
-})]
+MODELS = [
+    Model(
+        "Vowpal Wabbit",
+        "vowpalwabbit",
+        path,
+        {
+            "text": {"loss": "logistic", "options": "-l 0.85"},
+            "ctr": {"loss": "logistic", "options": "-l 0.1"},
+            "surv1m": {"loss": "poisson", "options": "-l 0.1"},
+        },
+    )
+]

@@ -1,4 +1,5 @@
 """xLearn: logistic regression by lock-free AdaGrad. It reads files alone; its times of epochs are what it prints."""
+
 import os
 import re
 import tempfile

@@ -8,19 +8,20 @@ sum up a row, and then read, change and write a weight and a sum of squares for 
 arrays and (c) from an array of both side by side. Coming weights are asked for ahead if that is faster.
 Everything takes turns; times are medians. A share is a roof's time divided by the line's.
 """
+
 import argparse
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 import machine
 import workloads
+from stopwatch import Stopwatch
+from threadpoolctl import threadpool_limits
+
 from roofline.loops import AHEAD, Roof
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowSurvivalEstimator
-from stopwatch import Stopwatch
 
 ROOFS = {"a": "gather", "b": "update_arrays", "c": "update_records"}
 MODELS = {"defaults": {}, "AdaGrad, alpha=0": {"optimizer": "adagrad", "alpha": 0.0}}

@@ -1,4 +1,5 @@
 """The loops of loops.c, compiled with the machine's C compiler and run in threads."""
+
 import ctypes
 import os
 import subprocess
@@ -21,8 +22,12 @@ class Rows(ctypes.Structure):
     """Rows [start, end) of a CSR matrix, as loops.c reads them."""
 
     _fields_ = [
-        ("starts", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("values", ctypes.c_void_p),
-        ("start", ctypes.c_int64), ("end", ctypes.c_int64), ("ahead", ctypes.c_int64),
+        ("starts", ctypes.c_void_p),
+        ("indices", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("start", ctypes.c_int64),
+        ("end", ctypes.c_int64),
+        ("ahead", ctypes.c_int64),
     ]
 
 

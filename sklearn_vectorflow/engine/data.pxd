@@ -1,6 +1,6 @@
 # cython: language_level=3
 from libc.stdint cimport int32_t, int64_t
-from sklearn_vectorflow.engine.kernels cimport vf_rows
+from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_rows
 
 
 cdef class Rows:

@@ -9,9 +9,9 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintpt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from sklearn_vectorflow.engine.kernels cimport (
-    VF_INFINITE, VF_PREFETCH_READ, VF_ZERO, vf_check_columns32, vf_check_columns64, vf_check_doubles, vf_check_floats,
-    vf_order,
+from sklearn_vectorflow.engine.kernels.platform cimport VF_PREFETCH_READ
+from sklearn_vectorflow.engine.kernels.rows.checks cimport (
+    VF_INFINITE, VF_ZERO, vf_check_columns32, vf_check_columns64, vf_check_doubles, vf_check_floats, vf_order,
 )
 
 ctypedef fused value_t:

@@ -1,8 +1,9 @@
 """Work done ahead of its use by threads, in order and bounded."""
+
 import threading
 import time
 
-LOOK = 0.1      # seconds between two looks at interrupts
+LOOK = 0.1  # seconds between two looks at interrupts
 PATIENCE = 0.3  # seconds that closing waits for work in hand; a stream closes two: within a second
 
 

@@ -1,4 +1,5 @@
 """Blocks of rows: as sources give them, checked, joined and cut."""
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,9 +87,16 @@ def _to_matrix(X):
         if X.ndim != 2:
             raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
         return Matrix(as_csr(X))
-    return Matrix(check_array(
-        X, dtype=[np.float32, np.float64], order="C", ensure_all_finite=False, ensure_min_samples=0, input_name="X",
-    ))
+    return Matrix(
+        check_array(
+            X,
+            dtype=[np.float32, np.float64],
+            order="C",
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            input_name="X",
+        )
+    )
 
 
 def _check_length(name, values, n_rows):
@@ -120,9 +128,13 @@ def join(matrices):
 def _join_csr(parts):
     spans = [(part.indptr[0], part.indptr[-1]) for part in parts]
     counts = np.cumsum([0] + [int(end) - int(start) for start, end in spans])
-    indptr = np.concatenate([[0]] + [
-        part.indptr[1:].astype(np.int64) + (count - int(start)) for part, (start, _), count in zip(parts, spans, counts)
-    ])
+    indptr = np.concatenate(
+        [[0]]
+        + [
+            part.indptr[1:].astype(np.int64) + (count - int(start))
+            for part, (start, _), count in zip(parts, spans, counts)
+        ]
+    )
     data, indices = (
         np.concatenate([getattr(part, name)[start:end] for part, (start, end) in zip(parts, spans)])
         for name in ("data", "indices")

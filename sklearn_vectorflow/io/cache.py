@@ -1,12 +1,13 @@
 """Rows of a source kept for later passes, in memory or in a folder."""
+
 import warnings
 from pathlib import Path
 
 from sklearn_vectorflow.io import folder
 from sklearn_vectorflow.io.blocks import Block, join, join_targets
 from sklearn_vectorflow.io.csr import CSRSource
-from sklearn_vectorflow.io.source import as_source as plain_source
 from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.io.source import as_source as plain_source
 
 
 def as_source(X):

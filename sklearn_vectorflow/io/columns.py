@@ -1,4 +1,5 @@
 """Columns of Arrow tables as blocks of rows."""
+
 import numpy as np
 
 from sklearn_vectorflow.io.blocks import Block, csr

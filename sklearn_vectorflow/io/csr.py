@@ -1,15 +1,16 @@
 """CSR triplets in memory or mapped from files, also those that a cache wrote."""
+
 import os
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.io import folder
 from sklearn_vectorflow.io.blocks import Block, csr
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.validation.scalars import check_integer
 
 PART = 2**22  # bytes of a part: neighbours on the disk that a shuffle leaves together
 
@@ -43,8 +44,18 @@ class CSRSource(Source):
     """
 
     def __init__(
-        self, data, indices=None, indptr=None, y=None, sample_weight=None, *, n_features=None, buffer_bytes=2**28,
-        survey=True, n_jobs=-1, classes=None,
+        self,
+        data,
+        indices=None,
+        indptr=None,
+        y=None,
+        sample_weight=None,
+        *,
+        n_features=None,
+        buffer_bytes=2**28,
+        survey=True,
+        n_jobs=-1,
+        classes=None,
     ):
         super().__init__(buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         if sparse.issparse(data):

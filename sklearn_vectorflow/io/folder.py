@@ -1,4 +1,5 @@
 """The cache on disk: a folder of arrays that is complete or not there."""
+
 import contextlib
 import hashlib
 import json
@@ -140,10 +141,15 @@ class Writer:
         if not self._arrays:
             raise ValueError("The source gave no rows.")
         sizes = {name: array.close() for name, array in self._arrays.items()}
-        body = json.dumps({
-            "version": VERSION, "fingerprint": self.fingerprint, "n_features": self._n_features, "arrays": sizes,
-            "labels": None if self._labels is None else list(self._labels),
-        })
+        body = json.dumps(
+            {
+                "version": VERSION,
+                "fingerprint": self.fingerprint,
+                "n_features": self._n_features,
+                "arrays": sizes,
+                "labels": None if self._labels is None else list(self._labels),
+            }
+        )
         with open(self.unfinished / HEADER, "w") as file:
             file.write(f"{_checksum(body)}\n{body}")
             file.flush()

@@ -1,4 +1,5 @@
 """Rows of a matrix in memory: sparse in any format, dense, or a data frame."""
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
@@ -6,7 +7,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_vectorflow.engine import data as engine
 
 LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
-SAMPLE = 1_000             # rows that tell what rows are like
+SAMPLE = 1_000  # rows that tell what rows are like
 
 
 class Matrix:
@@ -138,7 +139,12 @@ def as_matrix(estimator, X, *, reset, run=None):
         _check_not_empty(X.shape)
         return Matrix(as_csr(X), run)
     X = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float32, np.float64], order="C",
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float32, np.float64],
+        order="C",
         ensure_all_finite=False,
     )
     return Matrix(X, run)

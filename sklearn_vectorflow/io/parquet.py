@@ -1,11 +1,12 @@
 """Parquet files and Arrow tables."""
+
 import os
 
 import joblib
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
-from sklearn_vectorflow.io.encoding.arrow import check_names
 from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.validation.arrays import check_column_names
 
 ROWS = 65_536  # rows decoded and encoded at once
 
@@ -14,8 +15,21 @@ class _TableSource(Source):
     """What sources of tables share: which columns are what."""
 
     def __init__(
-        self, y, *, sample_weight=None, columns=None, indices=None, values=None, n_features=None, encoder=None,
-        frame="arrow", cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None,
+        self,
+        y,
+        *,
+        sample_weight=None,
+        columns=None,
+        indices=None,
+        values=None,
+        n_features=None,
+        encoder=None,
+        frame="arrow",
+        cache=None,
+        buffer_bytes=2**28,
+        survey=True,
+        n_jobs=-1,
+        classes=None,
     ):
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         self._arrow = import_pyarrow()
@@ -76,7 +90,8 @@ class ParquetSource(_TableSource):
         self._filters = filters
         self._needed = self._columns.needed(self._dataset.schema.names)
         self._groups = [
-            group for file in self._dataset.get_fragments(filter=filters)
+            group
+            for file in self._dataset.get_fragments(filter=filters)
             for group in file.split_by_row_group(filters, schema=self._dataset.schema)
         ]
         if not self._groups:
@@ -137,7 +152,7 @@ class ArrowSource(_TableSource):
         super().__init__(y, **options)
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError(f"data must have __arrow_c_stream__, got {type(data).__name__}.")
-        check_names(data, "data")
+        check_column_names(data, "data")
         self.data = data
         self.once = isinstance(data, self._arrow.RecordBatchReader)
         shape = getattr(data, "shape", None)

@@ -1,14 +1,15 @@
 """What a source of rows is, and how it is read."""
+
 import numbers
 import os
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block, Checked
 from sklearn_vectorflow.threads import n_allowed
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class Source:
@@ -97,9 +98,9 @@ class Source:
         n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
-        return _Flat(Ahead(
-            lambda piece: self._checked(piece, held), self.pieces() if order is None else order, n_threads, 1
-        ))
+        return _Flat(
+            Ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order, n_threads, 1)
+        )
 
     def _checked(self, piece, held):
         if self.n_parts is None:
@@ -214,3 +215,9 @@ def _is_block(item):
 def as_source(X):
     """Return a source for what `is_source` takes."""
     return X if isinstance(X, Source) else _Blocks(X)
+
+
+def check_alone(y, sample_weight):
+    """Raise if targets or weights are given beside a source."""
+    if y is not None or sample_weight is not None:
+        raise ValueError("targets and weights must be None beside a source: its blocks are (X, y, sample_weight).")

@@ -1,14 +1,15 @@
 """Files in the svmlight (libsvm) format."""
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer
-from sklearn_vectorflow.engine import svmlight as engine
+from sklearn_vectorflow.engine.text import svmlight as engine
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block, csr, join, join_targets
 from sklearn_vectorflow.io.matrix import LARGEST_WIDTH, Matrix
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import Text, TextFiles
 from sklearn_vectorflow.threads import n_allowed
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class SVMLightSource(Source):
@@ -40,8 +41,18 @@ class SVMLightSource(Source):
     """
 
     def __init__(
-        self, files, *, n_features=None, zero_based="auto", query_id=False, dtype=np.float32, cache=None,
-        buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None,
+        self,
+        files,
+        *,
+        n_features=None,
+        zero_based="auto",
+        query_id=False,
+        dtype=np.float32,
+        cache=None,
+        buffer_bytes=2**28,
+        survey=True,
+        n_jobs=-1,
+        classes=None,
     ):
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         if n_features is not None:
@@ -166,8 +177,11 @@ class _Parsed:
     def arrays(self):
         """Return values, indices, indptr, labels and queries."""
         return (
-            self._values[: self.n_nonzero], self._indices[: self.n_nonzero], self._indptr[: self.n_rows + 1],
-            self._labels[: self.n_rows], self._queries[: self.n_rows],
+            self._values[: self.n_nonzero],
+            self._indices[: self.n_nonzero],
+            self._indptr[: self.n_rows + 1],
+            self._labels[: self.n_rows],
+            self._queries[: self.n_rows],
         )
 
 

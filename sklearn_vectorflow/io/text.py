@@ -1,4 +1,5 @@
 """Text files cut into pieces of whole lines."""
+
 import gzip
 import os
 from dataclasses import dataclass
@@ -65,9 +66,7 @@ class TextFiles:
         self.paths = [Path(file) for file in files]
         self.sizes = [path.stat().st_size for path in self.paths]
         self.compressed = any(path.suffix == ".gz" for path in self.paths)
-        self._ranges = [
-            (path, start) for path, size in zip(self.paths, self.sizes) for start in range(0, size, PIECE)
-        ]
+        self._ranges = [(path, start) for path, size in zip(self.paths, self.sizes) for start in range(0, size, PIECE)]
         self.n_parts = None if self.compressed else len(self._ranges)
 
     def pieces(self):
@@ -103,9 +102,7 @@ class TextFiles:
     def fingerprint(self):
         """Return names, sizes and times of the files."""
         stats = [path.stat() for path in self.paths]
-        return " ".join(
-            f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}" for path, stat in zip(self.paths, stats)
-        )
+        return " ".join(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}" for path, stat in zip(self.paths, stats))
 
 
 def _ended(text):

@@ -1,11 +1,12 @@
 """Files in Vowpal Wabbit's text format."""
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer
-from sklearn_vectorflow.engine import vw as engine
+from sklearn_vectorflow.engine.text import vw as engine
 from sklearn_vectorflow.io.blocks import Block, csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import TextFiles
+from sklearn_vectorflow.validation.scalars import check_integer
 
 LARGEST_BITS = 30
 
@@ -45,8 +46,17 @@ class VWSource(Source):
     """
 
     def __init__(
-        self, files, *, n_bits=18, namespaces=None, importance=False, cache=None, buffer_bytes=2**28, survey=True,
-        n_jobs=-1, classes=None,
+        self,
+        files,
+        *,
+        n_bits=18,
+        namespaces=None,
+        importance=False,
+        cache=None,
+        buffer_bytes=2**28,
+        survey=True,
+        n_jobs=-1,
+        classes=None,
     ):
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         check_integer("n_bits", n_bits, 1)

@@ -1,5 +1,6 @@
 """Layers: plain descriptions of a net, without weights."""
-from sklearn_vectorflow.layers.activations import ACTIVATIONS, Activation, Logistic, ReLU, SELU, Tanh
+
+from sklearn_vectorflow.layers.activations import ACTIVATIONS, SELU, Activation, Logistic, ReLU, Tanh
 from sklearn_vectorflow.layers.base import Layer, Node, ordered
 from sklearn_vectorflow.layers.constant import Constant
 from sklearn_vectorflow.layers.crosses import Crosses

@@ -1,4 +1,5 @@
 """Activations; their arithmetic is engine/kernels/activations.h."""
+
 from sklearn_vectorflow.layers.base import Layer
 
 

@@ -1,4 +1,5 @@
 """What all layers share, and what calling them makes."""
+
 import uuid
 from inspect import signature
 

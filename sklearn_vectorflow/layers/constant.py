@@ -1,7 +1,8 @@
 """Outputs that don't depend on the row."""
-from sklearn_vectorflow._numbers import check_integer
+
 from sklearn_vectorflow.layers.base import Node
 from sklearn_vectorflow.layers.weighted import Weighted
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class Constant(Weighted):

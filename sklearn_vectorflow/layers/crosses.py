@@ -1,10 +1,11 @@
 """Crosses of groups of columns; their arithmetic is engine/kernels/crosses.h."""
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer
-from sklearn_vectorflow.engine.crosses import MOST_FACTORS
-from sklearn_vectorflow.engine.crosses import Crosses as Plan
+from sklearn_vectorflow.engine.net.crosses import MOST_FACTORS
+from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
 from sklearn_vectorflow.layers.base import Layer
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 def plan_crosses(owner, crosses, groups, n_features, n_columns, feature_names=None):
@@ -113,7 +114,7 @@ class Crosses(Layer):
 
     See Also
     --------
-    sklearn_vectorflow.crossing.FeatureCrosser : The same features as a sparse matrix.
+    sklearn_vectorflow.preprocessing.FeatureCrosser : The same features as a sparse matrix.
 
     Examples
     --------

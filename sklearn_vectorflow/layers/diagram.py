@@ -2,6 +2,7 @@
 
 Both take rows of (what the node is, places of the nodes it reads, its shape).
 """
+
 from html import escape
 
 WIDE, HIGH, GAP = 190, 40, 26  # of a box, in pixels, and between boxes

@@ -1,6 +1,7 @@
 """Dropout of hidden units."""
-from sklearn_vectorflow._numbers import check_number
+
 from sklearn_vectorflow.layers.base import Layer
+from sklearn_vectorflow.validation.scalars import check_number
 
 
 class Dropout(Layer):

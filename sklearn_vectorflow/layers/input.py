@@ -1,4 +1,5 @@
 """Roots of a graph: rows of X, or some of their columns."""
+
 import numpy as np
 
 from sklearn_vectorflow.layers.base import Layer, Node

@@ -1,8 +1,9 @@
 """The linear layer; its arithmetic is engine/kernels/linear.h."""
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.layers.weighted import Weighted
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class Linear(Weighted):

@@ -1,4 +1,5 @@
 """Layers that read several nodes; their arithmetic is engine/kernels/merging.h."""
+
 from sklearn_vectorflow.layers.base import Layer
 
 

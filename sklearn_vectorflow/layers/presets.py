@@ -1,4 +1,5 @@
 """Graphs with a name of their own, built of the same layers."""
+
 from sklearn_vectorflow.layers.activations import ACTIVATIONS
 from sklearn_vectorflow.layers.dropout import Dropout
 from sklearn_vectorflow.layers.factorization import FactorizationMachine

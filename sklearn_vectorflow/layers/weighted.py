@@ -1,10 +1,11 @@
 """What layers with weights share."""
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_number
 from sklearn_vectorflow.layers.base import Layer
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import Penalty
+from sklearn_vectorflow.validation.scalars import check_number
 
 
 class Weighted(Layer):

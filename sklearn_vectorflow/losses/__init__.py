@@ -1,4 +1,5 @@
 """Losses: plain, picklable objects with a compiled function of a block of rows."""
+
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.losses.checker import check_loss
 from sklearn_vectorflow.losses.classification import (

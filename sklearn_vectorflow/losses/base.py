@@ -1,4 +1,5 @@
 """What all losses share: parameters, domain, link, and a way to be evaluated."""
+
 import numpy as np
 from sklearn.base import BaseEstimator
 

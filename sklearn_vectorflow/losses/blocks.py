@@ -1,4 +1,5 @@
 """Blocks of rows as losses get them, and what losses return for them, checked."""
+
 import math
 from collections.abc import Mapping
 
@@ -77,8 +78,10 @@ def check_numbers(loss, total, gradient, of_nodes, y, raw):
                 f"y={flat(y)[row]}, raw={flat(raw)[row]}."
             )
     if math.isnan(total):
-        raise ValueError(f"{name_of(loss)} returned NaN as the loss of {len(raw)} row(s); the first has "
-                         f"y={flat(y)[0]}, raw={flat(raw)[0]}.")
+        raise ValueError(
+            f"{name_of(loss)} returned NaN as the loss of {len(raw)} row(s); the first has "
+            f"y={flat(y)[0]}, raw={flat(raw)[0]}."
+        )
 
 
 def name_of(loss):

@@ -1,13 +1,14 @@
 """A checker for losses: one call that tells what is wrong with a loss, and where."""
+
 import pickle
 import threading
 
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_vectorflow._times import parse
 from sklearn_vectorflow.losses import blocks, doors
 from sklearn_vectorflow.losses.survival import SurvivalLoss
+from sklearn_vectorflow.targets.times import parse
 
 STEP = 1e-6
 OUTPUTS = (0.0, 1.0, -1.0, 30.0, -30.0)  # where many losses have kinks, and where many overflow
@@ -135,9 +136,7 @@ class _Case:
         """Ranges of rows that are independent of each other, with where groups start."""
         if self.starts is None:
             return [(slice(k, k + 1), None) for k in range(self.n_rows)]
-        return [
-            (slice(a, b), np.array([0, b - a], dtype=np.int64)) for a, b in zip(self.starts[:-1], self.starts[1:])
-        ]
+        return [(slice(a, b), np.array([0, b - a], dtype=np.int64)) for a, b in zip(self.starts[:-1], self.starts[1:])]
 
     def at(self, row):
         return f"row {row} (y={blocks.flat(self.y)[row]})"

@@ -4,6 +4,7 @@ Notation: :math:`f` is the raw output (the decision function) and
 :math:`t = \pm 1` the class. Losses of a single output take several classes one
 against the rest, and several labels each on its own.
 """
+
 import numpy as np
 from scipy.special import expit, softmax
 

@@ -1,4 +1,5 @@
 """Cox's partial likelihood, compiled in engine/losses/cox.pyx."""
+
 import numpy as np
 
 from sklearn_vectorflow.engine.losses.cox import KERNELS

@@ -1,10 +1,11 @@
 r"""Losses of whole distributions, compiled in engine/losses/density.pyx."""
+
 import numpy as np
 from scipy.special import logsumexp, ndtr, softmax
 
-from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.engine.losses.density import KERNELS
 from sklearn_vectorflow.losses.regression import RegressionLoss
+from sklearn_vectorflow.validation.scalars import check_integer
 
 LARGEST = 10.0  # of the logarithm of a width, and of its inverse; as in the compiled function
 

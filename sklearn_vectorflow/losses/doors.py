@@ -1,4 +1,5 @@
 """From a loss object to its kernel: in Python, compiled by numba, or compiled before."""
+
 from sklearn_vectorflow.losses.jit import NumbaKernel
 from sklearn_vectorflow.losses.kernels import Kernel, PythonKernel
 

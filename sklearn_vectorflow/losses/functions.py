@@ -1,4 +1,5 @@
 """Plain functions as losses."""
+
 import numpy as np
 
 from sklearn_vectorflow.losses.classification import ClassificationLoss

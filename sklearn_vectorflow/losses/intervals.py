@@ -4,12 +4,13 @@ The baseline is free: each interval has its own hazard. With `shape="constant"` 
 learned number an interval, :math:`b_j`, and features act on all alike, :math:`f_j = f + b_j`;
 with `shape="linear"` each interval has its own linear head :math:`f_j`.
 """
+
 import numpy as np
 from scipy.special import log_expit
 
-from sklearn_vectorflow._numbers import check_integer, check_number
 from sklearn_vectorflow.engine.losses.intervals import KERNELS
 from sklearn_vectorflow.losses.survival import SurvivalLoss, check_shape
+from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 INTERVALS = 10  # unless said otherwise
 

@@ -1,4 +1,5 @@
 """Losses that numba compiles (extra `numba`)."""
+
 import functools
 import math
 import typing
@@ -87,15 +88,29 @@ def _compile(function, coupled, n_nodes):
 
 def _structs(types):
     """The structs vf_loss and vf_node of engine/kernels/contract.h for numba."""
-    contract = types.Record.make_c_struct([
-        ("version", types.int32), ("n_targets", types.int32), ("n_outputs", types.int32), ("n_parameters", types.int32),
-        ("parameters", types.intp), ("evaluate", types.intp), ("context", types.intp),
-        ("n_groups", types.int64), ("starts", types.intp), ("n_nodes", types.int64), ("nodes", types.intp),
-        ("owner", types.intp),
-    ])
-    return contract, types.Record.make_c_struct([
-        ("width", types.int64), ("outputs", types.intp), ("gradient", types.intp),
-    ])
+    contract = types.Record.make_c_struct(
+        [
+            ("version", types.int32),
+            ("n_targets", types.int32),
+            ("n_outputs", types.int32),
+            ("n_parameters", types.int32),
+            ("parameters", types.intp),
+            ("evaluate", types.intp),
+            ("context", types.intp),
+            ("n_groups", types.int64),
+            ("starts", types.intp),
+            ("n_nodes", types.int64),
+            ("nodes", types.intp),
+            ("owner", types.intp),
+        ]
+    )
+    return contract, types.Record.make_c_struct(
+        [
+            ("width", types.int64),
+            ("outputs", types.intp),
+            ("gradient", types.intp),
+        ]
+    )
 
 
 class _Views:
@@ -131,8 +146,9 @@ class _Views:
         array, pointer, float64 = self.numba.carray, self.pointer, self.numba.float64
         if what == "outputs":
             return self.numba.njit(
-                lambda nodes, n: rest(nodes, n)
-                + (array(pointer(nodes[last].outputs, float64), (n, nodes[last].width)),)
+                lambda nodes, n: (
+                    rest(nodes, n) + (array(pointer(nodes[last].outputs, float64), (n, nodes[last].width)),)
+                )
             )
         return self.numba.njit(
             lambda nodes, n: rest(nodes, n) + (array(pointer(nodes[last].gradient, float64), (n, nodes[last].width)),)

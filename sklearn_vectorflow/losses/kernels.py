@@ -1,4 +1,5 @@
 """What the engine calls for a loss, and what checks it: a loss object stays plain, a kernel lives as long as a fit."""
+
 import math
 
 import numpy as np

@@ -4,11 +4,12 @@ Notation: rows :math:`i` and :math:`j` of a group with targets :math:`y_i > y_j`
 :math:`f` is the raw output, and a pair weighs :math:`\sqrt{w_i w_j}` unless a loss says otherwise.
 A weight that all rows of a group share multiplies the group's loss. The mean is over groups.
 """
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_integer
 from sklearn_vectorflow.engine.losses.ranking import KERNELS
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class RankingLoss(Loss):

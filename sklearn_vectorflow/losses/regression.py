@@ -3,11 +3,12 @@ r"""Losses of numbers, compiled in engine/losses/regression.pyx.
 Notation: :math:`f` is the raw output, :math:`y` the target. Losses of several
 outputs add up.
 """
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_number
 from sklearn_vectorflow.engine.losses.regression import KERNELS
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.validation.scalars import check_number
 
 
 class RegressionLoss(Loss):

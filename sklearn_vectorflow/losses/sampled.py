@@ -5,11 +5,12 @@ and only those are updated: it costs what their number costs, whatever the numbe
 Predictions are exact. The arithmetic on the outputs that were drawn is that of the full loss
 (engine/losses/classification.pyx); engine/kernels/candidates.h draws.
 """
+
 import numpy as np
 
-from sklearn_vectorflow._numbers import check_choice, check_flag, check_integer, check_number
-from sklearn_vectorflow.engine.sampling import Sampler, alias_table
+from sklearn_vectorflow.engine.net.sampling import Sampler, alias_table
 from sklearn_vectorflow.losses.classification import LogLoss, MultinomialLoss
+from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
 
 DISTRIBUTIONS = ("empirical", "flattened", "uniform")
 

@@ -5,16 +5,18 @@ from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event
 :math:`-\log S(t)` if censored at t, :math:`-\log(S(a) - S(b))` for an event in (a, b], and
 :math:`+\log S(e)` if it was observed from e on (left truncation).
 """
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaln, log_ndtr, logit, ndtri
 
-from sklearn_vectorflow._numbers import check_number
-from sklearn_vectorflow.engine.losses.survival import INTERVAL, KERNELS
+from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.targets.times import INTERVAL
+from sklearn_vectorflow.validation.scalars import check_number
 
 SAMPLE = 10_000  # rows that tell the best constant
-ENOUGH = 20      # events among them without which they don't
+ENOUGH = 20  # events among them without which they don't
 FARTHEST = 20.0  # a raw output no constant goes beyond
 
 

@@ -3,6 +3,7 @@
 Those of times agree with those of scikit-survival where it has them, and take y in all forms that
 the estimator takes. :func:`concordance_index` is O(n log n).
 """
+
 from sklearn_vectorflow.metrics.brier import brier_score, integrated_brier_score
 from sklearn_vectorflow.metrics.calibration import calibration_by_quantile
 from sklearn_vectorflow.metrics.concordance import concordance_index, concordance_index_ipcw

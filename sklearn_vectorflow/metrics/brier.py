@@ -1,10 +1,11 @@
 """Squared errors of predicted survival."""
+
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow._checks import naming
-from sklearn_vectorflow.curves import check_times
 from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+from sklearn_vectorflow.validation.arrays import check_times
+from sklearn_vectorflow.validation.errors import naming
 
 
 def brier_score(y_train, y_test, survival, times):

@@ -1,11 +1,12 @@
 """Predicted against observed shares of events."""
+
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow._checks import naming
-from sklearn_vectorflow._numbers import check_integer, check_number
-from sklearn_vectorflow._times import Times
 from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+from sklearn_vectorflow.targets.times import Times
+from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 
 def calibration_by_quantile(y, survival, time, n_bins=10):

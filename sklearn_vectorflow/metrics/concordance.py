@@ -1,13 +1,14 @@
 """How well risks order times."""
+
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow._checks import check_sample_weight, naming
-from sklearn_vectorflow._numbers import check_number
-from sklearn_vectorflow._times import parse
-from sklearn_vectorflow.engine.losses.survival import CENSORED
-from sklearn_vectorflow.engine.pairs import count_pairs
+from sklearn_vectorflow.engine.concordance import count_pairs
 from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+from sklearn_vectorflow.targets.times import CENSORED, parse
+from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.scalars import check_number
 
 TIED = 1e-8  # risks this close to each other count as equal
 

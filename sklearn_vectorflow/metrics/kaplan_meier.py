@@ -1,9 +1,9 @@
 """The product-limit estimate of survival, and of not being censored."""
+
 import numpy as np
 
-from sklearn_vectorflow._checks import check_sample_weight
-from sklearn_vectorflow._times import parse
-from sklearn_vectorflow.engine.losses.survival import INTERVAL
+from sklearn_vectorflow.targets.times import INTERVAL, parse
+from sklearn_vectorflow.validation.arrays import check_sample_weight
 
 
 def known_times(y, n_rows=None, name="y"):

@@ -1,9 +1,10 @@
 """Measures of rankings within queries."""
+
 import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from sklearn_vectorflow._numbers import check_integer
+from sklearn_vectorflow.validation.scalars import check_integer
 
 
 def mean_ndcg(y, score, qid, *, k=None):

@@ -1,4 +1,5 @@
 """Losses compiled outside of sklearn_vectorflow."""
+
 import numpy as np
 
 from sklearn_vectorflow.losses import RegressionLoss

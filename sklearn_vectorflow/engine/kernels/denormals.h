@@ -5,7 +5,7 @@
 #ifndef VF_DENORMALS_H
 #define VF_DENORMALS_H
 
-#include "platform.h"
+#include "kernels/platform.h"
 
 #if defined(__SSE__) || defined(_M_X64)
 #include <xmmintrin.h>

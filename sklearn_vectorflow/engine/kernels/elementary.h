@@ -3,7 +3,7 @@
 #ifndef VF_ELEMENTARY_H
 #define VF_ELEMENTARY_H
 
-#include "platform.h"
+#include "kernels/platform.h"
 
 VF_INLINE float vf_from_bits(int32_t bits) {
     float out;

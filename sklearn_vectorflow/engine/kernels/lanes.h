@@ -5,7 +5,7 @@
 #ifndef VF_LANES_H
 #define VF_LANES_H
 
-#include "platform.h"
+#include "kernels/platform.h"
 
 /* Records in a group. Loops over whole groups have no remainder, which rows of a few dozen entries
  * would mostly be; arrays in them don't overlap. Kernels of it are VF_SIMD_AVX2: wider groups are

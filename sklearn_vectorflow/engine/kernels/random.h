@@ -4,7 +4,7 @@
 #ifndef VF_RANDOM_H
 #define VF_RANDOM_H
 
-#include "platform.h"
+#include "kernels/platform.h"
 
 VF_INLINE uint64_t vf_mix(uint64_t x) {
     x += 0x9E3779B97F4A7C15ull;

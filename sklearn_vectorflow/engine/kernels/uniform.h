@@ -2,7 +2,7 @@
 #ifndef VF_UNIFORM_H
 #define VF_UNIFORM_H
 
-#include "random.h"
+#include "kernels/random.h"
 
 /* Fills the first n_out columns of rows [first, first + n) with numbers uniform in
  * [-bound, bound), each from its own place in the key's stream. */

@@ -8,7 +8,7 @@ from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
 
 from sklearn_vectorflow.engine.contract cimport VF_LOSS_CAPSULE, vf_loss, vf_node
-from sklearn_vectorflow.engine.kernels cimport vf_keep_denormals, vf_restore_denormals
+from sklearn_vectorflow.engine.kernels.denormals cimport vf_keep_denormals, vf_restore_denormals
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
 
 

@@ -11,12 +11,12 @@ from libc.stdint cimport int64_t
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
 
-CENSORED, EVENT, INTERVAL = 0, 1, 2
-
-cdef enum:
+cdef enum:  # in the order of targets/times.py
     IS_CENSORED
     IS_EVENT
     IS_INTERVAL
+
+KINDS = {"CENSORED": IS_CENSORED, "EVENT": IS_EVENT, "INTERVAL": IS_INTERVAL}
 
 cdef enum Family:
     WEIBULL

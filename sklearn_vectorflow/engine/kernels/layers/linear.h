@@ -1,0 +1,216 @@
+/* The linear layer, out = bias + x W for one sparse row: its kernels, one of each for every rule, without and
+ * with lazily caught-up state. Each rule is compiled by a file of its own, optimizers/<rule>.c. */
+#ifndef VF_LINEAR_H
+#define VF_LINEAR_H
+
+#include "kernels/layers/linear_kernels.h"
+#include "kernels/layers/linear_one.h"
+#include "kernels/layers/linear_wide.h"
+#include "kernels/nets/plain.h"
+
+/* Adds W delta to the gradient of the layer's inputs [from, from + n), n <= VF_LANES. */
+VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                const double *VF_RESTRICT delta, double *VF_RESTRICT gradient, int64_t from, int64_t n) {
+    const int shared = vf_shares_misses(kind, lazy, layer->n_out);
+    int32_t features[VF_LANES];
+    float left[2 * VF_LANES] = {0.0f}, threshold[2 * VF_LANES] = {0.0f};
+    const vf_copies copies = {left, threshold};
+    for (int64_t k = 0; k < n; k++)
+        features[k] = (int32_t)(from + k);
+    vf_miss_row(kind, lazy, layer, clock, features, n, copies);
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t feature = from + k;
+        const float *record = layer->record + feature * layer->stride;
+        const float row = vf_read_row(kind, layer, record);
+        const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+        double sum = 0.0;
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            const float center = vf_center(lazy, layer, feature, c);
+            const vf_state s = vf_read_state(kind, layer, record, c, row);
+            const vf_value now = shared ? vf_shrunk(lazy, record[c], center, vf_missed_at(lazy, copies, k), layer->penalty.lower)
+                                        : vf_now(kind, lazy, 1, record[c], center, s, rest, clock, layer);
+            sum += (double)(now.base + now.change) * delta[c];
+        }
+        gradient[feature] += sum;
+    }
+}
+
+VF_INLINE void vf_backward_eager(const vf_linear *layer, const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
+    for (int64_t i = 0; i < layer->n_in; i++) {
+        const float *record = layer->record + i * layer->stride;
+        double sum = 0.0;
+        for (int64_t c = 0; c < layer->n_out; c++)
+            sum += (double)record[c] * delta[c];
+        gradient[i] += sum;
+    }
+}
+
+VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
+    if (!lazy && kind != VF_FTRL) {
+        vf_backward_eager(layer, delta, gradient);
+        return;
+    }
+    for (int64_t from = 0; from < layer->n_in; from += VF_LANES) {
+        const int64_t left = layer->n_in - from;
+        vf_backward_span(kind, lazy, layer, clock, delta, gradient, from, left < VF_LANES ? left : VF_LANES);
+    }
+}
+
+/* Nothing to catch up on; stride is a constant where this has to be quick. */
+VF_INLINE int64_t vf_count_bad(const vf_linear *layer, int64_t from, int64_t to, const int64_t n_out, const int64_t stride) {
+    int64_t bad = 0;
+    for (int64_t feature = from; feature < to; feature++)
+        for (int64_t c = 0; c < n_out; c++)
+            bad += vf_is_bad(layer->record[feature * stride + c]);
+    return bad;
+}
+
+VF_INLINE int64_t vf_settle_eager(const vf_linear *layer, int64_t from, int64_t to) {
+    if (layer->n_out == 1 && layer->stride == 2)
+        return vf_count_bad(layer, from, to, 1, 2);
+    return vf_count_bad(layer, from, to, layer->n_out, layer->stride);
+}
+
+VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    int64_t bad = 0;
+    for (int64_t feature = from; feature < to; feature++) {
+        float *record = layer->record + feature * layer->stride;
+        if (vf_is_untouched(layer, record))
+            continue;
+        const float row = vf_read_row(kind, layer, record);
+        const vf_rest rest = vf_read_rest(kind, VF_LAZY, layer, clock, record, feature);
+        if (layer->average_slot >= 0)
+            vf_average_record(kind, layer, clock, record, feature, row, rest);
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            const vf_state s = vf_read_state(kind, layer, record, c, row);
+            const vf_value now = vf_now(kind, VF_LAZY, 1, record[c], vf_center(VF_LAZY, layer, feature, c), s, rest, clock, layer);
+            record[c] = now.base + now.change;
+            bad += vf_is_bad(record[c]);
+        }
+        vf_touch(kind, layer, clock, record);
+    }
+    return bad;
+}
+
+/* Row-wise AdaGrad without a penalty but L2: features without a gradient yet, most of
+ * wide data's, are as they were made, and one number tells. */
+VF_INLINE int64_t vf_settle_rows(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    int64_t bad = 0;
+    for (int64_t feature = from; feature < to; feature++) {
+        float *VF_RESTRICT record = layer->record + feature * layer->stride;
+        const vf_state s = {0.0f, 0.0f, record[layer->row_slot]};
+        float left = 0.0f;
+        if (s.row == 0.0f)
+            continue;
+        if (lazy) {
+            const vf_rest rest = vf_read_rest(VF_ADAGRAD_ROWWISE, lazy, layer, clock, record, feature);
+            left = vf_missed_by(VF_ADAGRAD_ROWWISE, 1, s, rest, &layer->optimizer).left;
+            vf_touch(VF_ADAGRAD_ROWWISE, layer, clock, record);
+        }
+        for (int64_t c = 0; c < layer->n_out; c++) {
+            record[c] += lazy ? record[c] * left : 0.0f;
+            bad += vf_is_bad(record[c]);
+        }
+    }
+    return bad;
+}
+
+/* Applies what features [from, to) still miss; returns how many weights are not finite. */
+VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                            int64_t from, int64_t to) {
+    if (kind == VF_ADAGRAD_ROWWISE && lazy != VF_LAZY && layer->n_out > 1)
+        return vf_settle_rows(lazy, layer, clock, from, to);
+    if (!lazy && !layer->values)
+        return vf_settle_eager(layer, from, to);
+    if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
+        return vf_settle_sums(lazy, layer, clock, from, to);
+    if (vf_is_copied(kind, lazy, layer->n_out))
+        return vf_settle_copied(kind, lazy, layer, clock, from, to);
+    return vf_settle_lazy(kind, layer, clock, from, to);
+}
+
+VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                 const int32_t *indices, int64_t n, vf_copies copies) {
+    if (vf_is_copied(kind, lazy, layer->n_out))
+        vf_copy_row(kind, lazy, layer, clock, indices, n, copies);
+    else
+        vf_miss_row(kind, lazy, layer, clock, indices, n, copies);
+}
+
+#define VF_DEFINE(name, kind, lazy)                                                                    \
+    VF_SIMD static void vf_read_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,      \
+                                       vf_copies copies) {                                             \
+        vf_read_row_state(kind, lazy, layer, clock, row.indices, row.length, copies);                  \
+    }                                                                                                  \
+    VF_SIMD static void vf_forward_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,   \
+                                          vf_copies copies, float *out) {                              \
+        vf_read_row_state(kind, lazy, layer, clock, row.indices, row.length, copies);                  \
+        if (layer->n_out == 1)                                                                         \
+            out[0] += vf_forward_one(kind, lazy, layer, clock, row, copies);                           \
+        else                                                                                           \
+            vf_forward_wide(kind, lazy, layer, clock, row, copies, out);                               \
+    }                                                                                                  \
+    VF_SIMD static void vf_update_##name(const vf_linear *layer, const vf_clock *clock, vf_row row,    \
+                                         vf_copies copies, const float *delta) {                       \
+        if (layer->n_out == 1)                                                                         \
+            vf_update_one(kind, lazy, layer, clock, row, copies, delta[0]);                            \
+        else                                                                                           \
+            vf_update_wide(kind, lazy, layer, clock, row, copies, delta);                              \
+    }                                                                                                  \
+    VF_SIMD static void vf_backward_##name(const vf_linear *layer, const vf_clock *clock,              \
+                                           const double *delta, double *gradient) {                    \
+        vf_backward(kind, lazy, layer, clock, delta, gradient);                                        \
+    }                                                                                                  \
+    VF_SIMD static int64_t vf_settle_##name(const vf_linear *layer, const vf_clock *clock,             \
+                                            int64_t from, int64_t to) {                                \
+        return vf_settle(kind, lazy, layer, clock, from, to);                                          \
+    }
+
+#define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
+    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
+                                          int64_t from, int64_t to, int64_t n_queued) {                    \
+        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
+    }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
+                                             const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
+        vf_merge_tier(kind, lazy, layer, intercepts, hot, apart, tier);                                    \
+    }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_merge_part_##name(const vf_linear *layer, const vf_hot *hot, vf_apart *apart,   \
+                                             int64_t part) {                                               \
+        vf_merge_part(kind, lazy, layer, hot, apart, part);                                                \
+    }                                                                                                      \
+    static void vf_load_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {     \
+        vf_load_hot(kind, lazy, layer, clock, hot);                                                        \
+    }                                                                                                      \
+    static void vf_store_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {    \
+        vf_store_hot(kind, lazy, layer, clock, hot);                                                       \
+    }                                                                                                      \
+    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_tier_##name,                  \
+                                                       vf_merge_part_##name, vf_load_hot_##name,           \
+                                                       vf_store_hot_##name};
+
+#define VF_ENTRY(name, single) \
+    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, single}
+
+/* All kernels of a rule, by what its weights have to catch up on; see linear_kernels.h. */
+#define VF_DEFINE_RULE(name, kind)                                \
+    VF_DEFINE(name##_eager, kind, VF_EAGER)                       \
+    VF_DEFINE(name##_decaying, kind, VF_DECAYING)                 \
+    VF_DEFINE(name##_lazy, kind, VF_LAZY)                         \
+    VF_DEFINE_SINGLE(name##_eager, kind, VF_EAGER)                \
+    VF_DEFINE_SINGLE(name##_decaying, kind, VF_DECAYING)          \
+    const vf_linear_kernels vf_kernels_##name[VF_N_LAZY] = {      \
+        VF_ENTRY(name##_eager, &VF_SINGLE_##name##_eager),        \
+        VF_ENTRY(name##_decaying, &VF_SINGLE_##name##_decaying),  \
+        VF_ENTRY(name##_lazy, NULL),                              \
+    };
+
+/* The same of weights that are not trained. */
+#define VF_DEFINE_FIXED(name)                                                     \
+    VF_DEFINE(name, VF_FIXED, VF_EAGER)                                           \
+    const vf_linear_kernels vf_kernels_##name[VF_N_LAZY] = {                      \
+        VF_ENTRY(name, NULL), VF_ENTRY(name, NULL), VF_ENTRY(name, NULL),         \
+    };
+
+#endif

@@ -1,0 +1,166 @@
+/* The linear layer with several outputs: each non-zero is a contiguous row of
+ * weights, and the lanes of a vector unit are outputs. */
+#ifndef VF_LINEAR_WIDE_H
+#define VF_LINEAR_WIDE_H
+
+#include "kernels/optimizers/average.h"
+#include "kernels/optimizers/misses.h"
+#include "kernels/rows/rows.h"
+
+/* ---- forward ----------------------------------------------------------------- */
+
+/* out += v0 r0 + v1 r1 + v2 r2 + v3 r3: four non-zeros for one pass over the sums. */
+VF_INLINE void vf_add_four(float *VF_RESTRICT out, const float *const *r, const float *v, int64_t n) {
+    const float *r0 = r[0], *r1 = r[1], *r2 = r[2], *r3 = r[3];
+    const float v0 = v[0], v1 = v[1], v2 = v[2], v3 = v[3];
+    for (int64_t c = 0; c < n; c++)
+        out[c] += (v0 * r0[c] + v1 * r1[c]) + (v2 * r2[c] + v3 * r3[c]);
+}
+
+/* Weights that are stored as they are, up to a factor a feature. */
+VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row row, vf_copies copies,
+                                 float *VF_RESTRICT out) {
+    const int64_t n = layer->n_out;
+    int64_t k = 0;
+    for (; k + 4 <= row.length; k += 4) {
+        const float *r[4];
+        float v[4];
+        for (int64_t i = 0; i < 4; i++) {
+            const int64_t feature = row.indices[k + i];
+            r[i] = layer->record + feature * layer->stride;
+            v[i] = lazy ? row.values[k + i] * (1.0f + copies.left[k + i]) : row.values[k + i];
+        }
+        vf_add_four(out, r, v, n);
+    }
+    for (; k < row.length; k++) {
+        const int64_t feature = row.indices[k];
+        const float *r = layer->record + feature * layer->stride;
+        const float v = lazy ? row.values[k] * (1.0f + copies.left[k]) : row.values[k];
+        for (int64_t c = 0; c < n; c++)
+            out[c] += v * r[c];
+    }
+}
+
+VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_copies copies, int64_t k) {
+    const vf_missed none = {0.0f, 0.0f};
+    return lazy && VF_ROW_RATE(kind) ? vf_missed_at(lazy, copies, k) : none;
+}
+
+/* Adds v times the current weights of a record. */
+VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, const vf_linear *layer, const vf_clock *clock,
+                          int64_t feature, float v, vf_missed missed, float *VF_RESTRICT out) {
+    const float lower = layer->penalty.lower;
+    const float *VF_RESTRICT record = layer->record + feature * layer->stride;
+    const float *VF_RESTRICT center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
+    const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+    const float row = vf_read_row(kind, layer, record);
+    const int64_t n = layer->n_out;
+    for (int64_t c = 0; c < n; c++) {
+        const vf_state s = vf_read_state(kind, layer, record, c, row);
+        const float middle = centered ? center[c] : 0.0f;
+        const vf_value now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed, lower)
+                                               : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, layer);
+        out[c] += v * (now.base + now.change);
+    }
+}
+
+VF_INLINE void vf_forward_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               vf_row row, vf_copies copies, float *VF_RESTRICT out) {
+    if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
+        vf_forward_scaled(lazy, layer, row, copies, out);
+    else if (lazy == VF_LAZY && layer->penalty.center)
+        for (int64_t k = 0; k < row.length; k++)
+            vf_add_now(kind, lazy, 1, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, copies, k), out);
+    else
+        for (int64_t k = 0; k < row.length; k++)
+            vf_add_now(kind, lazy, 0, layer, clock, row.indices[k], row.values[k], vf_row_missed(kind, lazy, copies, k), out);
+}
+
+/* ---- update -------------------------------------------------------------------- */
+
+/* One step on outputs [from, from + n) of a record; n is a constant for most. */
+VF_INLINE void vf_update_span(const int kind, const int lazy, const int centered, const vf_linear *layer,
+                              const vf_clock *clock, float *VF_RESTRICT record, const float *VF_RESTRICT center,
+                              const float *VF_RESTRICT delta, float v, float rate, float row_before, float row_after,
+                              vf_rest rest, vf_missed missed, const int64_t from, const int64_t n) {
+    const vf_optimizer o = layer->optimizer;
+    const float lower = layer->penalty.lower;
+    float *VF_RESTRICT s1 = record + layer->slot1, *VF_RESTRICT s2 = record + layer->slot2;
+    for (int64_t c = from; c < from + n; c++) {
+        const float middle = centered ? center[c] : 0.0f, g = v * delta[c];
+        vf_state s = {VF_USES_S1(kind) ? s1[c] : 0.0f, VF_USES_S2(kind) ? s2[c] : 0.0f, row_before};
+        vf_value now = {record[c], 0.0f};
+        if (lazy)
+            now = VF_ROW_RATE(kind) ? vf_shrunk(lazy, record[c], middle, missed, lower)
+                                    : vf_now(kind, lazy, 0, record[c], middle, s, rest, clock, layer);
+        s.row = row_after;
+        const float change = vf_step(kind, &s, now.base, middle, g, rate, &o);
+        float w = now.base + (now.change + change);
+        if (kind == VF_FTRL && !lazy)
+            w = vf_ftrl_weight(s.s1, s.s2, 0.0f, 0.0f, 0.0f, 0.0f, &o);
+        record[c] = w;
+        if (VF_USES_S1(kind))
+            s1[c] = s.s1;
+        if (VF_USES_S2(kind))
+            s2[c] = s.s2;
+    }
+}
+
+VF_INLINE void vf_update_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
+                                const vf_clock *clock, int64_t feature, const float *delta, float v, float row,
+                                vf_missed missed) {
+    const vf_optimizer *o = &layer->optimizer;
+    float *record = layer->record + feature * layer->stride;
+    const float *center = centered ? layer->penalty.center + feature * layer->n_out : NULL;
+    const float before = vf_read_row(kind, layer, record);
+    const float after = kind == VF_ADAGRAD_ROWWISE ? row : vf_step_row(kind, before, 0.0f, o);
+    const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * after;
+    const int64_t n = layer->n_out;
+    vf_rest rest = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (lazy) {
+        rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+        if (lazy == VF_LAZY && layer->average_slot >= 0)
+            vf_average_record(kind, layer, clock, record, feature, before, rest);
+    }
+    int64_t from = 0;
+    for (; from + 16 <= n; from += 16)
+        vf_update_span(kind, lazy, centered, layer, clock, record, center, delta, v, rate, before, after, rest, missed, from, 16);
+    if (from < n)
+        vf_update_span(kind, lazy, centered, layer, clock, record, center, delta, v, rate, before, after, rest, missed, from, n - from);
+    if (VF_USES_ROW(kind))
+        record[layer->row_slot] = after;
+    if (lazy)
+        vf_touch(kind, layer, clock, record);
+}
+
+/* Row-wise AdaGrad's state after the step, in lanes of features. */
+VF_INLINE void vf_step_rows(const vf_linear *layer, vf_row row, vf_copies copies, const float *delta) {
+    const float epsilon = layer->optimizer.epsilon;
+    float *VF_RESTRICT state = copies.row;
+    const float *VF_RESTRICT values = row.values;
+    float square = 0.0f; /* mean over the outputs */
+    for (int64_t c = 0; c < layer->n_out; c++)
+        square += delta[c] * delta[c];
+    square /= (float)layer->n_out;
+    for (int64_t k = 0; k < row.length; k++)
+        state[k] = layer->record[row.indices[k] * (int64_t)layer->stride + layer->row_slot];
+    for (int64_t k = 0; k < row.length; k++)
+        state[k] = vf_adagrad_scale(state[k], values[k] * values[k] * square, epsilon);
+}
+
+VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                              vf_row row, vf_copies copies, const float *delta) {
+    const int rowwise = kind == VF_ADAGRAD_ROWWISE, centered = lazy == VF_LAZY && layer->penalty.center;
+    if (rowwise)
+        vf_step_rows(layer, row, copies, delta);
+    if (centered)
+        for (int64_t k = 0; k < row.length; k++)
+            vf_update_record(kind, lazy, 1, layer, clock, row.indices[k], delta, row.values[k], rowwise ? copies.row[k] : 0.0f,
+                             vf_row_missed(kind, lazy, copies, k));
+    else
+        for (int64_t k = 0; k < row.length; k++)
+            vf_update_record(kind, lazy, 0, layer, clock, row.indices[k], delta, row.values[k], rowwise ? copies.row[k] : 0.0f,
+                             vf_row_missed(kind, lazy, copies, k));
+}
+
+#endif

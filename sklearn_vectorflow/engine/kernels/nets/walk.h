@@ -1,0 +1,72 @@
+/* What the walk over a net calls of a linear layer; linear.h has the functions. */
+#ifndef VF_WALK_H
+#define VF_WALK_H
+
+#include "kernels/contract.h"
+#include "kernels/sharing/merge_one.h"
+#include "kernels/rows/rows.h"
+
+enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */
+
+/* Where the records of coming rows are: row q of the queue in entry q modulo VF_RING. */
+enum { VF_RING = 8 };
+typedef struct {
+    int64_t *at, room;     /* room: for a row's, and as many more as lanes */
+    int64_t until;         /* rows of the queue that have been looked up */
+    const int64_t *latest; /* the last one's entries, how many, and of how many records are asked for */
+    int64_t length, asked;
+} vf_places;
+
+/* The plainest net, one linear layer of one output, and what its training needs (plain.h). A
+ * second output may be the same for all rows: an intercept alone. */
+typedef struct {
+    const vf_linear *weights;
+    const vf_linear *intercepts[2]; /* of either output, or NULL */
+    const vf_rows *rows;
+    const double *targets; /* (n_rows, n_targets) */
+    int64_t n_targets;
+    const double *sample_weight; /* (n_rows), or NULL */
+    const vf_loss *loss;
+    double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
+    const vf_input_dropout *dropout;
+    vf_schedule schedule;
+    vf_copies copies;
+    int32_t *indices; /* room for a row */
+    float *values;
+    const vf_hot *hot; /* NULL, as `apart`: none */
+    vf_apart *apart;   /* this thread's copies */
+    vf_places *places;
+    int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
+} vf_single;
+
+typedef struct {
+    double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
+    void (*merge_tier)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t tier);
+    void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t part);
+    void (*load)(const vf_linear *, const vf_clock *, const vf_hot *);
+    void (*store)(const vf_linear *, const vf_clock *, const vf_hot *);
+} vf_single_kernels;
+
+/* `forward` leaves what it read of the row behind for `update`; `read` does so for
+ * other sets of features. `single` is for the net of this layer alone; NULL: not here. */
+typedef struct {
+    void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
+    void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
+    void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
+    void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
+    int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
+    const vf_single_kernels *single;
+} vf_linear_kernels;
+
+/* The layer of n of its inputs, from `first` on. */
+VF_INLINE vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n) {
+    vf_linear part = *layer;
+    part.record += first * layer->stride;
+    part.n_in = n;
+    part.penalty.l1_each = layer->penalty.l1_each ? layer->penalty.l1_each + first : NULL;
+    part.penalty.l2_each = layer->penalty.l2_each ? layer->penalty.l2_each + first : NULL;
+    part.penalty.center = layer->penalty.center ? layer->penalty.center + first * layer->n_out : NULL;
+    return part;
+}
+
+#endif

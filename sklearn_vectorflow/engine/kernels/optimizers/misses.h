@@ -1,0 +1,72 @@
+/* What is worked out when a row is read, and used again when it is updated: what
+ * its features have missed, where all weights of a feature miss the same. */
+#ifndef VF_MISSES_H
+#define VF_MISSES_H
+
+#include "kernels/optimizers/record.h"
+
+/* One entry a non-zero, and room for VF_LANES more: what is computed in lanes may be
+ * computed of what earlier rows left behind the last entry. */
+typedef struct {
+    float *left, *threshold;
+    float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h */
+    float *x;                 /* values of the row, and zeros */
+    int64_t *at;              /* which they are, counted from the layer's first record */
+} vf_copies;
+
+VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {
+    return lazy && kind != VF_FTRL && (VF_ROW_RATE(kind) || n_out == 1);
+}
+
+VF_INLINE vf_missed vf_missed_at(const int lazy, vf_copies copies, int64_t k) {
+    const vf_missed out = {copies.left[k], lazy == VF_LAZY ? copies.threshold[k] : 0.0f};
+    return out;
+}
+
+/* k[i] becomes (1 + rate[i] l2)**-k[i] - 1. */
+VF_SIMD static void vf_decays(float *VF_RESTRICT k, const float *VF_RESTRICT rate, float l2, int64_t n, int small) {
+    for (int64_t from = 0; from < n; from += VF_LANES)
+        if (small)
+            for (int64_t i = from; i < from + VF_LANES; i++)
+                k[i] = vf_power_m1_small(rate[i] * l2, k[i]);
+        else
+            for (int64_t i = from; i < from + VF_LANES; i++)
+                k[i] = vf_power_m1(0, rate[i] * l2, k[i]);
+}
+
+/* One L2 strength for all: the scattered numbers are read first, then computed with in lanes. */
+VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clock *clock, const int32_t *indices,
+                            int64_t n, vf_copies copies) {
+    const float l2 = layer->penalty.l2;
+    float largest = 0.0f;
+    for (int64_t k = 0; k < n; k++) {
+        const float *record = layer->record + indices[k] * (int64_t)layer->stride;
+        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]);
+        const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
+        const float rate = vf_resting_rate(kind, s, &layer->optimizer);
+        copies.left[k] = rest.steps;
+        copies.threshold[k] = rate;
+        largest = rate > largest ? rate : largest;
+    }
+    vf_decays(copies.left, copies.threshold, l2, n, largest * l2 < 0.01f);
+}
+
+VF_INLINE void vf_miss_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const int32_t *indices, int64_t n, vf_copies copies) {
+    if (!vf_shares_misses(kind, lazy, layer->n_out))
+        return;
+    if (lazy == VF_DECAYING && kind != VF_SGD) {
+        vf_decay_row(kind, layer, clock, indices, n, copies);
+        return;
+    }
+    for (int64_t k = 0; k < n; k++) {
+        const float *record = layer->record + indices[k] * (int64_t)layer->stride;
+        const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, indices[k]);
+        const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
+        const vf_missed missed = vf_missed_by(kind, 1, s, rest, &layer->optimizer);
+        copies.left[k] = missed.left;
+        copies.threshold[k] = missed.threshold;
+    }
+}
+
+#endif

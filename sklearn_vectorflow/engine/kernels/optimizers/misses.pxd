@@ -1,0 +1,13 @@
+# cython: language_level=3
+from libc.stdint cimport int64_t
+
+cdef extern from "kernels/optimizers/misses.h" nogil:
+    ctypedef struct vf_copies:
+        float *left
+        float *threshold
+        float *w
+        float *s1
+        float *s2
+        float *row
+        float *x
+        int64_t *at

@@ -1,0 +1,146 @@
+/* Update rules, one weight at a time. `kind` is a constant where they are called,
+ * so each kernel is compiled with its own rule and nothing else. */
+#ifndef VF_OPTIMIZERS_H
+#define VF_OPTIMIZERS_H
+
+#include "kernels/optimizers/penalties.h"
+
+enum { VF_FIXED, VF_SGD, VF_ADAGRAD, VF_ADAGRAD_ROWWISE, VF_ADAM, VF_FTRL };
+
+typedef struct {
+    float learning_rate;
+    float epsilon;        /* AdaGrad: what its sum of squares starts from */
+    float beta;           /* FTRL */
+    float decay1, decay2; /* Adam */
+    float log_decay1, log_decay2;
+} vf_optimizer;
+
+/* Where training stands. Steps are counted over all threads; `elapsed` is the
+ * sum of the learning rates of all steps before this one (SGD). */
+typedef struct {
+    int64_t step;
+    double rate, elapsed;
+} vf_clock;
+
+/* SGD's rate of step t is rate / (1 + decay * t) ** power. */
+typedef struct {
+    double rate, decay, power;
+} vf_schedule;
+
+static inline double vf_rate_at(vf_schedule schedule, int64_t step) {
+    if (schedule.power == 0.0)
+        return schedule.rate;
+    return schedule.rate / pow(1.0 + schedule.decay * (double)step, schedule.power);
+}
+
+/* Which rules keep what: one number a weight (s1, s2), one a feature (row). */
+#define VF_USES_S1(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAM || (kind) == VF_FTRL)
+#define VF_USES_S2(kind) ((kind) == VF_ADAM || (kind) == VF_FTRL)
+#define VF_USES_ROW(kind) ((kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM)
+
+/* Rules whose step size is the same for all weights of a feature. */
+#define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE)
+
+/* Rules that keep the step size between touches (up to the learning rate) as state. */
+#define VF_USES_RESTING(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAGRAD_ROWWISE)
+
+typedef struct {
+    float s1, s2, row;
+} vf_state;
+
+/* AdaGrad keeps r = 1 / sqrt(epsilon + sum of squared gradients), the number that
+ * both the step and the missed penalties need; 0 stands for "no gradient yet".
+ * Duchi, Hazan and Singer (2011), JMLR 12. */
+VF_INLINE float vf_adagrad_change(float r, float square, float epsilon) {
+    const int fresh = r == 0.0f;
+    const float change = 1.0f / sqrtf(fresh ? epsilon + square : 1.0f + square * r * r);
+    return fresh ? (square > 0.0f ? -change : 0.0f) : change;
+}
+
+/* A change is a factor, so that other threads' changes stay; the first is a value, and
+ * negative as a mark. */
+VF_INLINE float vf_adagrad_changed(float r, float change) {
+    return change > 0.0f ? r * change : -change;
+}
+
+VF_INLINE float vf_adagrad_scale(float r, float square, float epsilon) {
+    return vf_adagrad_changed(r, vf_adagrad_change(r, square, epsilon));
+}
+
+/* What stands for the gradients in `shared` and those that a copy took since `before`. */
+VF_INLINE float vf_adagrad_merged(float shared, float before, float own, float epsilon) {
+    const float old = before == 0.0f ? epsilon : 1.0f / (before * before);
+    const float gained = own == 0.0f ? 0.0f : 1.0f / (own * own) - old;
+    const float sum = (shared == 0.0f ? epsilon : 1.0f / (shared * shared)) + (gained > 0.0f ? gained : 0.0f);
+    return own == 0.0f ? shared : 1.0f / sqrtf(sum);
+}
+
+/* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
+ * of touches: the moments of features that rows don't touch stay as they are. */
+VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
+    const float bias = -vf_expm1_negative(touches * o->log_decay2);
+    return sqrtf(v / (touches > 0.0f ? bias : 1.0f)) + o->epsilon;
+}
+
+/* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
+ * steps, since the objective is the mean of the losses. `root` is that of the sum of
+ * squared gradients, which is kept because every reading needs it. */
+VF_INLINE float vf_ftrl_weight(float z, float root, float center, float l1, float l2, float steps, const vf_optimizer *o) {
+    const float size = fabsf(z) - steps * l1;
+    const float scale = (o->beta + root) * (1.0f / o->learning_rate) + steps * l2;
+    const float u = (size > 0.0f ? size : 0.0f) / (scale > 0.0f ? scale : 1.0f);
+    return center - copysignf(u, z);
+}
+
+/* A root, with what another one's sum of squares grew by. */
+VF_INLINE float vf_ftrl_grown(float root, float before, float after) {
+    return sqrtf(root * root + (after - before) * (after + before));
+}
+
+/* Step size between touches: constant, and zero before the first. */
+VF_INLINE float vf_resting_rate(const int kind, vf_state s, const vf_optimizer *o) {
+    if (kind == VF_ADAGRAD)
+        return o->learning_rate * s.s1;
+    if (kind == VF_ADAGRAD_ROWWISE)
+        return o->learning_rate * s.row;
+    if (kind == VF_ADAM)
+        return s.row > 0.0f ? o->learning_rate / vf_adam_size(s.s2, s.row, o) : 0.0f;
+    return 0.0f;
+}
+
+/* The state a whole feature shares, once a step. `square`: the mean over its
+ * outputs of the squared gradient. */
+VF_INLINE float vf_step_row(const int kind, float row, float square, const vf_optimizer *o) {
+    if (kind == VF_ADAGRAD_ROWWISE)
+        return vf_adagrad_scale(row, square, o->epsilon);
+    if (kind == VF_ADAM)
+        return row < 16777216.0f ? row + 1.0f : row;
+    return row;
+}
+
+/* What one gradient step adds to a weight worth `now`; advances s1 and s2. `rate`
+ * is the step size of the rules of VF_ROW_RATE. */
+VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, float g, float rate,
+                        const vf_optimizer *o) {
+    if (VF_ROW_RATE(kind))
+        return -rate * g;
+    if (kind == VF_ADAGRAD) {
+        s->s1 = vf_adagrad_scale(s->s1, g * g, o->epsilon);
+        return -o->learning_rate * s->s1 * g;
+    }
+    if (kind == VF_ADAM) {
+        s->s1 = o->decay1 * s->s1 + (1.0f - o->decay1) * g;
+        s->s2 = o->decay2 * s->s2 + (1.0f - o->decay2) * g * g;
+        const float bias = -vf_expm1_negative(s->row * o->log_decay1);
+        return -o->learning_rate * (s->s1 / bias) / vf_adam_size(s->s2, s->row, o);
+    }
+    if (kind == VF_FTRL) {
+        const float root = sqrtf(s->s2 * s->s2 + g * g);
+        const float sigma = (root - s->s2) * (1.0f / o->learning_rate);
+        s->s1 += g - sigma * (now - center);
+        s->s2 = root;
+    }
+    return 0.0f;
+}
+
+#endif

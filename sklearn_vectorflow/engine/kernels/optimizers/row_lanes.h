@@ -1,0 +1,263 @@
+/* One output and at most one strength of L2 (FTRL: and L1): a row's records are copied
+ * when the row is read, and written back when it is updated. The arithmetic between runs
+ * over arrays, in vector lanes; only loading and storing are scattered. FTRL's records
+ * hold its two sums alone: weights are worked out of them, see vf_linear.values. */
+#ifndef VF_COPIED_H
+#define VF_COPIED_H
+
+#include "kernels/lanes.h"
+#include "kernels/optimizers/misses.h"
+#include "kernels/rows/rows.h"
+
+VF_INLINE int vf_is_copied(const int kind, const int lazy, int32_t n_out) {
+    return kind != VF_FIXED && lazy != VF_LAZY && n_out == 1;
+}
+
+/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed
+ * factor less one. */
+VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies, float largest_rate) {
+    const vf_optimizer o = layer->optimizer;
+    const float l2 = layer->penalty.l2;
+    float *VF_RESTRICT left = copies.left;
+    const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
+    if (kind == VF_SGD)
+        VF_EACH_LANE(k, n)
+            left[k] = vf_expm1_negative(-left[k] * l2);
+    else if (VF_USES_RESTING(kind) && largest_rate * l2 < 0.01f)
+        VF_EACH_LANE(k, n)
+            left[k] = vf_power_m1_small(o.learning_rate * (kind == VF_ADAGRAD ? s1[k] : row[k]) * l2, left[k]);
+    else
+        VF_EACH_LANE(k, n) {
+            const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f,
+                                VF_USES_ROW(kind) ? row[k] : 0.0f};
+            left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
+        }
+}
+
+/* Records that only this thread writes: its steps alone make their clocks go on. */
+typedef struct {
+    int64_t from, size; /* which they are, as in vf_copies.at */
+    const vf_clock *clock;
+} vf_own;
+
+VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, int64_t at) {
+    return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
+}
+
+/* The arrays of copies that hold the numbers of a record, in its order. */
+typedef struct {
+    float *of[4];
+    int32_t n;
+} vf_numbers;
+
+VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
+    const vf_numbers sgd = {{copies.w}, 1}, adagrad = {{copies.w, copies.s1}, 2}, rowwise = {{copies.w, copies.row}, 2};
+    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4}, ftrl = {{copies.s1, copies.s2}, 2};
+    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
+}
+
+/* In groups of four, see vf_fill_places. */
+VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t stride, int64_t n, vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, copies);
+    for (int64_t k = 0; k < n && numbers.n == 1; k++)
+        numbers.of[0][k] = records[copies.at[k] * stride];
+    for (int64_t k = 0; k < n && numbers.n > 1; k += 4)
+        for (int32_t c = 0; c < numbers.n; c += 2)
+            vf_load_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
+}
+
+VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, int64_t n, vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, copies);
+    int64_t k = 0;
+    for (; k + 4 <= n && numbers.n > 1; k += 4)
+        for (int32_t c = 0; c < numbers.n; c += 2)
+            vf_store_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
+    for (; k < n; k++)
+        for (int32_t c = 0; c < numbers.n; c++)
+            records[copies.at[k] * stride + c] = numbers.of[c][k];
+}
+
+/* How long the copied records have rested; returns the largest rate at which one did. */
+VF_INLINE float vf_read_rests(const int kind, const vf_linear *layer, const vf_clock *clock, const vf_own *own,
+                              int64_t n, vf_copies copies) {
+    float largest = 0.0f;
+    for (int64_t k = 0; k < n; k++) {
+        const float *record = layer->record + copies.at[k] * layer->stride;
+        const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
+        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
+        const float rate = kind == VF_ADAGRAD ? record[layer->slot1]
+                                              : kind == VF_ADAGRAD_ROWWISE ? record[layer->row_slot] : 0.0f;
+        copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
+        largest = rate > largest ? rate : largest;
+    }
+    return largest * layer->optimizer.learning_rate;
+}
+
+/* Copies the n records at copies.at. */
+VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               const vf_own *own, int64_t n, vf_copies copies) {
+    vf_read_numbers(kind, layer->record, layer->stride, n, copies);
+    if (kind == VF_FTRL) {
+        const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
+        const vf_optimizer o = layer->optimizer;
+        float *VF_RESTRICT w = copies.w;
+        const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
+        VF_EACH_LANE(k, n)
+            w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
+    } else if (lazy)
+        vf_decay_copies(kind, layer, n, copies, vf_read_rests(kind, layer, clock, own, n, copies));
+}
+
+VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t *VF_RESTRICT at) {
+    for (int64_t k = 0; k < n; k++)
+        at[k] = indices[k];
+    vf_fill_places(at, n);
+}
+
+VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                           const int32_t *indices, int64_t n, vf_copies copies) {
+    vf_find_records(indices, n, copies.at);
+    vf_copy_records(kind, lazy, layer, clock, NULL, n, copies);
+}
+
+/* `readable`: how many values there are from the row's first on, in rows to come too. */
+VF_INLINE void vf_take_values(vf_row row, int64_t readable, vf_copies copies) {
+    float *VF_RESTRICT x = copies.x;
+    const float *VF_RESTRICT values = row.values;
+    if (row.length + VF_GROUP > readable) {
+        for (int64_t k = 0; k < row.length; k++)
+            x[k] = values[k];
+        memset(x + row.length, 0, sizeof(float) * VF_GROUP);
+        return;
+    }
+    for (int64_t from = 0; from < row.length; from += VF_GROUP) {
+        const int32_t length = row.length - from < VF_GROUP ? (int32_t)(row.length - from) : VF_GROUP;
+        for (int32_t i = 0; i < VF_GROUP; i++) {
+            const float value = values[from + i];
+            x[from + i] = i < length ? value : 0.0f;
+        }
+    }
+}
+
+/* A sum a lane, so that a row does not wait for its own additions. */
+VF_INLINE float vf_forward_copied(const int kind, const int lazy, int64_t n, vf_copies copies) {
+    const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    float sums[VF_GROUP] = {0.0f};
+    for (int64_t from = 0; from < n; from += VF_GROUP)
+        for (int64_t i = 0; i < VF_GROUP; i++)
+            sums[i] += x[from + i] * (lazy && kind != VF_FTRL ? w[from + i] + w[from + i] * left[from + i] : w[from + i]);
+    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+            sums[i] += sums[i + half];
+    return sums[0];
+}
+
+/* Advances the copies by one step. A missed change can be smaller than a rounding of
+ * the weight, and survives if it is first added to the step's. */
+VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                              int64_t n, vf_copies copies, float delta) {
+    const vf_optimizer o = layer->optimizer;
+    const float time_rate = (float)clock->rate;
+    float *VF_RESTRICT w = copies.w, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
+    float *VF_RESTRICT row = copies.row;
+    const float *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    VF_EACH_LANE(k, n) {
+        const float g = x[k] * delta;
+        const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
+        const float rate = kind == VF_SGD ? time_rate : o.learning_rate * after;
+        vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
+        const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
+        w[k] += lazy && kind != VF_FTRL ? w[k] * left[k] + change : change;
+        if (VF_USES_S1(kind))
+            s1[k] = s.s1;
+        if (VF_USES_S2(kind))
+            s2[k] = s.s2;
+        if (VF_USES_ROW(kind))
+            row[k] = after;
+    }
+}
+
+/* Stores the stepped copies. What another thread did to such a record since it was read is lost: that is rare, since
+ * each has its own copies of hot ones (merge_one.h). */
+VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const vf_own *own, int64_t n, vf_copies copies) {
+    const vf_linear fixed = *layer; /* no store can alias it */
+    vf_write_numbers(kind, fixed.record, fixed.stride, n, copies);
+    for (int64_t k = 0; k < n && lazy && kind != VF_FTRL; k++)
+        vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k] * fixed.stride);
+}
+
+VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                vf_row row, vf_copies copies, float delta) {
+    vf_take_values(row, 0, copies);
+    vf_step_copies(kind, lazy, layer, clock, row.length, copies, delta);
+    vf_put_copies(kind, lazy, layer, clock, NULL, row.length, copies);
+}
+
+/* Features that never came have nothing to catch up on, unless zero is not where they
+ * belong. They are left alone: their memory is only reserved. */
+VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
+    if (layer->penalty.center || layer->penalty.lower > 0.0f)
+        return 0;
+    for (int64_t c = 0; c < layer->stride; c++)
+        if (record[c] != 0.0f)
+            return 0;
+    return 1;
+}
+
+VF_INLINE int vf_is_bad(float w) {
+    return (vf_to_bits(w) & 0x7F800000) == 0x7F800000; /* infinite or NaN */
+}
+
+/* In blocks of features, as if each were a row. */
+VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                   int64_t from, int64_t to) {
+    float w[VF_GROUP] = {0.0f}, s1[VF_GROUP] = {0.0f}, s2[VF_GROUP] = {0.0f}, row[VF_GROUP] = {0.0f};
+    float left[2 * VF_GROUP] = {0.0f};
+    int64_t at[2 * VF_GROUP];
+    const vf_copies copies = {left, NULL, w, s1, s2, row, NULL, at};
+    int32_t features[VF_GROUP];
+    int64_t bad = 0;
+    for (; from < to; from += VF_GROUP) {
+        int64_t n = 0;
+        for (int64_t feature = from; feature < to && feature < from + VF_GROUP; feature++) {
+            features[n] = (int32_t)feature;
+            n += !vf_is_untouched(layer, layer->record + feature * layer->stride);
+        }
+        if (n == 0)
+            continue;
+        vf_copy_row(kind, lazy, layer, clock, features, n, copies);
+        for (int64_t k = 0; k < n; k++) {
+            float *record = layer->record + at[k] * layer->stride;
+            record[0] = w[k] + w[k] * left[k];
+            vf_touch(kind, layer, clock, record);
+            bad += vf_is_bad(record[0]);
+        }
+    }
+    return bad;
+}
+
+/* Works FTRL's weights out of their sums, the records being these alone. Weights of
+ * zero that are zero are not written, so that their memory stays only reserved. */
+VF_INLINE int64_t vf_settle_sums(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    enum { BLOCK = 16 * VF_GROUP };
+    const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
+    const vf_optimizer o = layer->optimizer;
+    int64_t bad = 0;
+    for (; from < to; from += BLOCK) {
+        const int64_t n = to - from < BLOCK ? to - from : BLOCK;
+        const float *VF_RESTRICT sums = layer->record + 2 * from;
+        float *values = layer->values + from, w[BLOCK];
+        int32_t moved = 0;
+        for (int64_t k = 0; k < n; k++) {
+            w[k] = vf_ftrl_weight(sums[2 * k], sums[2 * k + 1], 0.0f, l1, l2, steps, &o);
+            moved |= (w[k] != 0.0f) | (values[k] != 0.0f);
+            bad += vf_is_bad(w[k]);
+        }
+        if (moved)
+            memcpy(values, w, sizeof(float) * (size_t)n);
+    }
+    return bad;
+}
+
+#endif

@@ -1,0 +1,15 @@
+# cython: language_level=3
+from libc.stdint cimport int32_t, int64_t
+
+from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
+
+cdef extern from "kernels/rows/batch_gradient.h" nogil:
+    ctypedef struct vf_gathered:
+        int64_t n_slots, capacity
+        int32_t n_out, direct
+        int32_t *slot_of
+        int32_t *features
+        double *gradient
+    double *vf_gathered_row(vf_gathered *g, int32_t feature)
+    void vf_gather_row(vf_gathered *g, vf_row row, const double *delta)
+    void vf_gathered_clear(vf_gathered *g)

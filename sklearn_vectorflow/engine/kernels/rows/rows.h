@@ -1,0 +1,136 @@
+/* A block of rows in the caller's own arrays, read without copying it. Whatever
+ * the storage, a kernel sees one row as (indices, values, length) in int32 and
+ * float32; rows stored otherwise pass through the worker's scratch. */
+#ifndef VF_ROWS_H
+#define VF_ROWS_H
+
+#include "kernels/platform.h"
+#include "kernels/random.h"
+
+typedef struct {
+    const void *values;
+    const void *indices; /* NULL: dense, C order */
+    const void *indptr;
+    int32_t wide_values, wide_indices, wide_indptr; /* 64-bit? */
+    int64_t n_rows, n_features;
+    int64_t n_stored;  /* entries of values and indices, sparse ones */
+    int64_t first_row; /* number of row 0, where these rows are a part of more */
+} vf_rows;
+
+typedef struct {
+    const int32_t *indices;
+    const float *values;
+    int64_t length;
+} vf_row;
+
+/* Non-zeros are dropped with this probability, the same ones for the same
+ * (seed, row) however often the row is loaded. */
+typedef struct {
+    float rate;
+    uint64_t seed;
+} vf_input_dropout;
+
+VF_INLINE int64_t vf_row_start(const vf_rows *rows, int64_t row) {
+    return rows->wide_indptr ? ((const int64_t *)rows->indptr)[row]
+                             : ((const int32_t *)rows->indptr)[row];
+}
+
+VF_INLINE float vf_value_at(const vf_rows *rows, int64_t k) {
+    return rows->wide_values ? (float)((const double *)rows->values)[k]
+                             : ((const float *)rows->values)[k];
+}
+
+VF_INLINE int32_t vf_index_at(const vf_rows *rows, int64_t k) {
+    return rows->wide_indices ? (int32_t)((const int64_t *)rows->indices)[k]
+                              : ((const int32_t *)rows->indices)[k];
+}
+
+static inline int64_t vf_compress(const float *dense, int64_t n, int32_t *indices, float *values) {
+    int64_t length = 0;
+    for (int64_t j = 0; j < n; j++) {
+        indices[length] = (int32_t)j;
+        values[length] = dense[j];
+        length += dense[j] != 0.0f;
+    }
+    return length;
+}
+
+static inline vf_row vf_load_dense(const vf_rows *rows, int64_t row, int32_t *indices, float *values) {
+    int64_t length = 0;
+    const int64_t start = row * rows->n_features;
+    for (int64_t j = 0; j < rows->n_features; j++) {
+        const float value = vf_value_at(rows, start + j);
+        indices[length] = (int32_t)j;
+        values[length] = value;
+        length += value != 0.0f;
+    }
+    const vf_row out = {indices, values, length};
+    return out;
+}
+
+static inline vf_row vf_load_sparse(const vf_rows *rows, int64_t row, int32_t *indices, float *values) {
+    const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
+    vf_row out = {(const int32_t *)rows->indices + start, (const float *)rows->values + start, end - start};
+    if (rows->wide_indices) {
+        for (int64_t k = start; k < end; k++)
+            indices[k - start] = vf_index_at(rows, k);
+        out.indices = indices;
+    }
+    if (rows->wide_values) {
+        for (int64_t k = start; k < end; k++)
+            values[k - start] = vf_value_at(rows, k);
+        out.values = values;
+    }
+    return out;
+}
+
+/* scratch holds the longest row (vf_rows_longest) in each array */
+static inline vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices, float *values,
+                             const vf_input_dropout *dropout) {
+    vf_row out = rows->indices ? vf_load_sparse(rows, row, indices, values)
+                               : vf_load_dense(rows, row, indices, values);
+    if (dropout->rate > 0.0f) {
+        const uint64_t key = vf_mix(dropout->seed ^ (uint64_t)(rows->first_row + row));
+        const float scale = 1.0f / (1.0f - dropout->rate);
+        int64_t kept = 0;
+        for (int64_t k = 0; k < out.length; k++) {
+            indices[kept] = out.indices[k];
+            values[kept] = out.values[k] * scale;
+            kept += vf_unit(vf_mix(key + (uint64_t)k)) >= dropout->rate;
+        }
+        out.indices = indices;
+        out.values = values;
+        out.length = kept;
+    }
+    return out;
+}
+
+/* Asks for the weights of a coming row, `lines` cache lines a feature. Inlined by
+ * force: compilers take a function that only prefetches for one without effect,
+ * and drop calls to it. */
+VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record,
+                               int64_t stride, int64_t lines) {
+    if (rows->indices == NULL)
+        return;
+    const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
+    for (int64_t k = start; k < end; k++) {
+        const float *at = record + (int64_t)vf_index_at(rows, k) * stride;
+        for (int64_t line = 0; line < lines; line++)
+            VF_PREFETCH_READ(at + 16 * line);
+    }
+}
+
+/* Asks for the indices and values of a row further ahead. */
+VF_INLINE void vf_prefetch_data(const vf_rows *rows, int64_t row) {
+    if (rows->indices == NULL)
+        return;
+    const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
+    const int64_t per_index = rows->wide_indices ? 8 : 4, per_value = rows->wide_values ? 8 : 4;
+    const char *indices = (const char *)rows->indices, *values = (const char *)rows->values;
+    for (int64_t at = start * per_index; at < end * per_index; at += 64)
+        VF_PREFETCH_READ(indices + at);
+    for (int64_t at = start * per_value; at < end * per_value; at += 64)
+        VF_PREFETCH_READ(values + at);
+}
+
+#endif

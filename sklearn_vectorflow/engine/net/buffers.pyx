@@ -1,0 +1,212 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""One thread's memory for walking a net: what a batch's rows are and become.
+
+All of it is taken when a worker is made.
+"""
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+
+from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
+from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
+from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
+from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
+from sklearn_vectorflow.engine.net.plan cimport *
+from sklearn_vectorflow.engine.net.sampling cimport Candidates
+
+cdef enum:
+    LINE = 64            # bytes of a cache line, and of the widest vectors
+
+
+cdef class Buffers:
+    """Buffers of one thread, in the sizes that a net and its rows need.
+
+    Parameters
+    ----------
+    net : Net
+    longest : int
+        Length of the longest row.
+    batch_size : int
+        Rows in a step.
+    batch_nonzeros : int
+        Most non-zeros a batch can have; 0 if rows update the weights directly,
+        which needs one row a step and canonical rows.
+    chunk : int
+        Rows of a chunk: rows that stay neighbours when the order is drawn. Where the
+        targets have groups, a chunk is a group, and this is the longest.
+    group_rows : int
+        0, or steps take whole groups: as many as have at most so many rows together, or one.
+    """
+
+    def __cinit__(self, Net net, int64_t longest, int64_t batch_size=1, int64_t batch_nonzeros=0, int64_t chunk=1,
+                  int64_t group_rows=0):
+        cdef int i
+        cdef int64_t widest = 1, n_outputs = net.n_outputs, slots = 1
+        cdef Node *node
+        self.owned = []
+        self.kept = []
+        self.net = net
+        self.longest = longest
+        self.batch_size = batch_size
+        self.batch_nonzeros = batch_nonzeros
+        self.chunk = chunk
+        self.direct = batch_nonzeros == 0
+        self.capacity = batch_size + GROUP * chunk
+        self.out = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.gradient = <double **>self._take(net.n_nodes * sizeof(void *))
+        self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.held = <Held *>self._take(net.n_nodes * sizeof(Held))
+        self.bags = <vf_bags *>self._take(net.n_nodes * sizeof(vf_bags))
+        self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
+        self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
+        self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
+        for i in range(net.n_nodes):
+            node = &net.nodes[i]
+            if is_sparse(node.kind):
+                self._take_row(i)
+                continue
+            widest = max(widest, node.width)
+            self.out[i] = <float *>self._take(batch_size * node.width * sizeof(float))
+            self.gradient[i] = <double *>self._take(batch_size * node.width * sizeof(double))
+            if node.kind == DROPOUT:
+                self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
+            if node.has_bias:
+                self._take_copies(&self.bias_copies[i], 1)
+            if node.kind in (LINEAR, PAIRS, OUTPUTS):
+                slots = max(slots, self._take_weighted(i))
+                widest = max(widest, node.weights.n_out)
+                if not self._reads_rows(node):
+                    widest = max(widest, node.weights.n_in)
+        self.y = <double *>self._take(batch_size * max(net.loss.n_targets, 1) * sizeof(double))
+        self.raw = <double *>self._take(batch_size * n_outputs * sizeof(double))
+        self.loss_gradient = <double *>self._take(batch_size * n_outputs * sizeof(double))
+        self.weight = <double *>self._take(batch_size * sizeof(double))
+        self.delta = <float *>self._take(widest * sizeof(float))
+        self.embedding = <float *>self._take(widest * sizeof(float))
+        self.wide_delta = <double *>self._take(widest * sizeof(double))
+        self.factors = <const float **>self._take(net.n_nodes * sizeof(void *))
+        self.inner_values = <float *>self._take(widest * sizeof(float))
+        self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
+        self.row_indices = <int32_t *>self._take(longest * sizeof(int32_t))
+        self.row_values = <float *>self._take(longest * sizeof(float))
+        if net.is_plain and self.direct:
+            self.places.room = longest + VF_LANES
+            self.places.at = <int64_t *>self._take(VF_RING * self.places.room * sizeof(int64_t))
+        self.slot_values = <float *>self._take(slots * sizeof(float))
+        self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
+        if net.sampler is not None:
+            self.candidates = Candidates(net.sampler, batch_size, n_outputs)
+        self.loss = net.loss
+        self.loss.owner = <const void *>self
+        self.group_rows = group_rows
+        if group_rows:
+            self.ends_group = <char *>self._take(self.capacity)
+            self.starts = <int64_t *>self._take((batch_size + 1) * sizeof(int64_t))
+            self.loss.starts = self.starts
+        self._take_read()
+
+    def __dealloc__(self):
+        for address in self.owned or ():
+            free(<void *><uintptr_t>address)
+
+    cdef void *_take(self, size_t n_bytes) except NULL:
+        """Zeros that start with a cache line."""
+        cdef void *memory = calloc(n_bytes + LINE, 1)
+        if memory == NULL:
+            raise MemoryError
+        self.owned.append(<uintptr_t>memory)
+        return <void *>((<uintptr_t>memory + LINE - 1) // LINE * LINE)
+
+    cdef _take_copies(self, vf_copies *copies, int64_t most):
+        cdef size_t n_bytes = (most + VF_LANES) * sizeof(float)
+        copies.left = <float *>self._take(n_bytes)
+        copies.threshold = <float *>self._take(n_bytes)
+        copies.w = <float *>self._take(n_bytes)
+        copies.s1 = <float *>self._take(n_bytes)
+        copies.s2 = <float *>self._take(n_bytes)
+        copies.row = <float *>self._take(n_bytes)
+        copies.x = <float *>self._take(n_bytes)
+        copies.at = <int64_t *>self._take(2 * n_bytes)
+
+    cdef _take_read(self):
+        """Takes what the loss sees of the nodes it reads."""
+        cdef int k, n_nodes = len(self.net.reads)
+        cdef int64_t size
+        self.loss.n_nodes = n_nodes
+        self.read = <int *>self._take(n_nodes * sizeof(int))
+        self.nodes = <vf_node *>self._take(n_nodes * sizeof(vf_node))
+        self.node_outputs = <double **>self._take(n_nodes * sizeof(void *))
+        self.loss.nodes = self.nodes
+        for k in range(n_nodes):
+            self.read[k] = self.net.reads[k]
+            self.nodes[k].width = self.net.nodes[self.read[k]].width
+            size = self.batch_size * self.nodes[k].width * sizeof(double)
+            self.node_outputs[k] = <double *>self._take(size)
+            self.nodes[k].outputs = self.node_outputs[k]
+            self.nodes[k].gradient = <double *>self._take(size)
+
+    cdef bint _reads_rows(self, Node *node):
+        return node.parent == INPUT or is_sparse(self.net.nodes[node.parent].kind)
+
+    cdef int64_t _most(self, int i):
+        """The most entries of a row that node i gives."""
+        cdef Node *node
+        if i == INPUT:
+            return self.longest
+        node = &self.net.nodes[i]
+        if node.kind == COLUMNS:
+            return self.longest
+        if node.kind == CROSSES:
+            return node.longest
+        if node.kind == JOIN:
+            return sum([self._most(node.parents[k]) for k in range(node.n_parents)])
+        return node.width
+
+    cdef _take_row(self, int i):
+        cdef Crosses crosses
+        cdef Bags bags
+        cdef int64_t most = self._most(i)
+        self.held[i].row = -1
+        self.held[i].indices = <int32_t *>self._take((most + 1) * sizeof(int32_t))
+        self.held[i].values = <float *>self._take((most + 1) * sizeof(float))
+        for position, crosses in self.net.crossed:
+            if position == i:
+                bags = Bags(crosses, self.longest, most)
+                self.kept.append(bags)
+                self.bags[i] = bags.bags
+
+    cdef int64_t _take_weighted(self, int i) except -1:
+        """Takes what a node with weights needs; returns its slots of gathered features."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t slots = self._n_slots(node)
+        self._take_copies(&self.copies[i], max(self._most(node.parent), slots))
+        if node.kind == PAIRS:
+            self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
+        if self.direct and node.orthogonal == 0.0:
+            return 1
+        self._take_gathered(&self.gathered[i], node, slots)
+        return slots
+
+    cdef int64_t _n_slots(self, Node *node):
+        if not self._reads_rows(node) or node.orthogonal > 0.0:
+            return node.weights.n_in
+        if node.parent == INPUT or self.net.nodes[node.parent].kind == COLUMNS:
+            return min(self.batch_nonzeros, node.weights.n_in)
+        return min(self.batch_size * self._most(node.parent), node.weights.n_in)
+
+    cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
+        cdef int64_t k
+        g.n_out = node.weights.n_out
+        g.direct = slots == node.weights.n_in
+        g.capacity = slots
+        if not g.direct:
+            g.capacity = 1
+            while g.capacity < 2 * slots:
+                g.capacity *= 2
+        g.slot_of = <int32_t *>self._take(g.capacity * sizeof(int32_t))
+        g.features = <int32_t *>self._take(slots * sizeof(int32_t))
+        g.gradient = <double *>self._take(slots * g.n_out * sizeof(double))
+        for k in range(g.capacity):
+            g.slot_of[k] = -1

@@ -1,0 +1,366 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""The walk over a net: forward and backward through its nodes, for rows of a batch.
+
+Nothing is allocated here, and nothing needs the GIL.
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+
+from sklearn_vectorflow.engine.net.buffers cimport Buffers, Held
+from sklearn_vectorflow.engine.data cimport Rows
+from sklearn_vectorflow.engine.kernels.layers.activations cimport vf_activate, vf_activate_back
+from sklearn_vectorflow.engine.kernels.layers.candidates cimport vf_candidates, vf_link_candidates
+from sklearn_vectorflow.engine.kernels.layers.columns cimport vf_prefetch_columns, vf_select
+from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_cross_row
+from sklearn_vectorflow.engine.kernels.layers.merging cimport (
+    vf_add, vf_add_back, vf_multiply, vf_multiply_back, vf_place, vf_place_back, vf_scatter,
+)
+from sklearn_vectorflow.engine.kernels.layers.orthogonal cimport vf_add_orthogonality
+from sklearn_vectorflow.engine.kernels.layers.outputs cimport (
+    vf_outputs, vf_outputs_back, vf_outputs_forward, vf_outputs_update,
+)
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport (
+    vf_pairs, vf_pairs_back, vf_pairs_forward, vf_pairs_gather, vf_pairs_update,
+)
+from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
+from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
+from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gather_row, vf_gathered, vf_gathered_clear
+from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row
+from sklearn_vectorflow.engine.net.plan cimport *
+
+cdef int32_t ZERO = 0
+cdef float ONE = 1.0
+
+
+cdef class Walk(Buffers):
+    """One thread's way through a net, see `Buffers` for its parameters."""
+
+    # ---- rows that nodes read -----------------------------------------------------
+
+    cdef vf_row _row_of(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        """What node i gives for row r of the batch, as a sparse row."""
+        cdef vf_row x
+        if i == INPUT:
+            return vf_load(&rows.rows, row, self.row_indices, self.row_values, &self.input_dropout)
+        if is_sparse(self.net.nodes[i].kind):
+            return self._sparse_row(i, rows, row, r)
+        x.length = vf_compress(self.out[i] + r * self.net.nodes[i].width, self.net.nodes[i].width,
+                               self.inner_indices, self.inner_values)
+        x.indices = self.inner_indices
+        x.values = self.inner_values
+        return x
+
+    cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef Held *held = &self.held[i]
+        cdef vf_row x
+        if node.kind == JOIN:
+            self._join(node, held, rows, row, r)
+        elif held.row != row:
+            x = self._row_of(node.parent, rows, row, r)
+            if node.kind == COLUMNS:
+                held.length = vf_select(&node.columns, x, held.indices, held.values)
+            else:
+                held.length = vf_cross_row(&node.crosses, x, &self.bags[i], held.indices, held.values)
+            held.row = row
+        return vf_row(indices=held.indices, values=held.values, length=held.length)
+
+    cdef void _join(self, Node *node, Held *held, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        cdef int k
+        cdef int64_t entry
+        cdef vf_row part
+        held.length = 0
+        for k in range(node.n_parents):
+            part = self._row_of(node.parents[k], rows, row, r)
+            for entry in range(part.length):
+                held.indices[held.length] = <int32_t>(node.firsts[k] + part.indices[entry])
+                held.values[held.length] = part.values[entry]
+                held.length += 1
+
+    cdef void _forget_rows(self) noexcept nogil:
+        cdef int i
+        for i in range(self.net.n_nodes):
+            self.held[i].row = -1
+
+    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
+        """Asks for the weights a row needs.
+
+        Workers call it through the table of methods: compilers drop direct calls of what
+        only prefetches.
+        """
+        cdef int i
+        cdef Node *node
+        cdef int64_t lines
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if node.kind != LINEAR and node.kind != PAIRS:
+                continue
+            lines = min(4, (node.weights.stride + 15) // 16)
+            if node.parent == INPUT:
+                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
+            elif self.net.nodes[node.parent].kind == COLUMNS:
+                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
+                                    node.weights.stride, lines)
+
+    # ---- forward --------------------------------------------------------------------
+
+    cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil:
+        """Sets every dense node's output for row r of the batch."""
+        cdef int i
+        cdef Node *node
+        cdef float *out
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            out = self.out[i] + r * node.width
+            if node.kind == LINEAR or node.kind == CONSTANT:
+                memset(out, 0, node.width * sizeof(float))
+                if node.has_bias:
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
+            if node.kind == LINEAR:
+                node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
+                                     self.copies[i], out)
+            elif node.kind == ACTIVATION:
+                vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
+            elif node.kind != CONSTANT and not is_sparse(node.kind):
+                self._forward_other(i, rows, row, r, out)
+
+    cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int k
+        cdef int64_t width = node.width
+        cdef vf_row x
+        cdef vf_pairs pairs
+        cdef vf_outputs outputs
+        if node.kind == PAIRS:
+            pairs = self._pairs(i)
+            vf_pairs_forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out,
+                             self.delta, out)
+        elif node.kind == OUTPUTS:
+            outputs = self._outputs(i)
+            vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
+                               self.candidates.candidates.n_candidates[r], out)
+        elif node.kind == DROPOUT:
+            self._drop(i, r, out)
+        elif node.kind == DENSE:
+            x = self._row_of(node.parent, rows, row, r)
+            vf_scatter(x.indices, x.values, x.length, out, width)
+        elif node.kind == CONCAT:
+            for k in range(node.n_parents):
+                vf_place(self._out_of(node.parents[k], r), self.net.nodes[node.parents[k]].width, out, width,
+                         node.firsts[k], 1)
+        else:
+            vf_place(self._out_of(node.parent, r), width, out, width, 0, 1)
+            for k in range(1, node.n_parents):
+                if node.kind == ADD:
+                    vf_add(self._out_of(node.parents[k], r), out, width)
+                else:
+                    vf_multiply(self._out_of(node.parents[k], r), out, width)
+
+    cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
+        return self.out[i] + r * self.net.nodes[i].width
+
+    cdef vf_pairs _pairs(self, int i) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        return vf_pairs(layer=&node.weights, kernels=&node.kernels, clock=&self.clock, copies=self.copies[i],
+                        rank=node.rank, embedding=self.embedding)
+
+    cdef vf_outputs _outputs(self, int i) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_outputs outputs = vf_outputs(
+            first=&node.weights, bias=NULL, kernels=node.kernels, bias_kernels=node.bias_kernels, clock=&self.clock,
+            copies=self.copies[i], bias_copies=self.bias_copies[i])
+        if node.has_bias:
+            outputs.bias = &node.bias
+        return outputs
+
+    cdef const int32_t *_candidates(self, int64_t r) noexcept nogil:
+        return self.candidates.candidates.outputs + r * self.candidates.candidates.most
+
+    cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t c, width = node.width
+        cdef float keep = 1.0
+        for c in range(width):
+            if self.training:
+                keep = 0.0 if vf_unit(vf_next(&self.random)) < node.rate else 1.0 / (1.0 - node.rate)
+                self.mask[i][r * width + c] = keep
+            out[c] = self.out[node.parent][r * width + c] * keep
+
+    # ---- backward -------------------------------------------------------------------
+
+    cdef void _backward(self, int i, Rows rows, int64_t n) noexcept nogil:
+        """Passes node i's gradient on to its parents and updates its weights."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t c
+        cdef int k
+        cdef double *gradient = self.gradient[i]
+        if node.kind == LINEAR or node.kind == PAIRS or node.kind == OUTPUTS:
+            self._backward_weighted(i, rows, n)
+        elif node.kind == CONSTANT:
+            self._step_bias(i, n)
+        elif node.kind == ACTIVATION:
+            vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * node.width)
+        elif node.kind == DROPOUT:
+            for c in range(n * node.width):
+                self.gradient[node.parent][c] += gradient[c] * self.mask[i][c]
+        elif node.kind == CONCAT:
+            for k in range(node.n_parents):
+                vf_place_back(gradient, node.width, node.firsts[k], self.gradient[node.parents[k]],
+                              self.net.nodes[node.parents[k]].width, n)
+        elif node.kind == ADD:
+            for k in range(node.n_parents):
+                vf_add_back(gradient, self.gradient[node.parents[k]], n * node.width)
+        elif node.kind == MULTIPLY:
+            for k in range(node.n_parents):
+                self.factors[k] = self.out[node.parents[k]]
+            for k in range(node.n_parents):
+                vf_multiply_back(self.factors, node.n_parents, k, gradient, self.gradient[node.parents[k]],
+                                 n * node.width)
+
+    cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef Node *join
+        cdef int k
+        if node.parent != INPUT and not is_sparse(self.net.nodes[node.parent].kind):
+            self._pass_on(i, node.parent, 0, n)
+        elif node.parent != INPUT and self.net.nodes[node.parent].kind == JOIN:
+            join = &self.net.nodes[node.parent]
+            for k in range(join.n_parents):
+                if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
+                    self._pass_on(i, join.parents[k], join.firsts[k], n)
+        if node.frozen:
+            return
+        if node.kind == OUTPUTS:
+            self._update_outputs(i, rows, n)
+        elif self.direct and node.orthogonal == 0.0:
+            self._update_directly(i, rows)
+        else:
+            self._update_gathered(i, rows, n)
+
+    cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
+        """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_linear part
+        cdef vf_pairs pairs
+        cdef vf_outputs outputs
+        cdef int64_t r, width = self.net.nodes[parent].width
+        if node.kind == OUTPUTS:
+            outputs = self._outputs(i)
+            for r in range(n):
+                vf_outputs_back(&outputs, self._candidates(r), self.candidates.candidates.n_candidates[r],
+                                self.gradient[i] + r * node.width, first, width, self.gradient[parent] + r * width)
+            return
+        if node.kind == LINEAR:
+            part = vf_rows_of(&node.weights, first, width)
+            for r in range(n):
+                node.kernels.backward(&part, &self.clock, self.gradient[i] + r * node.width,
+                                      self.gradient[parent] + r * width)
+            return
+        pairs = self._pairs(i)
+        for r in range(n):
+            vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
+                          self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
+
+    cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t c
+        cdef vf_pairs pairs
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
+        if node.kind == PAIRS:
+            pairs = self._pairs(i)
+            vf_pairs_update(&pairs, x, self.sums[i], self.gradient[i], self.delta)
+            return
+        for c in range(node.width):
+            self.delta[c] = self.gradient[i][c]
+        if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
+            node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
+        node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
+        if node.has_bias:
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
+
+    cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_gathered *g = &self.gathered[i]
+        cdef int64_t r
+        cdef vf_row x
+        cdef vf_pairs pairs = self._pairs(i)
+        for r in range(n):
+            x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
+            if node.kind == PAIRS:
+                vf_pairs_gather(&pairs, x, self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
+                                g, self.wide_delta)
+            else:
+                vf_gather_row(g, x, self.gradient[i] + r * node.width)
+        if node.orthogonal > 0.0:
+            vf_add_orthogonality(&node.weights, g, node.orthogonal, node.n_draws, &self.random)
+        self._step_gathered(i, g)
+        vf_gathered_clear(g)
+        if node.has_bias:
+            self._step_bias(i, n)
+
+    cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_copies copies = self.copies[i]
+        cdef int64_t c, k, width = node.weights.n_out
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        cdef vf_row slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
+        node.kernels.read(&node.weights, &self.clock, slots, copies)
+        if width == 1:
+            for k in range(g.n_slots):
+                self.slot_values[k] = g.gradient[k]
+            node.kernels.update(&node.weights, &self.clock, slots, copies, &ONE)
+            return
+        for k in range(g.n_slots):
+            for c in range(width):
+                self.delta[c] = g.gradient[k * width + c]
+            one.indices = g.features + k
+            node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
+            copies.left += 1
+            copies.threshold += 1
+
+    cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
+        """Steps every output that is a candidate of some row, once."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef vf_gathered *g = &self.gathered[i]
+        cdef vf_outputs outputs = self._outputs(i)
+        cdef vf_row x
+        cdef int64_t slot, entry, r, k
+        cdef double total
+        vf_link_candidates(&self.net.sampler.sampler, c, n)
+        if self.direct:
+            x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
+            for slot in range(c.n_slots):
+                total = self.gradient[i][c.first[slot]]
+                vf_outputs_update(&outputs, c.slot_output[slot], x, total, total)
+            return
+        for slot in range(c.n_slots):
+            total = 0.0
+            entry = c.first[slot]
+            while entry >= 0:
+                r = entry // c.most
+                x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
+                vf_gather_row(g, x, self.gradient[i] + entry)
+                total += self.gradient[i][entry]
+                entry = c.next[entry]
+            for k in range(g.n_slots):
+                self.slot_values[k] = g.gradient[k]
+            x = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
+            vf_outputs_update(&outputs, c.slot_output[slot], x, 1.0, total)
+            vf_gathered_clear(g)
+
+    cdef void _step_bias(self, int i, int64_t n) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t r, c
+        cdef double total
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        for c in range(node.width):
+            total = 0.0
+            for r in range(n):
+                total += self.gradient[i][r * node.width + c]
+            self.delta[c] = total
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)

@@ -1,0 +1,321 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""The workers that run rows through a net.
+
+A `Worker` draws the order of rows, and walks the plan (net.pyx) forward and backward
+over them, one step a batch. Nothing is allocated during a pass, and nothing here needs
+the GIL.
+"""
+cimport cython
+from libc.math cimport isfinite
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from sklearn_vectorflow.engine.net.buffers cimport GROUP
+from sklearn_vectorflow.engine.data cimport Rows, Targets
+from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.copies cimport Copies
+from sklearn_vectorflow.engine.kernels.denormals cimport vf_flush_denormals, vf_restore_denormals
+from sklearn_vectorflow.engine.kernels.layers.candidates cimport (
+    vf_add_candidates, vf_candidates, vf_draw_outputs, vf_load_candidates, vf_sampler,
+)
+from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_AHEAD_DATA, vf_single
+from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_rate_at, vf_schedule
+from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
+from sklearn_vectorflow.engine.kernels.random cimport vf_mix, vf_shuffle
+from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_prefetch_data, vf_rows
+from sklearn_vectorflow.engine.kernels.sharing.merge_one cimport vf_apart
+from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
+from sklearn_vectorflow.engine.net.plan cimport *
+
+cdef extern from "kernels/nets/plain_predict.h" nogil:
+    void vf_predict_one(const vf_linear *layer, const vf_linear *bias, const vf_rows *rows, int64_t from_row,
+                        int64_t to_row, int64_t ahead, int32_t *indices, float *values, float *out)
+
+cdef enum:
+    PUBLISH = 64         # steps between two looks at the shared clock
+
+
+@cython.final
+cdef class Worker(OneHidden):
+    """One thread's passes over rows, see `Buffers` for its parameters."""
+
+    def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
+              int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead, bint shared=True,
+              Copies copies=None):
+        """Train on the rows of chunks order[from_chunk:to_chunk], one step a batch.
+
+        Parameters
+        ----------
+        shuffle : bool
+            Whether rows are shuffled within every `GROUP` chunks.
+        seed : int
+            Of the shuffle and of dropout.
+        ahead : int
+            Rows between asking for a row's weights and using them; 0: don't ask.
+        shared : bool
+            Whether other workers train the same weights meanwhile.
+        copies : Copies, default=None
+            This worker's copies of hot features.
+
+        Returns
+        -------
+        loss : float
+            Sum over rows of weight * loss, each with the weights before its step.
+            NaN or infinity as soon as one batch gave it.
+        n_means : int
+            Rows of positive weight, or groups that have such: what losses are the mean over.
+        """
+        cdef double loss = 0.0, batch_loss
+        cdef int64_t n_means = 0, n, next_chunk = from_chunk, at_most = PUBLISH
+        cdef uint64_t mode
+        cdef vf_clock seen = self.clock
+        cdef vf_single net = vf_single(apart=NULL)
+        cdef bint single = self._is_single(targets), hidden = self._has_one_hidden(targets)
+        self.random = vf_mix(seed)
+        self.input_dropout.rate = input_dropout
+        self.input_dropout.seed = vf_mix(seed + 1)
+        self.training = True
+        self.shared = shared
+        self.queued = self.taken = 0
+        if single or hidden:
+            net = self._single(rows, targets, clock.schedule, ahead, copies)
+            if copies is not None:
+                at_most = copies.hot.period
+        with nogil:
+            mode = vf_flush_denormals()
+            clock.exchange(&self.clock, &seen)
+            self._forget_rows()
+            if hidden:
+                self._open(net)
+            while True:
+                if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
+                    next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
+                n = min(at_most, self.queued - self.taken) if single or hidden else self._next_batch()
+                if n == 0:
+                    break
+                self.n_last = 1 if single or hidden else n
+                if single:
+                    batch_loss = self.net.nodes[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
+                                                                        self.taken + n, self.queued)
+                    if net.apart != NULL:
+                        copies.merge_due()
+                elif hidden:
+                    batch_loss = self._train_hidden(n)
+                else:
+                    self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
+                    batch_loss = self._step(rows, targets, n, ahead)
+                    self.clock.elapsed += self.clock.rate
+                    self.clock.step += 1
+                loss += batch_loss
+                n_means += self.loss.n_groups if self.group_rows else n
+                self.taken += n
+                if not isfinite(batch_loss):
+                    break
+                if self.clock.step - seen.step >= PUBLISH:
+                    clock.exchange(&self.clock, &seen)
+            clock.exchange(&self.clock, &seen)
+            if hidden:
+                self._close()
+            vf_restore_denormals(mode)
+        return loss, n_means
+
+    cdef bint _is_single(self, Targets targets):
+        """Whether the kernel for the plainest net serves (kernels/nets/plain.h)."""
+        return self.direct and not self.group_rows and self.net.is_plain and targets.dense != NULL
+
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies):
+        cdef Node *node = &self.net.nodes[0]
+        cdef vf_hot *hot = NULL
+        cdef vf_apart *apart = NULL
+        if copies is not None:
+            hot, apart = &copies.hot.hot, &copies.apart
+        return vf_single(
+            weights=&node.weights, intercepts=[self.net.intercept(0), self.net.intercept(1)], rows=&rows.rows,
+            targets=targets.dense, n_targets=targets.n_targets,
+            sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
+            gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
+            indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            places=&self.places, ahead=ahead)
+
+    cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
+                         int64_t to_chunk, bint shuffle) noexcept nogil:
+        """Queues rows of the next chunks behind those left over."""
+        cdef int64_t k, row, start, end, left = self.queued - self.taken
+        for k in range(left):
+            self.queue[k] = self.queue[self.taken + k]
+            if self.group_rows:
+                self.ends_group[k] = self.ends_group[self.taken + k]
+        self.taken = 0
+        self.places.until = 0
+        self.queued = left
+        while self.queued < self.batch_size and chunk < to_chunk:
+            start = self.queued
+            end = min(chunk + GROUP, to_chunk)
+            while chunk < end and self.queued + self.chunk <= self.capacity:
+                if self.group_rows:
+                    self._queue_group(targets, order[chunk])
+                else:
+                    row = order[chunk] * self.chunk
+                    self._queue_rows(targets, row, min(row + self.chunk, rows.rows.n_rows))
+                chunk += 1
+            if shuffle and not self.group_rows:
+                vf_shuffle(self.queue + start, self.queued - start, &self.random)
+        return chunk
+
+    cdef void _queue_rows(self, Targets targets, int64_t from_row, int64_t to_row) noexcept nogil:
+        cdef int64_t k
+        for k in range(from_row, to_row):
+            if targets.weight_of(k) > 0.0:
+                self.queue[self.queued] = k
+                self.queued += 1
+
+    cdef void _queue_group(self, Targets targets, int64_t group) noexcept nogil:
+        cdef int64_t begin = self.queued
+        self._queue_rows(targets, targets.starts[group], targets.starts[group + 1])
+        if self.queued > begin:
+            memset(self.ends_group + begin, 0, self.queued - begin)
+            self.ends_group[self.queued - 1] = 1
+
+    cdef int64_t _next_batch(self) noexcept nogil:
+        """How many of the queued rows the next step takes; notes where their groups start."""
+        cdef int64_t k, n = 0, queued = self.queued - self.taken
+        if not self.group_rows:
+            return min(self.batch_size, queued)
+        self.loss.n_groups = 0
+        for k in range(queued):
+            if self.ends_group[self.taken + k]:
+                if n > 0 and k >= self.group_rows:
+                    break
+                n = k + 1
+                self.loss.n_groups += 1
+                self.starts[self.loss.n_groups] = n
+        return n
+
+    def last_block(self):
+        """Return copies of what the loss saw last, as nested lists: y, raw, weight, starts (or None), nodes."""
+        cdef int64_t r, c, n_targets = self.loss.n_targets, n_outputs = self.loss.n_outputs
+        y = [[self.y[r * n_targets + c] for c in range(n_targets)] for r in range(self.n_last)]
+        raw = [[self.raw[r * n_outputs + c] for c in range(n_outputs)] for r in range(self.n_last)]
+        starts = [self.starts[r] for r in range(self.loss.n_groups + 1)] if self.group_rows else None
+        nodes = [
+            [[self.node_outputs[k][r * self.nodes[k].width + c] for c in range(self.nodes[k].width)]
+             for r in range(self.n_last)]
+            for k in range(self.loss.n_nodes)
+        ]
+        return y, raw, [self.weight[r] for r in range(self.n_last)], starts, nodes
+
+    cdef void _show_nodes(self, int64_t n) noexcept nogil:
+        """Lets the loss see the nodes it reads, each with a gradient of zero."""
+        cdef int64_t k, c, size
+        for k in range(self.loss.n_nodes):
+            size = n * self.nodes[k].width
+            for c in range(size):
+                self.node_outputs[k][c] = self.out[self.read[k]][c]
+            memset(self.nodes[k].gradient, 0, size * sizeof(double))
+
+    cdef void _add_gradients_of_nodes(self, int64_t n, double scale) noexcept nogil:
+        cdef int64_t k, c
+        for k in range(self.loss.n_nodes):
+            for c in range(n * self.nodes[k].width):
+                self.gradient[self.read[k]][c] += self.nodes[k].gradient[c] * scale
+
+    cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
+        """Forward, backward and update for the next n queued rows; returns their loss."""
+        cdef int64_t r, c, row, n_outputs
+        cdef int i, last = self.net.n_nodes - 1
+        cdef double loss, scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
+        cdef double *gradient
+        n_outputs = self.net.nodes[last].width
+        for i in range(self.net.n_nodes):
+            if self.net.nodes[i].orthogonal > 0.0:  # reads every weight as it is now
+                self.net.nodes[i].kernels.settle(&self.net.nodes[i].weights, &self.clock, 0,
+                                                 self.net.nodes[i].weights.n_in)
+        if self.net.sampler is not None:
+            self._choose_candidates(targets, n)
+        for r in range(n):
+            row = self.queue[self.taken + r]
+            self._look_ahead(rows, targets, self.taken + r, ahead)
+            self._forward(rows, row, r)
+            self.weight[r] = targets.weight_of(row)
+        loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(n)
+        if not isfinite(loss):
+            return loss
+        for i in range(last):
+            if not is_sparse(self.net.nodes[i].kind):
+                memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
+        gradient = self.gradient[last]
+        for c in range(n * n_outputs):
+            gradient[c] = self.loss_gradient[c] * scale
+        self._add_gradients_of_nodes(n, scale)
+        for i in range(last, -1, -1):
+            self._backward(i, rows, n)
+        return loss
+
+    cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil:
+        """The loss of n rows, and its gradient."""
+        cdef int64_t r, k, n_outputs = self.loss.n_outputs
+        cdef float *out = self.out[self.net.n_nodes - 1]
+        for r in range(n):
+            targets.load(self.queue[self.taken + r], self.y + r * targets.n_targets)
+        for k in range(n * n_outputs):
+            self.raw[k] = out[k]
+        self._show_nodes(n)
+        return self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
+
+    cdef void _choose_candidates(self, Targets targets, int64_t n) noexcept nogil:
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef vf_sampler *sampler = &self.net.sampler.sampler
+        cdef int64_t r, n_own
+        vf_draw_outputs(sampler, c, &self.random)
+        for r in range(n):
+            n_own = targets.labels(self.queue[self.taken + r], c.outputs + r * c.most)
+            vf_add_candidates(sampler, c, r, n_own)
+
+    cdef double _evaluate_candidates(self, int64_t n) noexcept nogil:
+        """The loss of n rows' candidates, row by row, and its gradient."""
+        cdef vf_candidates *c = &self.candidates.candidates
+        cdef float *out = self.out[self.net.n_nodes - 1]
+        cdef int64_t r, at
+        cdef double loss = 0.0
+        self.n_last = 0
+        for r in range(n):
+            at = r * c.most
+            vf_load_candidates(&self.net.sampler.sampler, c, r, out + at, self.y + at, self.raw + at)
+            self.loss.n_outputs = c.n_candidates[r]
+            self.loss.n_targets = c.n_candidates[r] if self.net.sampler.sampler.independent else 1
+            loss += self.loss.evaluate(1, self.y + at, self.raw + at, self.weight + r, self.loss_gradient + at,
+                                       &self.loss)
+        return loss
+
+    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
+        if at + VF_AHEAD_DATA < self.queued:
+            vf_prefetch_data(&rows.rows, self.queue[at + VF_AHEAD_DATA])
+            targets.look_ahead(self.queue[at + VF_AHEAD_DATA])
+        if ahead and at + ahead < self.queued:
+            self._prefetch(rows, self.queue[at + ahead])
+
+    def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead,
+                int node=-1, int64_t first=0):
+        """Write a dense node's outputs for rows [from_row, to_row) into out, shape (n_rows, width).
+
+        The node -1 is the last one, whose outputs are the raw ones. Row `first` is the first of out.
+        """
+        cdef int64_t row
+        cdef int which = self.net.n_nodes - 1 if node < 0 else node
+        cdef size_t n_bytes = self.net.nodes[which].width * sizeof(float)
+        if self.net.is_one_fixed() and from_row < to_row:
+            with nogil:
+                vf_predict_one(&self.net.nodes[0].weights, self.net.intercept(0), &rows.rows, from_row, to_row, ahead,
+                               self.row_indices, self.row_values, &out[from_row - first, 0])
+            return
+        self.training = False
+        self.input_dropout.rate = 0.0
+        self.clock.step = clock.step
+        self.clock.elapsed = clock.elapsed
+        with nogil:
+            self._forget_rows()
+            for row in range(from_row, to_row):
+                if ahead and row + ahead < to_row:
+                    self._prefetch(rows, row + ahead)
+                self._forward(rows, row, 0)
+                memcpy(&out[row - first, 0], self.out[which], n_bytes)

@@ -1,0 +1,73 @@
+/* Strings where they lie: in the layouts of Apache Arrow, or behind places. */
+#ifndef VF_STRINGS_H
+#define VF_STRINGS_H
+
+#include "kernels/platform.h"
+
+enum { VF_OFFSETS, VF_WIDE_OFFSETS, VF_VIEWS, VF_PLACES };
+
+enum { VF_INSIDE = 12 }; /* the longest string that lies in its view or place itself */
+
+typedef struct {
+    const uint8_t *data;
+    int64_t length;
+} vf_bytes;
+
+typedef struct {
+    int32_t layout;
+    const void *places;            /* n + 1 offsets (int32, int64), n views or n places */
+    const uint8_t *data;           /* what offsets point into */
+    int64_t size;                  /* of data, in bytes */
+    const uint8_t *const *buffers; /* what views point into */
+} vf_strings;
+
+/* An Arrow view has 16 bytes: a length, then the string itself if it is short, else
+ * its first four bytes, the number of a buffer and the place in it. */
+VF_INLINE vf_bytes vf_view_at(const vf_strings *strings, int64_t at) {
+    const uint8_t *view = (const uint8_t *)strings->places + 16 * at;
+    int32_t fields[4];
+    memcpy(fields, view, sizeof fields);
+    const vf_bytes out = {fields[0] <= VF_INSIDE ? view + 4 : strings->buffers[fields[2]] + fields[3], fields[0]};
+    return out;
+}
+
+/* The same for strings of Python: a longer string's last eight bytes are its address. The length of
+ * one that is missing is negative. */
+VF_INLINE vf_bytes vf_placed_at(const vf_strings *strings, int64_t at) {
+    const uint8_t *place = (const uint8_t *)strings->places + 16 * at;
+    int32_t length;
+    memcpy(&length, place, sizeof length);
+    vf_bytes out = {place + 4, length};
+    if (length > VF_INSIDE)
+        memcpy(&out.data, place + 8, sizeof out.data);
+    return out;
+}
+
+VF_INLINE vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at) {
+    vf_bytes out;
+    switch (layout) {
+    case VF_OFFSETS: {
+        const int32_t *offsets = (const int32_t *)strings->places + at;
+        out.data = strings->data + offsets[0];
+        out.length = offsets[1] - offsets[0];
+        return out;
+    }
+    case VF_WIDE_OFFSETS: {
+        const int64_t *offsets = (const int64_t *)strings->places + at;
+        out.data = strings->data + offsets[0];
+        out.length = offsets[1] - offsets[0];
+        return out;
+    }
+    case VF_VIEWS:
+        return vf_view_at(strings, at);
+    default:
+        return vf_placed_at(strings, at);
+    }
+}
+
+/* Bit `at` of an Arrow validity bitmap; no bitmap: everything is valid. */
+VF_INLINE int vf_is_valid(const uint8_t *bitmap, int64_t at) {
+    return bitmap == NULL || (bitmap[at >> 3] >> (at & 7) & 1);
+}
+
+#endif

@@ -1,0 +1,1 @@
+"""The four estimators, and what they share."""

@@ -1,0 +1,369 @@
+"""One fit for all estimators: check, train in epochs, stop, keep what was fitted."""
+
+import contextlib
+import time
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from sklearn_vectorflow.defaults.batch_size import auto_batch_size
+from sklearn_vectorflow.defaults.scales import scales_of
+from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
+from sklearn_vectorflow.estimators.parameters import (
+    check_net_parameters,
+    check_training_parameters,
+    optimizer_of,
+    penalties_of,
+)
+from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
+from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.matrix import as_matrix, n_values
+from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.layers import Constant, chain
+from sklearn_vectorflow.losses.blocks import name_of
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
+from sklearn_vectorflow.network.graph import Graph, heads_of
+from sklearn_vectorflow.network.network import Network
+from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.targets.collectors import TargetCollector
+from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
+from sklearn_vectorflow.training.data import Data, n_terms
+from sklearn_vectorflow.training.source_data import open_data, read_all
+from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
+from sklearn_vectorflow.validation.errors import naming
+
+
+class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
+    """What all estimators share.
+
+    Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
+    (`_loss`), and what a model predicts that has seen the targets alone
+    (`_initial_raw`).
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+    # ---- fit -------------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
+        task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+        with _all_or_nothing(self):
+            self._check_parameters()
+            if is_source(X):
+                self._check_ungrouped(X, groups)
+                data = open_data(self, X, y, sample_weight, reset=not self._continues)
+            else:
+                data = self._data(X, y, sample_weight, groups, reset=not self._continues)
+            with contextlib.closing(data):
+                validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
+                network, start = self._network(data)
+                self._train(network, start, data, validation, task)
+            self.network_ = network
+            network.keep_state = self.warm_start
+            self._finish(data)
+        task.end(self._fitted_attributes)
+        return self
+
+    def _finish(self, data):
+        """Derive from the trained net what predictions need beside it."""
+
+    def _partial_fit(self, X, y, sample_weight, groups=None):
+        if is_source(X):
+            self._check_ungrouped(X, groups)
+            check_alone(y, sample_weight)
+            with as_source(X).checked() as blocks:
+                for block in blocks:
+                    with naming(block.where):
+                        self._partial_fit(block.matrix, block.y, block.weight)
+            return self
+        with _all_or_nothing(self):
+            self._check_parameters()
+            first = not hasattr(self, "network_")
+            data = self._data(X, y, sample_weight, groups, reset=first)
+            network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
+            self._train_once(network, start, data)
+            self.network_ = network
+            network.keep_state = True
+        return self
+
+    def _check_parameters(self):
+        check_net_parameters(self)
+        check_training_parameters(self)
+
+    def _data(self, X, y, sample_weight, groups=None, *, reset, classes=None):
+        """Check X, y and weights; return them as the engine reads them.
+
+        Parameters
+        ----------
+        classes : array-like, default=None
+            All classes there are, for classifiers, if they are not those of y.
+        """
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        with Crew(n_workers(self.n_jobs, n_values(X))) as crew:
+            matrix = as_matrix(self, X, reset=reset, run=crew.map if crew.n_workers > 1 else None)
+        weight = check_sample_weight(sample_weight, matrix.shape[0])
+        with self._expecting(classes):
+            encoded = self._encode(y, matrix.shape[0], reset=reset)
+        weight = self._weigher(encoded)(encoded, weight)
+        return Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
+
+    _groups_name = "groups"
+
+    @property
+    def _coupled(self):
+        """Whether the loss sees rows of a group together."""
+        return self._loss.coupled
+
+    def _starts(self, groups, n_rows, name):
+        """Return where groups start if the loss sees rows of a group together, else None."""
+        starts = None if groups is None else group_starts(groups, n_rows, name)
+        if self._coupled and starts is None:
+            raise ValueError(f"{name} must be given: the loss {self._loss!r} sees rows of a group together.")
+        return starts if self._coupled else None
+
+    def _check_ungrouped(self, X, groups):
+        """Raise if a source stands where rows have groups, which it can't bring along."""
+        if groups is not None or self._coupled:
+            raise ValueError(
+                "X must be an array, a sparse matrix or a data frame where rows have groups "
+                f"({self._groups_name}, or a loss that sees rows of a group together), got the source "
+                f"{type(X).__name__}."
+            )
+
+    @contextlib.contextmanager
+    def _expecting(self, classes):
+        """Lets `_encode` know all classes beforehand."""
+        if classes is None:
+            yield
+            return
+        self._expected = classes
+        try:
+            yield
+        finally:
+            vars(self).pop("_expected", None)
+
+    def _collector(self, classes, reset):
+        """Return what encodes the targets of one block after the other."""
+        return TargetCollector(self, reset)
+
+    def _weigher(self, encoded):
+        """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
+        return lambda encoded, weight, some=True: weight
+
+    def _validation(self, data, X_val, y_val, sample_weight_val, groups_val):
+        """Return the validation rows: those given, or some taken from training; or None."""
+        if X_val is not None:
+            if y_val is None and not is_source(X_val):
+                raise ValueError("X_val was given without y_val.")
+            with naming("X_val"):
+                if is_source(X_val):
+                    X_val, y_val, sample_weight_val = read_all(X_val, y_val, sample_weight_val)
+                matrix = as_matrix(self, X_val, reset=False)
+            weight = check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
+            with naming("y_val"):
+                encoded = self._encode(y_val, matrix.shape[0], reset=False)
+            return Data(matrix, encoded, weight, self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val"))
+        if y_val is not None or sample_weight_val is not None:
+            raise ValueError("y_val and sample_weight_val need X_val.")
+        if groups_val is not None:
+            raise ValueError(f"{self._groups_name}_val needs X_val.")
+        if not self.early_stopping:
+            return None
+        with naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
+            return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
+
+    def _strata(self, data):
+        return None
+
+    def _network(self, data):
+        """Return the net to train: a new one, or a copy of the fitted one (warm_start).
+
+        With it comes what a new net starts from.
+        """
+        new = self._new_network(data)
+        if not self._continues:
+            return new, self._start(data)
+        if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
+            raise ValueError(
+                f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
+                "set warm_start=False to start anew."
+            )
+        return self.network_.copy(), None
+
+    @property
+    def _continues(self):
+        """Whether fit goes on from what is there."""
+        return self.warm_start and hasattr(self, "network_")
+
+    def _new_network(self, data):
+        network = self.network
+        if network is None:
+            network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
+        heads = heads_of(network)
+        if self._n_constant() > 0:
+            heads.append(Constant(self._n_constant())())
+        names = getattr(self, "feature_names_in_", None)
+        n_outputs = self._n_outputs()
+        graph = Graph(heads, data.matrix.shape[1], n_outputs, names, self._loss.n_active(n_outputs))
+        return Network(graph, bool(self.fit_intercept))
+
+    def _n_constant(self):
+        """Return how many raw outputs, the last ones, are the same for all rows."""
+        return 0
+
+    def _output_scale(self, data):
+        """Return the typical size of raw outputs."""
+        return 1.0
+
+    def _start(self, data):
+        initial = np.asarray(self._initial_raw(data) if self.fit_intercept or self._n_constant() else 0.0)
+        if initial.shape not in ((), (self._n_outputs(),)) or not np.all(np.isfinite(initial)):
+            raise ValueError(
+                f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
+                f"got {initial!r}."
+            )
+        return check_random_state(self.random_state), initial
+
+    def _trainer(self, network, start, data, crew, more=False):
+        """Return what trains a net on rows; `more` says whether others may follow."""
+        n_rows = data.matrix.shape[0]
+        batch_size = self._batch_size(n_rows)
+        kernel = kernel_of(self._loss)
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
+        if start is not None:
+            network.scales = scales_of(
+                kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
+            )
+        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
+        optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
+        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
+        l2 = l2_strength(penalties, *network.shapes()[0])
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
+        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
+        net.set_sampler(self._sampler(data))
+        random_state = check_random_state(self.random_state)
+        return data.trainer(
+            network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
+        )
+
+    def _sampler(self, data):
+        """Return what a step's outputs are drawn from; None where it computes all."""
+
+    def _first_block(self, data, n_outputs, widths):
+        """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
+        n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
+        y = Data(None, data.encoded, None).dense_targets(0, n_rows)
+        raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
+        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
+
+    def _auto_batch_size(self, n_rows):
+        return auto_batch_size(n_rows)
+
+    def _train(self, network, start, data, validation, task):
+        best = BestWeights()
+        loss_curve, validation_scores = [], []
+        with Crew(self._n_workers(data, network)) as crew:
+            trainer = self._trainer(network, start, data, crew)
+            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
+            for epoch in range(self.max_iter):
+                begun = time.perf_counter()
+                epoch_task = task.begin_epoch()
+                loss_curve.append(self._epoch(trainer))
+                seconds = time.perf_counter() - begun
+                watched = loss_curve[-1]
+                if validation is not None:
+                    validation_scores.append(-self._mean_loss(network, validation, crew))
+                    if self.early_stopping:
+                        watched = -validation_scores[-1]
+                        best.offer(watched, network)
+                self._report(epoch, loss_curve, validation_scores, data, seconds)
+                stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
+                if stop or stopping.should_stop(watched) or data.once:
+                    break
+            best.restore(network)
+            _raise_if_diverged(network.settle(crew) == 0)
+        vars(self).update(self._attributes(network, loss_curve))
+        vars(self).pop("validation_scores_", None)
+        if validation is not None:
+            self.validation_scores_ = validation_scores
+
+    def _train_once(self, network, start, data):
+        with Crew(self._n_workers(data, network)) as crew, network.undo_on_error(data.matrix, crew.n_workers):
+            loss = self._epoch(self._trainer(network, start, data, crew, more=True))
+        self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
+        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+
+    def _epoch(self, trainer):
+        loss = trainer.epoch()
+        _raise_if_diverged(np.isfinite(loss))
+        return loss
+
+    def _attributes(self, network, loss_curve):
+        return {"network_": network, "loss_curve_": list(loss_curve), "n_iter_": len(loss_curve)}
+
+    def _fitted_attributes(self):
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def _batch_size(self, n_rows):
+        return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _n_workers(self, data, network):
+        if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
+            return 1
+        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
+
+    def _mean_loss(self, network, data, crew):
+        kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
+        weight = np.ones(n_rows) if data.weight is None else data.weight
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        if data.starts is not None or read:
+            raw = raw_outputs(network, data.matrix, crew)
+            nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
+            total, *_ = kernel.evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts, nodes)
+            return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
+
+        def of_block(raw, start, end):
+            y = data.dense_targets(start, end)
+            return kernel.evaluate(y, raw.astype(np.float64), weight[start:end], None)[0]
+
+        return sum(map_raw(network, data.matrix, crew, of_block)) / weight.sum()
+
+    def _report(self, epoch, loss_curve, validation_scores, data, seconds):
+        if not self.verbose:
+            return
+        validation = f", validation {-validation_scores[-1]:.4f}" if validation_scores else ""
+        rows, nonzeros = data.matrix.shape[0] / seconds, data.matrix.rows.n_nonzero / seconds
+        print(
+            f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
+            f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
+        )
+
+
+@contextlib.contextmanager
+def _all_or_nothing(estimator):
+    """Leaves the estimator as it was if fitting fails or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _raise_if_diverged(fine):
+    if not fine:
+        raise ValueError(
+            "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
+            "(or y), or raise alpha. The estimator is as it was before."
+        )

@@ -1,0 +1,420 @@
+"""Classification of sparse rows."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import column_or_1d
+
+from sklearn_vectorflow.estimators.base import BaseVectorFlow
+from sklearn_vectorflow.estimators.callbacks import with_callbacks
+from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
+from sklearn_vectorflow.estimators.parameters import loss_of
+from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
+from sklearn_vectorflow.estimators.top_classes import TopClassesMixin
+from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
+from sklearn_vectorflow.losses.functions import ClassificationFunction
+from sklearn_vectorflow.targets.class_weight import ClassWeigher, check_class_weight
+from sklearn_vectorflow.targets.collectors import ClassCollector
+from sklearn_vectorflow.targets.labels import (
+    class_totals,
+    encode_known_labels,
+    encode_labels,
+    is_multilabel,
+    label_counts,
+    label_matrix,
+)
+from sklearn_vectorflow.validation.arrays import check_length
+
+
+def _gives_probabilities(estimator):
+    loss = CLASSIFICATION_LOSSES.get(estimator.loss, None) if isinstance(estimator.loss, str) else estimator.loss
+    return hasattr(loss, "predict_proba")
+
+
+class VectorFlowClassifier(
+    SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, TopClassesMixin, ClassifierMixin, BaseVectorFlow
+):
+    """Linear and shallow-net classifier for extremely sparse rows.
+
+    It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
+    shared weights. A step costs what the non-zeros of its rows cost, whatever the
+    number of columns.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=()
+        Units of each hidden layer; () is a linear model.
+    activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+        Activation of the hidden layers.
+    dropout : float, default=0.0
+        Probability, in [0, 1), with which a hidden unit is left out of a step.
+    input_dropout : float, default=0.0
+        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node or nodes,
+        whose outputs side by side are the raw outputs. It takes the place of
+        `hidden_layer_sizes`, `activation` and `dropout`.
+    loss : str, Loss or callable, default="log_loss"
+        "log_loss" (with several classes: "multinomial"), "multinomial", "one_vs_rest", "hinge",
+        "squared_hinge", "modified_huber"; for many thousands of classes or labels "sampled_softmax" and
+        "sampled_log_loss", whose steps compute few of them; an object of
+        :mod:`sklearn_vectorflow.losses`, or a function
+        ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
+    learning_rate : float, default=None
+        The optimizer's rate, > 0; None is the optimizer's own.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+    penalty : Penalty or list of Penalty, default=None
+        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+    fit_intercept : bool, default=True
+        Whether layers have intercepts.
+    batch_size : int or "auto", default="auto"
+        Rows in a step. "auto" is one row (and all rows of a data set of at most 64).
+    max_iter : int, default=20
+        Most passes over the data (epochs).
+    tol : float, default=5e-3
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+    early_stopping : bool, default=False
+        Whether to watch the loss on validation rows in place of the training loss, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows set aside for early stopping where no `X_val` is given.
+    n_iter_no_change : int, default=2
+        Epochs without progress before training stops.
+    shuffle : bool, default=True
+        Whether rows are shuffled anew for every epoch.
+    average : bool or int, default=False
+        Whether predictions use the running mean of the weights (Polyak averaging); an
+        int leaves that many rows out of it first, True the first epoch.
+    class_weight : dict, "balanced" or None, default=None
+        Factors on the weights of classes' rows; "balanced" is inverse to their frequency.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer's state there are.
+    n_jobs : int, default=None
+        Threads that train on shared weights without locks, and predict. None is 1 unless in
+        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
+        thread.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
+        every time.
+    verbose : int, default=0
+        Prints a line for every epoch if not 0.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes; for multilabel targets the column numbers of y.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Weights of a linear model; a view. Sparse after :meth:`sparsify`.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts of a linear model.
+    network_ : Network
+        The fitted net: layers, shapes and weights.
+    coefs_, intercepts_ : list of ndarray
+        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, each row before its own step, without penalty.
+    validation_scores_ : list of float
+        Negative mean loss on the validation rows after each epoch, if there were any.
+
+    References
+    ----------
+    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing
+    stochastic gradient descent", arXiv:1106.5730.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import HashingVectorizer
+    >>> from sklearn_vectorflow import VectorFlowClassifier
+    >>> texts = ["a good film", "a bad film", "good fun", "bad taste"] * 25
+    >>> X = HashingVectorizer(n_features=2**20).fit_transform(texts)
+    >>> model = VectorFlowClassifier(random_state=0).fit(X, [1, 0, 1, 0] * 25)
+    >>> model.predict(X[:4])
+    array([1, 0, 1, 0])
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(),
+        activation="relu",
+        dropout=0.0,
+        input_dropout=0.0,
+        network=None,
+        loss="log_loss",
+        optimizer="auto",
+        learning_rate=None,
+        alpha=None,
+        l1_ratio=0.0,
+        penalty=None,
+        fit_intercept=True,
+        batch_size="auto",
+        max_iter=20,
+        tol=5e-3,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        shuffle=True,
+        average=False,
+        class_weight=None,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.fit_intercept = fit_intercept
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.average = average
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @with_callbacks
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit to training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
+            converted. A column that occurs twice in a row counts as the sum.
+        y : array-like of shape (n_rows,), or (n_rows, n_labels) of 0 and 1, dense or CSR
+            Targets; None for a source.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation rows for `early_stopping` and `validation_scores_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges. The
+            estimator stays as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Train on one block of rows, once.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : array-like of shape (n_rows,), or (n_rows, n_labels) of 0 and 1
+            Targets.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be; needed in the first call unless y are labels.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        if classes is None and y is None:
+            classes = getattr(X, "classes", None)  # a source may know
+        self._check_expected(y, classes)
+        with self._expecting(classes):
+            return self._partial_fit(X, y, sample_weight)
+
+    def decision_function(self, X):
+        """Return raw outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_rows,) or (n_rows, n_classes)
+            For two classes, positive where the second is the likelier.
+        """
+        raw = self._raw(X)
+        if len(self.classes_) == 2 and raw.shape[1] == 2 and not self.multilabel_:
+            return raw[:, 1] - raw[:, 0]
+        return raw[:, 0] if raw.shape[1] == 1 else raw
+
+    def predict(self, X):
+        """Return the likeliest class, or labels, of every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_labels), or csr_array
+            Classes; for multilabel targets, indicators, as CSR from losses that sample outputs.
+        """
+        parts = self._map_raw(X, self._decide)
+        return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+    def _decide(self, raw):
+        """Return the classes, or labels, of rows for their raw outputs."""
+        if self.multilabel_:
+            positive = raw > 0
+            return sparse.csr_array(positive, dtype=int) if self._loss.sampled else positive.astype(int)
+        if raw.shape[1] == 1:
+            return self.classes_[(raw[:, 0] > 0).astype(int)]
+        return self.classes_[raw.argmax(axis=1)]
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X):
+        """Return probabilities, for losses that have them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_classes)
+            In the order of `classes_`.
+        """
+        return self._predict_rows(X, self._probabilities)
+
+    def _probabilities(self, raw):
+        """Return the probabilities of classes, or labels, for raw outputs."""
+        return self._loss.inverse_link(raw) if self.multilabel_ else self._loss.predict_proba(raw)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X):
+        """Return the logarithms of :meth:`predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    # ---- targets ------------------------------------------------------------------
+
+    @property
+    def _loss(self):
+        loss = loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
+        plain = type(loss) is LogLoss and not self.multilabel_
+        return MultinomialLoss() if plain and len(self.classes_) > 2 else loss
+
+    def _n_outputs(self):
+        return len(self.classes_) if self.multilabel_ else self._loss.n_outputs(len(self.classes_))
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
+        check_class_weight(self.class_weight)
+
+    def _check_expected(self, y, classes):
+        """Raise unless `partial_fit` knows all classes at first, and the same ones later."""
+        first = not hasattr(self, "network_")
+        if first and classes is None and not is_multilabel(y):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes must be as on the first call to partial_fit, {self.classes_!r}, got {classes!r}."
+            )
+
+    def _encode(self, y, n_rows, *, reset):
+        multilabel = is_multilabel(y)
+        if not reset and multilabel != self.multilabel_:
+            raise ValueError("y must be labels (an indicator matrix) exactly if it was so before.")
+        if multilabel:
+            return self._encode_multilabel(y, n_rows, reset)
+        y = column_or_1d(y, warn=True)
+        check_length("y", len(y), n_rows)
+        if not reset:
+            return encode_known_labels(y, self.classes_)[:, None]
+        self.multilabel_ = False
+        self.classes_, codes = encode_labels(y, getattr(self, "_expected", None))
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must have at least two classes, got one class: {self.classes_.tolist()[0]!r}.")
+        return codes[:, None]
+
+    def _encode_multilabel(self, y, n_rows, reset):
+        if not self._loss_for_labels.multilabel:
+            raise ValueError(f"loss {self.loss!r} takes one class a row, got an indicator matrix of labels.")
+        labels = label_matrix(y, self._loss_for_labels.sampled)
+        check_length("y", labels.shape[0], n_rows)
+        if reset:
+            self.multilabel_ = True
+            self.classes_ = np.arange(labels.shape[1])
+        elif labels.shape[1] != len(self.classes_):
+            raise ValueError(f"y must have {len(self.classes_)} labels as before, got {labels.shape[1]}.")
+        return labels
+
+    @property
+    def _loss_for_labels(self):
+        return loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
+
+    @property
+    def _coupled(self):
+        return self._loss_for_labels.coupled
+
+    def _collector(self, classes, reset):
+        return ClassCollector(self, classes) if reset else super()._collector(classes, reset)
+
+    def _weigher(self, encoded):
+        if self.class_weight is None:
+            return super()._weigher(encoded)
+        if self.multilabel_:
+            raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
+        return ClassWeigher(self.class_weight, self.classes_, encoded)
+
+    def _strata(self, data):
+        return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]
+
+    def _sampler(self, data):
+        return self._loss.sampler(label_counts(data.encoded, self._n_outputs())) if self._loss.sampled else None
+
+    def _initial_raw(self, data):
+        if self.multilabel_:
+            weight = np.ones(data.matrix.shape[0]) if data.weight is None else data.weight
+            prior = (data.encoded.T @ weight) / weight.sum()
+        else:
+            counts = class_totals(data.encoded[:, 0], data.weight, len(self.classes_))
+            prior = counts / counts.sum()
+        return self._loss.initial_raw(prior[1:] if self._n_outputs() == 1 and not self.multilabel_ else prior)

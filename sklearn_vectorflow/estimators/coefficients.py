@@ -1,0 +1,65 @@
+"""Weights of linear models under scikit-learn's names."""
+
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+
+def _is_linear(estimator):
+    return estimator.network is None and len(estimator.hidden_layer_sizes) == 0
+
+
+class LinearModelMixin:
+    """`coef_`, `intercept_` and `sparsify` for models without hidden layers."""
+
+    def _check_linear(self, name):
+        check_is_fitted(self, "network_")
+        if not self.network_.is_linear:
+            raise AttributeError(f"{name} exists for linear models only; a net has coefs_ and intercepts_.")
+
+    @property
+    def coef_(self):
+        """Weights of a linear model, shape (n_outputs, n_features); a view."""
+        self._check_linear("coef_")
+        if self.network_.sparse_coef is not None:
+            return self.network_.sparse_coef
+        weights = self.network_.weights()[0].T
+        return weights[0] if self._flat_coef and len(weights) == 1 else weights
+
+    @property
+    def intercept_(self):
+        """Intercepts of a linear model, shape (n_outputs,)."""
+        self._check_linear("intercept_")
+        return self.network_.intercepts()[0]
+
+    @property
+    def _flat_coef(self):
+        return getattr(self, "_single_target", False)
+
+    @available_if(_is_linear)
+    def sparsify(self):
+        """Turn `coef_` into a sparse matrix and give back the memory of zero weights.
+
+        Worthwhile if more than half of the weights are zero, as L1 penalties make them.
+        Training with `partial_fit` goes on from the sparse weights.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_linear("coef_")
+        self.network_.sparsify()
+        return self
+
+    @available_if(_is_linear)
+    def densify(self):
+        """Turn `coef_` back into an array.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_linear("coef_")
+        self.network_.densify()
+        return self

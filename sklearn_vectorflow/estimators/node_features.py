@@ -1,0 +1,87 @@
+"""Outputs of a net's nodes as features."""
+
+import numpy as np
+from sklearn.utils import TransformerTags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.network.forward import outputs
+
+
+def _is_net(estimator):
+    return estimator.network is not None or len(estimator.hidden_layer_sizes) > 0
+
+
+class NodeFeaturesMixin:
+    """`transform` and `get_feature_names_out` of models with hidden nodes."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if _is_net(self):
+            tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+    @available_if(_is_net)
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit, and return what `transform` does for the same rows.
+
+        Parameters
+        ----------
+        X, y, **fit_params
+            As of `fit`.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_rows, width of the node)
+        """
+        return self.fit(X, y, **fit_params).transform(X)
+
+    @available_if(_is_net)
+    def transform(self, X, node=None):
+        """Return the outputs of a node, for instance embeddings.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        node : Node or str, default=None
+            A node of `network`, or the name of its layer; None is what the last layer with
+            weights reads.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_rows, width of the node)
+        """
+        place = self._place(node)
+        return self._run(X, lambda *run: outputs(*run, place))
+
+    @available_if(_is_net)
+    def get_feature_names_out(self, node=None):
+        """Return names of the features that `transform` gives.
+
+        Parameters
+        ----------
+        node : Node or str, default=None
+            As in `transform`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            The name of the node's layer (or of its class), and numbers from 0 on.
+        """
+        place = self._place(node)
+        stem = place.layer.name or type(place.layer).__name__.lower()
+        return np.array([f"{stem}{k}" for k in range(place.width)], dtype=object)
+
+    def _place(self, node):
+        check_is_fitted(self, "network_")
+        graph = self.network_.graph
+        if node is None:
+            place = graph.places[[place for place in graph.weighted if place.inputs][-1].inputs[0]]
+        else:
+            place = graph.find(node)
+        if place.sparse:
+            raise ValueError(
+                f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights."
+            )
+        return place

@@ -1,0 +1,113 @@
+"""Checks of estimators' parameters and of weights, before any work starts."""
+
+import numbers
+
+import numpy as np
+
+from sklearn_vectorflow.layers import ACTIVATIONS
+from sklearn_vectorflow.losses import Loss
+from sklearn_vectorflow.network.graph import heads_of
+from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer, default_optimizer
+from sklearn_vectorflow.penalties import ElasticNet, Penalty
+from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
+
+
+def resolve(name, value, choices, kind):
+    """Return the object a parameter names, or the object it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is neither a known name nor an instance of ``kind``.
+    """
+    if isinstance(value, str):
+        check_choice(name, value, choices)
+        return choices[value]()
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be one of {sorted(choices)} or an instance of {kind.__name__}, got {value!r}.")
+    value.check_parameters()
+    return value
+
+
+def loss_of(value, choices, kind, of_function):
+    """Return the loss that a name, an object or a plain function stands for."""
+    if callable(value) and not isinstance(value, (Loss, type)):
+        return of_function(value)
+    return resolve("loss", value, choices, kind)
+
+
+def optimizer_of(estimator, is_linear):
+    """Return the estimator's optimizer, with the estimator's learning rate if it has one."""
+    optimizer = estimator.optimizer
+    if _is_word(optimizer, "auto"):
+        optimizer = default_optimizer(is_linear, bool(estimator.average))
+    optimizer = resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
+    if estimator.average and optimizer.rule == "ftrl":
+        raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
+    rate = estimator.learning_rate
+    if rate is not None:
+        check_number(type(estimator).__name__, "learning_rate", rate, 0, low_open=True, high_open=True)
+        parameters = {**optimizer.get_params(deep=False), "learning_rate": rate}
+        optimizer = type(optimizer)(**parameters)
+    return optimizer
+
+
+def penalties_of(estimator, default_alpha):
+    """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
+    if estimator.penalty is None:
+        alpha = default_alpha if estimator.alpha is None else estimator.alpha
+        check_number(type(estimator).__name__, "alpha", alpha, 0, high_open=True)
+        check_number(type(estimator).__name__, "l1_ratio", estimator.l1_ratio, 0, 1)
+        return [ElasticNet(alpha, estimator.l1_ratio)]
+    penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty):
+            raise TypeError(f"penalty must be None, a Penalty or a list of them, got {penalty!r}.")
+        penalty.check_parameters()
+    return list(penalties)
+
+
+def check_net_parameters(estimator):
+    """Check the parameters that describe the net."""
+    if estimator.network is not None:
+        heads_of(estimator.network)
+    sizes = estimator.hidden_layer_sizes
+    if not isinstance(sizes, (tuple, list, np.ndarray)):
+        raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")
+    for size in sizes:
+        check_integer("hidden_layer_sizes", size, 1)
+    check_choice("activation", estimator.activation, ACTIVATIONS)
+    check_number(type(estimator).__name__, "dropout", estimator.dropout, 0, 1, high_open=True)
+    check_number(type(estimator).__name__, "input_dropout", estimator.input_dropout, 0, 1, high_open=True)
+
+
+def check_training_parameters(estimator):
+    """Check the parameters that say how long and in what steps training goes."""
+    owner = type(estimator).__name__
+    if not _is_word(estimator.batch_size, "auto"):
+        check_integer("batch_size, if not 'auto',", estimator.batch_size, 1)
+    check_integer("max_iter", estimator.max_iter, 1)
+    check_integer("n_iter_no_change", estimator.n_iter_no_change, 1)
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        check_integer("verbose", estimator.verbose, 0)
+    if estimator.tol is not None:
+        check_number(owner, "tol", estimator.tol, 0, high_open=True)
+    check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
+    for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
+        check_flag(name, getattr(estimator, name))
+    if not isinstance(estimator.average, (bool, np.bool_)):
+        check_integer("average", estimator.average, 1)
+    _check_n_jobs(estimator.n_jobs)
+
+
+def _check_n_jobs(n_jobs):
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be None or a non-zero integer, got {n_jobs!r}.")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None or a non-zero integer, got 0.")
+
+
+def _is_word(value, word):
+    return isinstance(value, str) and value == word

@@ -1,0 +1,321 @@
+"""Ranking of sparse rows within queries."""
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from sklearn_vectorflow.estimators.base import BaseVectorFlow
+from sklearn_vectorflow.estimators.callbacks import with_callbacks
+from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
+from sklearn_vectorflow.estimators.parameters import loss_of
+from sklearn_vectorflow.losses import RANKING_LOSSES, RankingLoss
+from sklearn_vectorflow.losses.functions import RankingFunction
+from sklearn_vectorflow.metrics.ranking import mean_ndcg
+from sklearn_vectorflow.validation.arrays import check_length
+from sklearn_vectorflow.validation.errors import naming
+
+
+class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
+    """Linear and shallow-net ranker for extremely sparse rows.
+
+    It learns scores that put the more relevant rows of a query first. Queries are given as
+    LightGBM's and XGBoost's rankers have them: by `qid`, or by `group`. A step takes whole
+    queries, and the loss is the mean over queries.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=()
+        Units of each hidden layer; () is a linear model.
+    activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+        Activation of the hidden layers.
+    dropout : float, default=0.0
+        Probability, in [0, 1), with which a hidden unit is left out of a step.
+    input_dropout : float, default=0.0
+        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node gives the scores.
+        It takes the place of `hidden_layer_sizes`, `activation` and `dropout`.
+    loss : str, RankingLoss or callable, default="lambdarank"
+        "lambdarank", "pairwise_logistic", "warp", an object of
+        :mod:`sklearn_vectorflow.losses`, or a function
+        ``f(y, raw, sample_weight, starts) -> (loss, gradient)`` of a block of queries, where
+        `starts` are the rows at which queries start and, last, the number of rows.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
+    learning_rate : float, default=None
+        The optimizer's rate, > 0; None is the optimizer's own.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+    penalty : Penalty or list of Penalty, default=None
+        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+    fit_intercept : bool, default=True
+        Whether layers have intercepts. The last one shifts all scores alike.
+    batch_size : int or "auto", default="auto"
+        A step takes as many queries as have at most so many rows together, or one query.
+        "auto" is one query (and all of a data set of at most 64 rows).
+    max_iter : int, default=20
+        Most passes over the data (epochs).
+    tol : float, default=5e-3
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+    early_stopping : bool, default=False
+        Whether to watch the loss on validation queries in place of the training loss, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the queries set aside for early stopping where no `X_val` is given.
+    n_iter_no_change : int, default=2
+        Epochs without progress before training stops.
+    shuffle : bool, default=True
+        Whether queries are shuffled anew for every epoch.
+    average : bool or int, default=False
+        Whether predictions use the running mean of the weights (Polyak averaging); an
+        int leaves that many rows out of it first, True the first epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer's state there are.
+    n_jobs : int, default=None
+        Threads that train on shared weights without locks, and predict. None is 1 unless in
+        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
+        thread.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
+        every time.
+    verbose : int, default=0
+        Prints a line for every epoch if not 0.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Weights of a linear model; a view. Sparse after :meth:`sparsify`.
+    intercept_ : ndarray of shape (1,)
+        Intercept of a linear model.
+    network_ : Network
+        The fitted net: layers, shapes and weights.
+    coefs_, intercepts_ : list of ndarray
+        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, over queries, each before its own step, without penalty.
+    validation_scores_ : list of float
+        Negative mean loss on the validation queries after each epoch, if there were any.
+
+    References
+    ----------
+    Burges (2010), "From RankNet to LambdaRank to LambdaMART: an overview".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklearn_vectorflow import VectorFlowRanker
+    >>> X = sparse.random_array((1000, 50), density=0.1, rng=0, format="csr")
+    >>> y = np.digitize(X @ np.arange(50), [100, 150, 200])
+    >>> qid = np.repeat(np.arange(100), 10)
+    >>> VectorFlowRanker(random_state=0).fit(X, y, qid=qid).score(X, y, qid=qid) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(),
+        activation="relu",
+        dropout=0.0,
+        input_dropout=0.0,
+        network=None,
+        loss="lambdarank",
+        optimizer="auto",
+        learning_rate=None,
+        alpha=None,
+        l1_ratio=0.0,
+        penalty=None,
+        fit_intercept=True,
+        batch_size="auto",
+        max_iter=20,
+        tol=5e-3,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        shuffle=True,
+        average=False,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.fit_intercept = fit_intercept
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        qid=None,
+        group=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        qid_val=None,
+    ):
+        """Fit to training queries.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Training rows. CSR of float32 or float64 is read in place, other formats are
+            converted. A column that occurs twice in a row counts as the sum.
+        y : array-like of shape (n_rows,)
+            Relevance of every row to its query, >= 0.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0; usually the same for all rows of a query.
+        qid : array-like of shape (n_rows,), default=None
+            Query of every row. Rows of a query stand together.
+        group : array-like of shape (n_queries,), default=None
+            In place of qid: how many rows each query has, in order.
+        X_val, y_val, sample_weight_val, qid_val : like X, y, sample_weight and qid, default=None
+            Validation queries for `early_stopping` and `validation_scores_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges. The
+            estimator stays as it was.
+        """
+        qid = _queries(y, qid, group)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val)
+
+    def partial_fit(self, X, y, sample_weight=None, *, qid=None, group=None):
+        """Train on one block of queries, once.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : array-like of shape (n_rows,)
+            Relevance of every row to its query, >= 0.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+        qid, group : array-like, default=None
+            Queries, as in :meth:`fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return self._partial_fit(X, y, sample_weight, _queries(y, qid, group))
+
+    def predict(self, X):
+        """Return scores: within a query, the higher come first.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+        """
+        return self._raw(X)[:, 0]
+
+    def score(self, X, y, *, qid=None, group=None, k=None):
+        """Return the mean NDCG of the queries.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : array-like of shape (n_rows,)
+            Relevances.
+        qid, group : array-like, default=None
+            Queries, as in :meth:`fit`.
+        k : int, default=None
+            How many of the first rows of a query count; None is all.
+
+        Returns
+        -------
+        ndcg : float
+            See :func:`sklearn_vectorflow.metrics.mean_ndcg`.
+        """
+        check_is_fitted(self, "network_")
+        return mean_ndcg(y, self.predict(X), _queries(y, qid, group), k=k)
+
+    # ---- targets ------------------------------------------------------------------
+
+    _single_target = True
+    _groups_name = "qid"
+
+    @property
+    def _loss(self):
+        return loss_of(self.loss, RANKING_LOSSES, RankingLoss, RankingFunction)
+
+    def _n_outputs(self):
+        return 1
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        _ = self._loss  # raises unless the loss makes sense
+
+    def _encode(self, y, n_rows, *, reset):
+        with naming("y"):
+            y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        y = column_or_1d(y, warn=True)
+        check_length("y", len(y), n_rows)
+        self._loss.check_y(y)
+        return np.ascontiguousarray(y)[:, None]
+
+    def _initial_raw(self, data):
+        return np.zeros(1)
+
+
+def _queries(y, qid, group):
+    """Return the query of every row, from either of the ways to tell it."""
+    if (qid is None) == (group is None):
+        given = "both" if group is not None else "neither"
+        raise ValueError(f"Ranking needs qid, the query of every row, or group, the sizes of the queries; got {given}.")
+    if group is None:
+        return qid
+    sizes = np.asarray(group)
+    n_rows = 0 if y is None else len(y)
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or np.any(sizes < 0) or sizes.sum() != n_rows:
+        raise ValueError(f"group must hold the sizes of the queries, which add up to the {n_rows} rows, got {group!r}.")
+    return np.repeat(np.arange(len(sizes)), sizes)

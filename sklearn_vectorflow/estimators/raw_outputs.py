@@ -1,0 +1,100 @@
+"""Raw outputs of fitted estimators, and what comes straight from them: predictors and weights."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.io.blocks import join_targets
+from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.matrix import as_matrix, n_values
+from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.network.forward import RawOutputs, map_raw, raw_outputs
+from sklearn_vectorflow.serving import Predictor
+from sklearn_vectorflow.threads import Crew, n_workers
+
+SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
+
+
+class FittedMixin:
+    """Outputs and weights of the net of a fitted estimator."""
+
+    def _raw(self, X):
+        """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
+        check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return X.raw
+        if is_source(X):
+            return read_raw(self, X).raw
+        return self._run(X, raw_outputs)
+
+    def _map_raw(self, X, function):
+        """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
+        check_is_fitted(self, "network_")
+        if isinstance(X, RawOutputs):
+            return [function(X.raw)]
+        if is_source(X):
+            with as_source(X).checked() as blocks:
+                parts = [part for block in blocks for part in self._map_raw(block.matrix, function)]
+            if not parts:
+                raise ValueError("The source gave no rows.")
+            return parts
+        return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
+
+    def _predict_rows(self, X, function):
+        """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
+        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False))))
+
+    def _run(self, X, outputs):
+        """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
+        work = n_values(X) * sum(n_out for _, n_out in self.network_.shapes())
+        with Crew(n_workers(self.n_jobs, work)) as crew:
+            matrix = as_matrix(self, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
+            return outputs(self.network_, matrix, crew)
+
+    def predictor(self, method="predict"):
+        """Return a light form of a method, for serving rows one by one.
+
+        Parameters
+        ----------
+        method : str, default="predict"
+            Name of a method of this estimator that takes rows alone and returns an array for them.
+
+        Returns
+        -------
+        predictor : Predictor
+            Called with CSR rows, it returns what the method does, and spares what the method's call costs
+            whatever the rows: checks of the kind and the names of columns, threads, setting up the net.
+
+        Raises
+        ------
+        ValueError
+            If there is no such method.
+        """
+        check_is_fitted(self, "network_")
+        if method not in SERVED or not hasattr(self, method):
+            offered = [name for name in SERVED if hasattr(self, name)]
+            raise ValueError(f"method must be one of {offered}, got {method!r}.")
+        return Predictor(self, method)
+
+    # ---- weights -------------------------------------------------------------------
+
+    @property
+    def coefs_(self):
+        """Weights of every linear layer, shape (n_in, n_out); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.weights()
+
+    @property
+    def intercepts_(self):
+        """Intercepts of every linear layer, shape (n_out,); views."""
+        check_is_fitted(self, "network_")
+        return self.network_.intercepts()
+
+
+def read_raw(estimator, X):
+    """Return raw outputs, targets and weights of a source's rows."""
+    with as_source(X).checked() as blocks:
+        parts = [(estimator._raw(block.matrix), block.y, block.weight) for block in blocks]
+    if not parts:
+        raise ValueError("The source gave no rows.")
+    raw, y, weight = zip(*parts)
+    return RawOutputs(np.concatenate(raw), join_targets(y), join_targets(weight))

@@ -1,0 +1,313 @@
+"""Regression on sparse rows."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, column_or_1d
+
+from sklearn_vectorflow.estimators.base import BaseVectorFlow
+from sklearn_vectorflow.estimators.callbacks import with_callbacks
+from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
+from sklearn_vectorflow.estimators.parameters import loss_of
+from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
+from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
+from sklearn_vectorflow.losses.functions import RegressionFunction
+from sklearn_vectorflow.validation.arrays import check_length
+from sklearn_vectorflow.validation.errors import naming
+
+
+class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
+    """Linear and shallow-net regressor for extremely sparse rows.
+
+    It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
+    shared weights. A step costs what the non-zeros of its rows cost, whatever the
+    number of columns.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=()
+        Units of each hidden layer; () is a linear model.
+    activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+        Activation of the hidden layers.
+    dropout : float, default=0.0
+        Probability, in [0, 1), with which a hidden unit is left out of a step.
+    input_dropout : float, default=0.0
+        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node or nodes,
+        whose outputs side by side are the raw outputs. It takes the place of
+        `hidden_layer_sizes`, `activation` and `dropout`.
+    loss : str, Loss or callable, default="squared_error"
+        "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
+        "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
+        ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
+    learning_rate : float, default=None
+        The optimizer's rate, > 0; None is the optimizer's own.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+    penalty : Penalty or list of Penalty, default=None
+        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+    fit_intercept : bool, default=True
+        Whether layers have intercepts.
+    batch_size : int or "auto", default="auto"
+        Rows in a step. "auto" is one row (and all rows of a data set of at most 64).
+    max_iter : int, default=20
+        Most passes over the data (epochs).
+    tol : float, default=5e-3
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+    early_stopping : bool, default=False
+        Whether to watch the loss on validation rows in place of the training loss, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows set aside for early stopping where no `X_val` is given.
+    n_iter_no_change : int, default=2
+        Epochs without progress before training stops.
+    shuffle : bool, default=True
+        Whether rows are shuffled anew for every epoch.
+    average : bool or int, default=False
+        Whether predictions use the running mean of the weights (Polyak averaging); an
+        int leaves that many rows out of it first, True the first epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer's state there are.
+    n_jobs : int, default=None
+        Threads that train on shared weights without locks, and predict. None is 1 unless in
+        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
+        thread.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
+        every time.
+    verbose : int, default=0
+        Prints a line for every epoch if not 0.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Weights of a linear model; a view. Sparse after :meth:`sparsify`.
+    intercept_ : ndarray of shape (1,) or (n_targets,)
+        Intercepts of a linear model.
+    network_ : Network
+        The fitted net: layers, shapes and weights.
+    coefs_, intercepts_ : list of ndarray
+        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, each row before its own step, without penalty.
+    validation_scores_ : list of float
+        Negative mean loss on the validation rows after each epoch, if there were any.
+
+    References
+    ----------
+    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing
+    stochastic gradient descent", arXiv:1106.5730.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklearn_vectorflow import VectorFlowRegressor
+    >>> X = sparse.random_array((1000, 50), density=0.1, rng=0, format="csr")
+    >>> y = X @ np.arange(50) / 10
+    >>> VectorFlowRegressor(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(),
+        activation="relu",
+        dropout=0.0,
+        input_dropout=0.0,
+        network=None,
+        loss="squared_error",
+        optimizer="auto",
+        learning_rate=None,
+        alpha=None,
+        l1_ratio=0.0,
+        penalty=None,
+        fit_intercept=True,
+        batch_size="auto",
+        max_iter=20,
+        tol=5e-3,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        shuffle=True,
+        average=False,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.fit_intercept = fit_intercept
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    @with_callbacks
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        groups=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        groups_val=None,
+    ):
+        """Fit to training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
+            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
+            converted. A column that occurs twice in a row counts as the sum.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets; None for a source.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+        groups : array-like of shape (n_rows,), default=None
+            Group of every row, for losses that see rows of a group together. Rows of a
+            group stand together. Sources have none.
+        X_val, y_val, sample_weight_val, groups_val : like X, y, sample_weight and groups, default=None
+            Validation rows for `early_stopping` and `validation_scores_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges. The
+            estimator stays as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
+
+    def partial_fit(self, X, y=None, sample_weight=None, *, groups=None):
+        """Train on one block of rows, once.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+        groups : array-like of shape (n_rows,), default=None
+            Group of every row, as in :meth:`fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return self._partial_fit(X, y, sample_weight, groups)
+
+    def predict_raw(self, X):
+        """Return raw outputs, before the loss turns them into predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        """
+        raw = self._raw(X)
+        return raw[:, 0] if raw.shape[1] == 1 else raw
+
+    def predict(self, X):
+        """Return predictions on the scale of y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,) or (n_rows, n_targets)
+            Means, medians or quantiles, as the loss says.
+        """
+        prediction = self._predict_rows(X, self._loss.inverse_link)
+        return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
+
+    # ---- targets ------------------------------------------------------------------
+
+    @property
+    def _loss(self):
+        return loss_of(self.loss, REGRESSION_LOSSES, RegressionLoss, RegressionFunction)
+
+    def _n_outputs(self):
+        return self._loss.n_outputs(self._n_targets)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        _ = self._loss  # raises unless the loss makes sense
+
+    def _encode(self, y, n_rows, *, reset):
+        with naming("y"):
+            y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", order="C")
+        single = y.ndim == 1 or (y.shape[1] == 1 and (reset or self._single_target))
+        if single:
+            y = column_or_1d(y, warn=True)[:, None]
+        check_length("y", len(y), n_rows)
+        if reset:
+            self._single_target, self._n_targets = single, y.shape[1]
+        elif y.shape[1] != self._n_targets:
+            raise ValueError(f"y must have {self._n_targets} target(s) as before, got {y.shape[1]}.")
+        if np.abs(y).max() > np.finfo(np.float32).max:
+            raise ValueError(f"y has values too large for float32, up to {np.abs(y).max():g}.")
+        self._loss.check_y(y)
+        return np.ascontiguousarray(y)
+
+    def _output_scale(self, data):
+        return self._loss.output_scale(data.encoded, data.weight)
+
+    def _initial_raw(self, data):
+        return self._loss.initial_raw(data.encoded, data.weight)

@@ -1,0 +1,31 @@
+"""Scores of sources."""
+
+from sklearn_vectorflow.estimators.raw_outputs import read_raw
+from sklearn_vectorflow.io.source import check_alone, is_source
+
+
+class SourceScoreMixin:
+    """Lets `score` take a source, which brings targets and weights along."""
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the accuracy of a classifier, or R2 of a regressor.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+            Targets; None for a source.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; None for a source.
+
+        Returns
+        -------
+        score : float
+            The mean accuracy, or the coefficient of determination.
+        """
+        if is_source(X):
+            check_alone(y, sample_weight)
+            X = read_raw(self, X)
+            y, sample_weight = X.y, X.weight
+        return super().score(X, y, sample_weight)

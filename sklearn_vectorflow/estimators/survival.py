@@ -1,0 +1,409 @@
+"""Times to an event on sparse rows."""
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.estimators.base import BaseVectorFlow
+from sklearn_vectorflow.estimators.callbacks import with_callbacks
+from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.parameters import resolve
+from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
+from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
+from sklearn_vectorflow.metrics import concordance_index
+from sklearn_vectorflow.network.forward import raw_outputs
+from sklearn_vectorflow.targets.times import parse
+from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.validation.scalars import check_choice
+
+WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
+MANY_TIMES = 1_000  # of which curves are drawn unless times are given
+SEEN = 100_000  # rows whose times they are taken from
+
+
+def _refuse_source(X):
+    """Times are scaled by all of them, and baselines need all of them."""
+    if is_source(X):
+        raise TypeError(
+            "X must be an array, a sparse matrix or a data frame for survival models, got the source "
+            f"{type(X).__name__}."
+        )
+
+
+def _some_times(time):
+    """Return distinct times in order, the first and the last among them; of many rows' some."""
+    some = time[:: max(1, len(time) // SEEN)]
+    distinct = np.unique(some if len(some) == len(time) else np.append(some, (time.min(), time.max())))
+    few = np.linspace(0, len(distinct) - 1, min(len(distinct), MANY_TIMES)).round().astype(np.intp)
+    return distinct[few]
+
+
+def _separates(estimator):
+    """Whether the rows of a block have losses of their own."""
+    loss = estimator.distribution
+    kind = DISTRIBUTIONS.get(loss, SurvivalLoss) if isinstance(loss, str) else loss
+    return getattr(kind, "separates", True)
+
+
+class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow):
+    """Linear and shallow-net models of times to an event, for extremely sparse rows.
+
+    Times may be right-censored and, for parametric distributions, left- and
+    interval-censored; rows may enter late (left truncation). The log-likelihood is maximised by
+    lock-free asynchronous stochastic gradient descent (Hogwild) on shared weights: a step costs
+    what the non-zeros of its rows cost, whatever the number of columns.
+
+    Parameters
+    ----------
+    distribution : str or SurvivalLoss, default="exponential"
+        How times depend on the raw outputs:
+
+        - "exponential": a constant hazard;
+        - "weibull", "lognormal", "loglogistic": accelerated failure times;
+        - "piecewise_exponential": a free baseline, constant between breakpoints;
+        - "discrete": logistic hazards of intervals;
+        - "cox": Cox's partial likelihood, with Breslow's baseline after the fit;
+
+        or an object of :mod:`sklearn_vectorflow.losses`, such as ``CoxPH(ties="breslow")``, which
+        brings its own breakpoints and shape.
+    breakpoints : int or array-like of float, default=None
+        For "piecewise_exponential" and "discrete": increasing times, in the unit of y, that end
+        an interval; or the number of intervals, cut at quantiles of the times of events.
+        None is 10 intervals.
+    shape : {"constant", "linear"}, default="constant"
+        Whether the shape of a family (or the baseline hazard of each interval) is one learned
+        number, or has its own linear head.
+    hidden_layer_sizes : tuple of int, default=()
+        Units of each hidden layer; () is a linear model.
+    activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+        Activation of the hidden layers.
+    dropout : float, default=0.0
+        Probability, in [0, 1), with which a hidden unit is left out of a step.
+    input_dropout : float, default=0.0
+        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+    network : Node or list of Node, default=None
+        A graph of layers, see :mod:`sklearn_vectorflow.layers`, for the outputs that depend on
+        the row: its output node or nodes, whose outputs side by side they are. It takes the
+        place of `hidden_layer_sizes`, `activation` and `dropout`.
+    optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
+        averaging, else AdaGrad.
+    learning_rate : float, default=None
+        The optimizer's rate, > 0; None is the optimizer's own.
+    alpha : float, default=None
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data for linear models (see the user guide), is 0 where more rows
+        may follow (`partial_fit`), and 1e-6 for nets.
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+    penalty : Penalty or list of Penalty, default=None
+        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+    fit_intercept : bool, default=True
+        Whether layers have intercepts.
+    batch_size : int or "auto", default="auto"
+        Rows in a step. "auto" is one row (and all rows of a data set of at most 64). For Cox's
+        likelihood it is the size of the blocks, within which rows are compared: "auto" is
+        all rows of a data set of at most 1,024, else 256.
+    max_iter : int, default=20
+        Most passes over the data (epochs).
+    tol : float, default=5e-3
+        Training stops when the loss has not fallen by more than this share of the typical loss
+        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+    early_stopping : bool, default=False
+        Whether to watch the loss on validation rows in place of the training loss, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows set aside for early stopping where no `X_val` is given.
+    n_iter_no_change : int, default=2
+        Epochs without progress before training stops.
+    shuffle : bool, default=True
+        Whether rows are shuffled anew for every epoch.
+    average : bool or int, default=False
+        Whether predictions use the running mean of the weights (Polyak averaging); an
+        int leaves that many rows out of it first, True the first epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer's state there are.
+    n_jobs : int, default=None
+        Threads that train on shared weights without locks, and predict. None is 1 unless in
+        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
+        thread.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
+        every time.
+    verbose : int, default=0
+        Prints a line for every epoch if not 0.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
+        Weights of a linear model; a view. Positive weights bring the event earlier, but in
+        "weibull", "lognormal" and "loglogistic", which are linear in the logarithm of time, they
+        put it off.
+    intercept_ : ndarray of shape (1,) or (n_outputs,)
+        Intercepts of a linear model, in the unit of y; one for each interval of
+        "piecewise_exponential" and "discrete".
+    shape_ : float
+        The shape of "weibull" and "loglogistic", or the standard deviation of log time of
+        "lognormal", where it is one number.
+    loss_ : SurvivalLoss
+        The distribution with what it took from the times: their unit, breakpoints, baseline.
+    unique_times_ : ndarray of shape (n_times,)
+        Distinct times seen in the first call of fit or partial_fit (at most 1,000 of them).
+    network_ : Network
+        The fitted net: layers, shapes and weights.
+    coefs_, intercepts_ : list of ndarray
+        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer, and of
+        outputs that are one number (with n_in = 0); views, in the model's internal unit of time.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean negative log-likelihood of each epoch, times in the unit of y, each row before its
+        own step, without penalty.
+    validation_scores_ : list of float
+        Mean log-likelihood of the validation rows after each epoch, if there were any.
+
+    References
+    ----------
+    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing
+    stochastic gradient descent", arXiv:1106.5730. Kalbfleisch and Prentice (2002), "The
+    statistical analysis of failure time data", doi:10.1002/9781118032985.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklearn_vectorflow import VectorFlowSurvivalEstimator
+    >>> rng = np.random.default_rng(0)
+    >>> X = sparse.random_array((1000, 50), density=0.1, rng=0, format="csr")
+    >>> time = rng.exponential(np.exp(-X @ np.linspace(-2, 2, 50)))
+    >>> y = {"event": time < 2.0, "time": np.minimum(time, 2.0)}
+    >>> model = VectorFlowSurvivalEstimator("weibull", random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.6
+    True
+    >>> model.predict_survival_function(X[:3], times=[0.5, 1.0], return_array=True).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        distribution="exponential",
+        breakpoints=None,
+        shape="constant",
+        hidden_layer_sizes=(),
+        activation="relu",
+        dropout=0.0,
+        input_dropout=0.0,
+        network=None,
+        optimizer="auto",
+        learning_rate=None,
+        alpha=None,
+        l1_ratio=0.0,
+        penalty=None,
+        fit_intercept=True,
+        batch_size="auto",
+        max_iter=20,
+        tol=5e-3,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        shuffle=True,
+        average=False,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.distribution = distribution
+        self.breakpoints = breakpoints
+        self.shape = shape
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.network = network
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.fit_intercept = fit_intercept
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit to training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Training rows. CSR of float32 or float64 is read in place, other formats are
+            converted. A column that occurs twice in a row counts as the sum.
+        y : structured array, tuple, data frame or dict
+            Times of n_rows rows, > 0:
+
+            - a structured array of a bool event and a float time, under any names
+              (scikit-survival's form);
+            - a tuple (event, time);
+            - a data frame or dict with "event" and "time"; or with "lower" and "upper", between
+              which the event was (lower == upper: at that time; lower = 0: left-censored; upper =
+              inf: right-censored); and perhaps "entry", from when on a row was observed.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation rows for `early_stopping` and `validation_scores_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges. The
+            estimator stays as it was.
+        """
+        _refuse_source(X)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @available_if(_separates)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train on one block of rows, once. Not for Cox's likelihood, which compares rows.
+
+        Breakpoints that are not given are taken from the first block.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : structured array, tuple, data frame or dict
+            Times, see :meth:`fit`.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        _refuse_source(X)
+        return self._partial_fit(X, y, sample_weight)
+
+    def score(self, X, y, sample_weight=None):
+        """Return Harrell's concordance index of :meth:`predict`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        y : structured array, tuple, data frame or dict
+            Times, see :meth:`fit`.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0.
+
+        Returns
+        -------
+        concordance : float
+            See :func:`sklearn_vectorflow.metrics.concordance_index`.
+        """
+        return concordance_index(y, self.predict(X), sample_weight)
+
+    # ---- weights -------------------------------------------------------------------
+
+    @property
+    def intercept_(self):
+        """Intercepts of a linear model, in the unit of y."""
+        self._check_linear("intercept_")
+        return self.loss_.intercept(self._raw_of_nothing())
+
+    @property
+    def shape_(self):
+        """The shape of the distribution, where it is one number."""
+        check_is_fitted(self, "network_")
+        if not hasattr(self.loss_, "log_shape") or self.loss_.n_constant == 0:
+            raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
+        return float(np.exp(self.network_.intercepts()[-1][0]))
+
+    def _raw_of_nothing(self):
+        """Return the raw outputs of a row without features, of a linear model."""
+        return np.concatenate(self.network_.intercepts()).astype(np.float64)[None, :]
+
+    @property
+    def _flat_coef(self):
+        return self.loss_.n_outputs - self.loss_.n_constant == 1
+
+    # ---- targets ------------------------------------------------------------------
+
+    @property
+    def _loss(self):
+        return self.loss_
+
+    def _distribution(self):
+        """Return the loss that the parameters name."""
+        loss = self.distribution
+        if isinstance(loss, str):
+            check_choice("distribution", loss, DISTRIBUTIONS)
+            kind = DISTRIBUTIONS[loss]
+            own = kind().get_params()
+            for name, given in (("breakpoints", self.breakpoints is not None), ("shape", self.shape != "constant")):
+                if given and name not in own:
+                    raise ValueError(f"distribution={loss!r} has no {name}, got {name}={getattr(self, name)!r}.")
+            loss = kind(**{name: getattr(self, name) for name in ("breakpoints", "shape") if name in own})
+        return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if not self._distribution().separates and self.batch_size == 1:
+            raise ValueError(
+                "batch_size must be at least 2 for Cox's likelihood, which compares the rows of a step, got 1."
+            )
+
+    def _n_outputs(self):
+        return self.loss_.n_outputs
+
+    def _n_constant(self):
+        return self.loss_.n_constant
+
+    def _auto_batch_size(self, n_rows):
+        if self.loss_.separates:
+            return super()._auto_batch_size(n_rows)
+        return n_rows if n_rows <= WHOLE else BLOCK
+
+    def _encode(self, y, n_rows, *, reset):
+        times = parse(y, n_rows, all_censored=not reset)
+        loss = self._distribution() if reset else self.loss_
+        loss.check_times(times)
+        if reset:
+            self.loss_ = loss = loss.prepared(times)
+            self.unique_times_ = _some_times(times.time[times.time > 0])
+        return loss.encode(times)
+
+    def _strata(self, data):
+        kinds = data.encoded[:, 0]
+        return kinds if np.unique(kinds, return_counts=True)[1].min() > 1 else None
+
+    def _initial_raw(self, data):
+        return self.loss_.initial_raw(data.encoded, data.weight)
+
+    def _finish(self, data):
+        if self.loss_.separates:
+            return
+        with Crew(self._n_workers(data, self.network_)) as crew:
+            raw = raw_outputs(self.network_, data.matrix, crew)
+        self.loss_.finish(data.encoded, raw, data.weight)

@@ -1,0 +1,1 @@
+"""A net: its graph of layers, its weights, and its form for the engine."""

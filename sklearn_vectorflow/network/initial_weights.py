@@ -1,0 +1,84 @@
+"""What a net's weights start from."""
+
+import math
+import numbers
+
+import numpy as np
+
+from sklearn_vectorflow.engine.net import plan as engine
+from sklearn_vectorflow.layers import Add
+
+
+def initialize(network, random_state, initial_raw, penalties, crew):
+    """Draw the weights of a new net and set the intercepts of its outputs.
+
+    Weights before an activation are uniform with the variance of He or Glorot. Layers whose
+    training is convex start from zero or from their prior. Every weight is drawn from its
+    own place in a stream, so its value depends on nothing but the seed.
+
+    Parameters
+    ----------
+    network : Network
+    random_state : RandomState
+    initial_raw : float or array-like of shape (n_outputs,)
+        Raw outputs of a model that has seen the targets alone.
+    penalties : list of dict
+        The penalty's fields for every layer with weights.
+    crew : Crew
+    """
+    graph = network.graph
+    seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
+    _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
+    for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
+        _draw(place, parameters, int(seed), crew)
+        if "center" in fields:
+            parameters.by_record()[:] = fields["center"]
+        weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
+        if weights is not None:
+            parameters.weights()[:] = weights
+        if intercept is not None and parameters.bias is not None:
+            parameters.intercept()[:] = intercept
+        if "lower" in fields:
+            np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
+
+
+def _draw(place, parameters, seed, crew):
+    init = place.layer.init
+    if isinstance(init, str) or init is None and place.is_convex:
+        return
+    if isinstance(init, numbers.Real):
+        deviation = float(init)
+    else:
+        deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights)
+    records, bound = parameters.by_record(), math.sqrt(3.0) * deviation
+
+    def fill(span):
+        engine.fill_uniform(records[slice(*span)], parameters.layout.n_out, seed, bound, span[0])
+
+    crew.map(fill, crew.ranges(len(records)))
+
+
+def _start_outputs(network, values):
+    first = 0
+    for end in network.graph.ends:
+        width = network.graph.places[end].width
+        _start_output(network, end, values[first : first + width])
+        first += width
+
+
+def _start_output(network, end, values):
+    """Set the intercepts of the layer behind an output; of a sum, of the last that has any."""
+    graph, waiting, seen = network.graph, [end], set()
+    while waiting:
+        position = waiting.pop()
+        place = graph.places[position]
+        if position in seen:
+            continue
+        seen.add(position)
+        if isinstance(place.layer, Add):
+            waiting.extend(place.inputs)
+        elif place.layer.has_weights:
+            parameters = network.parameters[graph.weighted.index(place)]
+            if parameters.bias is not None:
+                parameters.intercept()[:] = values
+                return

@@ -1,0 +1,199 @@
+"""Arrays of one linear layer: a record of weights and optimizer state a feature."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+
+CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in a record each kind of state lies; -1 where there is none.
+
+    A record holds `n_out` weights, then the optimizer's state of every weight and of
+    the feature, then its clock, then the running mean of the weights. Where the weights
+    follow from the state, they may stand apart, in an array of their own that is written
+    when training is settled.
+    """
+
+    n_out: int
+    slot1: int = -1
+    slot2: int = -1
+    row: int = -1
+    clock: int = -1
+    average: int = -1
+    stride: int = 0
+    apart: bool = False
+
+    @classmethod
+    def plan(cls, n_out, *, per_weight=0, per_feature=0, clock_size=0, averaged=False, apart=False):
+        """Place the state one after the other."""
+        places, end = {}, 0 if apart else n_out
+        for name, present, size in (
+            ("slot1", per_weight >= 1, n_out),
+            ("slot2", per_weight >= 2, n_out),
+            ("row", per_feature > 0, 1),
+            ("clock", clock_size > 0, clock_size),
+            ("average", averaged, n_out),
+        ):
+            if present:
+                places[name] = end
+                end += size
+        # three numbers would straddle cache lines in every fifth record
+        return cls(n_out, stride=4 if end == 3 > n_out else end, apart=apart, **places)
+
+    def offsets(self):
+        """Return the offsets as the engine names them."""
+        return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
+
+
+@dataclass
+class LinearParameters:
+    """Weights and state of a linear layer.
+
+    Parameters
+    ----------
+    n_in : int
+    layout : Layout
+    fit_intercept : bool
+    """
+
+    n_in: int
+    layout: Layout
+    fit_intercept: bool = True
+    record: np.ndarray = field(default=None, repr=False)
+    bias: np.ndarray = field(default=None, repr=False)
+    values: np.ndarray = field(default=None, repr=False)
+    bias_values: np.ndarray = field(default=None, repr=False)
+
+    def __post_init__(self):
+        layout = self.layout
+        if self.record is None:
+            # zeros are only reserved: memory comes with the first touch of a feature
+            n_records, n_intercepts = self._counts
+            self.record = np.zeros((n_records, layout.stride), dtype=np.float32)
+            self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
+        if layout.apart and self.values is None:
+            n_records, n_intercepts = self._counts
+            self.values = np.zeros((n_records, layout.n_out), dtype=np.float32)
+            self.bias_values = np.zeros((n_intercepts, layout.n_out), dtype=np.float32) if self.fit_intercept else None
+
+    @property
+    def _counts(self):
+        """Records of weights, and of intercepts."""
+        return self.n_in, 1
+
+    @property
+    def is_small(self):
+        """Whether a core's own cache keeps the records."""
+        return self.record.nbytes <= CACHED
+
+    @property
+    def averaged(self):
+        return self.layout.average >= 0
+
+    def by_record(self, averaged=False):
+        """Return the weights of every record, a view; or their running means."""
+        return self._span(self.record, self.values, averaged)
+
+    def intercepts_by_record(self, averaged=False):
+        """Return the intercepts of every record of them, a view; or their running means."""
+        return self._span(self.bias, self.bias_values, averaged)
+
+    def _span(self, records, values, averaged):
+        if self.layout.apart:
+            return values
+        start = self.layout.average if averaged and self.averaged else 0
+        return records[:, start : start + self.layout.n_out]
+
+    def weights(self, averaged=False):
+        """Return the weights, a view of shape (n_in, n_out); or their running means."""
+        return self.by_record(averaged)
+
+    def by_feature(self, averaged=False):
+        """Return the weights with those of a feature side by side in memory."""
+        return self.weights(averaged)
+
+    def intercept(self, averaged=False):
+        """Return the intercepts, a view of shape (n_out,)."""
+        if self.bias is None:
+            return np.zeros(self.layout.n_out, dtype=np.float32)
+        return self.intercepts_by_record(averaged)[0]
+
+    def moved_to(self, layout, averaged=False):
+        """Return the same weights (or their means) in another layout, with fresh state."""
+        new = replace(self, layout=layout, record=None, bias=None, values=None, bias_values=None)
+        new.weights()[:] = self.weights(averaged)
+        if self.bias is not None:
+            new.intercept()[:] = self.intercept(averaged)
+        return new
+
+    def copy(self):
+        """Return a copy, state and all."""
+        arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
+        return replace(self, **{name: None if old is None else old.copy() for name, old in arrays.items()})
+
+    def without_features(self):
+        """Return the intercepts alone, with their state."""
+        values = None if self.values is None else self.values[:0]
+        return replace(self, n_in=0, record=self.record[:0], values=values)
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        state["record"] = _packed(self.record)
+        if self.values is not None:
+            state["values"] = _packed(self.values)
+        return state
+
+    def __setstate__(self, state):
+        state["record"] = _unpacked(state["record"])
+        state["values"] = _unpacked(state["values"])
+        self.__dict__.update(state)
+
+
+@dataclass
+class OutputParameters(LinearParameters):
+    """Weights and state of a layer whose outputs are read and stepped one by one.
+
+    Every weight has a record, and the records of an output lie together.
+
+    Parameters
+    ----------
+    n_in, layout, fit_intercept
+        As for `LinearParameters`; layout.n_out is 1.
+    n_outputs : int
+    """
+
+    n_outputs: int = 1
+
+    @property
+    def _counts(self):
+        return self.n_in * self.n_outputs, self.n_outputs
+
+    def weights(self, averaged=False):
+        """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
+        return self.by_record(averaged).reshape(self.n_outputs, self.n_in).T
+
+    def by_feature(self, averaged=False):
+        """Return a copy of the weights with those of a feature side by side in memory."""
+        return np.ascontiguousarray(self.weights(averaged))
+
+    def intercept(self, averaged=False):
+        """Return the intercepts, a view of shape (n_outputs,)."""
+        if self.bias is None:
+            return np.zeros(self.n_outputs, dtype=np.float32)
+        return self.intercepts_by_record(averaged)[:, 0]
+
+
+def _packed(array):
+    """A mostly zero array as CSC, which has no entry for every feature."""
+    array = np.ascontiguousarray(array)
+    if np.count_nonzero(array) * 3 < array.size:
+        return sparse.csc_array(array)
+    return array
+
+
+def _unpacked(array):
+    return array.toarray(order="C") if sparse.issparse(array) else array

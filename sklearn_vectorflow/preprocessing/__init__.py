@@ -1,0 +1,6 @@
+"""Transformers that turn columns into sparse rows."""
+
+from sklearn_vectorflow.preprocessing.crossing import FeatureCrosser
+from sklearn_vectorflow.preprocessing.encoding import Categorical, HashingEncoder, Numeric, Text, Tokens
+
+__all__ = ["Categorical", "FeatureCrosser", "HashingEncoder", "Numeric", "Text", "Tokens"]

@@ -1,0 +1,124 @@
+"""Crosses of features as a transformer."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.layers.crosses import plan_crosses
+
+
+class FeatureCrosser(TransformerMixin, BaseEstimator):
+    """Products of columns from different groups, hashed into a sparse matrix.
+
+    It learns nothing from the data but their columns. The features are, bit for bit, those
+    that the layer :class:`sklearn_vectorflow.layers.Crosses` computes while it trains
+    without storing them.
+
+    Parameters
+    ----------
+    crosses : list of tuple
+        Groups that are crossed with each other, up to eight in a tuple. A group named twice
+        gives the pairs of its distinct columns.
+    groups : dict of {name: columns} or array-like of shape (n_columns,)
+        Which columns of X a group has (a slice, column numbers, or names of features; as
+        ``ColumnTransformer.output_indices_`` has them), or the group of every column.
+    n_features : int, default=2**22
+        Columns that crosses are hashed into.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from sklearn_vectorflow.preprocessing import FeatureCrosser
+    >>> X = csr_matrix([[1.0, 0.0, 2.0, 3.0]])
+    >>> crosser = FeatureCrosser([("a", "b")], {"a": [0, 1], "b": [2, 3]}, n_features=1000)
+    >>> crosser.fit_transform(X).data
+    array([2., 3.], dtype=float32)
+    """
+
+    def __init__(self, crosses, groups, n_features=2**22):
+        self.crosses = crosses
+        self.groups = groups
+        self.n_features = n_features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.requires_fit = True
+        return tags
+
+    def fit(self, X, y=None):
+        """Check crosses and groups against the columns of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If groups or crosses make no sense for X.
+        """
+        as_matrix(self, X, reset=True)
+        self._plan()
+        return self
+
+    def transform(self, X):
+        """Return the crossed rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        crossed : csr_matrix of float32, shape (n_rows, `n_features`)
+            No column occurs twice in a row, but columns are not sorted.
+        """
+        check_is_fitted(self, "n_features_in_")
+        matrix = as_matrix(self, X, reset=False)
+        if not matrix.rows.canonical:
+            matrix = matrix.summed()
+        plan, n_rows = self._plan(), matrix.shape[0]
+        longest = plan.longest(matrix.rows)
+        lengths = np.empty(n_rows, dtype=np.int64)
+        plan.write(matrix.rows, longest, lengths)
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        indices, values = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
+        plan.write(matrix.rows, longest, lengths, indices, values, indptr)
+        return sparse.csr_matrix((values, indices, indptr), shape=(n_rows, self.n_features))
+
+    def get_feature_names_out(self, input_features=None):
+        """Return names of the hashed features.
+
+        Returns
+        -------
+        names : ndarray of str objects, shape (`n_features`,)
+        """
+        check_is_fitted(self, "n_features_in_")
+        return np.array([f"cross{k}" for k in range(self.n_features)], dtype=object)
+
+    def _plan(self):
+        return plan_crosses(
+            "FeatureCrosser",
+            self.crosses,
+            self.groups,
+            self.n_features,
+            self.n_features_in_,
+            getattr(self, "feature_names_in_", None),
+        )

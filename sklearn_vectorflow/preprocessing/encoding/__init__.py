@@ -1,0 +1,6 @@
+"""Columns of data frames, hashed into rows of a sparse matrix."""
+
+from sklearn_vectorflow.preprocessing.encoding.encoder import HashingEncoder
+from sklearn_vectorflow.preprocessing.encoding.kinds import Categorical, Numeric, Text, Tokens
+
+__all__ = ["Categorical", "HashingEncoder", "Numeric", "Text", "Tokens"]

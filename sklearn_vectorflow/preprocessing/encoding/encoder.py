@@ -1,0 +1,343 @@
+"""A transformer of data frames into rows of a sparse matrix, by hashing."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.engine.text import hashing as engine
+from sklearn_vectorflow.preprocessing.encoding.frames import read_frame
+from sklearn_vectorflow.preprocessing.encoding.kinds import resolve_kind
+from sklearn_vectorflow.preprocessing.encoding.learned import Learned
+from sklearn_vectorflow.preprocessing.encoding.plan import Column
+from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
+from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
+
+MOST_BITS = 30  # columns of the matrix are int32
+CELL_WORK = 10  # multiplications that take as long as a cell
+
+
+class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Hashes the columns of a data frame into a sparse matrix, on several threads.
+
+    A feature is a string, such as "city=Rome"; its MurmurHash3 is its column of the
+    matrix, and perhaps its sign. With the same number of columns the matrix is that
+    of :class:`~sklearn.feature_extraction.FeatureHasher` for rows that are dicts of strings
+    and numbers.
+
+    Nothing is learned, and `fit` is not needed, unless a parameter asks for it: `min_count`,
+    `collect_names`, or a column to be standardised without given mean and scale. Any
+    number of threads may call `transform` at once.
+
+    Parameters
+    ----------
+    n_bits : int, default=20
+        The matrix has ``2 ** n_bits`` columns, at most 2**30.
+    columns : dict, list of str or None, default=None
+        Columns to use, and what they are: "categorical", "numeric", "tokens" (lists of strings),
+        "text", or an object of :mod:`sklearn_vectorflow.io`. A list leaves what they are
+        to their types: strings and categories are "categorical", numbers and booleans "numeric",
+        lists "tokens". None takes all columns. Columns of arrays are called "x0", "x1" and
+        so on.
+    alternate_sign : bool, default=True
+        Whether half of the features count negatively, so that those that meet in a
+        column cancel on average.
+    missing : {"ignore", "token"}, default="ignore"
+        Whether a missing value (None, NaN, NA) is nothing, or the feature
+        "column=<missing>". A missing string in a list counts as one, too.
+    groups : bool, default=False
+        Whether every column has ``2 ** n_bits`` columns of the matrix to itself, one after the
+        other; `groups_` has them.
+    min_count : int, default=0
+        Categories, tokens and words that `fit` has met less often are left out. They are counted
+        in a count-min sketch of fixed size, which may count too high and never too low.
+    sketch_bits : int, default=20
+        The sketch has ``4 * 2 ** sketch_bits`` counters of four bytes.
+    collect_names : int, default=0
+        Most features whose names `fit` keeps for `feature_names_from`.
+    n_jobs : int, default=None
+        Threads. None is 1 unless in a :obj:`joblib.parallel_config` context, -1 all cores.
+        The matrix does not depend on it.
+
+    Attributes
+    ----------
+    kinds_ : dict of str to kind
+        What the columns are, with what was learned of them.
+    groups_ : dict of str to slice
+        Columns of the matrix that belong to each column, if `groups`.
+    n_features_in_ : int
+        Number of columns seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a data frame with string columns.
+
+    References
+    ----------
+    Weinberger, Dasgupta, Langford, Smola and Attenberg (2009), "Feature hashing for large
+    scale multitask learning", arXiv:0902.2206.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_vectorflow.preprocessing import HashingEncoder, Numeric
+    >>> frame = pd.DataFrame({"city": ["Rome", "Oslo", None], "visits": [3, 0, 8]})
+    >>> encoder = HashingEncoder(columns={"city": "categorical", "visits": Numeric("log1p")})
+    >>> X = encoder.transform(frame)
+    >>> X.shape, X.nnz
+    ((3, 1048576), 4)
+    >>> named = HashingEncoder(collect_names=1000).fit(frame)
+    >>> named.feature_names_from(named.transform(frame[:1]).indices)
+    [['city=Rome'], ['visits']]
+    """
+
+    def __init__(
+        self,
+        n_bits=20,
+        *,
+        columns=None,
+        alternate_sign=True,
+        missing="ignore",
+        groups=False,
+        min_count=0,
+        sketch_bits=20,
+        collect_names=0,
+        n_jobs=None,
+    ):
+        self.n_bits = n_bits
+        self.columns = columns
+        self.alternate_sign = alternate_sign
+        self.missing = missing
+        self.groups = groups
+        self.min_count = min_count
+        self.sketch_bits = sketch_bits
+        self.collect_names = collect_names
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        tags.requires_fit = self._needs_fit()
+        return tags
+
+    def fit(self, X, y=None):
+        """Learn what the parameters ask for, and forget what was learned before.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_rows, n_columns)
+            pandas, polars, pyarrow, or anything with ``__arrow_c_stream__``; or an array of
+            objects, strings or numbers.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted encoder.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or a column is of the wrong kind. The encoder stays as it was.
+        """
+        self._check_parameters()
+        frame = read_frame(X)
+        return self._learn(frame, self._kinds_of(frame), Learned(self._counters(), self.collect_names))
+
+    def partial_fit(self, X, y=None):
+        """Learn from one block of rows more.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_rows, n_columns)
+            Rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The encoder.
+        """
+        if not hasattr(self, "kinds_"):
+            return self.fit(X)
+        self._check_parameters()
+        frame = read_frame(X)
+        self._check_names(frame)
+        return self._learn(frame, self.kinds_given_, self._learned.copy())
+
+    def transform(self, X):
+        """Hash rows.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_rows, n_columns)
+            Rows.
+
+        Returns
+        -------
+        X : csr_matrix of shape (n_rows, n_features), float32
+            Sorted and without duplicates; zeros are not stored.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder has something to learn and has not seen rows.
+        TypeError, ValueError
+            If a parameter or a column is of the wrong kind.
+        """
+        self._check_parameters()
+        if self._needs_fit():
+            check_is_fitted(self, "kinds_")
+        frame = read_frame(X)
+        if hasattr(self, "kinds_"):
+            self._check_names(frame)
+        kinds = getattr(self, "kinds_", None) or self._kinds_of(frame)
+        sketch = self._learned.sketch if self.min_count > 1 else None
+        columns = self._columns(kinds)
+        frame = frame.select(list(kinds))
+        rules = engine.Rules(self.n_bits, self.alternate_sign, sketch, max(0, self.min_count))
+        with self._crew(frame) as crew:
+            return hash_frame(frame, columns, rules, self._width(len(columns)), crew)
+
+    def feature_names_from(self, hashes):
+        """Return the names of features by their columns of the matrix.
+
+        Parameters
+        ----------
+        hashes : array-like of int, shape (n,)
+            Columns of the matrix, such as the indices of the largest weights.
+
+        Returns
+        -------
+        names : list of list of str
+            For each column the features that `fit` met in it, as far as `collect_names` allowed;
+            several if they share it.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder was not fitted.
+        ValueError
+            If `collect_names` is 0, or a column is outside of the matrix.
+        """
+        check_is_fitted(self, "kinds_")
+        if self.collect_names == 0:
+            raise ValueError("feature_names_from needs an encoder fitted with collect_names > 0.")
+        hashes = np.atleast_1d(hashes)
+        if hashes.size and (hashes.dtype.kind not in "iu" or hashes.min() < 0 or hashes.max() >= self._n_features_out):
+            raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {hashes!r}.")
+        return [list(self._learned.names.get(index, ())) for index in hashes.ravel().tolist()]
+
+    # ---- columns ------------------------------------------------------------------
+
+    def _check_parameters(self):
+        check_integer("n_bits", self.n_bits, 1)
+        check_integer("sketch_bits", self.sketch_bits, 1)
+        for name in ("n_bits", "sketch_bits"):
+            if getattr(self, name) > MOST_BITS:
+                raise ValueError(f"{name} must be at most {MOST_BITS}, got {getattr(self, name)}.")
+        check_integer("min_count", self.min_count, 0)
+        check_integer("collect_names", self.collect_names, 0)
+        check_flag("alternate_sign", self.alternate_sign)
+        check_flag("groups", self.groups)
+        check_choice("missing", self.missing, ("ignore", "token"))
+        if self.columns is not None and not isinstance(self.columns, (dict, list, tuple)):
+            raise TypeError(f"columns must be a dict, a list of names or None, got {self.columns!r}.")
+        for name, kind in self._named_kinds().items():
+            resolve_kind(name, kind)
+
+    def _named_kinds(self):
+        return self.columns if isinstance(self.columns, dict) else {}
+
+    def _needs_fit(self):
+        learns = any(getattr(kind, "learns", bool)() for kind in self._named_kinds().values())
+        return learns or self.min_count > 1
+
+    def _counters(self):
+        return self.sketch_bits if self.min_count > 1 else None
+
+    def _kinds_of(self, frame):
+        """What the chosen columns of a frame are."""
+        names = frame.names if self.columns is None else list(self.columns)
+        unknown = [name for name in names if name not in frame.names]
+        if unknown:
+            raise ValueError(f"columns names {unknown}, which X does not have; its columns are {_shown(frame.names)}.")
+        named = self._named_kinds()
+        return {name: resolve_kind(name, named.get(name) or _default_kind(frame, name)) for name in names}
+
+    def _columns(self, kinds):
+        width = 2**self.n_bits if self.groups else 0
+        self._width(len(kinds))
+        keep_missing = self.missing == "token"
+        return [Column(name, kind, keep_missing, j * width) for j, (name, kind) in enumerate(kinds.items())]
+
+    def _width(self, n_columns):
+        width = 2**self.n_bits * (n_columns if self.groups else 1)
+        if width > 2**31 - 1:
+            raise ValueError(
+                f"groups=True with n_bits={self.n_bits} and {n_columns} columns gives {width} features, "
+                "more than 2**31 - 1."
+            )
+        return width
+
+    @property
+    def _n_features_out(self):
+        return self._width(len(self.kinds_))
+
+    # ---- learning -----------------------------------------------------------------
+
+    def _learn(self, frame, kinds, learned):
+        columns = self._columns(kinds)
+        chosen = frame.select(list(kinds))
+        with self._crew(chosen) as crew:
+            learned.learn(chosen, columns, self.n_bits, crew)
+        self._learned, self.kinds_given_ = learned, kinds
+        self.kinds_ = {
+            name: kind.with_moments(learned.moments[name].mean, learned.moments[name].scale) if kind.learns() else kind
+            for name, kind in kinds.items()
+        }
+        if self.groups:
+            size = 2**self.n_bits
+            self.groups_ = {column.name: slice(column.first_bucket, column.first_bucket + size) for column in columns}
+        self._set_names(frame)
+        return self
+
+    def _set_names(self, frame):
+        self.n_features_in_ = len(frame.names)
+        if frame.named:
+            self.feature_names_in_ = np.array(frame.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _check_names(self, frame):
+        """Raise unless the columns that are used are there."""
+        if self.columns is None and len(frame.names) != self.n_features_in_:
+            raise ValueError(
+                f"X has {len(frame.names)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        lacking = [name for name in self.kinds_ if name not in frame.names]
+        if lacking:
+            raise ValueError(
+                f"X lacks columns seen during fit: {_shown(lacking)}; its columns are {_shown(frame.names)}."
+            )
+
+    def _crew(self, frame):
+        return Crew(n_workers(self.n_jobs, frame.n_rows * len(frame.names) * CELL_WORK))
+
+
+def _default_kind(frame, name):
+    chunks = frame.columns[frame.names.index(name)]
+    kind = next((chunk.kind for chunk in chunks if len(chunk)), None)
+    if kind is None:
+        raise TypeError(
+            f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it."
+        )
+    return kind
+
+
+def _shown(names):
+    return names if len(names) <= 10 else [*names[:10], "..."]

@@ -1,0 +1,237 @@
+"""Kinds of columns: plain descriptions of what becomes of a column's values."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_vectorflow.preprocessing.encoding.values import Codes, Objects
+from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
+
+MISSING = "<missing>"
+N_LETTERS = 0x323B0  # no letter or digit of Unicode comes later
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Base class of kinds.
+
+    Attributes
+    ----------
+    single : bool
+        Whether a row has one feature at most.
+    """
+
+    single = False
+
+    def check(self):
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+
+    def prefix_of(self, name):
+        """Return what is hashed before the values of a column."""
+        prefix = getattr(self, "prefix", None)
+        return f"{name}=" if prefix is None else prefix
+
+    def missing_of(self, name):
+        """Return what is hashed for a missing value."""
+        return f"{name}={MISSING}"
+
+    def learns(self):
+        """Say whether `fit` must have seen the column."""
+        return False
+
+    def _check_prefix(self):
+        if self.prefix is not None and not isinstance(self.prefix, str):
+            raise TypeError(f"{type(self).__name__}: prefix must be a str or None, got {self.prefix!r}.")
+
+
+@dataclass(frozen=True)
+class Categorical(Kind):
+    """A category a row; the feature is "column=value".
+
+    Integers are categories by their digits, other numbers as Python writes them.
+
+    Parameters
+    ----------
+    prefix : str, default=None
+        What stands before the value in place of "column=". Columns of one prefix share
+        their features.
+    """
+
+    prefix: str | None = None
+    single = True
+
+    def check(self):
+        self._check_prefix()
+
+    def read(self, values, cells, first, stop):
+        """Let the engine read rows of a column."""
+        values.read_categories(cells, first, stop)
+
+
+@dataclass(frozen=True)
+class Tokens(Kind):
+    """A list of strings a row; each is a feature "column=token", counted as often as it occurs.
+
+    Parameters
+    ----------
+    prefix : str, default=None
+        What stands before the token in place of "column=". With "" tokens are hashed as
+        they are, as :class:`~sklearn.feature_extraction.FeatureHasher` does with
+        ``input_type="string"``.
+    """
+
+    prefix: str | None = None
+
+    def check(self):
+        self._check_prefix()
+
+    def read(self, values, cells, first, stop):
+        """Let the engine read rows of a column."""
+        values.read_lists(cells, first, stop)
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """A text a row; its words and n-grams of words are features "column=words", counted.
+
+    A word is a run of letters, digits and underscores, of any script.
+
+    Parameters
+    ----------
+    ngram_range : tuple of (int, int), default=(1, 1)
+        Least and largest number of words in an n-gram; they are joined with a space.
+    lowercase : bool, default=True
+        Whether case is ignored: letter by letter, without Python's rules for a final sigma and a
+        capital dotted I.
+    min_length : int, default=2
+        Words of fewer characters are skipped.
+    prefix : str, default=None
+        What stands before the words in place of "column=". With "" they are hashed as
+        :class:`~sklearn.feature_extraction.text.HashingVectorizer` does with ``norm=None``.
+    """
+
+    ngram_range: tuple = (1, 1)
+    lowercase: bool = True
+    min_length: int = 2
+    prefix: str | None = None
+
+    def check(self):
+        self._check_prefix()
+        check_flag("Text: lowercase", self.lowercase)
+        check_integer("Text: min_length", self.min_length, 1)
+        if not isinstance(self.ngram_range, (tuple, list)) or len(self.ngram_range) != 2:
+            raise ValueError(f"Text: ngram_range must be a pair of integers, got {self.ngram_range!r}.")
+        check_integer("Text: ngram_range[0]", self.ngram_range[0], 1)
+        check_integer("Text: ngram_range[1]", self.ngram_range[1], self.ngram_range[0])
+
+    def read(self, values, cells, first, stop):
+        """Let the engine read rows of a column."""
+        values.read_strings(cells, first, stop)
+        cells.set_words(_letters(bool(self.lowercase)), self.min_length, *self.ngram_range)
+
+
+@functools.cache
+def _letters(lowercase):
+    """For every code point what is written for it in a word, or 0 where it ends one."""
+    table = np.zeros(N_LETTERS, dtype=np.uint32)
+    for code in range(N_LETTERS):
+        letter = chr(code).lower()[0] if lowercase else chr(code)
+        if letter.isalnum() or letter == "_":
+            table[code] = ord(letter)
+    return table
+
+
+@dataclass(frozen=True)
+class Numeric(Kind):
+    """A number a row: the feature "column" with that value; zeros leave no entry.
+
+    Parameters
+    ----------
+    transform : {"identity", "log1p", "standard", "bins"}, default="identity"
+        "log1p" is :math:`\\operatorname{sign}(x) \\log(1 + |x|)`; "standard" is
+        :math:`(x - mean) / scale`; "bins" makes a category "column=k" of the number k of
+        edges that are less than or equal to x.
+    mean, scale : float, default=None
+        Of "standard". What is None is learned by `fit`: the mean and the standard
+        deviation of the values that are not missing.
+    edges : sequence of float, default=None
+        Of "bins", increasing.
+    """
+
+    transform: str = "identity"
+    mean: float | None = None
+    scale: float | None = None
+    edges: tuple | None = None
+    single = True
+
+    def check(self):
+        check_choice("Numeric: transform", self.transform, ("identity", "log1p", "standard", "bins"))
+        if self.mean is not None:
+            check_number("Numeric", "mean", self.mean, low_open=True, high_open=True)
+        if self.scale is not None:
+            check_number("Numeric", "scale", self.scale, 0, low_open=True, high_open=True)
+        if self.transform != "bins":
+            return
+        edges = np.asarray(() if self.edges is None else self.edges)
+        if edges.ndim != 1 or edges.size == 0 or edges.dtype.kind not in "iuf" or not np.all(np.diff(edges) > 0):
+            raise ValueError(f"Numeric: edges must be increasing numbers for transform='bins', got {self.edges!r}.")
+
+    def learns(self):
+        return self.transform == "standard" and (self.mean is None or self.scale is None)
+
+    def with_moments(self, mean, scale):
+        """Return the kind with what it lacks of mean and scale."""
+        return Numeric(
+            "standard", mean if self.mean is None else self.mean, scale if self.scale is None else self.scale
+        )
+
+    def read(self, values, cells, first, stop):
+        """Let the engine read rows of a column."""
+        numbers = finite_numbers(values, first, stop)
+        if self.transform == "bins":
+            codes = np.searchsorted(self.edges, numbers, side="right")
+            names = np.array([str(k) for k in range(len(self.edges) + 1)], dtype=object)
+            Codes(np.where(np.isnan(numbers), -1, codes), Objects(names)).read_categories(cells, 0, len(codes))
+        else:
+            cells.set_numbers(self._transformed(numbers))
+
+    def _transformed(self, numbers):
+        if self.transform == "log1p":
+            return np.copysign(np.log1p(np.abs(numbers)), numbers)
+        return (numbers - self.mean) / self.scale if self.transform == "standard" else numbers
+
+
+def finite_numbers(values, first, stop):
+    """Return rows of a column as float64, with NaN where a value is missing.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite or too large for float32.
+    """
+    numbers = values.numbers(first, stop)
+    large = np.abs(numbers) > np.finfo(np.float32).max
+    if np.any(large):
+        raise ValueError(f"holds infinity or a value too large for float32: {numbers[large][0]}")
+    return numbers
+
+
+KINDS = {"categorical": Categorical, "numeric": Numeric, "text": Text, "tokens": Tokens}
+
+
+def resolve_kind(name, kind):
+    """Return the kind of a column from its name or the object it is, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, or has a parameter out of its range.
+    """
+    if isinstance(kind, str):
+        check_choice(f"columns[{name!r}]", kind, KINDS)
+        return KINDS[kind]()
+    if not isinstance(kind, Kind):
+        raise TypeError(f"columns[{name!r}] must be one of {sorted(KINDS)} or a kind of column, got {kind!r}.")
+    kind.check()
+    return kind

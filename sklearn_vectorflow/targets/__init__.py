@@ -1,0 +1,1 @@
+"""What y becomes: classes and labels as numbers, class weights, times to an event."""

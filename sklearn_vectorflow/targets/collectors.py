@@ -1,0 +1,107 @@
+"""Targets of rows that come in blocks."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_vectorflow.io.blocks import join_targets
+from sklearn_vectorflow.targets.labels import encode_known_labels, is_multilabel
+
+
+class TargetCollector:
+    """Encodes the targets of one block after the other.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+    reset : bool
+        Whether the first block says what targets are like.
+    """
+
+    def __init__(self, estimator, reset):
+        self.estimator = estimator
+        self.reset = reset
+        self.parts = []
+
+    def add(self, y, n_rows):
+        """Encode a block's targets."""
+        if y is None:
+            raise ValueError("the block has no y.")
+        self.parts.append(self.estimator._encode(y, n_rows, reset=self.reset and not self.parts))
+
+    def join(self):
+        """Return all targets."""
+        return join_targets(self.parts)
+
+
+class ClassCollector:
+    """Finds the classes of y, and each row's class, from one block after the other.
+
+    Parameters
+    ----------
+    estimator : VectorFlowClassifier
+    expected : array-like or None
+        The classes, if they are known beforehand.
+    """
+
+    def __init__(self, estimator, expected):
+        self.estimator = estimator
+        self.expected = None if expected is None else np.unique(np.asarray(expected))
+        self.known = self.expected  # sorted, with the number each class got when it was met first
+        self.numbers = None if expected is None else np.arange(len(self.known))
+        self.parts = []
+        self.labels = None
+
+    def add(self, y, n_rows):
+        """Take in a block's targets."""
+        if y is None:
+            raise ValueError("the block has no y.")
+        if self.labels is None:
+            self.labels = is_multilabel(y)
+        if is_multilabel(y) != self.labels:
+            raise ValueError("y must be labels (an indicator matrix) in all blocks or in none.")
+        if self.labels:
+            self.parts.append(self.estimator._encode(y, n_rows, reset=not self.parts))
+            return
+        y = column_or_1d(y, warn=True)
+        if self.expected is not None:
+            encode_known_labels(y, self.expected)
+        if self.known is None:
+            self._learn(y, y)
+        at, unknown = self._look_up(y)
+        if np.any(unknown):
+            self._learn(y, y[unknown])
+            at, _ = self._look_up(y)
+        self.parts.append(self.numbers[at].astype(np.min_scalar_type(len(self.numbers))))
+
+    def _look_up(self, y):
+        at = np.searchsorted(self.known, y)
+        at[at == len(self.known)] = 0
+        return at, self.known[at] != y
+
+    def _learn(self, y, new):
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        new = np.unique(new)
+        if self.known is None:
+            self.known, self.numbers = new, np.arange(len(new))
+            return
+        known = np.concatenate([self.known, new])
+        order = np.argsort(known, kind="stable")
+        self.numbers = np.concatenate([self.numbers, np.arange(len(self.numbers), len(known))])[order]
+        self.known = known[order]
+
+    def join(self):
+        """Tell the estimator its classes; return all targets, classes as small integers of shape (n_rows, 1)."""
+        if self.labels:
+            return self.parts[0] if len(self.parts) == 1 else _stack(self.parts)
+        with self.estimator._expecting(self.known):
+            self.estimator._encode(self.known, len(self.known), reset=True)
+        rank = np.argsort(self.numbers).astype(np.min_scalar_type(len(self.numbers)))
+        return np.concatenate([rank[part] for part in self.parts])[:, None]
+
+
+def _stack(parts):
+    return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)

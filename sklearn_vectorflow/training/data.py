@@ -1,0 +1,91 @@
+"""Rows, targets and weights of a fit, checked and encoded."""
+
+import numpy as np
+
+from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow.training.trainer import Trainer
+
+
+class Data:
+    """Rows, encoded targets and weights.
+
+    Parameters
+    ----------
+    matrix : Matrix
+    encoded : ndarray of shape (n_rows, n_targets) or csr_array
+        float64 targets, or an indicator matrix of labels.
+    weight : ndarray of shape (n_rows,) or None
+    starts : ndarray of shape (n_groups + 1,) or None
+        Row at which each group starts, and n_rows, if rows of a group are seen together.
+    """
+
+    def __init__(self, matrix, encoded, weight, starts=None):
+        self.matrix = matrix
+        self.encoded = encoded
+        self.weight = weight
+        self.starts = starts
+
+    @property
+    def n_targets(self):
+        return self.encoded.shape[1]
+
+    once = False
+
+    def close(self):
+        """Nothing is open."""
+
+    def trainer(self, network, net, clock, kernel, *args):
+        """Return what trains on the rows."""
+        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
+
+    def dense_targets(self, start, end):
+        """Return the targets of rows [start, end) as a float64 array."""
+        some = self.encoded[start:end]
+        return np.ascontiguousarray(some if isinstance(some, np.ndarray) else some.toarray(), dtype=np.float64)
+
+    def targets(self):
+        """Return the targets for the engine, with weights scaled to a mean of one."""
+        weight = self.weight
+        if weight is not None:
+            weight = weight * (np.count_nonzero(weight) / weight.sum())
+        encoded = self.encoded
+        if not isinstance(encoded, np.ndarray):
+            encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
+        return Targets(encoded, self.n_targets, weight, self.starts)
+
+    def split(self, fraction, strata, random_state):
+        """Take a fraction of the rows for validation, out of training by a weight of zero."""
+        from sklearn.model_selection import train_test_split
+
+        if self.starts is not None:
+            return self._split_groups(
+                train_test_split(np.arange(len(self.starts) - 1), test_size=fraction, random_state=random_state)[1]
+            )
+        rows = np.arange(self.matrix.shape[0])
+        if self.weight is not None:
+            rows = rows[self.weight > 0]
+            strata = None if strata is None else strata[rows]
+        _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
+        return self._take_out(taken)
+
+    def _split_groups(self, groups):
+        ends = self.starts[groups + 1]
+        taken = [np.arange(start, end) for start, end in zip(self.starts[groups], ends)]
+        starts = np.cumsum([0, *map(len, taken)], dtype=np.int64)
+        return self._take_out(np.concatenate(taken), starts)
+
+    def _take_out(self, taken, starts=None):
+        weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
+        validation = Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts)
+        weight[taken] = 0.0
+        self.weight = weight
+        return validation
+
+
+def n_terms(data, more):
+    """Return how many terms the mean loss has, None if not all of them are known."""
+    if more or data.once:
+        return None
+    if data.starts is not None:
+        return len(data.starts) - 1
+    return data.matrix.shape[0] if data.weight is None else np.count_nonzero(data.weight)

@@ -1,0 +1,172 @@
+"""Rows of a source, where training expects rows in memory."""
+
+import contextlib
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+
+from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes
+from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.source import check_alone
+from sklearn_vectorflow.training.source_survey import Survey, drained
+from sklearn_vectorflow.training.source_trainer import StreamTrainer
+from sklearn_vectorflow.training.source_windows import Rows
+from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import naming
+
+
+def read_all(X, y, sample_weight):
+    """Return the rows of a source in memory: a Matrix, targets and weights."""
+    check_alone(y, sample_weight)
+    with as_source(X).checked() as blocks:
+        return _together(list(blocks))
+
+
+def _together(blocks):
+    if not blocks:
+        raise ValueError("The source gave no rows.")
+    return (
+        join([block.matrix for block in blocks]),
+        join_targets([block.y for block in blocks]),
+        join_targets([block.weight for block in blocks]),
+    )
+
+
+def open_data(estimator, X, y, sample_weight, *, reset):
+    """Read what training has to know beforehand of a source's rows.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+        Its classes and features are set (reset=True) or compared.
+    X : source
+    y, sample_weight : None
+        They come from the source.
+    reset : bool
+
+    Returns
+    -------
+    data : object
+        Of rows in memory if the buffer holds all of them, else `StreamedData`.
+    """
+    check_alone(y, sample_weight)
+    source = as_source(X)
+    with contextlib.ExitStack() as stack:
+        blocks = stack.enter_context(source.checked())
+        head, rest = _head(blocks, source.buffer_bytes)
+        if rest is None:
+            return estimator._data(*_together(head), reset=reset, classes=source.classes)
+        if source.once:
+            if estimator.max_iter > 1:
+                warnings.warn(
+                    f"X can be read once: training makes one pass in place of max_iter={estimator.max_iter}. For more "
+                    "give what can be read again, such as sklearn_vectorflow.io.BatchSource(function).",
+                    UserWarning,
+                    stacklevel=5,
+                )
+            survey = Survey(estimator, head, (), source.classes, reset)
+            return StreamedData(estimator, source, survey, (head, rest, stack.pop_all()))
+        survey = Survey(estimator, head, rest if source.survey else (), source.classes, reset)
+        return StreamedData(estimator, source, survey, held=_whole_parts(head))
+
+
+def _head(blocks, most_bytes):
+    """Return the blocks that a buffer holds and an iterator over the others, None if there are none."""
+    head, size = [], 0
+    for block in blocks:
+        head.append(block)
+        size += n_bytes(block.matrix)
+        if size > most_bytes:
+            return head, blocks
+    return head, None
+
+
+def _whole_parts(head):
+    """Return blocks by their part of the source; the last part may lack some."""
+    held = {}
+    for block in head:
+        held.setdefault(block.part, []).append(block)
+    if head:
+        del held[head[-1].part]
+    return held
+
+
+class StreamedData:
+    """Stands for the rows of a source where training expects rows in memory.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+    source : Source
+    survey : Survey
+    opened : tuple, default=None
+        Of a source that can be read once: blocks read so far, an iterator over the others, and
+        what closes it.
+    held : dict of int to list of Checked, default=None
+        Parts that have been read: the first pass takes them from here.
+    """
+
+    starts = None  # sources bring no groups
+
+    def __init__(self, estimator, source, survey, opened=None, held=None):
+        self.estimator = estimator
+        self.source = source
+        self.survey = survey
+        self.opened = opened
+        self.held = held
+        self.encoded, self.weight = survey.encoded, survey.weight
+        self.n_targets = self.encoded.shape[1]
+        self.scale = None if self.weight is None else np.count_nonzero(self.weight) / self.weight.sum()
+        rows = SimpleNamespace(n_nonzero=survey.n_nonzero)
+        self.matrix = SimpleNamespace(
+            shape=(survey.n_rows, survey.n_features),
+            rows=rows,
+            sample=survey.sample,
+            sample_step=survey.sample_step,
+        )
+
+    @property
+    def once(self):
+        """Whether there is a single pass."""
+        return self.opened is not None
+
+    def split(self, fraction, strata, random_state):
+        """Refuse: rows to hold out are drawn from rows in memory."""
+        raise ValueError(
+            "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source of its own."
+        )
+
+    def close(self):
+        """Stop reading."""
+        if self.opened is not None:
+            self.opened[2].close()
+
+    def trainer(self, *args):
+        """Return what trains on the source's rows; nothing else asks for targets from now on."""
+        self.encoded = self.weight = self.survey.encoded = self.survey.weight = None
+        return StreamTrainer(self, *args)
+
+    def blocks(self, order):
+        """Return a context manager whose value iterates over the checked blocks of a pass."""
+        if self.opened is None:
+            return self.source.checked(order, self.held)
+        head, rest, _ = self.opened
+        return contextlib.nullcontext(drained(head, rest))
+
+    def prepared(self, block):
+        """Return a block's rows with targets and weights as the engine wants them."""
+        n_rows = block.matrix.shape[0]
+        with naming(block.where):
+            as_matrix(self.estimator, block.matrix, reset=False)
+            if block.y is None:
+                raise ValueError("the block has no y.")
+            encoded = self.estimator._encode(block.y, n_rows, reset=False)
+            weight = check_sample_weight(block.weight, n_rows, some=False)
+            weight = self.survey.weigh(encoded, weight, some=False)
+            if (weight is None) != (self.scale is None):
+                raise ValueError("either all blocks have sample_weight or none has.")
+        if weight is not None:
+            weight = weight * self.scale
+        return Rows(block.matrix, encoded, weight)

@@ -1,0 +1,65 @@
+"""What is to be known of a source's rows before training."""
+
+from scipy import sparse
+
+from sklearn_vectorflow.io.blocks import join_targets, n_bytes
+from sklearn_vectorflow.io.matrix import as_matrix, sample_step
+from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import naming
+
+
+class Survey:
+    """What is to be known of rows before training: their number, targets, weights and lengths.
+
+    Parameters
+    ----------
+    estimator : BaseVectorFlow
+    head : list of Checked
+        Emptied, to free its rows, if the survey goes on.
+    rest : iterable of Checked
+        Empty if the head has to do.
+    classes : array-like or None
+    reset : bool
+    """
+
+    def __init__(self, estimator, head, rest, classes, reset):
+        self.complete = not isinstance(rest, tuple)
+        self.n_rows = self.n_nonzero = self.n_bytes = 0
+        self.canonical = True
+        self._rows, self.sample_step = [], 1
+        targets, weights = estimator._collector(classes, reset), []
+        for block in drained(head, rest) if self.complete else head:
+            with naming(block.where):
+                as_matrix(estimator, block.matrix, reset=reset and self.n_rows == 0)
+                self._add(block.matrix)
+                targets.add(block.y, block.matrix.shape[0])
+                weights.append(check_sample_weight(block.weight, block.matrix.shape[0], some=False))
+        self.n_features = block.matrix.shape[1]
+        self.encoded = targets.join()
+        weight = check_sample_weight(join_targets(weights), self.n_rows)
+        self.weigh = estimator._weigher(self.encoded)
+        self.weight = self.weigh(self.encoded, weight)
+
+    def _add(self, matrix):
+        self._rows.append(matrix.sample(-self.n_rows % self.sample_step, self.sample_step))
+        self.n_rows += matrix.shape[0]
+        self.n_nonzero += matrix.rows.n_nonzero
+        self.n_bytes += n_bytes(matrix)
+        self.canonical &= bool(matrix.rows.canonical)
+        self._thin()
+
+    def _thin(self):
+        step = sample_step(self.n_rows)
+        if step > self.sample_step:
+            self._rows = [self.sample()[:: step // self.sample_step]]
+            self.sample_step = step
+
+    def sample(self):
+        """Return what `Matrix.sample` would of all rows."""
+        return sparse.vstack(self._rows, format="csr")
+
+
+def drained(head, rest):
+    while head:
+        yield head.pop(0)
+    yield from rest

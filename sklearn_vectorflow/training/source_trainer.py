@@ -1,0 +1,105 @@
+"""Passes over the rows of a source, a window of them in memory at a time."""
+
+import dataclasses
+import math
+
+from sklearn_vectorflow.io.ahead import Ahead
+from sklearn_vectorflow.io.blocks import n_bytes
+from sklearn_vectorflow.training.plan import Plan
+from sklearn_vectorflow.training.progress import Progress
+from sklearn_vectorflow.training.source_windows import windows_of_bytes, windows_of_rows
+from sklearn_vectorflow.training.trainer import Trainer, mean_loss, new_seed
+
+
+class StreamTrainer:
+    """Runs a net over the rows of a source, one pass at a time; like `Trainer`.
+
+    One thread takes the very steps that `Trainer` would take on the same rows in memory, if
+    rows are not shuffled: windows are whole slices of its plan.
+
+    Parameters
+    ----------
+    data : StreamedData
+    network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew
+        See `Trainer`.
+    """
+
+    def __init__(self, data, network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew):
+        self.data = data
+        self.network = network
+        self.net = net
+        self.clock = clock
+        self.kernel = kernel
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.input_dropout = input_dropout
+        self.random_state = random_state
+        self.crew = crew
+        self.plans = self._plans(data.survey) if data.survey.complete else None
+
+    def _plans(self, survey):
+        work = survey.n_nonzero * self.network.n_products
+        plan = Plan.of(survey.n_rows, work, survey.canonical, self.batch_size, self.crew.n_workers)
+        return plan.windows(int(self.data.source.buffer_bytes * survey.n_rows / max(survey.n_bytes, 1)))
+
+    def epoch(self):
+        """Train on every row once; return the mean loss, each row's before its step."""
+        order = self._order_of_parts()
+        seed = new_seed(self.random_state)
+        parts, n_rows, n_nonzero = [], 0, 0
+        progress = Progress(self.data.estimator.verbose, self._n_rows)
+        with self.data.blocks(order) as blocks, Ahead(lambda rows: rows, self._windows(blocks), n_waiting=0) as windows:
+            for number, rows in enumerate(windows):
+                rows.matrix.rows.first_row = n_rows
+                parts += self._run(rows, number, len(parts), seed)
+                if not math.isfinite(mean_loss(parts)):
+                    break
+                n_rows += rows.matrix.shape[0]
+                n_nonzero += rows.matrix.rows.n_nonzero
+                progress.tell(n_rows, n_bytes(rows.matrix))
+        self.data.matrix.shape = n_rows, self.data.matrix.shape[1]
+        self.data.matrix.rows.n_nonzero = n_nonzero
+        return mean_loss(parts)
+
+    @property
+    def _n_rows(self):
+        return self.data.survey.n_rows if self.plans else self.data.source.n_rows
+
+    def _order_of_parts(self):
+        n_parts = self.data.source.n_parts
+        if n_parts is None or not self.shuffle:
+            return None
+        return self.random_state.permutation(n_parts).tolist()
+
+    def _windows(self, blocks):
+        rows = (self.data.prepared(block) for block in blocks)
+        if self.plans:
+            return windows_of_rows(rows, [plan.n_rows for plan in self.plans])
+        return windows_of_bytes(rows, self.data.source.buffer_bytes)
+
+    def _run(self, rows, number, n_slices, seed):
+        """Train on a window; return the losses of its slices."""
+        n_rows, found = rows.matrix.shape[0], rows.matrix.rows
+        if self.plans and self.crew.n_workers == 1:
+            plan = self.plans[number]
+        else:
+            canonical = self.data.survey.canonical and found.canonical
+            work = found.n_nonzero * self.network.n_products
+            plan = Plan.of(n_rows, work, canonical, min(self.batch_size, n_rows), self.crew.n_workers)
+            plan = dataclasses.replace(plan, first=n_slices)
+        trainer = Trainer(
+            self.network,
+            self.net,
+            self.clock,
+            rows.matrix,
+            rows.targets(),
+            self.kernel,
+            None,
+            self.batch_size,
+            self.shuffle,
+            self.input_dropout,
+            self.random_state,
+            self.crew,
+            plan,
+        )
+        return trainer.run_window(seed)

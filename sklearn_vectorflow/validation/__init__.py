@@ -1,0 +1,1 @@
+"""Checks of what users give, for every room: numbers, arrays, names in errors."""

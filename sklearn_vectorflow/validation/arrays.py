@@ -1,0 +1,102 @@
+"""Checks of arrays that users give beside X: weights, groups, times, names."""
+
+import numbers
+
+import numpy as np
+
+
+def check_length(name, length, n_rows):
+    """Raise unless there is a value for each row of X."""
+    if length != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows}, {name} has {length}."
+        )
+
+
+def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
+    """Return weights as float64 of shape (n_rows,), or None.
+
+    Unless some=False, one of them must not be zero.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape, NaN, infinite, negative, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Number):
+        sample_weight = np.full(n_rows, sample_weight)
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers, got dtype {weight.dtype}.")
+    if weight.dtype.kind not in "iufb":
+        try:
+            weight = weight.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be numbers, got dtype {weight.dtype}.") from None
+    if weight.shape != (n_rows,):
+        raise ValueError(f"{name}.shape == {weight.shape}, expected ({n_rows},)!")
+    weight = np.ascontiguousarray(weight, dtype=np.float64)
+    if not np.all(np.isfinite(weight)):
+        raise ValueError(f"{name} contains NaN or infinity.")
+    if weight.max() > np.finfo(np.float64).max / n_rows:
+        raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
+    if np.any(weight < 0):
+        raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
+    if some and not np.any(weight):
+        raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
+    return weight
+
+
+def group_starts(groups, n_rows, name="groups"):
+    """Return the row at which each group starts and, last, n_rows: int64 of shape (n_groups + 1,).
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row, or if rows of a group do not stand together.
+    """
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(f"{name} must have one entry for each of the {n_rows} rows, got shape {groups.shape}.")
+    starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]]))
+    firsts, counts = np.unique(groups[starts], return_counts=True)
+    if np.any(counts > 1):
+        raise ValueError(
+            f"Rows of a group must stand together, but {name} has {firsts[counts > 1][0]!r} in {counts.max()} places: "
+            f"sort the rows by {name}."
+        )
+    return np.append(starts, n_rows).astype(np.int64)
+
+
+def check_times(times, *, ordered=True):
+    """Return times as an array.
+
+    Raises
+    ------
+    ValueError
+        If they are not a row of finite numbers >= 0, or, if they have to be, not increasing.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(f"times must be a non-empty 1-D array, got shape {times.shape}.")
+    if not np.all(np.isfinite(times)) or np.any(times < 0):
+        raise ValueError(f"times must be finite and >= 0, got {times!r}.")
+    if ordered and np.any(np.diff(times) < 0):
+        raise ValueError("times must be increasing.")
+    return times
+
+
+def check_column_names(table, parameter):
+    """Refuse names that Arrow's strings of C cannot pass on: pyarrow cuts them, Polars aborts the process.
+
+    Raises
+    ------
+    ValueError
+        If the name of a column has a null character.
+    """
+    names = [*getattr(table, "column_names", ()), *getattr(table, "columns", ()), getattr(table, "name", None)]
+    unfit = [name for name in names if isinstance(name, str) and "\0" in name]
+    if unfit:
+        raise ValueError(f"{parameter} has a column named {unfit[0]!r}: names must have no null character. Rename it.")
