@@ -1,4 +1,4 @@
-"""Optimizers: plain, picklable objects; their arithmetic is engine/kernels/optimizers.h.
+"""Optimizers: plain, picklable objects; their arithmetic is engine/kernels/optimizers/optimizers.h.
 
 All of them read and write the touched coordinates only, and all of them keep their
 state once for all threads.

@@ -1,4 +1,4 @@
-r"""Penalties: plain, picklable objects; their arithmetic is engine/kernels/penalties.h.
+r"""Penalties: plain, picklable objects; their arithmetic is engine/kernels/optimizers/penalties.h.
 
 A strength multiplies a penalty on the **mean** loss, so it depends neither on the
 batch size nor on the number of rows, and it never acts on intercepts. L1 and L2 are

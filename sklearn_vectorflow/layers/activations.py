@@ -1,4 +1,4 @@
-"""Activations; their arithmetic is engine/kernels/activations.h."""
+"""Activations; their arithmetic is engine/kernels/layers/activations.h."""
 
 from sklearn_vectorflow.layers.base import Layer
 

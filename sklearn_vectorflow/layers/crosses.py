@@ -1,4 +1,4 @@
-"""Crosses of groups of columns; their arithmetic is engine/kernels/crosses.h."""
+"""Crosses of groups of columns; their arithmetic is engine/kernels/layers/crosses.h."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Factorization machines; their arithmetic is engine/kernels/pairs.h."""
+"""Factorization machines; their arithmetic is engine/kernels/layers/pairs.h."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The linear layer; its arithmetic is engine/kernels/linear.h."""
+"""The linear layer; its arithmetic is engine/kernels/layers/linear.h."""
 
 import numpy as np
 

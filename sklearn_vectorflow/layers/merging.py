@@ -1,4 +1,4 @@
-"""Layers that read several nodes; their arithmetic is engine/kernels/merging.h."""
+"""Layers that read several nodes; their arithmetic is engine/kernels/layers/merging.h."""
 
 from sklearn_vectorflow.layers.base import Layer
 

@@ -3,7 +3,7 @@ r"""Losses of many thousands of outputs, of which a step computes a few.
 A step computes each row's own outputs and some drawn at random, shared by the rows of the step,
 and only those are updated: it costs what their number costs, whatever the number of outputs.
 Predictions are exact. The arithmetic on the outputs that were drawn is that of the full loss
-(engine/losses/classification.pyx); engine/kernels/candidates.h draws.
+(engine/losses/classification.pyx); engine/kernels/layers/candidates.h draws.
 """
 
 import numpy as np

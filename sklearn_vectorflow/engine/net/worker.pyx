@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The workers that run rows through a net.
 
-A `Worker` draws the order of rows, and walks the plan (net.pyx) forward and backward
+A `Worker` draws the order of rows, and walks the plan (plan.pyx) forward and backward
 over them, one step a batch. Nothing is allocated during a pass, and nothing here needs
 the GIL.
 """

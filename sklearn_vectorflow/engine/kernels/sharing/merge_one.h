@@ -17,7 +17,7 @@ typedef struct {
     vf_clock clock;            /* of this thread's steps in this pass */
 } vf_apart;
 
-/* The layout of records of one output, as constants (parameters.py has the same). */
+/* The layout of records of one output, as constants (network/records.py has the same). */
 VF_INLINE vf_linear vf_plain(const int kind, const int lazy, const vf_linear *layer) {
     vf_linear out = *layer;
     const int size = kind == VF_FTRL ? 2 : 1 + VF_USES_S1(kind) + VF_USES_S2(kind) + VF_USES_ROW(kind);
