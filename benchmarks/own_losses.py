@@ -94,7 +94,7 @@ def compiled_losses(folder):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     subprocess.run(build, cwd=folder, env=environment, check=True)
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(Path(folder, "src")))
     import custom_losses
 
     return custom_losses

@@ -5,9 +5,6 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +22,10 @@ from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.preprocessing import Categorical, HashingEncoder, Numeric, Text, Tokens
 from sklearn_vectorflow.preprocessing.encoding import encoder as encoder_module
 from sklearn_vectorflow.preprocessing.encoding.plan import PIECE
+
+pa = pytest.importorskip("pyarrow")
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
 
 N_ROWS = 500
 RNG = np.random.RandomState(0)

@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sksurv import metrics as peer
-from sksurv.nonparametric import kaplan_meier_estimator
-from sksurv.util import Surv
 
 from sklearn_vectorflow.metrics import (
     brier_score,
@@ -15,6 +12,10 @@ from sklearn_vectorflow.metrics import (
     integrated_brier_score,
     kaplan_meier,
 )
+
+peer = pytest.importorskip("sksurv.metrics")
+Surv = pytest.importorskip("sksurv.util").Surv
+kaplan_meier_estimator = pytest.importorskip("sksurv.nonparametric").kaplan_meier_estimator
 
 
 def rows(seed, n_rows=200, tied=True):

@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,27 +25,40 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "custom_loss_cython"
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory):
-    pytest.importorskip("Cython")
-    pytest.importorskip("setuptools")
-    folder = tmp_path_factory.mktemp("plugin") / "source"
-    shutil.copytree(EXAMPLE, folder)
-    package = str(Path(sklearn_vectorflow.__file__).parents[1])
-    run = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": package},
-    )
-    assert run.returncode == 0, run.stderr
-    sys.path.insert(0, str(folder))
+def installed(tmp_path_factory):
+    """The folder that the README's command installed the example into."""
+    for needed in ("Cython", "pip", "setuptools"):
+        if find_spec(needed) is None:  # imported here, pip would change what setuptools imports
+            pytest.skip(f"needs {needed}")
+    source, target = (tmp_path_factory.mktemp("plugin") / name for name in ("source", "target"))
+    shutil.copytree(EXAMPLE, source)
+    install = shlex.split(readme_line("pip install --no-build-isolation"))
+    run([sys.executable, "-m", *install, "--no-deps", "--target", str(target)], source)
+    return source, target
+
+
+@pytest.fixture(scope="module")
+def plugin(installed):
+    sys.path.insert(0, str(installed[1]))
     try:
         import custom_losses
 
         yield custom_losses
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(str(installed[1]))
+
+
+def readme_line(start):
+    """The line of a command in the example's README."""
+    [line] = [line for line in (EXAMPLE / "README.md").read_text().splitlines() if line.startswith(start)]
+    return line
+
+
+def run(command, folder, *path):
+    """Run a command that finds the package under test."""
+    path = os.pathsep.join([*map(str, path), str(Path(sklearn_vectorflow.__file__).parents[1])])
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +134,11 @@ def test_nodes_are_read_in_all_doors(plugin, rows, batch_size):
         assert_allclose(other.loss_curve_, fitted[0].loss_curve_)
         for own, first in zip(other.coefs_, fitted[0].coefs_):
             assert_allclose(own, first, rtol=0, atol=1e-6)
+
+
+def test_the_readmes_check_passes_in_the_folder_of_the_example(installed):
+    source, target = installed
+    run([sys.executable, *shlex.split(readme_line("python -c"))[1:]], source, target)
 
 
 def test_plugin_passes_the_checker(plugin):

@@ -81,7 +81,7 @@ PENALTIES = {
 @lru_cache
 def _data():
     """Sparse rows; the last feature never occurs, and the weights of some rows are zero."""
-    rng = np.random.RandomState(0)
+    rng = np.random.default_rng(0)
     X = sparse.random_array((N_ROWS, N_FEATURES), density=0.15, rng=rng, dtype=np.float32, format="csr").toarray()
     X[X > 0] = rng.normal(size=np.count_nonzero(X))
     X[:, -1] = 0.0

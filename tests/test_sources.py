@@ -348,12 +348,13 @@ def test_an_error_in_a_thread_surfaces_before_slower_work_is_done():
         next(results)
 
 
+@pytest.mark.usefixtures("sigint_raises")
 def test_an_interrupt_ends_a_fit_whose_source_hangs():
     hung = threading.Event()
 
     def batches():
         yield X, LABELS
-        hung.wait()
+        hung.wait(60)  # an interrupt that never arrives fails the test
 
     model = VectorFlowClassifier()
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])

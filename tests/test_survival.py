@@ -3,10 +3,7 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
-from lifelines import CoxPHFitter, LogLogisticAFTFitter, LogNormalAFTFitter, WeibullAFTFitter
-from lifelines.datasets import load_gbsg2, load_rossi
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -14,14 +11,18 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
-from sksurv import metrics as peer
-from sksurv.linear_model import CoxPHSurvivalAnalysis
-from sksurv.util import Surv
 
 from sklearn_vectorflow import VectorFlowSurvivalEstimator, threads
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.losses import DISTRIBUTIONS, CoxPH, DiscreteTime, PiecewiseExponential, WeibullAFT
 from sklearn_vectorflow.metrics import concordance_index
+
+lifelines = pytest.importorskip("lifelines")
+datasets = pytest.importorskip("lifelines.datasets")
+pd = pytest.importorskip("pandas")
+peer = pytest.importorskip("sksurv.metrics")
+CoxPHSurvivalAnalysis = pytest.importorskip("sksurv.linear_model").CoxPHSurvivalAnalysis
+Surv = pytest.importorskip("sksurv.util").Surv
 
 AFT = ("weibull", "lognormal", "loglogistic")
 LIFELINES = {"weibull": ("lambda_", "rho_"), "lognormal": ("mu_", "sigma_"), "loglogistic": ("alpha_", "beta_")}
@@ -29,13 +30,13 @@ CONVERGED = {"alpha": 0.0, "tol": None, "batch_size": 10_000}
 
 
 def rossi():
-    frame = load_rossi()
+    frame = datasets.load_rossi()
     columns = frame.drop(columns=["week", "arrest"]).astype(float)
     return columns, frame["arrest"].to_numpy(bool), frame["week"].to_numpy(float)
 
 
 def gbsg2():
-    frame = load_gbsg2()
+    frame = datasets.load_gbsg2()
     X = pd.get_dummies(frame.drop(columns=["time", "cens"]), drop_first=True).astype(float)
     return X, frame["cens"].to_numpy(bool), frame["time"].to_numpy(float)
 
@@ -87,7 +88,10 @@ def fitted():
 # ---- independent fits -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fitter, name", list(zip((WeibullAFTFitter, LogNormalAFTFitter, LogLogisticAFTFitter), AFT)))
+@pytest.mark.parametrize(
+    "fitter, name",
+    list(zip((lifelines.WeibullAFTFitter, lifelines.LogNormalAFTFitter, lifelines.LogLogisticAFTFitter), AFT)),
+)
 def test_accelerated_failure_times_on_rossi_are_lifelines(fitter, name):
     columns, event, time = rossi()
     exactly = {"ftol": 1e-14, "gtol": 1e-7}
@@ -105,7 +109,7 @@ def test_late_entry_on_rossi_is_lifelines():
     columns, event, time = rossi()
     entry = np.where(np.arange(len(time)) % 3 == 0, time / 2, 0.0)
     frame = columns.assign(event=event, time=time, entry=entry)
-    expected = WeibullAFTFitter().fit(frame, "time", "event", entry_col="entry")
+    expected = lifelines.WeibullAFTFitter().fit(frame, "time", "event", entry_col="entry")
     model = converged("weibull", columns, {"event": event, "time": time, "entry": entry})
     assert_allclose(unscaled(model, columns)[0], expected.params_["lambda_"][columns.columns], atol=1e-3)
     assert -model.loss_curve_[-1] * len(columns) == pytest.approx(expected.log_likelihood_, abs=1e-3)
@@ -115,7 +119,7 @@ def test_intervals_on_rossi_are_lifelines():
     columns, event, time = rossi()
     lower, upper = np.where(event, time - 1, time), np.where(event, time + 3, np.inf)
     frame = columns.assign(lower=lower, upper=upper)
-    expected = WeibullAFTFitter().fit_interval_censoring(frame, "lower", "upper")
+    expected = lifelines.WeibullAFTFitter().fit_interval_censoring(frame, "lower", "upper")
     model = converged("weibull", columns, {"lower": lower, "upper": upper})
     assert_allclose(unscaled(model, columns)[0], expected.params_["lambda_"][columns.columns], atol=1e-3)
     assert -model.loss_curve_[-1] * len(columns) == pytest.approx(expected.log_likelihood_, abs=1e-3)
@@ -138,7 +142,7 @@ def test_cox_with_late_entry_is_lifelines():
     columns, event, time = rossi()
     entry = np.where(np.arange(len(time)) % 3 == 0, time / 2, 0.0).round()
     frame = columns.assign(event=event, time=time, entry=entry)
-    expected = CoxPHFitter().fit(frame, "time", "event", entry_col="entry")
+    expected = lifelines.CoxPHFitter().fit(frame, "time", "event", entry_col="entry")
     model = converged("cox", columns, {"event": event, "time": time, "entry": entry}, 1500)
     assert_allclose(unscaled(model, columns)[0], expected.params_[columns.columns], rtol=1e-3, atol=1e-6)
 

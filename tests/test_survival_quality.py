@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.model_selection import KFold, cross_val_score
-from sksurv.linear_model import CoxPHSurvivalAnalysis
-from sksurv.util import Surv
 
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.metrics import kaplan_meier
 from sklearn_vectorflow.optimizers import SGD
 
 from datasets import load, needs_data
+
+CoxPHSurvivalAnalysis = pytest.importorskip("sksurv.linear_model").CoxPHSurvivalAnalysis
+Surv = pytest.importorskip("sksurv.util").Surv
 
 
 @needs_data

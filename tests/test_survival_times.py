@@ -1,17 +1,18 @@
 """Forms of y, and what is said of those that make no sense."""
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
-from sksurv.util import Surv
 
 from sklearn_vectorflow import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.engine.losses import survival
 from sklearn_vectorflow.targets import times
 from sklearn_vectorflow.targets.times import parse
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+Surv = pytest.importorskip("sksurv.util").Surv
 
 EVENT = np.array([True, False, True, True])
 TIME = np.array([3.0, 5.0, 1.5, 2.0])

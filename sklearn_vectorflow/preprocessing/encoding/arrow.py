@@ -24,7 +24,7 @@ LISTS = {"+l": np.int32, "+L": np.int64}
 def read_table(table):
     """Return the names of a table's columns, and for each the list of its chunks."""
     check_column_names(table, "X")
-    form, names, chunks = arrow.read_stream(table.__arrow_c_stream__())
+    form, names, chunks = arrow.read_stream(table.__arrow_c_stream__(None))  # None: polars 1.3 has no default
     if form != "+s":
         raise TypeError("X must be a table: got a stream of one column.")
     return names, [[_values(chunk.children[j], chunk) for chunk in chunks] for j in range(len(names))]
