@@ -48,6 +48,13 @@ class Layout:
         """Return the offsets as the engine names them."""
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
 
+    def numbers(self):
+        """Return slices of all there is in a record but its clock, which is no float."""
+        if self.clock < 0:
+            return [slice(0, self.stride)]
+        spans = [slice(0, self.clock)]
+        return spans if self.average < 0 else [*spans, slice(self.average, self.average + self.n_out)]
+
 
 @dataclass
 class LinearParameters:
@@ -130,6 +137,13 @@ class LinearParameters:
             new.intercept()[:] = self.intercept(averaged)
         return new
 
+    def largest(self, some):
+        """Return the largest size of a number in some records or in the intercepts; NaN or infinity if one is."""
+        blocks = [self.record[some]] if self.bias is None else [self.record[some], self.bias]
+        parts = [block[:, span] for block in blocks for span in self.layout.numbers()]
+        edges = [edge for part in parts if part.size for edge in (-part.min(), part.max())]
+        return float(np.max(edges, initial=0.0))
+
     def copy(self):
         """Return a copy, state and all."""
         arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
@@ -191,7 +205,9 @@ def _packed(array):
     """A mostly zero array as CSC, which has no entry for every feature."""
     array = np.ascontiguousarray(array)
     if np.count_nonzero(array) * 3 < array.size:
-        return sparse.csc_array(array)
+        kept = sparse.csc_array(array != 0)  # asked once: training may change what is zero meanwhile
+        columns = np.repeat(np.arange(array.shape[1]), np.diff(kept.indptr))
+        return sparse.csc_array((array[kept.indices, columns], kept.indices, kept.indptr), array.shape)
     return array
 
 
