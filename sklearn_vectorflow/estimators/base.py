@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.parameters import (
@@ -37,7 +38,7 @@ from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import naming
 
-SUSPICIOUS = 1e12  # size of weights or state from which on outputs may overflow, which is then looked at
+SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
 
 class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimator):
@@ -101,10 +102,20 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
             network, start = (draft._new_network(data), draft._start(data)) if first else (self.network_, None)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
-                with network.undo_on_error(data.matrix, crew.n_workers):
+                with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
                     self._become(draft, before)
         return self
+
+    def _undo_of(self, network, matrix, crew):
+        """Return a function that puts attributes and weights back as they are now."""
+        attributes, restore = vars(self), network.saved(matrix, crew.n_workers)
+
+        def undo():
+            self.__dict__ = attributes
+            restore()
+
+        return undo
 
     def _check_parameters(self):
         check_net_parameters(self)
@@ -321,11 +332,10 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
 
     def _check_state(self, network, data, crew, matrix=None):
         """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
-        largest = network.largest(matrix, crew.n_workers)
-        fine = np.isfinite(largest)
-        if fine and largest > SUSPICIOUS:
-            fine = isinstance(data, Data) and np.isfinite(self._mean_loss(network, data, crew))
-        _raise_if_diverged(fine)
+        finite, largest = network.extent(matrix, crew.n_workers)
+        _raise_if_diverged(finite)
+        if largest > SUSPICIOUS and isinstance(data, Data):
+            _raise_if_diverged(np.isfinite(self._mean_loss(network, data, crew)))
 
     def _epoch(self, trainer):
         loss = trainer.epoch()

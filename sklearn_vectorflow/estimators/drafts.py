@@ -27,3 +27,6 @@ class DraftMixin:
         kept = {name: value for name, value in vars(self).items() if name in after or name not in before}
         changed = {name: value for name, value in after.items() if name not in before or value is not before[name]}
         self.__dict__ = {**kept, **changed}
+
+    def __getstate__(self):
+        return dict(super().__getstate__())  # a copy: a fit in another thread may add to the attributes meanwhile

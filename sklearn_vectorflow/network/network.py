@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from sklearn_vectorflow.defaults.scales import Scales
-from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
@@ -263,8 +260,8 @@ class Network:
             new._state, new.keep_state = self._settled_state().copied(), self.keep_state
         return new
 
-    def undo_on_error(self, matrix, n_workers):
-        """Return a context manager that puts the weights back if training on a matrix fails or is interrupted.
+    def saved(self, matrix, n_workers):
+        """Return a function that puts the weights back as they are now, after training on a matrix.
 
         What training can touch is saved: what the matrix can, at the cost of its non-zeros, or
         all of a small layer, whose records several workers copy and merge whole.
@@ -277,12 +274,15 @@ class Network:
             for one in saved:
                 one()
 
-        return Undo(restore)
+        return restore
 
-    def largest(self, matrix, n_workers):
-        """Return the largest size of what training on a matrix can have changed; not finite if any of it isn't."""
-        sizes = [parameters.largest(some) for parameters, some in self._touched(matrix, n_workers)]
-        return float(np.max(sizes))
+    def extent(self, matrix, n_workers):
+        """Return whether all is finite that training on a matrix can have changed, and the largest of the weights.
+
+        Everything is looked at if the matrix is None.
+        """
+        extents = [parameters.extent(some) for parameters, some in self._touched(matrix, n_workers)]
+        return all(finite for finite, _ in extents), max(largest for _, largest in extents)
 
     def _touched(self, matrix, n_workers):
         """Pair the parameters of every layer with an index of the records that training can touch."""

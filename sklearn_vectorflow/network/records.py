@@ -1,5 +1,6 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -49,11 +50,11 @@ class Layout:
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
 
     def numbers(self):
-        """Return slices of all there is in a record but its clock, which is no float."""
-        if self.clock < 0:
-            return [slice(0, self.stride)]
-        spans = [slice(0, self.clock)]
-        return spans if self.average < 0 else [*spans, slice(self.average, self.average + self.n_out)]
+        """Return slices of all there is in a record but its clock, which is no float; weights come first."""
+        weights = 0 if self.apart else self.n_out
+        state = [slice(weights, self.stride if self.clock < 0 else self.clock)]
+        means = [slice(self.average, self.average + self.n_out)] if self.clock >= 0 and self.average >= 0 else []
+        return [one for one in (slice(0, weights), *state, *means) if one.stop > one.start]
 
 
 @dataclass
@@ -137,12 +138,22 @@ class LinearParameters:
             new.intercept()[:] = self.intercept(averaged)
         return new
 
-    def largest(self, some):
-        """Return the largest size of a number in some records or in the intercepts; NaN or infinity if one is."""
-        blocks = [self.record[some]] if self.bias is None else [self.record[some], self.bias]
-        parts = [block[:, span] for block in blocks for span in self.layout.numbers()]
-        edges = [edge for part in parts if part.size for edge in (-part.min(), part.max())]
-        return float(np.max(edges, initial=0.0))
+    def extent(self, some):
+        """Return whether some records and the intercepts are finite, and the size of their largest weight.
+
+        Where weights follow from the state, that is the largest number of it.
+        """
+        finite, largest = True, 0.0
+        for block in [self.record[some]] if self.bias is None else [self.record[some], self.bias]:
+            for span in self.layout.numbers():
+                part = block[:, span]
+                if not part.size:
+                    continue
+                size = max(-float(part.min()), float(part.max()))
+                finite = finite and math.isfinite(size)
+                if span.start == 0:
+                    largest = max(largest, size)
+        return finite, largest
 
     def copy(self):
         """Return a copy, state and all."""

@@ -95,7 +95,9 @@ class State:
             return self
         averaged = self.has_averages
         bare = [one.without_features().moved_to(Layout.plan(one.layout.n_out), averaged) for one in self.parameters]
-        return State(bare, sparse.csr_matrix(self.weights(n_features)[0].T), average_from=self.average_from)
+        coef = sparse.csr_matrix(self.weights(n_features)[0].T)
+        coef.sum_duplicates()  # there are none; scipy notes that now, and not when several threads read
+        return State(bare, coef, average_from=self.average_from)
 
     def densified(self, n_features):
         """Return a state with the weights as arrays again."""
