@@ -1,4 +1,9 @@
-"""How many threads, and work shared between them."""
+"""How many threads, work shared between them, and turns at what only one may write to.
+
+What is safe with and without the GIL: any number of threads may read a model beside one that writes to it. Writers
+take turns (`Turn`), and swap what they made in by one assignment; training alone steps weights in place, see
+`Network`. A `Crew` belongs to the thread that entered it, as the engine's workers do.
+"""
 
 import functools
 import os

@@ -310,7 +310,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
                         watched = -validation_scores[-1]
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
-                stop = task.end_epoch(epoch_task, lambda: {**vars(self), **self._attributes(network.copy(), loss_curve)})
+                stop = task.end_epoch(
+                    epoch_task, lambda: {**vars(self), **self._attributes(network.copy(), loss_curve)}
+                )
                 if stop or stopping.should_stop(watched) or data.once:
                     break
             best.restore(network)

@@ -8,6 +8,7 @@ No call may raise, no prediction may be other than finite, and every training pa
 import argparse
 import collections
 import copy
+import functools
 import pickle
 import random
 import sys
@@ -27,6 +28,10 @@ MODELS = {
 
 def finite(values):
     assert np.isfinite(values).all()
+
+
+def same_outputs(expected, model):
+    np.testing.assert_allclose(model.decision_function(X), expected, 1e-4, 1e-5)
 
 
 def same_shape(model, other):
@@ -90,7 +95,7 @@ def main():
         model.partial_fit(X, Y, classes=[0, 1])
         expected = copy.deepcopy(model).decision_function(X)
         still = {what: call for what, call in {**READS, **WRITES}.items() if "partial_fit" not in what}
-        still["same"] = lambda model: np.testing.assert_allclose(model.decision_function(X), expected, 1e-4, 1e-5)
+        still["same"] = functools.partial(same_outputs, expected)
         together(model, still, options.threads, seconds, counts, seed)
         before, begun = counts["partial_fit"] + counts["partial_fit of all"], model.n_iter_
         together(model, {**READS, **WRITES}, options.threads, seconds, counts, seed)

@@ -1,6 +1,6 @@
 """Forks while other threads train, settle and predict; each child must predict, train and end.
 
-    python tools/robustness/forks.py --count 500
+python tools/robustness/forks.py --count 500
 """
 
 import argparse
@@ -55,7 +55,7 @@ def child(models, wide):
     try:
         for model in models:
             assert np.isfinite(model.decision_function(X)).all()
-            model.partial_fit(X[:50], Y[:50]).coefs_
+            assert len(model.partial_fit(X[:50], Y[:50]).coefs_) > 0
         assert np.isfinite(wide.decision_function(WIDE[0])).all()
         code = 0
     except BaseException:
