@@ -1,13 +1,20 @@
-"""How many threads, and work shared between them."""
+"""How many threads, work shared between them, and turns at what only one may write to.
+
+What is safe with and without the GIL: any number of threads may read a model beside one that writes to it. Writers
+take turns (`Turn`), and swap what they made in by one assignment; training alone steps weights in place, see
+`Network`. A `Crew` belongs to the thread that entered it, as the engine's workers do.
+"""
 
 import functools
-import itertools
+import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import weakref
 
 import joblib
 from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
+
+from sklearn_vectorflow.engine import crew as engine
 
 # Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
 WORTHWHILE = 1_000_000
@@ -53,12 +60,12 @@ def _openmp_pools():
     return ThreadpoolController().select(user_api="openmp")  # looks at all libraries: a millisecond
 
 
-class Crew:
+class Crew(engine.Hands):
     """Threads that live as long as a fit; the caller's is one of them.
 
     They are Python's own and not joblib's, whose caller looks for results every ten
     milliseconds only, about as long as a pass may take. How many there are is for joblib to
-    say, see `n_workers`.
+    say, see `n_workers`. The first `map` starts them, and leaving the ``with`` ends them.
 
     Parameters
     ----------
@@ -66,44 +73,11 @@ class Crew:
         1 runs everything in the caller's thread.
     """
 
-    def __init__(self, n_workers):
-        self.n_workers = n_workers
-        self._others = None
-
-    def __enter__(self):
-        if self.n_workers > 1:
-            self._others = ThreadPoolExecutor(self.n_workers - 1)
-        return self
-
-    def __exit__(self, *error):
-        if self._others is not None:
-            self._others.shutdown()
-
     def ranges(self, n):
         """Return ranges that cover [0, n), some for every thread."""
         n_ranges = min(n, 4 * self.n_workers) if self.n_workers > 1 else 1
         edges = [k * n // n_ranges for k in range(n_ranges + 1)]
         return list(zip(edges[:-1], edges[1:]))
-
-    def map(self, function, items, most=None):
-        """Return ``[function(item) for item in items]``, shared between the threads, or at most so many.
-
-        Items are handed out as threads become free. Each call may ask which thread it is
-        in by a second argument if ``function`` is made by `by_worker`.
-        """
-        items = list(items)
-        if self._others is None:
-            return [function(item, 0) if _wants_worker(function) else function(item) for item in items]
-        shared = _Shared(items)
-        n_workers = min(self.n_workers, len(items), self.n_workers if most is None else most)
-        try:
-            others = [self._others.submit(_work, function, shared, worker) for worker in range(1, n_workers)]
-            _work(function, shared, 0)
-        finally:
-            shared.stop()  # also waits: nothing may write once the caller goes on
-        for other in others:
-            other.result()
-        return shared.results
 
 
 ALONE = Crew(1)
@@ -120,50 +94,39 @@ def by_worker(function):
     return marked
 
 
-def _wants_worker(function):
-    return getattr(function, "wants_worker", False)
+class Turn:
+    """Lets one thread at a time write to an object.
+
+    ``with turn.lock:`` waits for the turn; who has it may take it again. Copies of the object,
+    pickled ones and those in a forked process have turns of their own, which nobody holds.
+    """
+
+    def __init__(self):
+        self.lock = threading.RLock()
+        _TURNS.add(self)
+
+    def __reduce__(self):
+        return Turn, ()
 
 
-class _Shared:
-    """Items waiting, and the results of those done."""
-
-    def __init__(self, items):
-        self.items = items
-        self.results = [None] * len(items)
-        self._next = itertools.count()
-        self._changed = threading.Condition()
-        self.stopped = False
-        self._busy = 0
-
-    def take(self):
-        """Return the index of the next item, or None."""
-        with self._changed:
-            index = next(self._next)
-            if self.stopped or index >= len(self.items):
-                return None
-            self._busy += 1
-            return index
-
-    def give_back(self):
-        """Tell that an item is done, or has failed."""
-        with self._changed:
-            self._busy -= 1
-            self._changed.notify_all()
-
-    def stop(self):
-        """Hand out no more items, and wait for those in work: an error or an interrupt ends it all."""
-        with self._changed:
-            self.stopped = True
-            self._changed.wait_for(lambda: self._busy == 0)
+_TURNS = weakref.WeakSet()
+_TURNS_OF = {}  # by id of what is written to: its turn, and what forgets it
 
 
-def _work(function, shared, worker):
-    while (index := shared.take()) is not None:
-        item = shared.items[index]
-        try:
-            shared.results[index] = function(item, worker) if _wants_worker(function) else function(item)
-        except BaseException:
-            shared.stopped = True
-            raise
-        finally:
-            shared.give_back()
+def turn_of(thing):
+    """Return the turn of an object that may have no attribute for it: estimators have theirs for users alone."""
+    key = id(thing)
+    found = _TURNS_OF.get(key)
+    if found is None:  # of several threads the first one's stays
+        found = _TURNS_OF.setdefault(key, (Turn(), weakref.ref(thing, lambda _: _TURNS_OF.pop(key, None))))
+    return found[0]
+
+
+def _free_turns():
+    """In a forked process, whose only thread this is: nobody would ever give back what others held."""
+    for turn in list(_TURNS):
+        turn.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_turns)

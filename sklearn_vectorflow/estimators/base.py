@@ -10,7 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
+from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_net_parameters,
     check_training_parameters,
@@ -36,8 +38,10 @@ from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import naming
 
+SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
-class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
+
+class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimator):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -54,45 +58,64 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
     # ---- fit -------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
-        task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
-        with _all_or_nothing(self):
-            self._check_parameters()
-            if is_source(X):
-                self._check_ungrouped(X, groups)
-                data = open_data(self, X, y, sample_weight, reset=not self._continues)
-            else:
-                data = self._data(X, y, sample_weight, groups, reset=not self._continues)
-            with contextlib.closing(data):
-                validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
-                network, start = self._network(data)
-                self._train(network, start, data, validation, task)
-            self.network_ = network
-            network.keep_state = self.warm_start
-            self._finish(data)
-        task.end(self._fitted_attributes)
+        with self._turn.lock:
+            task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+            draft = self._draft()
+            before = vars(draft).copy()
+            draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
+            self._become(draft, before)
+            task.end(self._fitted_attributes)
         return self
+
+    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task):
+        self._check_parameters()
+        if is_source(X):
+            self._check_ungrouped(X, groups)
+            data = open_data(self, X, y, sample_weight, reset=not self._continues)
+        else:
+            data = self._data(X, y, sample_weight, groups, reset=not self._continues)
+        with contextlib.closing(data):
+            validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
+            network, start = self._network(data)
+            self._train(network, start, data, validation, task)
+        self.network_ = network
+        network.keep_state = self.warm_start
+        self._finish(data)
 
     def _finish(self, data):
         """Derive from the trained net what predictions need beside it."""
 
-    def _partial_fit(self, X, y, sample_weight, groups=None):
+    def _partial_fit(self, X, y, sample_weight, groups=None, classes=None):
         if is_source(X):
             self._check_ungrouped(X, groups)
             check_alone(y, sample_weight)
             with as_source(X).checked() as blocks:
                 for block in blocks:
                     with naming(block.where):
-                        self._partial_fit(block.matrix, block.y, block.weight)
+                        self._partial_fit(block.matrix, block.y, block.weight, classes=classes)
             return self
-        with _all_or_nothing(self):
-            self._check_parameters()
+        with self._turn.lock:
+            draft = self._draft()
+            before = vars(draft).copy()
+            draft._check_parameters()
             first = not hasattr(self, "network_")
-            data = self._data(X, y, sample_weight, groups, reset=first)
-            network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
-            self._train_once(network, start, data)
-            self.network_ = network
-            network.keep_state = True
+            data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
+            network, start = (draft._new_network(data), draft._start(data)) if first else (self.network_, None)
+            with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
+                with Undo(self._undo_of(network, data.matrix, crew)):
+                    draft._train_once(network, start, data, crew)
+                    self._become(draft, before)
         return self
+
+    def _undo_of(self, network, matrix, crew):
+        """Return a function that puts attributes and weights back as they are now."""
+        attributes, restore = vars(self), network.saved(matrix, crew.n_workers)
+
+        def undo():
+            self.__dict__ = attributes
+            restore()
+
+        return undo
 
     def _check_parameters(self):
         check_net_parameters(self)
@@ -287,21 +310,34 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
                         watched = -validation_scores[-1]
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
-                stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
+                stop = task.end_epoch(
+                    epoch_task, lambda: {**vars(self), **self._attributes(network.copy(), loss_curve)}
+                )
                 if stop or stopping.should_stop(watched) or data.once:
                     break
             best.restore(network)
             _raise_if_diverged(network.settle(crew) == 0)
+            if self.warm_start:
+                self._check_state(network, data, crew)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
             self.validation_scores_ = validation_scores
 
-    def _train_once(self, network, start, data):
-        with Crew(self._n_workers(data, network)) as crew, network.undo_on_error(data.matrix, crew.n_workers):
-            loss = self._epoch(self._trainer(network, start, data, crew, more=True))
+    def _train_once(self, network, start, data, crew):
+        loss = self._epoch(self._trainer(network, start, data, crew, more=True))
+        self._check_state(network, data, crew, data.matrix)
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        self.network_ = network
+        network.keep_state = True
+
+    def _check_state(self, network, data, crew, matrix=None):
+        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
+        finite, largest = network.extent(matrix, crew.n_workers)
+        _raise_if_diverged(finite)
+        if largest > SUSPICIOUS and isinstance(data, Data):
+            _raise_if_diverged(np.isfinite(self._mean_loss(network, data, crew)))
 
     def _epoch(self, trainer):
         loss = trainer.epoch()
@@ -347,18 +383,6 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
             f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
         )
-
-
-@contextlib.contextmanager
-def _all_or_nothing(estimator):
-    """Leaves the estimator as it was if fitting fails or is interrupted."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def _raise_if_diverged(fine):

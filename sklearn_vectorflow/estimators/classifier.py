@@ -260,8 +260,7 @@ class VectorFlowClassifier(
         if classes is None and y is None:
             classes = getattr(X, "classes", None)  # a source may know
         self._check_expected(y, classes)
-        with self._expecting(classes):
-            return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X):
         """Return raw outputs.

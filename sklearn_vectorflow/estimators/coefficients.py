@@ -1,5 +1,6 @@
 """Weights of linear models under scikit-learn's names."""
 
+from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,10 +21,8 @@ class LinearModelMixin:
     def coef_(self):
         """Weights of a linear model, shape (n_outputs, n_features); a view."""
         self._check_linear("coef_")
-        if self.network_.sparse_coef is not None:
-            return self.network_.sparse_coef
-        weights = self.network_.weights()[0].T
-        return weights[0] if self._flat_coef and len(weights) == 1 else weights
+        coef = self.network_.coef()
+        return coef if sparse.issparse(coef) or not self._flat_coef or len(coef) > 1 else coef[0]
 
     @property
     def intercept_(self):
@@ -47,8 +46,9 @@ class LinearModelMixin:
         self : object
             The fitted estimator.
         """
-        self._check_linear("coef_")
-        self.network_.sparsify()
+        with self._turn.lock:
+            self._check_linear("coef_")
+            self.network_.sparsify()
         return self
 
     @available_if(_is_linear)
@@ -60,6 +60,7 @@ class LinearModelMixin:
         self : object
             The fitted estimator.
         """
-        self._check_linear("coef_")
-        self.network_.densify()
+        with self._turn.lock:
+            self._check_linear("coef_")
+            self.network_.densify()
         return self

@@ -45,10 +45,11 @@ class FittedMixin:
 
     def _run(self, X, outputs):
         """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
-        work = n_values(X) * sum(n_out for _, n_out in self.network_.shapes())
-        with Crew(n_workers(self.n_jobs, work)) as crew:
-            matrix = as_matrix(self, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
-            return outputs(self.network_, matrix, crew)
+        model = self._draft()  # a thread that fits may swap the model meanwhile
+        work = n_values(X) * sum(n_out for _, n_out in model.network_.shapes())
+        with Crew(n_workers(model.n_jobs, work)) as crew:
+            matrix = as_matrix(model, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
+            return outputs(model.network_, matrix, crew)
 
     def predictor(self, method="predict"):
         """Return a light form of a method, for serving rows one by one.

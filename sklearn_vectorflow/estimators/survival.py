@@ -1,5 +1,7 @@
 """Times to an event on sparse rows."""
 
+import copy
+
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -406,4 +408,6 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             return
         with Crew(self._n_workers(data, self.network_)) as crew:
             raw = raw_outputs(self.network_, data.matrix, crew)
-        self.loss_.finish(data.encoded, raw, data.weight)
+        loss = copy.copy(self.loss_)  # goes on from an earlier fit's, which is in use until this one is over
+        loss.finish(data.encoded, raw, data.weight)
+        self.loss_ = loss

@@ -1,28 +1,25 @@
 """A net: a graph of layers with its weights, and its form for the engine."""
 
-import contextlib
-import threading
 from dataclasses import replace
-
-import numpy as np
-from scipy import sparse
 
 from sklearn_vectorflow.defaults.scales import Scales
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
-from sklearn_vectorflow.network.lowering import build
-from sklearn_vectorflow.network.records import Layout
 from sklearn_vectorflow.network.rules import rate_schedule, rules_of
-from sklearn_vectorflow.threads import ALONE
-
-_SETTLING = threading.Lock()
+from sklearn_vectorflow.network.state import State, Training
+from sklearn_vectorflow.threads import ALONE, Turn
 
 
 class Network:
     """A graph of layers with its weights.
 
     ``network["name"]`` is the pair of weights and intercepts of a layer.
+
+    Any number of threads may read it beside one that writes. What changes is a `State`: who
+    reads takes it once, who writes makes another, and swaps it in. Two do write in place, and
+    take turns: training (see `turn`), whose steps are seen as they are taken, and whoever lets
+    weights catch up on what they missed.
 
     Parameters
     ----------
@@ -33,22 +30,17 @@ class Network:
 
     Attributes
     ----------
-    parameters : list of LinearParameters
-        Of the layers with weights, in order.
+    turn : Turn
+        Who trains the net takes it.
     """
 
     def __init__(self, graph, fit_intercept=True, scales=None):
         self.graph = graph
         self.fit_intercept = fit_intercept
         self.scales = Scales() if scales is None else scales
-        self.parameters = []
-        self.progress = (0, 0.0)  # steps taken, sum of their rates
         self.keep_state = False
-        self._average_from = 0
-        self._rules = None
-        self.sparse_coef = None
-        self._live = None
-        self.settled = True
+        self.turn = Turn()
+        self._state = State([])
 
     @property
     def n_features(self):
@@ -96,115 +88,76 @@ class Network:
         place = self.graph.find(node)
         if not place.layer.has_weights:
             raise ValueError(f"{place.label} has no weights.")
-        position = self.graph.weighted.index(place)
-        return self.weights()[position].copy(), self.intercepts()[position].copy()
+        position, state = self.graph.weighted.index(place), self._settled_state()
+        return state.weights(self.n_features)[position].copy(), state.intercepts()[position].copy()
 
     # ---- weights ---------------------------------------------------------------
 
-    def _allocate(self, layouts):
-        """Set zero parameters, or move those there are into new layouts.
-
-        Returns whether their state is fresh.
-        """
-        if not self.parameters:
-            self.parameters = [
-                place.records.parameters(layout, self._has_bias(place))
-                for place, layout in zip(self.graph.weighted, layouts)
-            ]
-            return True
-        if [old.layout for old in self.parameters] == layouts:
-            # memory-mapped weights are read-only
-            self.parameters = [old if old.record.flags.writeable else old.copy() for old in self.parameters]
-            return False
-        self.settle()
-        averaged = self._has_averages
-        self.parameters = [old.moved_to(layout, averaged) for old, layout in zip(self.parameters, layouts)]
-        self.progress = (0, 0.0)
-        return True
+    @property
+    def parameters(self):
+        """Parameters of the layers with weights, in order."""
+        return self._state.parameters
 
     @property
-    def _has_averages(self):
-        averaged = any(parameters.averaged for parameters in self.parameters)
-        return averaged and self.progress[0] > self._average_from
+    def settled(self):
+        """Whether weights have caught up on all penalties and averages."""
+        return self._state.settled
 
     @property
     def parameters_of_rows(self):
         """Parameters of the layers that read rows of X, or all if none does."""
-        found = [one for place, one in zip(self.graph.weighted, self.parameters) if place.is_input]
-        return found or self.parameters
+        parameters = self.parameters
+        found = [one for place, one in zip(self.graph.weighted, parameters) if place.is_input]
+        return found or parameters
 
     def weights(self):
         """Return the weights of every linear layer, shape (n_in, n_out); views."""
-        self.settle()
-        return [parameters.weights(self._has_averages) for parameters in self._dense_parameters()]
+        return self._settled_state().weights(self.n_features)
 
     def intercepts(self):
         """Return the intercepts of every linear layer, shape (n_out,); views."""
-        self.settle()
-        return [parameters.intercept(self._has_averages) for parameters in self.parameters]
+        return self._settled_state().intercepts()
+
+    def coef(self):
+        """Return the weights of a linear model, shape (n_outputs, n_features): a view, or CSR if sparsified."""
+        state = self._settled_state()
+        return state.weights(self.n_features)[0].T if state.sparse_coef is None else state.sparse_coef
 
     def set_weights(self, weights, intercepts):
         """Replace all weights, and the intercepts where the net has them, by copies."""
-        self.settle()
-        for parameters, own, intercept in zip(self.parameters, weights, intercepts):
-            parameters.weights(self._has_averages)[:] = own
-            if parameters.bias is not None:
-                parameters.intercept(self._has_averages)[:] = intercept
+        with self.turn.lock:
+            state = self._settled_state()
+            for parameters, own, intercept in zip(state.parameters, weights, intercepts):
+                parameters.weights(state.has_averages)[:] = own
+                if parameters.bias is not None:
+                    parameters.intercept(state.has_averages)[:] = intercept
 
     def sparsify(self):
         """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""
-        if self.sparse_coef is None:
-            self.sparse_coef = sparse.csr_matrix(self.weights()[0].T)
-            averaged = self._has_averages
-            self.parameters = [
-                old.without_features().moved_to(Layout.plan(old.layout.n_out), averaged) for old in self.parameters
-            ]
-            self.progress, self._live = (0, 0.0), None
+        with self.turn.lock:
+            self._state = self._settled_state().sparsified(self.n_features)
 
     def densify(self):
         """Keep the weights as an array again."""
-        if self.sparse_coef is not None:
-            self.parameters, self.sparse_coef = self._dense_parameters(), None
-
-    def _dense_parameters(self):
-        """The parameters, with weights; a sparsified model's take memory by non-zero weights only."""
-        if self.sparse_coef is None:
-            return self.parameters
-        first, *rest = self.parameters
-        dense = replace(first, n_in=self.n_features, record=None, bias=None)
-        coef = self.sparse_coef.tocoo()
-        dense.weights()[coef.col, coef.row] = coef.data
-        dense.bias = first.bias  # of a plain layout, see `sparsify`
-        return [dense, *rest]
+        with self.turn.lock:
+            self._state = self._state.densified(self.n_features)
 
     # ---- the engine's form -------------------------------------------------------
 
     def fixed_net(self):
         """Return the engine's net of the weights as they are, for prediction."""
-        self.settle()
-        net = engine.Net(len(self.graph.steps), self.n_features)
-        of_place = iter(self._dense_parameters())
-
-        def add(place, parent):
-            parameters, intercept = next(of_place), None
-            weights, n_out = parameters.by_feature(self._has_averages), place.n_weights
-            absent = Layout(n_out).offsets()
-            if parameters.bias is not None:
-                intercept = np.ascontiguousarray(parameters.intercept(self._has_averages))[None, :]
-            place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
-
-        build(self.graph, net, add)
-        return net
+        return self._settled_state().fixed_net(self.graph)
 
     def predicting_net(self):
         """Return an engine's net and clock that give the present outputs.
 
-        While training goes on, the training net itself reads weights as they are now, at
+        While training goes on, a net as the training one reads weights as they are now, at
         the cost of the rows' non-zeros; means of weights have to be settled first, and
         outputs of which a step computes few put in the form that gives all.
         """
-        if not self.settled and not self._has_averages and self.graph.n_active is None:
-            return self._live
+        state = self._state
+        if not state.settled and not state.has_averages and self.graph.n_active is None:
+            return state.training_net(self.graph), state.training.clock
         return self.fixed_net(), engine.Clock()
 
     def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE):
@@ -224,60 +177,48 @@ class Network:
         crew : Crew, default=ALONE
             The threads that draw them.
         """
-        self.densify()
-        plans = rules_of(self.graph, self.scales, optimizer, penalties, averaged)
-        self._settle_if_new(plans)
-        fresh = self._allocate([layout for _, _, layout, _ in plans])
-        if start is not None:
-            initialize(self, *start, [fields for _, _, _, fields in plans], crew)
-        if fresh:
-            self._average_from = average_from
-        net = engine.Net(len(self.graph.steps), self.n_features)
-        rest = iter(zip(plans, self.parameters))
-
-        def add(place, parent):
-            (own, lazy, layout, fields), parameters = next(rest)
-            rule, numbers_of_rule = "fixed", {}
-            if own is not None:
-                rule, numbers_of_rule = own.rule, own.fields()
-                if fresh:
+        with self.turn.lock:
+            self.densify()
+            plans = rules_of(self.graph, self.scales, optimizer, penalties, averaged)
+            state, fresh = self._allocated([layout for _, _, layout, _ in plans], average_from)
+            if start is not None:
+                self._state = state
+                initialize(self, *start, [fields for _, _, _, fields in plans], crew)
+            for (own, _, _, fields), parameters in zip(plans, state.parameters):
+                if fresh and own is not None:
                     own.start_from(parameters, fields.get("center"))
-            place.records.add_to(
-                net,
-                parent,
-                parameters.record,
-                parameters.bias,
-                layout.n_out,
-                layout.offsets(),
-                rule,
-                lazy,
-                numbers_of_rule,
-                fields,
-                fields.get("orthogonal", 0.0),
-                fields.get("n_draws", 0),
-                self._average_from,
-                parameters.values,
-                parameters.bias_values,
-            )
+            clock = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress)
+            training = Training(plans, clock, state.average_from)
+            if not state.settled and state.training.rules != training.rules:
+                self.settle()  # under the rules that steps were missed under
+                state = replace(state, settled=True)
+            self._state = replace(state, training=training)
+            return self._state.training_net(self.graph), clock
 
-        build(self.graph, net, add)
-        self._live = net, engine.Clock(*rate_schedule(self.graph, optimizer, l2), *self.progress)
-        return self._live
-
-    def _settle_if_new(self, plans):
-        """Let missed steps be made up for under the rules they were missed under."""
-        rules = [own and (own.rule, own.fields(), _numbers_of(fields)) for own, _, _, fields in plans]
-        if rules != self._rules:
-            self.settle()
-        self._rules = rules
+    def _allocated(self, layouts, average_from):
+        """Return a state with parameters in these layouts, and whether what they hold beside weights is fresh."""
+        state = self._state
+        if not state.parameters:
+            parameters = [
+                place.records.parameters(layout, self._has_bias(place))
+                for place, layout in zip(self.graph.weighted, layouts)
+            ]
+            return State(parameters, average_from=average_from), True
+        if [old.layout for old in state.parameters] == layouts:
+            # memory-mapped weights are read-only
+            parameters = [old if old.record.flags.writeable else old.copy() for old in state.parameters]
+            return replace(state, parameters=parameters), False
+        state = self._settled_state()
+        averaged = state.has_averages
+        parameters = [old.moved_to(layout, averaged) for old, layout in zip(state.parameters, layouts)]
+        return State(parameters, average_from=average_from), True
 
     # ---- training in progress -------------------------------------------------------
 
     def advance(self):
         """Say that the engine trained, and is ahead of what is stored."""
-        _, clock = self._live
-        self.progress = (clock.step, clock.elapsed)
-        self.settled = False
+        clock = self._state.training.clock
+        self._state = replace(self._state, progress=(clock.step, clock.elapsed), settled=False)
 
     def settle(self, crew=ALONE):
         """Apply what penalties and averages have not yet caught up on.
@@ -292,60 +233,71 @@ class Network:
         n_bad : int
             Number of weights that are not finite.
         """
-        with _SETTLING:  # threads that predict at once must not pay for the same steps twice
-            if self.settled:
+        if self._state.settled:
+            return 0
+        with self.turn.lock:  # threads that predict at once must not pay for the same steps twice
+            state = self._state
+            if state.settled:
                 return 0
-            net, clock = self._live
+            net, clock = state.training_net(self.graph), state.training.clock
             n_bad = crew.map(lambda span: net.settle(clock, *span), crew.ranges(self.n_features))
-            self.settled = True
+            self._state = replace(state, settled=True)
             return sum(n_bad)
+
+    def _settled_state(self):
+        """Return the state once it is settled: what is read from it belongs together."""
+        state = self._state
+        if state.settled:
+            return state
+        with self.turn.lock:
+            self.settle()
+            return self._state
 
     def copy(self):
         """Return a copy, state and all."""
-        self.settle()
         new = Network(self.graph, self.fit_intercept, self.scales)
-        new.sparse_coef = self.sparse_coef
-        new.parameters = [parameters.copy() for parameters in self.parameters]
-        new.progress, new.keep_state, new._average_from = self.progress, self.keep_state, self._average_from
+        with self.turn.lock:
+            new._state, new.keep_state = self._settled_state().copied(), self.keep_state
         return new
 
-    @contextlib.contextmanager
-    def undo_on_error(self, matrix, n_workers):
-        """Puts the weights back if training on a matrix fails or is interrupted.
+    def saved(self, matrix, n_workers):
+        """Return a function that puts the weights back as they are now, after training on a matrix.
 
         What training can touch is saved: what the matrix can, at the cost of its non-zeros, or
         all of a small layer, whose records several workers copy and merge whole.
         """
-        before = vars(self).copy()
-        saved = [
-            _saved(parameters, self._touched(place, parameters, matrix, n_workers))
-            for place, parameters in zip(self.graph.weighted, self.parameters)
-        ]
-        try:
-            yield
-        except BaseException:
-            vars(self).update(before)
-            for restore in saved:
-                restore()
-            raise
+        state, scales = self._state, self.scales
+        saved = [_saved(parameters, some) for parameters, some in self._touched(matrix, n_workers)]
 
-    def _touched(self, place, parameters, matrix, n_workers):
-        """Return an index of the records of a layer that training can touch."""
-        whole = self.sparse_coef is not None or parameters.is_small and n_workers > 1
-        return slice(None) if whole else self.graph.touched(place, matrix)
+        def restore():
+            self._state, self.scales = state, scales
+            for one in saved:
+                one()
+
+        return restore
+
+    def extent(self, matrix, n_workers):
+        """Return whether all is finite that training on a matrix can have changed, and the largest of the weights.
+
+        Everything is looked at if the matrix is None.
+        """
+        extents = [parameters.extent(some) for parameters, some in self._touched(matrix, n_workers)]
+        return all(finite for finite, _ in extents), max(largest for _, largest in extents)
+
+    def _touched(self, matrix, n_workers):
+        """Pair the parameters of every layer with an index of the records that training can touch."""
+        state = self._state
+        pairs = []
+        for place, parameters in zip(self.graph.weighted, state.parameters):
+            whole = matrix is None or state.sparse_coef is not None or parameters.is_small and n_workers > 1
+            pairs.append((parameters, slice(None) if whole else self.graph.touched(place, matrix)))
+        return pairs
 
     def __getstate__(self):
-        self.settle()
-        state = self.__dict__.copy()
-        state["_live"] = None
-        if not self.keep_state:
-            plain = [Layout.plan(parameters.layout.n_out) for parameters in self.parameters]
-            state["parameters"] = [
-                old.moved_to(layout, self._has_averages) for old, layout in zip(self.parameters, plain)
-            ]
-            state["progress"] = (0, 0.0)
-            state["_average_from"] = 0
-        return state
+        with self.turn.lock:
+            kept = self._settled_state()
+            kept = replace(kept, training=None) if self.keep_state else kept.plain()
+        return {**self.__dict__, "_state": kept}
 
 
 def _saved(parameters, touched):
@@ -360,8 +312,3 @@ def _saved(parameters, touched):
             parameters.bias[:] = bias
 
     return restore
-
-
-def _numbers_of(fields):
-    """Fields of a penalty for comparison; arrays compare as different."""
-    return {name: value if np.isscalar(value) else id(value) for name, value in fields.items()}

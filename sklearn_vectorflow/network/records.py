@@ -1,5 +1,6 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,6 +48,13 @@ class Layout:
     def offsets(self):
         """Return the offsets as the engine names them."""
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
+
+    def numbers(self):
+        """Return slices of all there is in a record but its clock, which is no float; weights come first."""
+        weights = 0 if self.apart else self.n_out
+        state = [slice(weights, self.stride if self.clock < 0 else self.clock)]
+        means = [slice(self.average, self.average + self.n_out)] if self.clock >= 0 and self.average >= 0 else []
+        return [one for one in (slice(0, weights), *state, *means) if one.stop > one.start]
 
 
 @dataclass
@@ -130,6 +138,23 @@ class LinearParameters:
             new.intercept()[:] = self.intercept(averaged)
         return new
 
+    def extent(self, some):
+        """Return whether some records and the intercepts are finite, and the size of their largest weight.
+
+        Where weights follow from the state, that is the largest number of it.
+        """
+        finite, largest = True, 0.0
+        for block in [self.record[some]] if self.bias is None else [self.record[some], self.bias]:
+            for span in self.layout.numbers():
+                part = block[:, span]
+                if not part.size:
+                    continue
+                size = max(-float(part.min()), float(part.max()))
+                finite = finite and math.isfinite(size)
+                if span.start == 0:
+                    largest = max(largest, size)
+        return finite, largest
+
     def copy(self):
         """Return a copy, state and all."""
         arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
@@ -191,7 +216,9 @@ def _packed(array):
     """A mostly zero array as CSC, which has no entry for every feature."""
     array = np.ascontiguousarray(array)
     if np.count_nonzero(array) * 3 < array.size:
-        return sparse.csc_array(array)
+        kept = sparse.csc_array(array != 0)  # asked once: training may change what is zero meanwhile
+        columns = np.repeat(np.arange(array.shape[1]), np.diff(kept.indptr))
+        return sparse.csc_array((array[kept.indices, columns], kept.indices, kept.indptr), array.shape)
     return array
 
 
