@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sklearn_vectorflow.io.matrix import Matrix, as_csr
+from sklearn_vectorflow.io.matrix import Matrix, csr
+from sklearn_vectorflow.validation.sparse import check_header
 
 
 class Block(NamedTuple):
@@ -84,9 +85,8 @@ class Checked:
 
 def _to_matrix(X):
     if sparse.issparse(X):
-        if X.ndim != 2:
-            raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
-        return Matrix(as_csr(X))
+        check_header(X, "X")
+        return Matrix(X)
     return Matrix(
         check_array(
             X,
@@ -140,16 +140,6 @@ def _join_csr(parts):
         for name in ("data", "indices")
     )
     return csr((data, indices, indptr), (len(indptr) - 1, parts[0].shape[1]))
-
-
-def csr(triplet, shape):
-    """Return a CSR matrix of a triplet; scipy would scan it, and widen indices for the sake of indptr."""
-    matrix = sparse.csr_matrix(shape, dtype=triplet[0].dtype)
-    data, indices, indptr = triplet
-    if indptr[-1] <= np.iinfo(indices.dtype).max:
-        indptr = indptr.astype(indices.dtype, copy=False)
-    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
-    return matrix
 
 
 def rows_of(matrix, start, end):

@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sklearn_vectorflow.io.matrix import check_structure
+from sklearn_vectorflow.validation.sparse import checked_csr
 
 AT_ONCE = 1_000_000  # rows counted at once, to bound memory
 MANY = 10_000  # rows from which a guess at the classes is worth its check
@@ -20,17 +20,27 @@ def is_multilabel(y):
 
 
 def label_matrix(y, as_csr=False):
-    """Return an indicator matrix as CSR, or as a float64 array if it is dense and as_csr=False."""
+    """Return an indicator matrix as CSR, or as a float64 array if it is dense and as_csr=False.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds other values than 0 and 1, or is malformed.
+    """
     if not sparse.issparse(y):
         labels = np.ascontiguousarray(y, dtype=np.float64)
+        _check_indicator(labels[(labels != 0) & (labels != 1)])
         return sparse.csr_array(labels) if as_csr else labels
-    check_structure(y, "y")
-    y = sparse.csr_array(y, copy=True)
+    y = sparse.csr_array(checked_csr(y, "y"), copy=True)
     y.sum_duplicates()
     y.eliminate_zeros()
-    if np.any(y.data != 1):
-        raise ValueError("y as a sparse matrix must be an indicator of labels, with values 0 and 1 only.")
+    _check_indicator(y.data[y.data != 1])
     return y
+
+
+def _check_indicator(others):
+    if len(others):
+        raise ValueError(f"y as labels must be an indicator matrix, with values 0 and 1 only, got {others[0]:g}.")
 
 
 def encode_labels(y, expected=None):
