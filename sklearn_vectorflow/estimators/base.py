@@ -88,7 +88,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             self._check_parameters()
             first = not hasattr(self, "network_")
             data = self._data(X, y, sample_weight, groups, reset=first)
-            network, start = (self._new_network(data), self._start(data)) if first else (self.network_, None)
+            network, start = (self._new_network(data), self._start(data)) if first else (self._trained_network(), None)
             self._train_once(network, start, data)
             self.network_ = network
             network.keep_state = True
@@ -198,6 +198,22 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
                 "set warm_start=False to start anew."
             )
         return self.network_.copy(), None
+
+    def _trained_network(self):
+        """Return the fitted net, to be trained further.
+
+        Raises
+        ------
+        ValueError
+            If it has not the outputs that the loss, which may have been set anew, writes gradients for.
+        """
+        n_outputs, graph = self._n_outputs(), self.network_.graph
+        if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
+            raise ValueError(
+                f"The loss {self._loss!r} trains {n_outputs} raw output(s) in another way than {self.network_!r} was "
+                "made for; set back the parameters, or fit anew."
+            )
+        return self.network_
 
     @property
     def _continues(self):

@@ -1,6 +1,7 @@
 """A net: a graph of layers with its weights, and its form for the engine."""
 
 import contextlib
+import math
 import threading
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from sklearn_vectorflow.network.lowering import build
 from sklearn_vectorflow.network.records import Layout
 from sklearn_vectorflow.network.rules import rate_schedule, rules_of
 from sklearn_vectorflow.threads import ALONE
+from sklearn_vectorflow.validation.sparse import checked_csr
 
 _SETTLING = threading.Lock()
 
@@ -346,6 +348,31 @@ class Network:
             state["progress"] = (0, 0.0)
             state["_average_from"] = 0
         return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._live, self.settled = None, True
+        if self.parameters:
+            self._check_restored()
+
+    def _check_restored(self):
+        """Raise ValueError unless the weights of a pickle fit the graph, which built itself anew."""
+        found = [(type(one), one.layout.n_out, one.fit_intercept, *one._counts) for one in self.parameters]
+        wanted = []
+        for place in self.graph.weighted:
+            like = place.records.parameters(Layout(place.records.width, stride=0), self._has_bias(place))
+            wanted.append((type(like), place.records.width, like.fit_intercept, *like._counts))
+        if self.sparse_coef is not None:
+            shape = (self.graph.weighted[0].n_weights, self.n_features)
+            if not self.is_linear or not sparse.issparse(self.sparse_coef) or self.sparse_coef.shape != shape:
+                raise ValueError(f"The pickle is damaged: sparse weights must be of shape {shape} in a linear model.")
+            self.sparse_coef = checked_csr(self.sparse_coef, "sparse weights")
+            wanted[0] = (*wanted[0][:3], 0, wanted[0][4])
+        if found != wanted:
+            raise ValueError(f"The pickle is damaged: weights {found} do not fit the layers, which need {wanted}.")
+        steps, elapsed = self.progress
+        if not (isinstance(steps, int) and steps >= 0 and math.isfinite(elapsed)):
+            raise ValueError(f"The pickle is damaged: {self.progress} is no number of steps and sum of their rates.")
 
 
 def _saved(parameters, touched):

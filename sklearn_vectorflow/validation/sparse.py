@@ -108,6 +108,14 @@ def checked_csr(X, name):
     TypeError, ValueError
         If it does not hold real numbers, if an index is out of range, or if its arrays do not fit each other.
     """
+    return checked(X, name).tocsr()
+
+
+def checked(X, name):
+    """Return a sparse matrix as one that scipy may convert: CSR, CSC or BSR if it is that, else COO.
+
+    See `checked_csr`.
+    """
     check_header(X, name)
     try:
         dtype = X.dtype
@@ -115,7 +123,7 @@ def checked_csr(X, name):
         dtype = np.asarray(X.data).dtype
     check_real(dtype, name)
     try:
-        return _READERS[X.format](X, name).tocsr()
+        return _READERS[X.format](X, name)
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise ValueError(f"{name} is a malformed {X.format} matrix: {error}") from error
 
