@@ -210,8 +210,8 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
         n_outputs, graph = self._n_outputs(), self.network_.graph
         if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
             raise ValueError(
-                f"The loss {self._loss!r} trains {n_outputs} raw output(s) in another way than {self.network_!r} was "
-                "made for; set back the parameters, or fit anew."
+                f"The loss {self._loss!r} with {n_outputs} raw output(s) cannot train the fitted net, which has "
+                f"{graph.n_outputs} and was made for another loss: set the parameters back, or fit anew."
             )
         return self.network_
 

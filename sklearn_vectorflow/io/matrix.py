@@ -119,7 +119,8 @@ def n_values(X):
     """Return about how many values X holds, before it has been checked."""
     if isinstance(X, Matrix):
         return X.rows.n_nonzero
-    return int(len(X.data) if hasattr(X, "indptr") else getattr(X, "size", None) or 1)
+    values = getattr(X, "data", None) if sparse.issparse(X) else X
+    return int(getattr(values, "size", None) or 1)
 
 
 def as_matrix(estimator, X, *, reset, run=None):

@@ -56,18 +56,20 @@ def real_values(values, name):
 
 
 def native_integers(array, what):
-    """Return an array of indices as int32 or int64; unsigned ones that are too large become negative.
+    """Return an array of indices as int32 or int64.
 
     Raises
     ------
-    TypeError
-        If they are no integers.
+    TypeError, ValueError
+        If they are no integers, or too large.
     """
     array = np.asarray(array)
     if array.dtype in (np.int32, np.int64):
         return array
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got {array.dtype}.")
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{what} must be less than 2**63, got {array.max()}.")
     return array.astype(np.int64)
 
 
@@ -182,7 +184,7 @@ def _read_dia(X, name):
 
 def _read_dok(X, name):
     keys, n = list(X.keys()), len(X.keys())
-    values = real_values(np.fromiter(X.values(), dtype=X.dtype, count=n), name)
+    values = _listed(X.values(), X.dtype, name)
     places = np.array(keys) if n else np.empty((0, 2), dtype=np.int64)
     if places.shape != (n, 2):
         raise ValueError("a key is no pair of a row and a column")
@@ -196,11 +198,18 @@ def _read_lil(X, name):
     lengths = [len(row) for row in of_rows]
     if lengths != [len(row) for row in of_values]:
         raise ValueError("a row has not as many columns as values")
-    values = np.array(list(itertools.chain.from_iterable(of_values)), dtype=X.dtype)
+    values = _listed(itertools.chain.from_iterable(of_values), X.dtype, name)
     columns = np.array(list(itertools.chain.from_iterable(of_rows))) if sum(lengths) else np.empty(0, dtype=np.int64)
+    return _of_coordinates(values, np.repeat(np.arange(len(lengths)), lengths), columns, X.shape)
+
+
+def _listed(values, dtype, name):
+    """Python numbers, in the type of their matrix, as real values."""
+    values = np.array(list(values))
     if values.ndim != 1:
         raise ValueError("a value is no number")
-    return _of_coordinates(real_values(values, name), np.repeat(np.arange(len(lengths)), lengths), columns, X.shape)
+    check_real(values.dtype, "a value")
+    return real_values(values.astype(dtype), name)
 
 
 def _of_coordinates(values, rows, columns, shape):
