@@ -88,7 +88,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             self._check_parameters()
             first = not hasattr(self, "network_")
             data = self._data(X, y, sample_weight, groups, reset=first)
-            network, start = (self._new_network(data), self._start(data)) if first else (self._trained_network(), None)
+            network, start = (self._new_network(data), self._start(data)) if first else (self._trained_network(data), None)
             self._train_once(network, start, data)
             self.network_ = network
             network.keep_state = True
@@ -199,13 +199,14 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             )
         return self.network_.copy(), None
 
-    def _trained_network(self):
+    def _trained_network(self, data):
         """Return the fitted net, to be trained further.
 
         Raises
         ------
         ValueError
-            If it has not the outputs that the loss, which may have been set anew, writes gradients for.
+            If it has not the outputs that the loss, which may have been set anew, writes gradients for, or not
+            the columns of the rows.
         """
         n_outputs, graph = self._n_outputs(), self.network_.graph
         if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
@@ -213,6 +214,8 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
                 f"The loss {self._loss!r} with {n_outputs} raw output(s) cannot train the fitted net, which has "
                 f"{graph.n_outputs} and was made for another loss: set the parameters back, or fit anew."
             )
+        if data.matrix.shape[1] != graph.n_features:
+            raise ValueError(f"X has {data.matrix.shape[1]} columns, but the net reads {graph.n_features}.")
         return self.network_
 
     @property

@@ -352,8 +352,11 @@ class Network:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._live, self.settled = None, True
-        if self.parameters:
-            self._check_restored()
+        try:
+            if self.parameters:
+                self._check_restored()
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"The pickle is damaged: {error}.") from error
 
     def _check_restored(self):
         """Raise ValueError unless the weights of a pickle fit the graph, which built itself anew."""
