@@ -61,7 +61,9 @@ class Predictor:
         if not sparse.issparse(X) or X.format != "csr":
             raise TypeError(f"X must be a CSR matrix or array, got {type(X).__name__}.")
         if X.ndim != 2 or X.shape[1] != self._network.n_features:
-            raise ValueError(f"X has the shape {X.shape}, but the model was fitted on {self._network.n_features} columns.")
+            raise ValueError(
+                f"X has the shape {X.shape}, but the model was fitted on {self._network.n_features} columns."
+            )
         matrix = readable(Matrix(X), self._network)
         raw = np.empty((X.shape[0], self._network.n_outputs), dtype=np.float32)
         if X.shape[0]:

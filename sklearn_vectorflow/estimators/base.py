@@ -88,7 +88,9 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             self._check_parameters()
             first = not hasattr(self, "network_")
             data = self._data(X, y, sample_weight, groups, reset=first)
-            network, start = (self._new_network(data), self._start(data)) if first else (self._trained_network(data), None)
+            network, start = (
+                (self._new_network(data), self._start(data)) if first else (self._trained_network(data), None)
+            )
             self._train_once(network, start, data)
             self.network_ = network
             network.keep_state = True

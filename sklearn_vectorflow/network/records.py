@@ -53,7 +53,8 @@ class Layout:
         per_weight = (self.slot1 >= 0) + (self.slot2 >= 0)
         kinds = {"per_weight": per_weight, "per_feature": int(self.row >= 0), "averaged": self.average >= 0}
         return self.n_out >= 1 and any(
-            self == Layout.plan(self.n_out, clock_size=size, apart=self.apart, **kinds) for size in range(LONGEST_CLOCK + 1)
+            self == Layout.plan(self.n_out, clock_size=size, apart=self.apart, **kinds)
+            for size in range(LONGEST_CLOCK + 1)
         )
 
     def offsets(self):

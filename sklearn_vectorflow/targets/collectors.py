@@ -4,7 +4,14 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.io.blocks import join_targets
-from sklearn_vectorflow.targets.labels import class_array, encode_known_labels, is_multilabel, learn_classes, look_up, sorted_classes
+from sklearn_vectorflow.targets.labels import (
+    class_array,
+    encode_known_labels,
+    is_multilabel,
+    learn_classes,
+    look_up,
+    sorted_classes,
+)
 
 
 class TargetCollector:

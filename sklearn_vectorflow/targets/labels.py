@@ -52,8 +52,14 @@ def class_array(y):
     Raises
     ------
     TypeError, ValueError
-        If y is of another shape, holds bytes, or lacks values.
+        If y has several columns, holds bytes, or lacks values.
     """
+    shape = np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            "y must be a 1d array of classes, or an indicator matrix of labels with values 0 and 1 only, "
+            f"got the shape {shape} with other values."
+        )
     classes = column_or_1d(y, warn=True)
     if isinstance(y, (list, tuple)) and classes.dtype.kind == "U":  # NumPy writes "nan" and "None" for what is missing
         _check_all_there(np.array(y, dtype=object))

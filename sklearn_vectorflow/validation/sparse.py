@@ -194,7 +194,9 @@ def _read_dok(X, name):
 def _read_lil(X, name):
     of_rows, of_values = X.rows, X.data
     if np.shape(of_rows) != (X.shape[0],) or np.shape(of_values) != (X.shape[0],):
-        raise ValueError(f"rows and data must have {X.shape[0]} lists, got {np.shape(of_rows)} and {np.shape(of_values)}")
+        raise ValueError(
+            f"rows and data must have {X.shape[0]} lists, got {np.shape(of_rows)} and {np.shape(of_values)}"
+        )
     lengths = [len(row) for row in of_rows]
     if lengths != [len(row) for row in of_values]:
         raise ValueError("a row has not as many columns as values")

@@ -100,8 +100,11 @@ def encoder(X, dense):
     raise AssertionError("an encoder took a sparse matrix")
 
 
-DOORS = (fit, fit_pairs, partial_fit, validation, blocks, source, predict, predict, predict_blocks, predict_pairs, serve,
-         serve, cross, labels, sampled_labels, encoder)  # fmt: skip
+DOORS = (
+    *(fit, fit_pairs, partial_fit, validation, blocks, source),
+    *(predict, predict, predict_blocks, predict_pairs, serve, serve),
+    *(cross, labels, sampled_labels, encoder),
+)
 
 
 def _compare(found, dense, model):

@@ -25,7 +25,9 @@ def run(program, first, last):
         stop = min(first + CHUNK, last)
         ended = _child(program, first, stop)
         reached = re.findall(r"^at (\d+)$", ended.stdout, re.M)
-        faults += re.findall(r"^fault .*$", ended.stdout, re.M)
+        found = re.findall(r"^fault .*$", ended.stdout, re.M)
+        faults += found
+        print("\n".join(found), end="\n" if found else "", flush=True)
         counts.update({name: int(n) for name, n in re.findall(r"'([^']+)': (\d+)", _last_counts(ended.stdout))})
         if ended.returncode < 0 or ended.returncode > 1:
             stop = int(reached[-1]) + 1 if reached else stop
@@ -33,8 +35,6 @@ def run(program, first, last):
             print(f"crash at seed {stop - 1}: exit {ended.returncode}", flush=True)
         first = stop
         print(f"{first} done, {len(faults)} faults, {len(crashes)} crashes", flush=True)
-    for fault in faults[:20]:
-        print(fault)
     for crash in crashes[:20]:
         print(*crash)
     print("counts", dict(sorted(counts.items())))

@@ -1,4 +1,6 @@
-"""Hostile sparse matrices, in every format and type, through every door: python tools/robustness/matrices.py [N] [FIRST]
+"""Hostile sparse matrices, in every format and type, through every door.
+
+Usage: python tools/robustness/matrices.py [N] [FIRST]
 
 Prints how many were taken and refused. A fault is a corrupt matrix that was taken, one that was read wrong, or another
 error than a ValueError or a TypeError; a crash ended a process.

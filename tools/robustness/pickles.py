@@ -1,4 +1,6 @@
-"""Pickles of models with parts changed: python tools/robustness/pickles.py [N] [FIRST]
+"""Pickles of models with parts changed.
+
+Usage: python tools/robustness/pickles.py [N] [FIRST]
 
 Prints how many were refused when loaded, failed when used, or worked; a crash ended a process.
 """
