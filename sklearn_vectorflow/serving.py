@@ -29,10 +29,14 @@ class Predictor:
     """
 
     def __init__(self, estimator, method):
-        self._predict = getattr(copy.copy(estimator), method)  # whose classes stay when the estimator is fitted anew
+        self._made_of = copy.copy(estimator), method  # whose classes stay when the estimator is fitted anew
+        self._predict = getattr(*self._made_of)
         self._network = estimator.network_
         self._crossed = any(isinstance(place.layer, Crosses) for place in self._network.graph.places)
         self._own = threading.local()
+
+    def __reduce__(self):
+        return Predictor, self._made_of
 
     def __call__(self, X):
         """Predict.
@@ -40,7 +44,7 @@ class Predictor:
         Parameters
         ----------
         X : CSR matrix or array of shape (n_rows, n_features)
-            Of float32 or float64.
+            Other numbers than float32 and float64 are converted.
 
         Returns
         -------
@@ -50,14 +54,16 @@ class Predictor:
         Raises
         ------
         TypeError
-            If X is not CSR.
+            If X is not CSR, or holds no numbers.
         ValueError
             If X has another number of columns than in `fit`, indices outside of them, or values that are not finite.
         """
         if not sparse.issparse(X) or X.format != "csr":
             raise TypeError(f"X must be a CSR matrix or array, got {type(X).__name__}.")
-        if X.shape[1] != self._network.n_features:
-            raise ValueError(f"X has {X.shape[1]} columns, but the model was fitted on {self._network.n_features}.")
+        if X.ndim != 2 or X.shape[1] != self._network.n_features:
+            raise ValueError(
+                f"X has the shape {X.shape}, but the model was fitted on {self._network.n_features} columns."
+            )
         matrix = readable(Matrix(X), self._network)
         raw = np.empty((X.shape[0], self._network.n_outputs), dtype=np.float32)
         if X.shape[0]:
@@ -69,7 +75,7 @@ class Predictor:
         """Return this thread's worker, with room for the longest row."""
         own = self._own
         if not hasattr(own, "net"):
-            own.net, own.room = self._network.fixed_net(), 0
+            own.net, own.room = self._network.fixed_net(), -1
         if rows.longest > own.room or self._crossed:
             own.room = max(2 * rows.longest, 64)
             own.net.measure(rows)

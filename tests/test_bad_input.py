@@ -112,7 +112,7 @@ CASES = [
     data("indptr too short", r"X.indptr must have n_rows \+ 1 = 101 entries, got 100", X=broken(indptr=X.indptr[:-1])),
     data("indptr too long", "entries, got 102", X=broken(indptr=np.append(X.indptr, X.indptr[-1]))),
     data("indptr empty", "entries, got 0", X=broken(indptr=X.indptr[:0])),
-    data("indptr begins below zero", "X.indptr must start at 0 or later, got -1", X=broken(indptr=X.indptr - 1)),
+    data("indptr begins below zero", "X.indptr must start at 0, got -1", X=broken(indptr=X.indptr - 1)),
     data("float indptr", "X.indptr must be integers", X=broken(indptr=X.indptr.astype(float))),
     data("data shorter than indices", "X.data has 597 entries but X.indices has 600", X=broken(data=X.data[:-3])),
     data("indices shorter than data", "indptr", X=broken(indices=X.indices[:-3])),

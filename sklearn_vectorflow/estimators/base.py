@@ -100,7 +100,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
             draft._check_parameters()
             first = not hasattr(self, "network_")
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
-            network, start = (draft._new_network(data), draft._start(data)) if first else (self.network_, None)
+            network, start = (
+                (draft._new_network(data), draft._start(data)) if first else (draft._trained_network(data), None)
+            )
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
                 with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
@@ -221,6 +223,25 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
                 "set warm_start=False to start anew."
             )
         return self.network_.copy(), None
+
+    def _trained_network(self, data):
+        """Return the fitted net, to be trained further.
+
+        Raises
+        ------
+        ValueError
+            If it has not the outputs that the loss, which may have been set anew, writes gradients for, or not
+            the columns of the rows.
+        """
+        n_outputs, graph = self._n_outputs(), self.network_.graph
+        if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
+            raise ValueError(
+                f"The loss {self._loss!r} with {n_outputs} raw output(s) cannot train the fitted net, which has "
+                f"{graph.n_outputs} and was made for another loss: set the parameters back, or fit anew."
+            )
+        if data.matrix.shape[1] != graph.n_features:
+            raise ValueError(f"X has {data.matrix.shape[1]} columns, but the net reads {graph.n_features}.")
+        return self.network_
 
     @property
     def _continues(self):

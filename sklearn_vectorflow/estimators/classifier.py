@@ -4,7 +4,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d
 
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
@@ -18,6 +17,7 @@ from sklearn_vectorflow.losses.functions import ClassificationFunction
 from sklearn_vectorflow.targets.class_weight import ClassWeigher, check_class_weight
 from sklearn_vectorflow.targets.collectors import ClassCollector
 from sklearn_vectorflow.targets.labels import (
+    class_array,
     class_totals,
     encode_known_labels,
     encode_labels,
@@ -363,7 +363,7 @@ class VectorFlowClassifier(
             raise ValueError("y must be labels (an indicator matrix) exactly if it was so before.")
         if multilabel:
             return self._encode_multilabel(y, n_rows, reset)
-        y = column_or_1d(y, warn=True)
+        y = class_array(y)
         check_length("y", len(y), n_rows)
         if not reset:
             return encode_known_labels(y, self.classes_)[:, None]

@@ -7,7 +7,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sklearn_vectorflow.io.matrix import Matrix, as_csr
+from sklearn_vectorflow.io.matrix import Matrix, csr
+from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.sparse import check_header
 
 
 class Block(NamedTuple):
@@ -71,12 +73,10 @@ class Checked:
         ValueError, TypeError
             As for X in memory, with the place the block comes from.
         """
-        try:
+        with naming(block.where):
             matrix = block.X if isinstance(block.X, Matrix) else _to_matrix(block.X)
             for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
                 _check_length(name, values, matrix.shape[0])
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{block.where}: {error}") from error
         if hasattr(block.X, "head"):
             matrix.header = block.X.head(0)
         return cls(matrix, block.y, block.sample_weight, block.where, part)
@@ -84,9 +84,8 @@ class Checked:
 
 def _to_matrix(X):
     if sparse.issparse(X):
-        if X.ndim != 2:
-            raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
-        return Matrix(as_csr(X))
+        check_header(X, "X")
+        return Matrix(X)
     return Matrix(
         check_array(
             X,
@@ -140,16 +139,6 @@ def _join_csr(parts):
         for name in ("data", "indices")
     )
     return csr((data, indices, indptr), (len(indptr) - 1, parts[0].shape[1]))
-
-
-def csr(triplet, shape):
-    """Return a CSR matrix of a triplet; scipy would scan it, and widen indices for the sake of indptr."""
-    matrix = sparse.csr_matrix(shape, dtype=triplet[0].dtype)
-    data, indices, indptr = triplet
-    if indptr[-1] <= np.iinfo(indices.dtype).max:
-        indptr = indptr.astype(indices.dtype, copy=False)
-    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
-    return matrix
 
 
 def rows_of(matrix, start, end):

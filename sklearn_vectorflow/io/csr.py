@@ -8,7 +8,7 @@ from scipy import sparse
 
 from sklearn_vectorflow.io import folder
 from sklearn_vectorflow.io.blocks import Block, csr
-from sklearn_vectorflow.io.matrix import Matrix
+from sklearn_vectorflow.io.matrix import Matrix, as_csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.validation.scalars import check_integer
 
@@ -59,7 +59,7 @@ class CSRSource(Source):
     ):
         super().__init__(buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         if sparse.issparse(data):
-            data = data.tocsr()
+            data = as_csr(data)
             n_features = data.shape[1]
             data, indices, indptr = data.data, data.indices, data.indptr
         if indices is None or indptr is None or n_features is None:

@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from sklearn_vectorflow.engine import data as engine
+from sklearn_vectorflow.validation.sparse import check_header, check_lengths, checked_csr, native_integers, real_values
 
 LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
 SAMPLE = 1_000  # rows that tell what rows are like
@@ -15,8 +16,9 @@ class Matrix:
 
     Parameters
     ----------
-    values : csr_matrix, csr_array or ndarray of shape (n_rows, n_features)
-        float32 or float64; dense values in C order.
+    values : sparse matrix or array, or ndarray, of shape (n_rows, n_features)
+        Other sparse formats than CSR, and other values than float32 and float64, are converted.
+        Dense values are float32 or float64 in C order.
     run : callable, default=map
         Maps a function over ranges of rows, perhaps in threads.
     found : tuple of (int, bool), default=None
@@ -31,12 +33,17 @@ class Matrix:
     """
 
     def __init__(self, values, run=None, found=None):
+        is_sparse = sparse.issparse(values)
+        if is_sparse:
+            values = as_csr(values)
         self.values = self.header = values
         self.shape = values.shape
         if self.shape[1] > LARGEST_WIDTH:
             raise ValueError(f"X may have at most 2**31 - 1 features, got {self.shape[1]}; hash them into fewer.")
-        parts = _triplet(values) if sparse.issparse(values) else (values,)
-        _check_parts(parts, self.shape)
+        parts = (values,)
+        if is_sparse:
+            parts = tuple(np.ascontiguousarray(part) for part in (values.data, values.indices, values.indptr))
+            check_lengths(*parts, self.shape[0])
         longest, canonical = _check_values(parts, self.shape, run) if found is None else found
         values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
         self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
@@ -57,28 +64,33 @@ class Matrix:
         values, some = self.values, slice(start, None, step or self.sample_step)
         if not sparse.issparse(values):
             return sparse.csr_matrix(values[some].astype(np.float64))
-        if values.indices.dtype != values.indptr.dtype:  # scipy takes rows of one type of integers only
-            values = sparse.csr_matrix((values.data, values.indices, values.indptr), values.shape)
-        rows = sparse.csr_matrix(values[some]).astype(np.float64)
+        rows = sparse.csr_matrix(self._for_scipy()[some]).astype(np.float64)
         rows.sum_duplicates()
         return rows
 
+    def _for_scipy(self):
+        """The values as scipy takes them: indices of one type, and no more values than indices."""
+        X = self.values
+        if not sparse.issparse(X) or X.indices.dtype == X.indptr.dtype and len(X.data) == len(X.indices):
+            return X
+        return sparse.csr_matrix((X.data[: len(X.indices)], X.indices, X.indptr), X.shape)
+
     def touched(self):
         """Return an index of the columns with values, some perhaps twice; or of all."""
-        if sparse.issparse(self.values) and len(self.values.indices) < self.shape[1]:
-            return self.values.indices
+        if sparse.issparse(self.values) and self.rows.n_nonzero < self.shape[1]:
+            return self.values.indices[: self.values.indptr[-1]]
         return slice(None)
 
     def summed(self):
         """Return a matrix in which no column occurs twice in a row, and no zero is stored."""
-        values = self.values.copy()
+        values = self._for_scipy().copy()
         values.sum_duplicates()
         values.eliminate_zeros()
         return Matrix(values)
 
     def take(self, rows):
         """Return some rows as a matrix of their own."""
-        return Matrix(self.values[rows])
+        return Matrix(self._for_scipy()[rows])
 
 
 def sample_step(n_rows):
@@ -107,7 +119,8 @@ def n_values(X):
     """Return about how many values X holds, before it has been checked."""
     if isinstance(X, Matrix):
         return X.rows.n_nonzero
-    return int(len(X.data) if hasattr(X, "indptr") else getattr(X, "size", None) or 1)
+    values = getattr(X, "data", None) if sparse.issparse(X) else X
+    return int(getattr(values, "size", None) or 1)
 
 
 def as_matrix(estimator, X, *, reset, run=None):
@@ -133,11 +146,10 @@ def as_matrix(estimator, X, *, reset, run=None):
         validate_data(estimator, X.header, reset=reset, skip_check_array=True)
         return X
     if sparse.issparse(X):
-        if X.ndim != 2:
-            raise ValueError(f"X must have two dimensions, got a sparse array of {X.ndim}.")
+        check_header(X, "X")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         _check_not_empty(X.shape)
-        return Matrix(as_csr(X), run)
+        return Matrix(X, run)
     X = validate_data(
         estimator,
         X,
@@ -157,60 +169,39 @@ def _check_not_empty(shape):
 
 
 def as_csr(X):
-    """Return a sparse matrix of any format as CSR of float32 or float64."""
-    if X.dtype.kind == "c":
-        raise ValueError("Complex data not supported: X must be real.")
-    if X.dtype.kind not in "fiub":
-        raise TypeError(f"X must be numeric, got dtype {X.dtype}.")
-    if X.format != "csr":
-        check_structure(X, "X")
-        X = X.tocsr()
-    if X.dtype not in (np.float32, np.float64):
-        X = X.astype(np.float64 if X.dtype.itemsize > 4 else np.float32)
-    return X
-
-
-def check_structure(X, name):
-    """Raise if a sparse matrix names rows or columns it does not have: scipy's conversions trust it.
+    """Return a sparse matrix of any format as CSR of float32 or float64 for a `Matrix`, which checks its indices.
 
     Raises
     ------
-    ValueError
-        If an index is out of range, or the arrays of the format do not fit each other.
+    TypeError, ValueError
+        If X does not hold real numbers, has not two dimensions, or is malformed in another format than CSR.
     """
-    try:
-        if X.format == "coo":
-            type(X)((X.data, (X.row, X.col)), shape=X.shape)
-        elif X.format in ("csr", "csc", "bsr"):
-            X.check_format(full_check=True)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{name} is a malformed {X.format} matrix: {error}") from error
+    if X.format != "csr":
+        return checked_csr(X, "X")
+    values, indices, indptr = (
+        real_values(X.data, "X"),
+        native_integers(X.indices, "X.indices"),
+        native_integers(X.indptr, "X.indptr"),
+    )
+    if values is X.data and indices is X.indices and indptr is X.indptr:
+        return X
+    check_header(X, "X")
+    return _container(values, indices, indptr, X.shape)
 
 
-def _triplet(X):
-    """Contiguous arrays of a CSR matrix in types the engine reads."""
-    parts = [np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr)]
-    for k in (1, 2):
-        if parts[k].dtype not in (np.int32, np.int64):
-            if parts[k].dtype.kind not in "iu":
-                raise TypeError(f"X.{('indices', 'indptr')[k - 1]} must be integers, got {parts[k].dtype}.")
-            parts[k] = parts[k].astype(np.int64)
-    return tuple(parts)
+def csr(triplet, shape):
+    """Return a CSR matrix of a triplet; scipy would scan it, and widen indices for the sake of indptr."""
+    data, indices, indptr = triplet
+    if indptr.dtype != indices.dtype and 0 <= indptr.min() <= indptr.max() <= np.iinfo(indices.dtype).max:
+        indptr = indptr.astype(indices.dtype)
+    return _container(data, indices, indptr, shape)
 
 
-def _check_parts(parts, shape):
-    """Lengths and ends of a CSR triplet, which the engine's pass over the rows takes for granted."""
-    if len(parts) == 1:
-        return
-    values, indices, indptr = parts
-    if any(part.ndim != 1 for part in parts):
-        raise ValueError("X.data, X.indices and X.indptr must have one dimension.")
-    if len(indptr) != shape[0] + 1:
-        raise ValueError(f"X.indptr must have n_rows + 1 = {shape[0] + 1} entries, got {len(indptr)}.")
-    if len(values) < len(indices):
-        raise ValueError(f"X.data has {len(values)} entries but X.indices has {len(indices)}.")
-    if indptr[0] < 0:
-        raise ValueError(f"X.indptr must start at 0 or later, got {indptr[0]}.")
+def _container(data, indices, indptr, shape):
+    """A CSR matrix of arrays that nobody looks at."""
+    matrix = sparse.csr_matrix(shape, dtype=data.dtype)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix
 
 
 def _check_values(parts, shape, run):

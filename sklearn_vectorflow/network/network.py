@@ -6,6 +6,7 @@ from sklearn_vectorflow.defaults.scales import Scales
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
+from sklearn_vectorflow.network.restored import checked_state
 from sklearn_vectorflow.network.rules import rate_schedule, rules_of
 from sklearn_vectorflow.network.state import State, Training
 from sklearn_vectorflow.threads import ALONE, Turn
@@ -56,11 +57,12 @@ class Network:
         """Return (n_in, n_out) of the weights of every layer that has any."""
         return [(place.n_in, place.n_weights) for place in self.graph.weighted]
 
-    def _has_bias(self, place):
+    def has_bias(self, place):
+        """Whether a layer has intercepts."""
         return place.layer.has_bias and (self.fit_intercept or isinstance(place.layer, Constant))
 
     def _count(self, place):
-        return place.n_in * place.n_weights + place.n_weights * self._has_bias(place)
+        return place.n_in * place.n_weights + place.n_weights * self.has_bias(place)
 
     @property
     def n_parameters(self):
@@ -200,7 +202,7 @@ class Network:
         state = self._state
         if not state.parameters:
             parameters = [
-                place.records.parameters(layout, self._has_bias(place))
+                place.records.parameters(layout, self.has_bias(place))
                 for place, layout in zip(self.graph.weighted, layouts)
             ]
             return State(parameters, average_from=average_from), True
@@ -298,6 +300,10 @@ class Network:
             kept = self._settled_state()
             kept = replace(kept, training=None) if self.keep_state else kept.plain()
         return {**self.__dict__, "_state": kept}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._state = checked_state(self, self._state)
 
 
 def _saved(parameters, touched):

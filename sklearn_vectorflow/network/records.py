@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.validation.sparse import checked
+
+LONGEST_CLOCK = 3  # numbers that tell what a record has missed
 CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
 
 
@@ -44,6 +47,16 @@ class Layout:
                 end += size
         # three numbers would straddle cache lines in every fifth record
         return cls(n_out, stride=4 if end == 3 > n_out else end, apart=apart, **places)
+
+    @property
+    def is_planned(self):
+        """Whether `plan` gives it, so that all of its state lies inside of a record."""
+        per_weight = (self.slot1 >= 0) + (self.slot2 >= 0)
+        kinds = {"per_weight": per_weight, "per_feature": int(self.row >= 0), "averaged": self.average >= 0}
+        return self.n_out >= 1 and any(
+            self == Layout.plan(self.n_out, clock_size=size, apart=self.apart, **kinds)
+            for size in range(LONGEST_CLOCK + 1)
+        )
 
     def offsets(self):
         """Return the offsets as the engine names them."""
@@ -173,9 +186,27 @@ class LinearParameters:
         return state
 
     def __setstate__(self, state):
-        state["record"] = _unpacked(state["record"])
-        state["values"] = _unpacked(state["values"])
         self.__dict__.update(state)
+        self._restore()
+
+    def _restore(self):
+        """Check what a pickle held, and unpack it: the engine goes by the layout, and looks at no shape.
+
+        Raises
+        ------
+        ValueError
+            If an array has not the shape and type that the layout asks for.
+        """
+        layout, (n_records, n_intercepts) = self.layout, self._counts
+        if not (isinstance(layout, Layout) and layout.is_planned and min(n_records, n_intercepts) >= 0):
+            raise ValueError(f"The pickle is damaged: it has weights of {n_records} records in the layout {layout!r}.")
+        for name, n, width, is_there in (
+            ("record", n_records, layout.stride, True),
+            ("bias", n_intercepts, layout.stride, self.fit_intercept),
+            ("values", n_records, layout.n_out, layout.apart),
+            ("bias_values", n_intercepts, layout.n_out, layout.apart and self.fit_intercept),
+        ):
+            setattr(self, name, _restored(getattr(self, name), name, (n, width) if is_there else None))
 
 
 @dataclass
@@ -222,5 +253,13 @@ def _packed(array):
     return array
 
 
-def _unpacked(array):
-    return array.toarray(order="C") if sparse.issparse(array) else array
+def _restored(array, name, shape):
+    """An array of float32 in C order, after a check that it is of a shape; None where there is none to be."""
+    if shape is None and array is None:
+        return None
+    if shape is None or getattr(array, "shape", None) != shape or getattr(array, "dtype", None) != np.float32:
+        given = None if array is None else f"{getattr(array, 'dtype', type(array))} of shape {np.shape(array)}"
+        raise ValueError(f"The pickle is damaged: {name} must be float32 of shape {shape}, got {given}.")
+    if sparse.issparse(array):
+        return checked(array, name).toarray(order="C")
+    return np.ascontiguousarray(array)

@@ -9,12 +9,12 @@ from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers.crosses import plan_crosses
 
 
-class FeatureCrosser(TransformerMixin, BaseEstimator):
+class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Products of columns from different groups, hashed into a sparse matrix.
 
     It learns nothing from the data but their columns. The features are, bit for bit, those
     that the layer :class:`sklearn_vectorflow.layers.Crosses` computes while it trains
-    without storing them.
+    without storing them. The output is sparse whatever ``set_config(transform_output=...)`` says.
 
     Parameters
     ----------

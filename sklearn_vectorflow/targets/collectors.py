@@ -2,11 +2,16 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_vectorflow.io.blocks import join_targets
-from sklearn_vectorflow.targets.labels import encode_known_labels, is_multilabel
+from sklearn_vectorflow.targets.labels import (
+    class_array,
+    encode_known_labels,
+    is_multilabel,
+    learn_classes,
+    look_up,
+    sorted_classes,
+)
 
 
 class TargetCollector:
@@ -47,7 +52,7 @@ class ClassCollector:
 
     def __init__(self, estimator, expected):
         self.estimator = estimator
-        self.expected = None if expected is None else np.unique(np.asarray(expected))
+        self.expected = None if expected is None else sorted_classes(expected)
         self.known = self.expected  # sorted, with the number each class got when it was met first
         self.numbers = None if expected is None else np.arange(len(self.known))
         self.parts = []
@@ -64,27 +69,19 @@ class ClassCollector:
         if self.labels:
             self.parts.append(self.estimator._encode(y, n_rows, reset=not self.parts))
             return
-        y = column_or_1d(y, warn=True)
+        y = class_array(y)
         if self.expected is not None:
             encode_known_labels(y, self.expected)
         if self.known is None:
             self._learn(y, y)
-        at, unknown = self._look_up(y)
+        at, unknown = look_up(y, self.known)
         if np.any(unknown):
             self._learn(y, y[unknown])
-            at, _ = self._look_up(y)
+            at, _ = look_up(y, self.known)
         self.parts.append(self.numbers[at].astype(np.min_scalar_type(len(self.numbers))))
 
-    def _look_up(self, y):
-        at = np.searchsorted(self.known, y)
-        at[at == len(self.known)] = 0
-        return at, self.known[at] != y
-
     def _learn(self, y, new):
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        new = np.unique(new)
+        new = learn_classes(y, new)
         if self.known is None:
             self.known, self.numbers = new, np.arange(len(new))
             return

@@ -1,11 +1,14 @@
 """Classes and labels as numbers."""
 
+import contextlib
+
 import numpy as np
 from scipy import sparse
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sklearn_vectorflow.io.matrix import check_structure
+from sklearn_vectorflow.validation.arrays import is_missing
+from sklearn_vectorflow.validation.sparse import checked_csr
 
 AT_ONCE = 1_000_000  # rows counted at once, to bound memory
 MANY = 10_000  # rows from which a guess at the classes is worth its check
@@ -20,17 +23,71 @@ def is_multilabel(y):
 
 
 def label_matrix(y, as_csr=False):
-    """Return an indicator matrix as CSR, or as a float64 array if it is dense and as_csr=False."""
+    """Return an indicator matrix as CSR, or as a float64 array if it is dense and as_csr=False.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds other values than 0 and 1, or is malformed.
+    """
     if not sparse.issparse(y):
         labels = np.ascontiguousarray(y, dtype=np.float64)
+        _check_indicator(labels[(labels != 0) & (labels != 1)])
         return sparse.csr_array(labels) if as_csr else labels
-    check_structure(y, "y")
-    y = sparse.csr_array(y, copy=True)
+    y = sparse.csr_array(checked_csr(y, "y"), copy=True)
     y.sum_duplicates()
     y.eliminate_zeros()
-    if np.any(y.data != 1):
-        raise ValueError("y as a sparse matrix must be an indicator of labels, with values 0 and 1 only.")
+    _check_indicator(y.data[y.data != 1])
     return y
+
+
+def _check_indicator(others):
+    if len(others):
+        raise ValueError(f"y as labels must be an indicator matrix, with values 0 and 1 only, got {others[0]:g}.")
+
+
+def class_array(y):
+    """Return classes of rows as an ndarray of shape (n_rows,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If y has several columns, holds bytes, or lacks values.
+    """
+    shape = np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            "y must be a 1d array of classes, or an indicator matrix of labels with values 0 and 1 only, "
+            f"got the shape {shape} with other values."
+        )
+    classes = column_or_1d(y, warn=True)
+    if isinstance(y, (list, tuple)) and classes.dtype.kind == "U":  # NumPy writes "nan" and "None" for what is missing
+        _check_all_there(np.array(y, dtype=object))
+    if classes.dtype.kind in "mM":
+        _check_all_there(np.where(np.isnat(classes), None, 0))
+    if classes.dtype.kind == "S" or classes.dtype.kind == "O" and len(classes) and isinstance(classes[0], bytes):
+        raise TypeError("y holds bytes, which are no classes: convert them to strings or integers.")
+    return classes
+
+
+@contextlib.contextmanager
+def _comparing(y):
+    """Says what is wrong with y if its classes cannot be compared with each other."""
+    try:
+        yield
+    except (TypeError, ValueError):
+        if y.dtype.kind == "O":
+            _check_all_there(y)
+            types = sorted({type(item).__name__ for item in y})
+            if len(types) > 1:
+                raise TypeError(f"y must hold classes of one type, got {' and '.join(types)}.") from None
+        raise
+
+
+def _check_all_there(y):
+    missing = next((row for row, item in enumerate(y) if is_missing(item)), None)
+    if missing is not None:
+        raise ValueError(f"y must have a class for every row, but the one of row {missing} is missing: drop such rows.")
 
 
 def encode_labels(y, expected=None):
@@ -43,12 +100,17 @@ def encode_labels(y, expected=None):
         The classes, if they are known beforehand.
     """
     if expected is not None:
-        classes = np.unique(np.asarray(expected))
+        classes = sorted_classes(expected)
         if classes.dtype.kind == "f":
             assert_all_finite(classes, input_name="classes")
         return classes, encode_known_labels(y, classes)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
+    with _comparing(y):
+        return _found_labels(y)
+
+
+def _found_labels(y):
     guess = _two_classes(y)
     if guess is not None:
         return guess, (y == guess[1]).astype(np.float64)
@@ -70,12 +132,34 @@ def _two_classes(y):
 def encode_known_labels(y, classes):
     """Return each row's class as a float64 number; classes are sorted."""
     y = np.asarray(y)
-    codes = np.searchsorted(classes, y)
-    codes[codes == len(classes)] = 0
-    unknown = classes[codes] != y
+    codes, unknown = look_up(y, classes)
     if np.any(unknown):
         raise ValueError(f"y has classes {np.unique(y[unknown])!r}, which are not among {classes!r}.")
     return codes.astype(np.float64)
+
+
+def sorted_classes(expected):
+    """Return the classes that are known beforehand, sorted."""
+    expected = np.asarray(expected)
+    with _comparing(expected):
+        return np.unique(expected)
+
+
+def look_up(y, classes):
+    """Return the place of each row's class among sorted classes, and for which rows it is not among them."""
+    with _comparing(y):
+        places = np.searchsorted(classes, y)
+        places[places == len(classes)] = 0
+        return places, classes[places] != y
+
+
+def learn_classes(y, new):
+    """Return the classes among some entries of y, sorted, having checked that y can be classes."""
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+    with _comparing(y):
+        check_classification_targets(y)
+        return np.unique(new)
 
 
 def class_totals(codes, weight, n_classes):

@@ -5,6 +5,13 @@ import numbers
 import numpy as np
 
 
+def is_missing(item):
+    """Whether a Python object stands for a missing value: None, NaN, pandas' NA or NaT."""
+    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(item, (float, np.floating)) and item != item
+
+
 def check_length(name, length, n_rows):
     """Raise unless there is a value for each row of X."""
     if length != n_rows:

@@ -128,8 +128,16 @@ cdef class Net:
         self.crossed.append((self.n_added - 1, crosses))
 
     def measure(self, Rows rows, Targets targets=None):
-        """Find the longest crossed rows, and the most candidates of a row, for which workers take memory."""
+        """Find the longest crossed rows, and the most candidates of a row, for which workers take memory.
+
+        Raises
+        ------
+        ValueError
+            If the rows have another number of columns than the net reads, which nothing below looks at.
+        """
         cdef Crosses crosses
+        if rows.rows.n_features != self.n_features:
+            raise ValueError(f"X has {rows.rows.n_features} columns, but the net reads {self.n_features}.")
         for position, crosses in self.crossed:
             self.nodes[<int>position].longest = crosses.most(rows)
         if self.sampler is not None:

@@ -261,9 +261,14 @@ cdef class Rules:
             self.sink.least_count = least_count
 
 
-cdef void _set_sketch(vf_sink *sink, const uint32_t[:, ::1] sketch):
+cdef int _set_sketch(vf_sink *sink, const uint32_t[:, ::1] sketch) except -1:
+    cdef Py_ssize_t width = sketch.shape[1]
+    if sketch.shape[0] != VF_SKETCH_DEPTH or width < 2 or width & (width - 1):
+        raise ValueError(
+            f"a sketch must have {VF_SKETCH_DEPTH} rows and a power of two of columns, got {sketch.shape[0]} and {width}"
+        )
     sink.sketch.counters = <uint32_t *>&sketch[0, 0]
-    sink.sketch.bits = (sketch.shape[1] - 1).bit_length()
+    sink.sketch.bits = (width - 1).bit_length()
 
 
 cdef class Block:

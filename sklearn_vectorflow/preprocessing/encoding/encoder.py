@@ -17,13 +17,16 @@ MOST_BITS = 30  # columns of the matrix are int32
 CELL_WORK = 10  # multiplications that take as long as a cell
 
 
-class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Hashes the columns of a data frame into a sparse matrix, on several threads.
 
     A feature is a string, such as "city=Rome"; its MurmurHash3 is its column of the
     matrix, and perhaps its sign. With the same number of columns the matrix is that
     of :class:`~sklearn.feature_extraction.FeatureHasher` for rows that are dicts of strings
     and numbers.
+
+    The output is sparse whatever ``set_config(transform_output=...)`` says, as that of FeatureHasher and
+    :class:`~sklearn.feature_extraction.text.HashingVectorizer` is.
 
     Nothing is learned, and `fit` is not needed, unless a parameter asks for it: `min_count`,
     `collect_names`, or a column to be standardised without given mean and scale. Any
@@ -195,6 +198,8 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if hasattr(self, "kinds_"):
             self._check_names(frame)
         kinds = getattr(self, "kinds_", None) or self._kinds_of(frame)
+        for name, kind in kinds.items():  # those of a pickle may be anything
+            resolve_kind(name, kind)
         sketch = self._learned.sketch if self.min_count > 1 else None
         columns = self._columns(kinds)
         frame = frame.select(list(kinds))

@@ -49,7 +49,9 @@ class Kind:
 class Categorical(Kind):
     """A category a row; the feature is "column=value".
 
-    Integers are categories by their digits, other numbers as Python writes them.
+    Whole numbers are categories by their digits, whatever their type: 5, 5.0 and the string "5" are one. So are
+    integers that become floats where pandas meets a missing value. Other numbers are categories as Python writes
+    them, and booleans are "True" and "False".
 
     Parameters
     ----------

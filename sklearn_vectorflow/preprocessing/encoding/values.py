@@ -4,22 +4,27 @@ Each class knows the readings that make sense for it: as categories, as words of
 as lists of categories, as numbers.
 """
 
+import decimal
+import math
 import threading
 
 import numpy as np
 
 from sklearn_vectorflow.engine.text import hashing as engine
-
-
-def is_missing(item):
-    """Whether a Python object stands for a missing value: None, NaN, pandas' NA or NaT."""
-    if item is None or type(item).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(item, (float, np.floating)) and item != item
+from sklearn_vectorflow.validation.arrays import is_missing
 
 
 def _as_string(item):
-    return None if is_missing(item) else str(item)
+    """A category as a string, None if it is missing: whole numbers by their digits, whatever their type."""
+    if is_missing(item):
+        return None
+    if isinstance(item, (float, np.floating, decimal.Decimal)) and _is_whole(item):
+        return str(int(item))
+    return str(item)
+
+
+def _is_whole(number):
+    return math.isfinite(number) and number == int(number)
 
 
 class Values:
@@ -156,27 +161,44 @@ class Numbers(Values):
         return len(self.values)
 
     def read_categories(self, cells, first, stop):
-        values = self.values[first:stop]
-        if self._is_integer():
-            cells.set_integers(np.ascontiguousarray(values, dtype=np.int64))
-            if self.is_missing is not None:
-                cells.set_valid(np.packbits(~self.is_missing[first:stop], bitorder="little"), 0)
+        whole = self._whole(first, stop)
+        if whole is None:
+            self._codes(first, stop).read_categories(cells, 0, stop - first)
             return
-        self.coded(first, stop).read_categories(cells, 0, len(values))
+        integers, missing = whole
+        cells.set_integers(integers)
+        if missing is not None:
+            cells.set_valid(np.packbits(~missing, bitorder="little"), 0)
 
     def coded(self, first, stop):
-        if self._is_integer():
+        return None if self._whole(first, stop) is not None else self._codes(first, stop)
+
+    def _whole(self, first, stop):
+        """Rows as int64, and which are missing or None; or None if some are no whole numbers, or too large.
+
+        A missing value turns a column of integers into one of floats, which must stay the same categories.
+        """
+        values = self.values[first:stop]
+        missing = None if self.is_missing is None else self.is_missing[first:stop]
+        if values.dtype.kind in "iu" and values.dtype != np.uint64:
+            return np.ascontiguousarray(values, dtype=np.int64), missing
+        if values.dtype.kind != "f" or values.dtype.itemsize > 8:
             return None
+        values = values.astype(np.float64, copy=False)
+        absent = np.isnan(values) if missing is None else missing | np.isnan(values)
+        present = np.where(absent, 0, values) if absent.any() else values
+        if not np.all((np.abs(present) < 2.0**63) & (present == np.rint(present))):
+            return None
+        return np.ascontiguousarray(present, dtype=np.int64), absent
+
+    def _codes(self, first, stop):
         distinct, codes = np.unique(self.values[first:stop], return_inverse=True)
         if self.is_missing is not None:
             codes = np.where(self.is_missing[first:stop], -1, codes)
         return Codes(codes, Numbers(distinct).as_strings())
 
-    def _is_integer(self):
-        return self.values.dtype.kind in "iu" and self.values.dtype != np.uint64
-
     def as_strings(self):
-        """Return the numbers as Python writes them."""
+        """Return the numbers as strings, see `_as_string`."""
         named = np.array([_as_string(item) for item in self.values.tolist()], dtype=object)
         if self.is_missing is not None:
             named[self.is_missing] = None

@@ -1,0 +1,11 @@
+"""Pickles of models with parts changed.
+
+Usage: python tools/robustness/pickles.py [N] [FIRST]
+
+Prints how many were refused when loaded, failed when used, or worked; a crash ended a process.
+"""
+
+from children import main
+
+if __name__ == "__main__":
+    main("mutated_pickles.py")
