@@ -124,7 +124,7 @@ def test_weights_of_another_net_are_refused():
 
 def test_sparse_weights_that_point_outside_are_refused():
     model = copy.deepcopy(MODELS["plain"]).fit(X, Y).sparsify()
-    model.network_.sparse_coef.indices[0] = 10**8
+    model.network_._state.sparse_coef.indices[0] = 10**8
     with pytest.raises(ValueError, match="sparse weights is a malformed csr matrix"):
         pickle.loads(pickle.dumps(model))
 
