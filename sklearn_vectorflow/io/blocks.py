@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sklearn_vectorflow.io.matrix import Matrix, as_csr
+from sklearn_vectorflow.validation.errors import naming
 
 
 class Block(NamedTuple):
@@ -71,12 +72,10 @@ class Checked:
         ValueError, TypeError
             As for X in memory, with the place the block comes from.
         """
-        try:
+        with naming(block.where):
             matrix = block.X if isinstance(block.X, Matrix) else _to_matrix(block.X)
             for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
                 _check_length(name, values, matrix.shape[0])
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{block.where}: {error}") from error
         if hasattr(block.X, "head"):
             matrix.header = block.X.head(0)
         return cls(matrix, block.y, block.sample_weight, block.where, part)

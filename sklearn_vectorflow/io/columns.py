@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_vectorflow.io.blocks import Block, csr
 from sklearn_vectorflow.io.matrix import Matrix
+from sklearn_vectorflow.validation.errors import naming
 
 FRAMES = ("arrow", "pandas")
 
@@ -95,12 +96,10 @@ class Columns:
         ValueError, TypeError
             If a number is missing or columns are of the wrong type, with `where`.
         """
-        try:
+        with naming(where):
             y = None if self.y is None else _numbers(table, self.y)
             weight = None if self.sample_weight is None else _numbers(table, self.sample_weight)
             return Block(self._rows(table), y, weight, where)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{where}: {error}") from error
 
     def _rows(self, table):
         if self.indices is not None:
