@@ -12,8 +12,6 @@ SILENT = (StopIteration, StopAsyncIteration, GeneratorExit)  # who iterates take
 
 def audible(error, who):
     """Return an error that nobody takes for the end of an iteration: the same, or one that it causes."""
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, SILENT):
-        error = error.__cause__  # Python's own translation in generators, which does not say where
     if not isinstance(error, SILENT):
         return error
     loud = RuntimeError(f"{who} raised {error!r}, which would have ended the pass without an error.")

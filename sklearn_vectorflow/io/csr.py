@@ -153,6 +153,10 @@ class CSRSource(Source):
         n_rows = len(self.indptr) - 1
         return int(self._entries("indptr", n_rows, n_rows + 1)[0])
 
+    def _release(self):
+        for array in self._stored.values():
+            array.release()
+
     def read(self, piece):
         """Return some neighbouring rows, checked."""
         start, arrays = self._part(piece) if self.opened is None else self._cached_part(piece)

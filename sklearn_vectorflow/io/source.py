@@ -114,10 +114,15 @@ class Source:
     def _placed(self, error, piece):
         """Return an error of `read` with a note that says where, or one that says so where iterations would end."""
         where = f"part {piece} of {self}" if self.n_parts is not None else getattr(piece, "where", "") or f"{self}"
+        if isinstance(error, RuntimeError) and f"{error}" == "generator raised StopIteration":
+            error = error.__cause__  # Python's own translation, which does not say where
         loud = audible(error, f"Reading {where}")
         if loud is error:
             error.add_note(f"This happened while reading {where}.")
         return loud
+
+    def _release(self):
+        """Let go of what only a pass needs."""
 
     def __str__(self):
         return type(self).__name__
@@ -158,6 +163,7 @@ class _Flat:
 
     def __exit__(self, *error):
         self.ahead.close()
+        self.source._release()
 
 
 class BatchSource(Source):

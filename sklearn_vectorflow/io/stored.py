@@ -59,7 +59,7 @@ class StoredArray:
         return self.shape[0]
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in ("_file", "_turn")}
+        return {name: value for name, value in vars(self).items() if name not in ("_file", "_turn", "_memory")}
 
     def __setstate__(self, state):
         vars(self).update(state)
@@ -69,6 +69,7 @@ class StoredArray:
         self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._file)
         self._turn = threading.Lock()
+        self._memory = _Memory()
 
     def stamp(self):
         """Return the file's size and times, which change when somebody writes to it."""
@@ -83,17 +84,24 @@ class StoredArray:
         ValueError
             If the file is too short by now.
         """
-        values = np.empty((end - start, *self.shape[1:]), dtype=self.dtype)
-        if values.size:
-            self._fill(values.reshape(-1).view(np.uint8), self.offset + start * self._entry)
-        return values
+        shape = end - start, *self.shape[1:]
+        if not end > start or not self._entry:
+            return np.empty(shape, dtype=self.dtype)
+        letters = self._memory.letters((end - start) * self._entry)
+        self._fill(letters, self.offset + start * self._entry)
+        return letters.view(self.dtype).reshape(shape)
+
+    def release(self):
+        """Let go of memory that waits for more to be read."""
+        self._memory = _Memory()
 
     def _fill(self, letters, at):
         done = 0
         while done < len(letters):
             n = self._read_into(letters[done:], at + done)
             if not n:
-                raise ValueError(f"{self.path} has been truncated: it ends at byte {at + done}.")
+                size = self.stamp()[0]
+                raise ValueError(f"{self.path} has been truncated: it has {size} bytes, expected {at + len(letters)}.")
             done += n
 
     def _read_into(self, letters, at):
@@ -111,6 +119,35 @@ class StoredArray:
             return np.memmap(file, self.dtype, "r", self.offset, self.shape)
 
 
+class _Memory:
+    """Memory that arrays give back when nobody has them any more: fresh pages cost more than what is read into them."""
+
+    def __init__(self):
+        self._free = []
+
+    def letters(self, n):
+        """Return an array of n bytes."""
+        try:
+            whole = self._free.pop()
+        except IndexError:
+            whole = None
+        if whole is None or len(whole) < n:
+            whole = np.empty(n + n // 8, dtype=np.uint8)  # the next part may be a little longer
+        return np.asarray(_Lease(whole, self._free))[:n]
+
+
+class _Lease:
+    """Bytes that go back to a list when the last array of them is gone."""
+
+    def __init__(self, whole, free):
+        self.__array_interface__ = whole.__array_interface__
+        self._whole = whole
+        self._free = free
+
+    def __del__(self):
+        self._free.append(self._whole)
+
+
 def open_map(path):
     """Map a ``.npy`` file.
 
@@ -121,7 +158,7 @@ def open_map(path):
         If it is no such file.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise
     except Exception as error:  # headers are parsed as Python: of a damaged one anything may be raised
