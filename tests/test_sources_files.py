@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +23,7 @@ from sklearn_vectorflow.io import (
     text,
     write_cache,
 )
+from sklearn_vectorflow.io.turns import LOCK
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -259,6 +258,11 @@ def test_a_stale_cache_is_written_anew(parquet, tmp_path):
     np.testing.assert_array_equal(fitted.coef_, model().fit(X[100:], Y[100:]).coef_)
 
 
+def rows_of_cache(cache):
+    (rows,) = cache.glob("rows-*")
+    return rows
+
+
 def test_damaged_caches_are_refused(tmp_path):
     cache = tmp_path / "cache"
     source = BatchSource(batches)
@@ -270,21 +274,23 @@ def test_damaged_caches_are_refused(tmp_path):
 
     refused("is not a cache")
     write_cache(source, cache)
-    whole = (cache / "data.npy").read_bytes()
-    (cache / "data.npy").write_bytes(whole[:-4])
+    data = rows_of_cache(cache) / "data.npy"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-4])
     refused("truncated")
-    (cache / "data.npy").write_bytes(whole)
+    data.write_bytes(whole)
     content = header.read_text()
     header.write_text(content.replace('"n_features": 300', '"n_features": 301'))
     refused("checksum")
     header.write_text(content)
-    (cache / "indices.npy").unlink()
+    (rows_of_cache(cache) / "indices.npy").unlink()
     refused("truncated")
     with pytest.warns(UserWarning, match="truncated"):
         model().fit(BatchSource(batches, cache=cache))
     CSRSource.open(cache)
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ValueError, match="mine is not a cache"):
+    (tmp_path / "mine" / "work").touch()
+    with pytest.raises(ValueError, match="mine is in the way.* is not a cache"):
         model().fit(BatchSource(batches, cache=tmp_path / "mine"))
     with pytest.raises(ValueError, match="in the way"):
         write_cache(source, tmp_path / "mine")
@@ -297,7 +303,7 @@ def test_a_failed_write_leaves_nothing_and_labels_come_back(tmp_path):
 
     with pytest.raises(OSError, match="gone"):
         write_cache(BatchSource(failing), tmp_path / "cache")
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path / "cache") == [LOCK]
     names = np.array(["b", "a", "ccc"])[np.arange(N_ROWS) % 3]
     write_cache([(X[:500], names[:500]), (X[500:], names[500:])], tmp_path / "cache")
     np.testing.assert_array_equal(np.concatenate([block.y for block in CSRSource.open(tmp_path / "cache")]), names)
@@ -326,14 +332,9 @@ def test_a_killed_process_leaves_no_cache(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert not cache.exists()
-    (left,) = tmp_path.iterdir()
-    assert left.suffix == ".unfinished" and not (left / folder.HEADER).exists()
     with pytest.raises(ValueError, match="not a cache"):
-        CSRSource.open(left)
-    long_ago = time.time() - 2 * folder.ABANDONED
-    for file in left.iterdir():
-        os.utime(file, (long_ago, long_ago))
+        CSRSource.open(cache)
+    assert list(cache.glob("rows-*"))
     fitted = model().fit(BatchSource(batches, cache=cache))
     np.testing.assert_array_equal(fitted.coef_, model().fit(X, Y, WEIGHT).coef_)
-    assert [Path(entry).name for entry in tmp_path.iterdir()] == ["cache"]
+    assert len(list(cache.iterdir())) == 3 and len(list(tmp_path.iterdir())) == 1

@@ -33,10 +33,7 @@ class FittedMixin:
             return [function(X.raw)]
         if is_source(X):
             with as_source(X).checked() as blocks:
-                parts = [part for block in blocks for part in self._map_raw(block.matrix, function)]
-            if not parts:
-                raise ValueError("The source gave no rows.")
-            return parts
+                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
         return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
 
     def _predict_rows(self, X, function):
@@ -95,7 +92,5 @@ def read_raw(estimator, X):
     """Return raw outputs, targets and weights of a source's rows."""
     with as_source(X).checked() as blocks:
         parts = [(estimator._raw(block.matrix), block.y, block.weight) for block in blocks]
-    if not parts:
-        raise ValueError("The source gave no rows.")
     raw, y, weight = zip(*parts)
     return RawOutputs(np.concatenate(raw), join_targets(y), join_targets(weight))

@@ -7,6 +7,18 @@ LOOK = 0.1  # seconds between two looks at interrupts
 PATIENCE = 0.3  # seconds that closing waits for work in hand; a stream closes two: within a second
 
 
+SILENT = (StopIteration, StopAsyncIteration, GeneratorExit)  # who iterates takes them for the end
+
+
+def audible(error, who):
+    """Return an error that nobody takes for the end of an iteration: the same, or one that it causes."""
+    if not isinstance(error, SILENT):
+        return error
+    loud = RuntimeError(f"{who} raised {error!r}, which would have ended the pass without an error.")
+    loud.__cause__ = error
+    return loud
+
+
 class Ahead:
     """Iterates over ``function(item)`` in the order of the items, computed ahead by threads.
 
@@ -20,6 +32,7 @@ class Ahead:
     items : iterable
         Taken one by one, by one thread at a time.
     n_threads : int, default=1
+        At least one is started.
     n_waiting : int, default=1
         Most results that wait to be taken, beside those that threads are working on.
     """
@@ -35,13 +48,18 @@ class Ahead:
         self._end = None
         self._stopped = False
         self._n_taken = 0
+        n_threads = max(1, n_threads)  # without a thread nobody would find out that there are no items
         self._n_ahead = n_threads + n_waiting
         self._n_begun = 0
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(n_threads)]
 
     def __enter__(self):
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:  # those that have started would wait for ever
+            self._stop()
+            raise
         return self
 
     def __exit__(self, *error):
@@ -49,14 +67,17 @@ class Ahead:
 
     def close(self):
         """Begin nothing more. A thread that does not come back soon is left behind."""
-        with self._changed:
-            self._stopped = True
-            self._results.clear()
-            self._changed.notify_all()
+        self._stop()
         until = time.monotonic() + PATIENCE
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
+
+    def _stop(self):
+        with self._changed:
+            self._stopped = True
+            self._results.clear()
+            self._changed.notify_all()
 
     def __iter__(self):
         return self
@@ -87,7 +108,7 @@ class Ahead:
                     self._changed.notify_all()
         except BaseException as error:
             with self._changed:
-                self._error = error
+                self._error = audible(error, "Work that was done ahead")
                 self._changed.notify_all()
 
     def _may_begin(self):

@@ -1,27 +1,29 @@
 """CSR triplets in memory or mapped from files, also those that a cache wrote."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.io import folder
 from sklearn_vectorflow.io.blocks import Block, csr
+from sklearn_vectorflow.io.cache_writer import PART
 from sklearn_vectorflow.io.matrix import Matrix, as_csr
 from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.io.stored import StoredArray, check_map, is_mapped
 from sklearn_vectorflow.validation.scalars import check_integer
-
-PART = 2**22  # bytes of a part: neighbours on the disk that a shuffle leaves together
 
 
 class CSRSource(Source):
-    """Rows of a CSR triplet: arrays in memory, or mapped from ``.npy`` files larger than memory.
+    """Rows of a CSR triplet: arrays in memory, or in ``.npy`` files larger than memory.
+
+    Rows are checked in every pass, since arrays and files may change. Files are read part by part into memory
+    of the source's own.
 
     Parameters
     ----------
     data : array-like of shape (n_nonzero,), path-like, or sparse matrix
-        Values, float32 or float64; a path is of a ``.npy`` file that is mapped. A sparse matrix
+        Values, float32 or float64; a path is of a ``.npy`` file. A sparse matrix
         brings `indices`, `indptr` and `n_features` along.
     indices : array-like of shape (n_nonzero,) or path-like, default=None
         Columns, int32 or int64.
@@ -39,8 +41,8 @@ class CSRSource(Source):
     Raises
     ------
     ValueError
-        If the arrays do not fit each other; while reading, if a value is not finite or an
-        index out of range.
+        If the arrays do not fit each other; while reading, if a value is not finite, an
+        index out of range, or a file truncated.
     """
 
     def __init__(
@@ -58,22 +60,27 @@ class CSRSource(Source):
         classes=None,
     ):
         super().__init__(buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
-        if sparse.issparse(data):
+        self.opened = data if isinstance(data, folder.OpenCache) else None  # the cache that the rows are of
+        if self.opened is not None:
+            n_features = data.header.n_features
+            data, indices, indptr, y, sample_weight = (data.arrays.get(name) for name in folder.ARRAYS)
+        elif sparse.issparse(data):
             data = as_csr(data)
             n_features = data.shape[1]
             data, indices, indptr = data.data, data.indices, data.indptr
         if indices is None or indptr is None or n_features is None:
             raise ValueError("CSRSource needs data, indices, indptr and n_features, or a sparse matrix.")
         check_integer("n_features", n_features, 1)
-        self.data, self.indices, self.indptr = _mapped(data), _mapped(indices), _mapped(indptr)
-        self.y, self.sample_weight = _mapped(y), _mapped(sample_weight)
+        self._stored = {}
+        for name, values in zip(folder.ARRAYS, (data, indices, indptr, y, sample_weight)):
+            setattr(self, name, self._array(name, values))
         self.n_features = n_features
-        self._check()
+        if self.opened is None:
+            self._check()
         self.n_rows = len(self.indptr) - 1
         row_bytes = (self.data.itemsize + self.indices.itemsize) * len(self.indices) / self.n_rows + 8
         self._step = max(64, int(PART / row_bytes) // 64 * 64)
-        self.n_parts = -(-self.n_rows // self._step)
-        self._found = {}
+        self.n_parts = -(-self.n_rows // self._step) if self.opened is None else self.opened.n_parts
 
     @classmethod
     def open(cls, path, **options):
@@ -88,54 +95,103 @@ class CSRSource(Source):
         Raises
         ------
         ValueError
-            If the folder is no cache, of another version, damaged or incomplete.
+            If the folder is no cache, of another version, damaged or incomplete; while reading, if rows do not
+            match their checksum.
         """
-        header = folder.check(Path(path))
-        arrays = {name: Path(path, f"{name}.npy") for name in header["arrays"]}
-        source = cls(**arrays, n_features=header["n_features"], **options)
-        source._labels = None if header["labels"] is None else np.array(header["labels"])
+        path = folder.resolved(path)
+        source = cls(folder.open_cache(path), **options)
+        folder.tidy(path, source.opened.header.folder)
         return source
 
-    _labels = None  # what codes in y stand for, where y are strings
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name not in self._stored}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        for name, array in self._stored.items():
+            setattr(self, name, array.mapped())
+
+    def _array(self, name, values):
+        """Return an array as users see it; those of files are read from there."""
+        if isinstance(values, (str, os.PathLike)):
+            values = StoredArray.of(values)
+        if isinstance(values, StoredArray):
+            self._stored[name] = values
+            return values.mapped()
+        return values if values is None or isinstance(values, np.ndarray) else np.asarray(values)
+
+    def _entries(self, name, start, end):
+        """Return some entries of an array, which nobody else changes if they come from a file."""
+        if name in self._stored:
+            return self._stored[name].read(start, end)
+        array = getattr(self, name)
+        check_map(array)
+        return np.array(array[start:end]) if is_mapped(array) else array[start:end]
 
     def _check(self):
         for name in ("data", "indices", "indptr"):
             if getattr(self, name).ndim != 1:
                 raise ValueError(f"{name} must have one dimension, got shape {getattr(self, name).shape}.")
+        if self.data.dtype not in (np.float32, np.float64):
+            raise TypeError(f"data must be float32 or float64, got {self.data.dtype}.")
+        for name in ("indices", "indptr"):
+            if getattr(self, name).dtype.kind not in "iu":
+                raise TypeError(f"{name} must be integers, got {getattr(self, name).dtype}.")
         if len(self.indptr) < 2:
             raise ValueError("indptr must have at least two entries: there are no rows.")
-        if len(self.data) != len(self.indices) or int(self.indptr[-1]) > len(self.indices):
+        if len(self.data) != len(self.indices) or not 0 <= self._last_pointer() <= len(self.indices):
             raise ValueError(
                 "data, indices and the last of indptr must agree, got lengths "
-                f"{len(self.data)} and {len(self.indices)}, and {self.indptr[-1]}."
+                f"{len(self.data)} and {len(self.indices)}, and {self._last_pointer()}."
             )
         for name in ("y", "sample_weight"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.indptr) - 1:
                 raise ValueError(f"{name} must have {len(self.indptr) - 1} rows as indptr has, got {len(values)}.")
 
+    def _last_pointer(self):
+        n_rows = len(self.indptr) - 1
+        return int(self._entries("indptr", n_rows, n_rows + 1)[0])
+
+    def _release(self):
+        for array in self._stored.values():
+            array.release()
+
     def read(self, piece):
-        """Return some neighbouring rows; they are checked when they are read first."""
-        start, end = piece * self._step, min((piece + 1) * self._step, self.n_rows)
+        """Return some neighbouring rows, checked."""
+        start, arrays = self._part(piece) if self.opened is None else self._cached_part(piece)
         where = f"rows from {start}"
-        first, last = int(self.indptr[start]), int(self.indptr[end])
-        if not 0 <= first <= last <= len(self.indices):
-            raise ValueError(f"{where}: indptr decreases or points beyond the indices.")
-        indptr = np.asarray(self.indptr[start : end + 1]) - self.indptr[start]
-        X = csr((self.data[first:last], self.indices[first:last], indptr), (end - start, self.n_features))
+        indptr = arrays["indptr"]
+        X = csr((arrays["data"], arrays["indices"], indptr), (len(indptr) - 1, self.n_features))
         try:
-            matrix = Matrix(X, found=self._found.get(piece))
+            matrix = Matrix(X)
+            y = arrays.get("y") if self.opened is None else self._decoded(arrays.get("y"))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        self._found[piece] = matrix.rows.longest, matrix.rows.canonical
-        y = None if self.y is None else np.asarray(self.y[start:end])
-        weight = None if self.sample_weight is None else np.asarray(self.sample_weight[start:end])
-        return (Block(matrix, y if self._labels is None else self._labels[y], weight, where),)
+        return (Block(matrix, y, arrays.get("sample_weight"), where),)
+
+    def _part(self, piece):
+        start, end = piece * self._step, min((piece + 1) * self._step, self.n_rows)
+        indptr = _native(self._entries("indptr", start, end + 1))
+        first, last = int(indptr[0]), int(indptr[-1])
+        if not 0 <= first <= last <= len(self.indices):
+            raise ValueError(f"rows from {start}: indptr decreases or points beyond the indices.")
+        spans = {"data": (first, last), "indices": (first, last), "y": (start, end), "sample_weight": (start, end)}
+        arrays = {name: self._entries(name, *span) for name, span in spans.items() if getattr(self, name) is not None}
+        return start, {**arrays, "indices": _native(arrays["indices"]), "indptr": indptr - first}
+
+    def _cached_part(self, piece):
+        return self.opened.header.rows[piece], self.opened.part(piece)
+
+    def _decoded(self, y):
+        """Return targets for those of a cache, where strings are codes."""
+        labels = self.opened.header.labels
+        if y is None or labels is None:
+            return y
+        if y.dtype.kind != "i" or not 0 <= y.min() <= y.max() < len(labels):
+            raise ValueError("y has codes of no label.")
+        return np.array(labels)[y]
 
 
-def _mapped(array):
-    if array is None:
-        return None
-    if isinstance(array, (str, os.PathLike)):
-        return np.load(array, mmap_mode="r", allow_pickle=False)
-    return array if isinstance(array, np.ndarray) else np.asarray(array)
+def _native(integers):
+    return integers if integers.dtype in (np.int32, np.int64) else integers.astype(np.int64)

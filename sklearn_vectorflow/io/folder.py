@@ -1,24 +1,225 @@
-"""The cache on disk: a folder of arrays that is complete or not there."""
+"""The cache on disk: a folder whose header names the arrays that are complete.
+
+::
+
+    cache/
+        header.json             what the cache is of, parts and checksums; replaced as a whole
+        lock                    held by the process that writes
+        rows-0123456789abcdef/  data.npy, indices.npy, indptr.npy, y.npy, sample_weight.npy
+
+A new cache is a new folder of arrays beside the old one. It counts once the header names it, and what the header
+does not name is removed by the next process that has the lock.
+"""
 
 import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
-import uuid
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
-VERSION = 1
+from sklearn_vectorflow.io.stored import StoredArray
+from sklearn_vectorflow.io.turns import LOCK, turn
+
+VERSION = 2
 HEADER = "header.json"
-ABANDONED = 3600.0  # seconds without a write after which an unfinished folder is taken for a killed process's
+ARRAYS = ("data", "indices", "indptr", "y", "sample_weight")
+TYPES = {"data": (np.float32, np.float64), "indices": (np.int32, np.int64), "indptr": (np.int64,)}
+ROWS = re.compile(r"rows-[0-9a-f]{16}")
+NEW_HEADER = re.compile(r"header\.[0-9a-f]{16}\.new")
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+LARGEST = 2**60  # bytes or entries: what is beyond is no size
+START = 128  # bytes of a .npy file before the array; enough for any length
+TRIES = 100  # to open a cache that others replace in the meantime
+ABANDONED = 3600.0  # seconds after which what has no owner is a dead process's, where there are no locks
 
 
-def check(path, fingerprint=None):
+class NoCache(ValueError):
+    """There is no cache in a folder."""
+
+
+class BrokenCache(ValueError):
+    """A cache that cannot be read as it is, and may be written anew."""
+
+
+@dataclass
+class Header:
+    """What a cache is of, and where its parts lie.
+
+    Parameters
+    ----------
+    fingerprint : str
+    folder : str
+        Name of the folder of arrays.
+    n_features : int
+    labels : list of str or None
+        What codes in y stand for, where y are strings.
+    rows, nonzeros : list of int
+        Row and non-zero at which each part starts, and their numbers.
+    arrays : dict of str to dict
+        Type, shape of an entry, and the checksum of each part.
+    """
+
+    fingerprint: str
+    folder: str
+    n_features: int
+    labels: object
+    rows: list
+    nonzeros: list
+    arrays: dict
+
+    def text(self):
+        """Return what the file holds."""
+        body = json.dumps({"version": VERSION, **vars(self)})
+        return f"{_checksum(body)}\n{body}"
+
+    def length(self, name):
+        """Return the number of entries of an array."""
+        return self.nonzeros[-1] if name in ("data", "indices") else self.rows[-1] + (name == "indptr")
+
+
+def read_header(path):
     """Return the header of a cache.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    NoCache
+        If there is none.
+    BrokenCache
+        If it is damaged or of another version.
+    """
+    try:
+        text = (path / HEADER).read_bytes().decode()
+    except MISSING as error:
+        raise NoCache(f"{path} is not a cache of rows: its header cannot be read.") from error
+    except UnicodeDecodeError as error:
+        raise BrokenCache(f"The cache {path} is damaged: its header is no text.") from error
+    checksum, _, body = text.partition("\n")
+    if checksum != _checksum(body):
+        raise BrokenCache(f"The cache {path} is damaged: its header does not match its checksum.")
+    try:
+        fields = json.loads(body)
+        version = fields.pop("version")
+        if version == VERSION:
+            header = Header(**fields)
+            _check_header(header)
+            return header
+    except (ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError) as error:
+        raise BrokenCache(f"The cache {path} is damaged: its header makes no sense ({error}).") from error
+    raise BrokenCache(f"The cache {path} has version {version!r}, expected {VERSION}.")
+
+
+def _checksum(body):
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _check_header(header):
+    """Raise unless a header's fields are what they are used as."""
+    if not ROWS.fullmatch(header.folder):
+        raise ValueError(f"folder {header.folder!r}")
+    if not set(TYPES) <= set(header.arrays) <= set(ARRAYS):
+        raise ValueError(f"arrays {sorted(header.arrays)}")
+    if not isinstance(header.fingerprint, str) or type(header.n_features) is not int or header.n_features < 1:
+        raise ValueError(f"n_features {header.n_features!r}")
+    if header.labels is not None and not all(isinstance(label, str) for label in header.labels):
+        raise ValueError("labels")
+    for name, strict in (("rows", True), ("nonzeros", False)):
+        starts = getattr(header, name)
+        rises = all(a + strict <= b for a, b in zip(starts, starts[1:]))
+        if not all(type(start) is int for start in starts) or len(starts) < 2 or not rises:
+            raise ValueError(name)
+        if starts[0] != 0 or starts[-1] > LARGEST:
+            raise ValueError(name)
+    if len(header.rows) != len(header.nonzeros):
+        raise ValueError("rows and nonzeros")
+    for name, array in header.arrays.items():
+        dtype = dtype_of(array["dtype"])
+        if dtype.hasobject or len(array["checksums"]) != len(header.rows) - 1:
+            raise ValueError(name)
+        if not all(type(size) is int and 0 <= size <= LARGEST for size in array["shape"]):
+            raise ValueError(f"shape of {name}")
+        if name in TYPES and (array["shape"] or dtype not in TYPES[name]):
+            raise ValueError(f"type of {name}")
+
+
+def dtype_of(described):
+    """Return the type that a header describes as ``.npy`` files do, in JSON."""
+    if isinstance(described, list):
+        described = [tuple(tuple(part) if isinstance(part, list) else part for part in field) for field in described]
+    return np.lib.format.descr_to_dtype(described)
+
+
+class OpenCache:
+    """A cache that is read; it stays what it was when others replace it.
+
+    Parameters
+    ----------
+    path : Path
+    header : Header
+    """
+
+    def __init__(self, path, header):
+        self.path = path
+        self.header = header
+        self.n_parts = len(header.rows) - 1
+        self.arrays = {}
+        self._verified = {}
+        for name, array in header.arrays.items():
+            file, dtype = path / header.folder / f"{name}.npy", dtype_of(array["dtype"])
+            shape = header.length(name), *array["shape"]
+            self.arrays[name] = StoredArray(file, dtype, shape, START)
+
+    def part(self, number):
+        """Return the arrays of a part by name, in memory of their own, as they were written.
+
+        Raises
+        ------
+        BrokenCache
+            If a file has been truncated or changed.
+        """
+        rows, nonzeros = (
+            slice(starts[number], starts[number + 1]) for starts in (self.header.rows, self.header.nonzeros)
+        )
+        stamps = tuple(array.stamp() for array in self.arrays.values())
+        found = {}
+        for name, array in self.arrays.items():
+            span, shift = nonzeros if name in ("data", "indices") else rows, int(name == "indptr")
+            try:
+                found[name] = array.read(span.start + shift, span.stop + shift)
+            except ValueError as error:
+                raise BrokenCache(f"The cache {self.path} is truncated: {error}") from error
+        if self._verified.get(number) != stamps:
+            self._verify(number, found)
+            self._verified[number] = stamps
+        found["indptr"] = np.concatenate([[0], found["indptr"] - nonzeros.start])
+        return found
+
+    def _verify(self, number, found):
+        for name, values in found.items():
+            if checksum_of(values) != self.header.arrays[name]["checksums"][number]:
+                raise BrokenCache(
+                    f"The cache {self.path} is damaged: rows from {self.header.rows[number]} of {name}.npy do not "
+                    "match their checksum."
+                )
+
+
+def checksum_of(values, before=0):
+    """Return the checksum of an array that is contiguous, or of one that follows on others."""
+    return zlib.crc32(values.reshape(-1).view(np.uint8), before)
+
+
+def open_cache(path, fingerprint=None):
+    """Open a cache.
 
     Parameters
     ----------
@@ -28,207 +229,90 @@ def check(path, fingerprint=None):
 
     Raises
     ------
-    ValueError
-        If the folder is no cache, of another version, damaged, incomplete or of other data.
+    NoCache, BrokenCache
+        If there is none, or it is of another version, damaged, incomplete or of other data.
     """
-    try:
-        text = (path / HEADER).read_text()
-        checksum, _, body = text.partition("\n")
-        header = json.loads(body)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a cache of rows: its header cannot be read.") from error
-    if checksum != _checksum(body):
-        raise ValueError(f"The cache {path} is damaged: its header does not match its checksum.")
-    if header["version"] != VERSION:
-        raise ValueError(f"The cache {path} has version {header['version']}, expected {VERSION}.")
-    for name, size in header["arrays"].items():
-        file = path / f"{name}.npy"
-        if not file.exists() or file.stat().st_size != size:
-            raise ValueError(f"The cache {path} is truncated: {name}.npy does not have {size} bytes.")
-    if fingerprint is not None and header["fingerprint"] != fingerprint:
-        raise ValueError(f"The cache {path} is stale: it is of other data, or they were read in another way.")
-    return header
+    header = read_header(path)
+    for _ in range(TRIES):
+        if fingerprint is not None and header.fingerprint != fingerprint:
+            raise BrokenCache(f"The cache {path} is stale: it is of other data, or they were read in another way.")
+        try:
+            return OpenCache(path, header)
+        except (*MISSING, ValueError) as error:
+            before, header = header, read_header(path)
+            if header.folder == before.folder:
+                raise BrokenCache(f"The cache {path} is truncated or incomplete: {error}") from error
+    raise BrokenCache(f"The cache {path} is replaced by others again and again.")
 
 
-def _checksum(body):
-    return hashlib.sha256(body.encode()).hexdigest()
-
-
-class Writer:
-    """Writes blocks into a new folder, which gets its name when it is complete.
-
-    Parameters
-    ----------
-    path : Path
-        A cache that is there is replaced; another folder or file is not.
-    fingerprint : str
+def check_free(path):
+    """Raise if what is no cache would be in the way of one.
 
     Raises
     ------
     ValueError
-        If something that is no cache is in the way.
     """
-
-    def __init__(self, path, fingerprint):
-        if path.exists() and not (path / HEADER).exists():
-            raise ValueError(f"{path} is in the way: it exists, and is not a cache of rows.")
-        self.path = path
-        self.fingerprint = fingerprint
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        self.unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
-        self.unfinished.mkdir()
-        self._arrays = {}
-        self._labels = None
-        self._n_features = None
-        self._n_nonzero = 0
-
-    def add(self, block):
-        """Append a `Checked` block.
-
-        Raises
-        ------
-        ValueError
-            If blocks differ in columns, types, or in having targets and weights.
-        """
-        X = block.matrix.values
-        X = X if sparse.issparse(X) else sparse.csr_matrix(X)
-        first, last = int(X.indptr[0]), int(X.indptr[-1])
-        new = self._n_features is None
-        if new:
-            self._n_features = X.shape[1]
-        if X.shape[1] != self._n_features:
-            raise ValueError(f"Blocks differ in their number of features: {self._n_features} and {X.shape[1]}.")
-        if new:
-            self._array("indptr", np.zeros(1, dtype=np.int64), new)
-        self._array("data", X.data[first:last], new)
-        self._array("indices", X.indices[first:last], new)
-        self._array("indptr", X.indptr[1:].astype(np.int64) + (self._n_nonzero - first), False)
-        self._n_nonzero += last - first
-        if block.y is not None or "y" in self._arrays:
-            self._array("y", self._coded(block.y), new)
-        if block.weight is not None or "sample_weight" in self._arrays:
-            self._array("sample_weight", np.asarray(block.weight, dtype=np.float64), new)
-
-    def _array(self, name, values, new):
-        if new:
-            self._arrays[name] = _Array(self.unfinished / f"{name}.npy", values.dtype, values.shape[1:])
-        elif name not in self._arrays:
-            raise ValueError(f"Either all blocks have {name} or none has.")
-        self._arrays[name].append(values)
-
-    def _coded(self, y):
-        if y is None or sparse.issparse(y):
-            given = "none" if y is None else "a sparse one"
-            raise ValueError(f"A cache keeps y of every block, as an array; got {given}.")
-        y = np.asarray(y)
-        if y.dtype.kind not in "OUS":
-            return y
-        if self._labels is None:
-            self._labels = {}
-        labels, codes = np.unique(y.astype(str), return_inverse=True)
-        numbers = [self._labels.setdefault(label, len(self._labels)) for label in labels.tolist()]
-        return np.array(numbers, dtype=np.int32)[codes]
-
-    def finish(self):
-        """Give the folder its name.
-
-        Raises
-        ------
-        ValueError
-            If there are no rows.
-        """
-        if not self._arrays:
-            raise ValueError("The source gave no rows.")
-        sizes = {name: array.close() for name, array in self._arrays.items()}
-        body = json.dumps(
-            {
-                "version": VERSION,
-                "fingerprint": self.fingerprint,
-                "n_features": self._n_features,
-                "arrays": sizes,
-                "labels": None if self._labels is None else list(self._labels),
-            }
-        )
-        with open(self.unfinished / HEADER, "w") as file:
-            file.write(f"{_checksum(body)}\n{body}")
-            file.flush()
-            os.fsync(file.fileno())
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.rename(self.unfinished, self.path)
-
-    def discard(self):
-        """Remove what has been written."""
-        for array in self._arrays.values():
-            array.file.close()
-        shutil.rmtree(self.unfinished, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def writing(path, fingerprint):
-    """Give a Writer whose folder is finished at the end, or removed after an error."""
-    writer = Writer(Path(path), fingerprint)
+    if not path.exists():
+        return
+    if path.is_dir() and all(_is_ours(name) for name in os.listdir(path)):
+        return  # a cache, an empty folder, or what a killed process left
     try:
-        yield writer
-        writer.finish()
-    except BaseException:
-        writer.discard()
-        raise
+        read_header(path)
+    except NoCache as error:
+        raise ValueError(f"{path} is in the way: it exists, and is not a cache of rows.") from error
+    except BrokenCache as error:
+        raise ValueError(f"{path} is in the way: it has other files beside those of a cache. {error}") from error
 
 
-class _Array:
-    """A ``.npy`` file that grows.
+def _is_ours(name):
+    return name in (HEADER, LOCK) or bool(ROWS.fullmatch(name) or NEW_HEADER.fullmatch(name))
+
+
+def _leftovers(path, current):
+    """Return what killed processes, or those that replaced a cache that others read, left in a folder."""
+    return [
+        path / name
+        for name in os.listdir(path)
+        if (ROWS.fullmatch(name) and name != current) or NEW_HEADER.fullmatch(name)
+    ]
+
+
+def tidy(path, current):
+    """Remove what nobody needs from a cache's folder, unless somebody writes there now or nobody may.
 
     Parameters
     ----------
     path : Path
-    dtype : dtype
-    shape : tuple of int
-        Of an entry.
+    current : str
+        The folder that the header named when it was read.
     """
-
-    def __init__(self, path, dtype, shape):
-        if dtype.hasobject:
-            raise ValueError(f"{path.stem} must hold numbers or strings, got dtype {dtype}.")
-        self.file = path.open("wb")
-        self.dtype = dtype
-        self.shape = shape
-        self.length = 0
-        self._write_header(0)
-
-    def _write_header(self, length):
-        description = np.lib.format.dtype_to_descr(self.dtype)
-        # numpy leaves room for the length to grow
-        np.lib.format.write_array_header_1_0(
-            self.file, {"descr": description, "fortran_order": False, "shape": (length, *self.shape)}
-        )
-
-    def append(self, values):
-        """Append entries, converted only if nothing is lost."""
-        if values.shape[1:] != self.shape or not np.can_cast(values.dtype, self.dtype, "safe"):
-            raise ValueError(
-                f"A cache keeps arrays of one type: {self.dtype} with entries of shape {self.shape}, "
-                f"got {values.dtype} and {values.shape[1:]}."
-            )
-        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-        self.length += len(values)
-
-    def close(self):
-        """Complete the file; return its size."""
-        start = self.file.tell()
-        self.file.seek(0)
-        self._write_header(self.length)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        return start
+    with contextlib.suppress(OSError, ValueError):
+        if _leftovers(path, current):
+            with turn(path, wait=False) as alone:
+                sweep(path, alone)
 
 
-def _sweep(path):
-    """Remove what killed processes left behind."""
-    for left in path.parent.glob(f"{path.name}.*.unfinished"):
-        with contextlib.suppress(OSError):
-            newest = max((file.stat().st_mtime for file in left.iterdir()), default=left.stat().st_mtime)
-            if time.time() - newest > ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
+def sweep(path, alone):
+    """Remove what the header does not name, with the lock held if there are locks."""
+    with contextlib.suppress(OSError, ValueError):
+        for left in _leftovers(path, read_header(path).folder):
+            if alone or time.time() - _last_write(left) > ABANDONED:
+                remove(left)
+
+
+def _last_write(path):
+    return max(entry.stat().st_mtime for entry in ([path, *path.iterdir()] if path.is_dir() else [path]))
+
+
+def remove(path):
+    """Remove a file or a folder as far as that is possible now."""
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def resolved(path):
+    """Return where a cache lies, behind symbolic links."""
+    return Path(os.path.realpath(path))

@@ -1,11 +1,13 @@
 """Parquet files and Arrow tables."""
 
+import contextlib
 import os
 
 import joblib
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
 from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.io.text import check_stamp, stamp
 from sklearn_vectorflow.validation.arrays import check_column_names
 
 ROWS = 65_536  # rows decoded and encoded at once
@@ -35,6 +37,16 @@ class _TableSource(Source):
         self._arrow = import_pyarrow()
         self._columns = Columns(y, sample_weight, columns, indices, values, n_features, encoder, frame)
         self.n_features = n_features
+
+    @contextlib.contextmanager
+    def _naming(self, where):
+        """Turn what Arrow raises for a damaged file into a ValueError that says where."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, self._arrow.ArrowException) as error:
+            raise ValueError(f"{where}: {error}") from error
 
     def _fingerprint_of_columns(self):
         return joblib.hash(vars(self._columns))
@@ -84,16 +96,18 @@ class ParquetSource(_TableSource):
         import pyarrow.dataset
         import pyarrow.parquet
 
-        self._dataset = pyarrow.dataset.dataset(_paths(files), format="parquet", partitioning="hive")
+        with self._naming(f"{files}"):
+            self._dataset = pyarrow.dataset.dataset(_paths(files), format="parquet", partitioning="hive")
+        self._stamps = {path: stamp(path) for path in self._dataset.files if os.path.exists(path)}
         if isinstance(filters, (list, tuple)):
             filters = pyarrow.parquet.filters_to_expression(filters)
         self._filters = filters
-        self._needed = self._columns.needed(self._dataset.schema.names)
-        self._groups = [
-            group
-            for file in self._dataset.get_fragments(filter=filters)
-            for group in file.split_by_row_group(filters, schema=self._dataset.schema)
-        ]
+        with self._naming(f"{files}"):
+            self._needed = self._columns.needed(self._dataset.schema.names)
+        self._groups = []
+        for file in self._dataset.get_fragments(filter=filters):
+            with self._naming(file.path):
+                self._groups += file.split_by_row_group(filters, schema=self._dataset.schema)
         if not self._groups:
             raise ValueError(f"There are no rows in {files!r}" + ("." if filters is None else f" where {filters}."))
         self.n_parts = len(self._groups)
@@ -104,21 +118,33 @@ class ParquetSource(_TableSource):
         """Return the rows of a row group."""
         group = self._groups[piece]
         name, n_rows = f"{group.path}, row group {group.row_groups[0].id}", 0
-        scanner = group.scanner(
-            schema=self._dataset.schema, columns=self._needed, filter=self._filters, batch_size=ROWS, use_threads=False
-        )
-        batches = scanner.to_batches()
+        with self._naming(name):
+            scanner = group.scanner(
+                schema=self._dataset.schema,
+                columns=self._needed,
+                filter=self._filters,
+                batch_size=ROWS,
+                use_threads=False,
+            )
+            batches = scanner.to_batches()
         while True:
             where = f"{name}, rows from {n_rows}"
-            try:
+            with self._naming(where):
                 batch = next(batches, None)
-            except (OSError, ValueError) as error:
-                raise ValueError(f"{where}: {error}") from error
+            self._check_unchanged(group.path)
             if batch is None:
                 return
             if batch.num_rows:
                 yield self._columns.block(self._arrow.Table.from_batches([batch]), where)
             n_rows += batch.num_rows
+
+    def _check_unchanged(self, path):
+        if path in self._stamps:
+            check_stamp(path, self._stamps[path])
+
+    def __str__(self):
+        others = len(self._dataset.files) - 1
+        return f"ParquetSource of {self._dataset.files[0]}" + (f" and {others} more" if others else "")
 
     def fingerprint(self):
         """Return files, their sizes and times, filters and columns."""
@@ -163,7 +189,11 @@ class ArrowSource(_TableSource):
         """Return tables of some rows, with the number of rows before them."""
         reader = self._arrow.RecordBatchReader.from_stream(self.data)
         needed, n_rows = self._columns.needed(reader.schema.names), 0
-        for batch in reader:
+        while True:
+            with self._naming(f"{type(self.data).__name__}, rows from {n_rows}"):
+                batch = next(reader, None)
+            if batch is None:
+                return
             table = self._arrow.Table.from_batches([batch]).select(needed)
             for start in range(0, table.num_rows, ROWS):
                 yield table.slice(start, ROWS), n_rows + start

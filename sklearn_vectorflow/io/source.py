@@ -6,7 +6,7 @@ import os
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.io.ahead import Ahead
+from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible
 from sklearn_vectorflow.io.blocks import Block, Checked
 from sklearn_vectorflow.threads import n_allowed
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -98,14 +98,34 @@ class Source:
         n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
-        return _Flat(
-            Ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order, n_threads, 1)
-        )
+        pieces = self.pieces() if order is None else order
+        return _Flat(Ahead(lambda piece: self._checked(piece, held), pieces, n_threads, 1), self)
 
     def _checked(self, piece, held):
-        if self.n_parts is None:
-            return _check_each(self.read(piece))
-        return held.pop(piece, None) or _check_each(self.read(piece), piece)
+        part = None if self.n_parts is None else piece
+        try:
+            return held.pop(part, None) or _check_each(self.read(piece), part)
+        except (Exception, GeneratorExit) as error:
+            placed = self._placed(error, piece)
+            if placed is error:
+                raise
+            raise placed from error
+
+    def _placed(self, error, piece):
+        """Return an error of `read` with a note that says where, or one that says so where iterations would end."""
+        where = f"part {piece} of {self}" if self.n_parts is not None else getattr(piece, "where", "") or f"{self}"
+        if isinstance(error, RuntimeError) and f"{error}" == "generator raised StopIteration":
+            error = error.__cause__  # Python's own translation, which does not say where
+        loud = audible(error, f"Reading {where}")
+        if loud is error:
+            error.add_note(f"This happened while reading {where}.")
+        return loud
+
+    def _release(self):
+        """Let go of what only a pass needs."""
+
+    def __str__(self):
+        return type(self).__name__
 
 
 def _located(blocks):
@@ -122,17 +142,28 @@ def _check_each(blocks, part=None):
 
 
 class _Flat:
-    """The blocks of lists that come ahead of time."""
+    """The blocks of lists that come ahead of time; there must be one."""
 
-    def __init__(self, ahead):
+    def __init__(self, ahead, source):
         self.ahead = ahead
+        self.source = source
 
     def __enter__(self):
         self.ahead.__enter__()
-        return (block for blocks in self.ahead for block in blocks)
+        return self._blocks()
+
+    def _blocks(self):
+        empty = True
+        for blocks in self.ahead:
+            for block in blocks:
+                empty = False
+                yield block
+        if empty:
+            raise ValueError(f"The source gave no rows: {self.source}.")
 
     def __exit__(self, *error):
         self.ahead.close()
+        self.source._release()
 
 
 class BatchSource(Source):
@@ -141,7 +172,8 @@ class BatchSource(Source):
     Parameters
     ----------
     batches : callable
-        Returns an iterable of blocks (X, y) or (X, y, sample_weight), anew with every call.
+        Returns an iterable of blocks (X, y) or (X, y, sample_weight), anew with every call. Blocks are
+        taken ahead of their use, so each must have arrays of its own.
     cache, buffer_bytes, survey, classes
         See :class:`Source`. The function is called and its blocks are taken by one thread.
     n_rows : int, default=None
@@ -172,7 +204,13 @@ class BatchSource(Source):
 
     def pieces(self):
         """Return blocks as the function gives them."""
-        return _located(self.batches())
+        try:
+            batches = self.batches()
+        except SILENT as error:
+            raise audible(error, f"The function {self.batches!r}") from error
+        if not hasattr(batches, "__iter__"):
+            raise TypeError(f"batches must return an iterable of blocks, got {batches!r}.")
+        return _located(batches)
 
     def read(self, piece):
         """Return the block that the piece is."""

@@ -89,6 +89,9 @@ class SVMLightSource(Source):
         X = csr((values, indices, indptr), (found.n_rows, n_features))
         return (Block(X, labels, None, where, queries if self.query_id else None),)
 
+    def __str__(self):
+        return f"{type(self).__name__} of {self.files}"
+
     def fingerprint(self):
         """Return files, their sizes and times, and how they are read."""
         return f"{self.files.fingerprint()} {self._given} {self.zero_based} {self.dtype}"

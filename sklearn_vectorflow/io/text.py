@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class TextFiles:
     ------
     FileNotFoundError
         If a file does not exist.
+    ValueError
+        If one is a folder; while reading, if a file has changed since, or is no gzip file but has the name of one.
     """
 
     def __init__(self, files):
@@ -64,9 +67,12 @@ class TextFiles:
         if not files:
             raise ValueError("files must name at least one file, got an empty list.")
         self.paths = [Path(file) for file in files]
-        self.sizes = [path.stat().st_size for path in self.paths]
+        for path in self.paths:
+            if path.is_dir():
+                raise ValueError(f"files must be files, got the folder {path}.")
+        self._stamps = {path: stamp(path) for path in self.paths}
         self.compressed = any(path.suffix == ".gz" for path in self.paths)
-        self._ranges = [(path, start) for path, size in zip(self.paths, self.sizes) for start in range(0, size, PIECE)]
+        self._ranges = [(path, start) for path in self.paths for start in range(0, self._stamps[path][0], PIECE)]
         self.n_parts = None if self.compressed else len(self._ranges)
 
     def pieces(self):
@@ -86,23 +92,60 @@ class TextFiles:
             text = file.read(end - start) if end > start else b""
             if text and not text.endswith(b"\n"):
                 text += file.readline()
+            check_stamp(path, self._stamps[path], file)
         return Text(path, _ended(text), start)
 
     def _decompressed(self):
         for path in self.paths:
             start = n_lines = 0
             with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-                while text := file.read(PIECE):
-                    if not text.endswith(b"\n"):
-                        text += file.readline()
+                while text := self._some_of(file, path, n_lines):
                     yield Text(path, _ended(text), start, n_lines)
                     start += len(text)
                     n_lines += text.count(b"\n")
+
+    def _some_of(self, file, path, n_lines):
+        try:
+            text = file.read(PIECE)
+            if text and not text.endswith(b"\n"):
+                text += file.readline()
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path} is a damaged gzip file, after line {n_lines}: {error}") from error
+        check_stamp(path, self._stamps[path], file)
+        return text
+
+    def __str__(self):
+        others = len(self.paths) - 1
+        return f"{self.paths[0]}" + (f" and {others} more" if others else "")
 
     def fingerprint(self):
         """Return names, sizes and times of the files."""
         stats = [path.stat() for path in self.paths]
         return " ".join(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}" for path, stat in zip(self.paths, stats))
+
+
+def stamp(path):
+    """Return what changes with a file: its size and time."""
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns
+
+
+def check_stamp(path, before, file=None):
+    """Raise if a file has changed since its stamp was taken.
+
+    Parameters
+    ----------
+    path : path-like
+    before : tuple
+    file : file object, default=None
+        The file, if it is open.
+
+    Raises
+    ------
+    ValueError
+    """
+    if stamp(path if file is None else file.fileno()) != before:
+        raise ValueError(f"{path} has changed since the source was made: make it anew.")
 
 
 def _ended(text):

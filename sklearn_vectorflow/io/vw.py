@@ -9,6 +9,7 @@ from sklearn_vectorflow.io.text import TextFiles
 from sklearn_vectorflow.validation.scalars import check_integer
 
 LARGEST_BITS = 30
+SEPARATORS = b" \t\r|"  # what ends a token in a line, as the engine has it
 
 
 class VWSource(Source):
@@ -89,7 +90,7 @@ class VWSource(Source):
             return ()
         letters = np.frombuffer(text.text, dtype=np.uint8)
         n_lines = np.count_nonzero(letters == ord("\n"))
-        n_tokens = np.count_nonzero((letters == ord(" ")) | (letters == ord("\t")) | (letters == ord("|"))) + n_lines
+        n_tokens = n_lines + sum(np.count_nonzero(letters == letter) for letter in SEPARATORS)
         values, indices = np.empty(n_tokens + 1, dtype=np.float32), np.empty(n_tokens + 1, dtype=np.int32)
         indptr = np.zeros(n_lines + 1, dtype=np.int64)
         labels, importance = np.empty(n_lines + 1), np.empty(n_lines + 1)
@@ -105,6 +106,9 @@ class VWSource(Source):
         X = csr((values[:n_nonzero], indices[:n_nonzero], indptr[: n_rows + 1]), (n_rows, self.n_features))
         y = labels[:n_rows] if n_labels else None
         return (Block(X, y, importance[:n_rows] if self.importance else None, text.where),)
+
+    def __str__(self):
+        return f"{type(self).__name__} of {self.files}"
 
     def fingerprint(self):
         """Return files, their sizes and times, and how they are read."""

@@ -25,8 +25,6 @@ def read_all(X, y, sample_weight):
 
 
 def _together(blocks):
-    if not blocks:
-        raise ValueError("The source gave no rows.")
     return (
         join([block.matrix for block in blocks]),
         join_targets([block.y for block in blocks]),

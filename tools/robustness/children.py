@@ -1,60 +1,92 @@
-"""Runs a program of seeds in child processes, so that a crash costs one seed and is counted."""
+"""Work in forked processes, whose crashes and hangs are seen."""
 
-import collections
 import os
-import re
-import subprocess
-import sys
-from pathlib import Path
+import pickle
+import select
+import signal
+import time
+import traceback
+import warnings
 
-ROOT = Path(__file__).parents[2]
-CHUNK = 2_000  # seeds of a child
-
-
-def run(program, first, last):
-    """Run all seeds; print and return the counts.
-
-    Parameters
-    ----------
-    program : str
-        File in tests/robustness, which takes two seeds, prints "at SEED" before each, and at last its counts.
-    first, last : int
-    """
-    counts, faults, crashes = collections.Counter(), [], []
-    while first < last:
-        stop = min(first + CHUNK, last)
-        ended = _child(program, first, stop)
-        reached = re.findall(r"^at (\d+)$", ended.stdout, re.M)
-        found = re.findall(r"^fault .*$", ended.stdout, re.M)
-        faults += found
-        print("\n".join(found), end="\n" if found else "", flush=True)
-        counts.update({name: int(n) for name, n in re.findall(r"'([^']+)': (\d+)", _last_counts(ended.stdout))})
-        if ended.returncode < 0 or ended.returncode > 1:
-            stop = int(reached[-1]) + 1 if reached else stop
-            crashes.append((stop - 1, ended.returncode, ended.stderr[-500:]))
-            print(f"crash at seed {stop - 1}: exit {ended.returncode}", flush=True)
-        first = stop
-        print(f"{first} done, {len(faults)} faults, {len(crashes)} crashes", flush=True)
-    for crash in crashes[:20]:
-        print(*crash)
-    print("counts", dict(sorted(counts.items())))
-    print(f"faults {len(faults)}, crashes {len(crashes)}")
-    return len(faults) + len(crashes)
+KILLED = 97  # exit status of a child that ended itself where it was told to
 
 
-def _child(program, first, stop):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, str(ROOT / "tests" / "robustness" / program), str(first), str(stop)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+def start(function, *args):
+    """Begin ``function(*args)`` in a forked process; return its number and where its result comes from."""
+    get, put = os.pipe()
+    number = os.fork()
+    if number:
+        os.close(put)
+        return number, get
+    os.close(get)
+    status = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = function(*args)
+    except BaseException:
+        status, result = 1, traceback.format_exc()
+    with os.fdopen(put, "wb") as pipe:
+        pickle.dump(result, pipe)
+    os._exit(status)
 
 
-def _last_counts(text):
-    lines = [line for line in text.splitlines() if line.startswith("counts ")]
-    return lines[-1] if lines else ""
+def finish(child, seconds=120):
+    """Wait for a child; return ("done" | "error" | "killed" | "crash by signal n" | "hang", its result or None)."""
+    number, get = child
+    content, until, hang = b"", time.monotonic() + seconds, False
+    while True:
+        ready = select.select([get], [], [], max(0.0, until - time.monotonic()))[0]
+        if not ready:
+            hang = True
+            os.kill(number, signal.SIGKILL)
+            break
+        some = os.read(get, 2**16)
+        if not some:
+            break
+        content += some
+    os.close(get)
+    status = os.waitpid(number, 0)[1]
+    if hang:
+        return "hang", None
+    if os.WIFSIGNALED(status):
+        return f"crash by signal {os.WTERMSIG(status)}", None
+    code = os.WEXITSTATUS(status)
+    if code == KILLED:
+        return "killed", None
+    return ("done" if code == 0 else "error"), pickle.loads(content)
 
 
-def main(program):
-    """Run the seeds of the command line: their number, and the first (default 0)."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    sys.exit(min(1, run(program, first, first + n)))
+def run(function, *args, seconds=120):
+    """Return what `finish` does for ``function(*args)`` in a process of its own."""
+    return finish(start(function, *args), seconds)
+
+
+class Counts(dict):
+    """How often each outcome came, with an example of each that is wrong."""
+
+    def __init__(self):
+        self.wrong = {}
+
+    def add(self, outcome, n=1):
+        """Count an outcome that is as it should be."""
+        self[outcome] = self.get(outcome, 0) + n
+
+    def fail(self, outcome, example):
+        """Count one that is not."""
+        self.add(outcome)
+        self.wrong.setdefault(outcome, example)
+
+    def merge(self, other):
+        """Add the counts of another."""
+        for outcome, n in other.items():
+            self.add(outcome, n)
+        for outcome, example in other.wrong.items():
+            self.wrong.setdefault(outcome, example)
+
+    def report(self, title):
+        """Print all; return whether nothing is wrong."""
+        print(f"{title}: " + ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(self.items())), flush=True)
+        for outcome, example in self.wrong.items():
+            print(f"  WRONG, {outcome}, for example: {example}", flush=True)
+        return not self.wrong

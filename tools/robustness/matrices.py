@@ -6,7 +6,7 @@ Prints how many were taken and refused. A fault is a corrupt matrix that was tak
 error than a ValueError or a TypeError; a crash ended a process.
 """
 
-from children import main
+from seeds import main
 
 if __name__ == "__main__":
     main("hostile_doors.py")

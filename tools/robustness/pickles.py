@@ -5,7 +5,7 @@ Usage: python tools/robustness/pickles.py [N] [FIRST]
 Prints how many were refused when loaded, failed when used, or worked; a crash ended a process.
 """
 
-from children import main
+from seeds import main
 
 if __name__ == "__main__":
     main("mutated_pickles.py")

@@ -67,13 +67,13 @@ cdef int _head(const char **at, const char *end, Row *row) noexcept nogil:
             return 0
         if at[0][0] == 10:
             return 4
+        if n_numbers > 3:
+            return 3
         if at[0][0] == 39 or n_numbers == 3:  # a tag
             while at[0][0] != 10 and at[0][0] != 124 and not _is_space(at[0][0]):
                 at[0] += 1
             n_numbers = 4
             continue
-        if n_numbers > 3:
-            return 3
         if not _number(at, end, &number):
             return 1 + min(n_numbers, 2)
         n_numbers += 1
