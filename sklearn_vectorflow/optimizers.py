@@ -7,6 +7,7 @@ state once for all threads.
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 
 
@@ -107,7 +108,7 @@ class AdaGrad(Optimizer):
             super().check_parameters()
         check_number("AdaGrad", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
-            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
+            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer with its rate and "auto" decided."""
@@ -279,7 +280,9 @@ class SGD(Optimizer):
         super().check_parameters()
         check_number("SGD", "power_t", self.power_t, 0, high_open=True)
         if self.schedule not in ("invscaling", "constant", "optimal"):
-            raise ValueError(f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {self.schedule!r}.")
+            raise ValueError(
+                f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {brief(self.schedule)}."
+            )
 
     def rate_schedule(self, l2):
         """Return (rate, decay, power)."""

@@ -9,6 +9,7 @@ when it is next read.
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 
@@ -53,7 +54,7 @@ def _check_strength(owner, name, value):
         return
     value = np.asarray(value)
     if value.ndim != 1 or value.dtype.kind not in "iuf":
-        raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {value!r}.")
+        raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {brief(value)}.")
     if not np.all(np.isfinite(value)) or np.any(value < 0):
         raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature.")
 
@@ -96,7 +97,7 @@ def _center(owner, value, n_features, n_out):
     try:
         center = np.atleast_2d(np.asarray(value, dtype=np.float32))
     except (TypeError, ValueError):
-        raise TypeError(f"{owner}: center must be an array of numbers, got {value!r}.") from None
+        raise TypeError(f"{owner}: center must be an array of numbers, got {brief(value)}.") from None
     if center.shape != (n_out, n_features):
         raise ValueError(
             f"{owner}: center must be of shape ({n_out}, {n_features}) like the weights it is for "

@@ -12,6 +12,7 @@ from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.parameters import (
+    check_nested,
     check_net_parameters,
     check_training_parameters,
     optimizer_of,
@@ -34,7 +35,7 @@ from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 
 
 class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
@@ -50,6 +51,29 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+    def set_params(self, **params):
+        """Set parameters of the estimator and, as object__parameter, of the objects among them.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        super().set_params(**{name: value for name, value in params.items() if "__" not in name})
+        nested = {name: value for name, value in params.items() if "__" in name}
+        check_nested(self, nested)
+        return super().set_params(**nested)
 
     # ---- fit -------------------------------------------------------------------
 
@@ -113,7 +137,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, matrix.shape[0])
         with self._expecting(classes):
             encoded = self._encode(y, matrix.shape[0], reset=reset)
-        weight = self._weigher(encoded)(encoded, weight)
+        weight = self._weigher(encoded, weight)(encoded, weight)
         return Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
 
     _groups_name = "groups"
@@ -155,7 +179,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
         """Return what encodes the targets of one block after the other."""
         return TargetCollector(self, reset)
 
-    def _weigher(self, encoded):
+    def _weigher(self, encoded, weight):
         """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
         return lambda encoded, weight, some=True: weight
 
@@ -229,7 +253,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
         if initial.shape not in ((), (self._n_outputs(),)) or not np.all(np.isfinite(initial)):
             raise ValueError(
                 f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
-                f"got {initial!r}."
+                f"got {brief(initial)}."
             )
         return check_random_state(self.random_state), initial
 

@@ -6,6 +6,8 @@ Predictions are exact. The arithmetic on the outputs that were drawn is that of 
 (engine/losses/classification.pyx); engine/kernels/layers/candidates.h draws.
 """
 
+import warnings
+
 import numpy as np
 
 from sklearn_vectorflow.engine.net.sampling import Sampler, alias_table
@@ -20,6 +22,7 @@ class _Sampled:
 
     sampled = True
     independent = False  # outputs are classified one by one
+    full = None  # the name of the loss that draws none
 
     def __init__(self, n_negatives=100, *, sampling="flattened", power=0.75, log_q_correction=True):
         self.n_negatives = n_negatives
@@ -42,6 +45,17 @@ class _Sampled:
     def n_active(self, n_outputs):
         """Return how many outputs of a row a step computes, about."""
         return min(n_outputs, self.n_negatives + 1)
+
+    def warn_of_all(self, n_outputs):
+        """Warn if a step computes all outputs: a loss that draws none does the same in less time."""
+        if self.n_negatives >= n_outputs - 1:
+            warnings.warn(
+                f"{type(self).__name__}: n_negatives={self.n_negatives} takes in all of the {n_outputs} outputs at "
+                f"every step. loss={self.full!r} gives the same model in a fraction of the time; or set n_negatives "
+                "far below the number of classes or labels.",
+                UserWarning,
+                stacklevel=6,
+            )
 
     def probabilities(self, counts):
         """Return the probability of each output in a draw.
@@ -145,3 +159,4 @@ class SampledLogLoss(_Sampled, LogLoss):
     """
 
     independent = True
+    full = "one_vs_rest"

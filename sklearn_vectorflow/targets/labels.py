@@ -6,6 +6,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklearn_vectorflow.io.matrix import check_structure
+from sklearn_vectorflow.validation.errors import brief
 
 AT_ONCE = 1_000_000  # rows counted at once, to bound memory
 MANY = 10_000  # rows from which a guess at the classes is worth its check
@@ -74,7 +75,7 @@ def encode_known_labels(y, classes):
     codes[codes == len(classes)] = 0
     unknown = classes[codes] != y
     if np.any(unknown):
-        raise ValueError(f"y has classes {np.unique(y[unknown])!r}, which are not among {classes!r}.")
+        raise ValueError(f"y has classes {brief(np.unique(y[unknown]))}, which are not among {brief(classes)}.")
     return codes.astype(np.float64)
 
 

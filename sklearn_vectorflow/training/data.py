@@ -54,7 +54,10 @@ class Data:
         return Targets(encoded, self.n_targets, weight, self.starts)
 
     def split(self, fraction, strata, random_state):
-        """Take a fraction of the rows for validation, out of training by a weight of zero."""
+        """Take a fraction of the rows for validation, out of training by a weight of zero.
+
+        Those of the same `strata` are divided alike.
+        """
         from sklearn.model_selection import train_test_split
 
         if self.starts is not None:
@@ -65,6 +68,12 @@ class Data:
         if self.weight is not None:
             rows = rows[self.weight > 0]
             strata = None if strata is None else strata[rows]
+        if strata is not None:  # the only row of a class stays in training
+            _, of_row, counts = np.unique(strata, return_inverse=True, return_counts=True)
+            several = counts[of_row] > 1
+            if not np.any(several):
+                raise ValueError("every class has one row, and none can be spared.")
+            rows, strata = rows[several], strata[several]
         _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
         return self._take_out(taken)
 

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from sklearn_vectorflow.validation.errors import brief
+
 
 def check_length(name, length, n_rows):
     """Raise unless there is a value for each row of X."""
@@ -64,8 +66,8 @@ def group_starts(groups, n_rows, name="groups"):
     firsts, counts = np.unique(groups[starts], return_counts=True)
     if np.any(counts > 1):
         raise ValueError(
-            f"Rows of a group must stand together, but {name} has {firsts[counts > 1][0]!r} in {counts.max()} places: "
-            f"sort the rows by {name}."
+            f"Rows of a group must stand together, but {name} has {brief(firsts[counts > 1][0])} in {counts.max()} "
+            f"places: sort the rows by {name}."
         )
     return np.append(starts, n_rows).astype(np.int64)
 
@@ -82,7 +84,7 @@ def check_times(times, *, ordered=True):
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"times must be a non-empty 1-D array, got shape {times.shape}.")
     if not np.all(np.isfinite(times)) or np.any(times < 0):
-        raise ValueError(f"times must be finite and >= 0, got {times!r}.")
+        raise ValueError(f"times must be finite and >= 0, got {brief(times)}.")
     if ordered and np.any(np.diff(times) < 0):
         raise ValueError("times must be increasing.")
     return times
@@ -99,4 +101,6 @@ def check_column_names(table, parameter):
     names = [*getattr(table, "column_names", ()), *getattr(table, "columns", ()), getattr(table, "name", None)]
     unfit = [name for name in names if isinstance(name, str) and "\0" in name]
     if unfit:
-        raise ValueError(f"{parameter} has a column named {unfit[0]!r}: names must have no null character. Rename it.")
+        raise ValueError(
+            f"{parameter} has a column named {brief(unfit[0])}: names must have no null character. Rename it."
+        )

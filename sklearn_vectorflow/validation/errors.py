@@ -1,6 +1,16 @@
 """Errors that say which argument they are about."""
 
 import contextlib
+import reprlib
+
+import numpy as np
+
+MOST_LETTERS = 240  # of a value in a message
+ENDS = 100  # that are left of a longer one on either side
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 8
+_SHORT.maxstring = _SHORT.maxother = MOST_LETTERS
 
 
 @contextlib.contextmanager
@@ -12,3 +22,17 @@ def naming(name):
         raise ValueError(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
+
+
+def brief(value):
+    """Return what `repr` says of what a user gave, cut to what a message has room for."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        with np.printoptions(threshold=8, edgeitems=3):
+            text = " ".join(repr(value).split())
+    elif isinstance(value, (list, tuple, set, frozenset, dict)):
+        text = _SHORT.repr(value)
+    else:
+        text = repr(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[:ENDS]} ... {text[-ENDS:]}"
