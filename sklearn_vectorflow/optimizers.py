@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 
+SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
+
 
 class Optimizer(BaseEstimator):
     """What an optimizer keeps for every weight, and which rule of the engine it is.
@@ -25,6 +27,7 @@ class Optimizer(BaseEstimator):
     per_weight = 0
     per_feature = 0
     clock_size = 1
+    of_intercept = None  # what of `fields` intercepts have in place of weights
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -76,7 +79,8 @@ class AdaGrad(Optimizer):
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
         hidden layers.
     epsilon : float, default=1e-8
-        What the sum of squares starts from. Must be > 0.
+        What the sum of squares starts from. Must be > 0. Linear models of rows or targets so small that it
+        would outweigh their gradients start from less, if the rate is None.
 
     References
     ----------
@@ -117,7 +121,13 @@ class AdaGrad(Optimizer):
             rate = (0.4 if is_linear else 0.04) * scales.weight
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
-        return AdaGrad(rate, rowwise=rowwise, epsilon=self.epsilon)
+        epsilon = self.epsilon
+        if is_linear and self.learning_rate is None:
+            epsilon = min(epsilon, SMALL * max(scales.length * scales.output, 1e-15) ** 2)
+        decided = AdaGrad(rate, rowwise=rowwise, epsilon=epsilon)
+        if is_linear and self.learning_rate is None:
+            decided.of_intercept = {"learning_rate": rate * scales.intercept}
+        return decided
 
     def fields(self):
         """Return learning rate and epsilon."""
@@ -224,17 +234,23 @@ class FTRL(Optimizer):
             rate = (1.0 if is_linear else 0.1) * scales.weight
         if beta is None:
             beta = rate * scales.prior / scales.batch_size
-        return FTRL(rate, beta=beta)
+        decided = FTRL(rate, beta=beta)
+        if is_linear and self.learning_rate is None:
+            decided.of_intercept = {"learning_rate": rate * scales.intercept, "beta": beta}
+            if self.beta is None:
+                decided.of_intercept["beta"] /= scales.intercept
+        return decided
 
     def start_from(self, parameters, center):
         """Choose z such that the closed form gives the weights."""
         layout, scale = parameters.layout, self.beta / self.learning_rate
+        own = self.of_intercept or self.fields()
         sums = slice(layout.slot1, layout.slot1 + layout.n_out)
         weights = parameters.by_record()
         if np.any(weights):
             parameters.record[:, sums] = (weights - (0.0 if center is None else center)) * -scale
         if parameters.bias is not None:
-            parameters.bias[:, sums] = parameters.intercepts_by_record() * -scale
+            parameters.bias[:, sums] = parameters.intercepts_by_record() * -(own["beta"] / own["learning_rate"])
 
     def fields(self):
         """Return learning rate and beta."""

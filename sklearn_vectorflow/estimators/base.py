@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.defaults.units import check_units
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
@@ -268,6 +269,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             network.scales = scales_of(
                 kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
             )
+            check_units(network.scales.length, network.scales.output, network.is_linear)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size

@@ -239,7 +239,7 @@ class Network:
             (own, lazy, layout, fields), parameters = next(rest)
             rule, numbers_of_rule = "fixed", {}
             if own is not None:
-                rule, numbers_of_rule = own.rule, own.fields()
+                rule, numbers_of_rule = own.rule, _numbers_of_rule(own)
                 if fresh:
                     own.start_from(parameters, fields.get("center"))
             place.records.add_to(
@@ -266,7 +266,7 @@ class Network:
 
     def _settle_if_new(self, plans):
         """Let missed steps be made up for under the rules they were missed under."""
-        rules = [own and (own.rule, own.fields(), _numbers_of(fields)) for own, _, _, fields in plans]
+        rules = [own and (own.rule, _numbers_of_rule(own), _numbers_of(fields)) for own, _, _, fields in plans]
         if rules != self._rules:
             self.settle()
         self._rules = rules
@@ -360,6 +360,11 @@ def _saved(parameters, touched):
             parameters.bias[:] = bias
 
     return restore
+
+
+def _numbers_of_rule(own):
+    """The fields of an optimizer, those of intercepts among them where they differ."""
+    return own.fields() if own.of_intercept is None else {**own.fields(), "intercept": own.of_intercept}
 
 
 def _numbers_of(fields):

@@ -22,7 +22,7 @@ class Data:
     def __init__(self, matrix, encoded, weight, starts=None):
         self.matrix = matrix
         self.encoded = encoded
-        self.weight = weight
+        self.weight = moderate(weight)
         self.starts = starts
 
     @property
@@ -89,6 +89,13 @@ class Data:
         weight[taken] = 0.0
         self.weight = weight
         return validation
+
+
+def moderate(weight):
+    """Return weights, scaled where their squares would leave double precision: only their ratios count."""
+    if weight is None or 1e-60 < (largest := weight.max()) < 1e60:
+        return weight
+    return weight * 2.0 ** -np.frexp(largest)[1] if largest > 0 else weight
 
 
 def n_terms(data, more):

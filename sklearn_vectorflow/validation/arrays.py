@@ -6,6 +6,8 @@ import numpy as np
 
 from sklearn_vectorflow.validation.errors import brief
 
+SMALLEST_WEIGHT = 1e-300  # that the largest of all weights may be
+
 
 def check_length(name, length, n_rows):
     """Raise unless there is a value for each row of X."""
@@ -23,7 +25,8 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
     Raises
     ------
     ValueError
-        If they are of another shape, NaN, infinite, negative, or all zero.
+        If they are of another shape, NaN, infinite, negative, all zero, or so small that they
+        lose precision.
     """
     if sample_weight is None:
         return None
@@ -46,6 +49,11 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
         raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
         raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
+    if 0 < weight.max() < SMALLEST_WEIGHT:
+        raise ValueError(
+            f"{name} is beyond double precision, at most {weight.max():g}: multiply all weights by a constant, as only "
+            "their ratios count."
+        )
     if some and not np.any(weight):
         raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
     return weight
