@@ -39,6 +39,8 @@ class Scales:
         Typical length of rows.
     output : float
         Typical size of raw outputs.
+    initial : float or None
+        Mean loss, of some rows, before training: that of a constant model; None if it was not looked at.
     """
 
     weight: float = 1.0
@@ -47,6 +49,7 @@ class Scales:
     batch_size: int = 1
     length: float = 1.0
     output: float = 1.0
+    initial: float | None = None
 
     @property
     def intercept(self):
@@ -91,7 +94,8 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
     found = np.array([share * output_scale / length, loss, prior / share**2])
-    return Scales(*np.float32(np.clip(found, *RANGE)).tolist(), rows_in_step, length, output_scale)
+    units = np.float32(np.clip(found, *RANGE)).tolist()
+    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss())
 
 
 def _share(signal):
@@ -114,6 +118,11 @@ class _Some:
         self.weight = np.ones(len(self.y)) if data.weight is None else data.weight[rows]
         self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
         self.n_terms = len(self.y) if self.starts is None else len(self.starts) - 1
+
+    def mean_loss(self):
+        """Return the mean loss before training; None without weights."""
+        terms = self.weight.sum() if self.starts is None else self.n_terms
+        return float(self.kernel.evaluate(self.y, self.raw, self.weight, self.starts)[0] / terms) if terms > 0 else None
 
     def gradient(self, raw):
         """Return the gradient of every row's loss, times its weight."""

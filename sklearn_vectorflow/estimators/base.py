@@ -34,7 +34,7 @@ from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.training.stopping import BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
 
@@ -269,7 +269,7 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
             network.scales = scales_of(
                 kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
             )
-            check_units(network.scales.length, network.scales.output, network.is_linear)
+            check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
@@ -314,14 +314,37 @@ class BaseVectorFlow(FittedMixin, CallbackSupportMixin, BaseEstimator):
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
                 stop = task.end_epoch(epoch_task, lambda: self._attributes(network.copy(), loss_curve))
-                if stop or stopping.should_stop(watched) or data.once:
+                if stopping.should_stop(watched) or stop or data.once:
                     break
+            else:
+                stopping.warn_if_improving(self.max_iter)
             best.restore(network)
             _raise_if_diverged(network.settle(crew) == 0)
+        self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
             self.validation_scores_ = validation_scores
+
+    def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
+        """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
+        typical, constant = network.scales.loss, network.scales.initial
+        if start is None or self._loss.sampled or not getattr(self._loss, "separates", True):
+            constant = None  # it is of other rows, outputs or blocks
+        if self.early_stopping:
+            if constant is not None:
+                constant = self._constant_loss(validation, start[1])
+            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
+        elif len(loss_curve) > 1:
+            warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
+
+    def _constant_loss(self, data, initial):
+        """Return the mean loss of a constant model on some rows."""
+        n_rows = data.matrix.shape[0]
+        raw = np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1))
+        weight = np.ones(n_rows) if data.weight is None else data.weight
+        total = kernel_of(self._loss).evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts)[0]
+        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
 
     def _train_once(self, network, start, data):
         with Crew(self._n_workers(data, network)) as crew, network.undo_on_error(data.matrix, crew.n_workers):

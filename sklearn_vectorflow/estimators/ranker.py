@@ -328,9 +328,9 @@ def _sizes(group):
     """Return the sizes of queries as integers."""
     try:
         sizes = np.asarray(group)
-        whole = sizes.astype(np.int64) if sizes.dtype.kind in "iuf" and np.all(np.isfinite(sizes)) else None
-    except (TypeError, ValueError, OverflowError):
-        whole = None
-    if whole is None or sizes.ndim != 1 or np.any(whole != sizes) or np.any(whole < 0):
+    except ValueError:  # lists of lists
+        sizes = np.array("")
+    fit = sizes.ndim == 1 and sizes.dtype.kind in "iuf" and np.all((sizes >= 0) & (sizes < 2**62))
+    if not fit or np.any(sizes != np.trunc(sizes)):
         raise ValueError(f"group must be a list of integers >= 0, the sizes of the queries, got {brief(group)}.")
-    return whole
+    return sizes.astype(np.int64)

@@ -6,12 +6,11 @@ Predictions are exact. The arithmetic on the outputs that were drawn is that of 
 (engine/losses/classification.pyx); engine/kernels/layers/candidates.h draws.
 """
 
-import warnings
-
 import numpy as np
 
 from sklearn_vectorflow.engine.net.sampling import Sampler, alias_table
 from sklearn_vectorflow.losses.classification import LogLoss, MultinomialLoss
+from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
 
 DISTRIBUTIONS = ("empirical", "flattened", "uniform")
@@ -49,12 +48,10 @@ class _Sampled:
     def warn_of_all(self, n_outputs):
         """Warn if a step computes all outputs: a loss that draws none does the same in less time."""
         if self.n_negatives >= n_outputs - 1:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: n_negatives={self.n_negatives} takes in all of the {n_outputs} outputs at "
                 f"every step. loss={self.full!r} gives the same model in a fraction of the time; or set n_negatives "
                 "far below the number of classes or labels.",
-                UserWarning,
-                stacklevel=6,
             )
 
     def probabilities(self, counts):
@@ -127,6 +124,8 @@ class SampledSoftmaxLoss(_Sampled, MultinomialLoss):
     (2015), arXiv:1412.2007. Yi et al. (2019), doi:10.1145/3298689.3346996. The power 0.75:
     Mikolov et al. (2013), arXiv:1310.4546.
     """
+
+    full = "multinomial"
 
 
 class SampledLogLoss(_Sampled, LogLoss):

@@ -1,11 +1,10 @@
 """Predicted against observed shares of events."""
 
-import warnings
-
 import numpy as np
 
 from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
 from sklearn_vectorflow.targets.times import Times
+from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 
@@ -63,11 +62,9 @@ def _warn_of_short_groups(times, groups, time):
     last = [rows[np.lexsort((~times.event[rows], times.time[rows]))[-1]] for rows in groups]
     n_short = sum(times.time[row] < time and not times.event[row] for row in last)
     if n_short:
-        warnings.warn(
+        warn(
             f"In {n_short} of {len(groups)} groups no row was followed up to time={time:.6g}: what is observed "
             "there is the share of events up to the last time known. Choose an earlier time or a smaller n_bins.",
-            UserWarning,
-            stacklevel=3,
         )
 
 

@@ -1,12 +1,16 @@
-"""Errors that say which argument they are about."""
+"""Errors and warnings that say which argument they are about, and where the user gave it."""
 
 import contextlib
 import reprlib
+import sys
+import warnings
 
 import numpy as np
 
 MOST_LETTERS = 240  # of a value in a message
 ENDS = 100  # that are left of a longer one on either side
+
+OWN = ("sklearn_vectorflow", "sklearn")  # packages whose lines a warning is not about
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 8
@@ -36,3 +40,11 @@ def brief(value):
     else:
         text = repr(value)
     return text if len(text) <= MOST_LETTERS else f"{text[:ENDS]} ... {text[-ENDS:]}"
+
+
+def warn(message, category=UserWarning):
+    """Warn at the line outside this package, and scikit-learn, from which it was called."""
+    frame, level = sys._getframe(1), 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
