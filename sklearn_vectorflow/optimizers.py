@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.validation.errors import brief
-from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.scalars import check_number, check_positive
 
 SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
 
@@ -31,7 +31,7 @@ class Optimizer(BaseEstimator):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
+        check_positive(type(self).__name__, "learning_rate", self.learning_rate)
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer in the form it takes for a layer.
@@ -110,7 +110,7 @@ class AdaGrad(Optimizer):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         if self.learning_rate is not None:
             super().check_parameters()
-        check_number("AdaGrad", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+        check_positive("AdaGrad", "epsilon", self.epsilon)
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
@@ -172,7 +172,7 @@ class Adam(Optimizer):
         super().check_parameters()
         check_number("Adam", "beta_1", self.beta_1, 0, 1, high_open=True)
         check_number("Adam", "beta_2", self.beta_2, 0, 1, high_open=True)
-        check_number("Adam", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+        check_positive("Adam", "epsilon", self.epsilon)
 
     def fields(self):
         """Return learning rate, decays and epsilon."""
@@ -225,7 +225,7 @@ class FTRL(Optimizer):
         if self.learning_rate is not None:
             super().check_parameters()
         if self.beta is not None:
-            check_number("FTRL", "beta", self.beta, 0, low_open=True, high_open=True)
+            check_positive("FTRL", "beta", self.beta)
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer with its rate and beta decided."""

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.validation.errors import brief
-from sklearn_vectorflow.validation.scalars import check_integer, check_number
+from sklearn_vectorflow.validation.scalars import LARGEST, check_integer, check_number
 
 
 class Penalty(BaseEstimator):
@@ -50,13 +50,13 @@ def _strengths(owner, name, value, n_features, is_input):
 
 def _check_strength(owner, name, value):
     if np.ndim(value) == 0:
-        check_number(owner, name, value, 0, high_open=True)
+        check_number(owner, name, value, 0, LARGEST)
         return
     value = np.asarray(value)
     if value.ndim != 1 or value.dtype.kind not in "iuf":
         raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {brief(value)}.")
-    if not np.all(np.isfinite(value)) or np.any(value < 0):
-        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature.")
+    if not np.all((value >= 0) & (value <= LARGEST)):
+        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature, and at most {LARGEST:g}.")
 
 
 class ElasticNet(Penalty):
@@ -177,7 +177,7 @@ class NonNegative(Penalty):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number("NonNegative", "eps", self.eps, 0, high_open=True)
+        check_number("NonNegative", "eps", self.eps, 0, LARGEST)
 
     def fields(self, n_features, n_out, is_input, is_output):
         """Return the lower bound."""
@@ -209,7 +209,7 @@ class Orthogonal(Penalty):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number("Orthogonal", "strength", self.strength, 0, high_open=True)
+        check_number("Orthogonal", "strength", self.strength, 0, LARGEST)
         if self.n_draws is not None:
             check_integer("Orthogonal: n_draws", self.n_draws, 1)
 

@@ -84,7 +84,8 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     if n_outputs > MOST_OUTPUTS or kernel.reads:
         return Scales(output_scale / length, 1.0, PRIOR * length**2, batch_size, length, output_scale)
     some = _Some(kernel, data, initial, n_outputs)
-    curvature = some.curvature(output_scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # a steep loss has none there
+        curvature = some.curvature(output_scale)
     prior = PRIOR * curvature * length**2
     share = 1.0
     if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:

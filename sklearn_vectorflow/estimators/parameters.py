@@ -10,7 +10,14 @@ from sklearn_vectorflow.network.graph import heads_of
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer, default_optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
 from sklearn_vectorflow.validation.errors import brief
-from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
+from sklearn_vectorflow.validation.scalars import (
+    LARGEST,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_positive,
+)
 
 OBJECTS = {  # examples of those that have parameters of their own
     "optimizer": "FTRL()",
@@ -77,7 +84,7 @@ def optimizer_of(estimator, is_linear):
         raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
     rate = estimator.learning_rate
     if rate is not None:
-        check_number(type(estimator).__name__, "learning_rate", rate, 0, low_open=True, high_open=True)
+        check_positive(type(estimator).__name__, "learning_rate", rate)
         parameters = {**optimizer.get_params(deep=False), "learning_rate": rate}
         optimizer = type(optimizer)(**parameters)
     return optimizer
@@ -87,7 +94,7 @@ def penalties_of(estimator, default_alpha):
     """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
     if estimator.penalty is None:
         alpha = default_alpha if estimator.alpha is None else estimator.alpha
-        check_number(type(estimator).__name__, "alpha", alpha, 0, high_open=True)
+        check_number(type(estimator).__name__, "alpha", alpha, 0, LARGEST)
         check_number(type(estimator).__name__, "l1_ratio", estimator.l1_ratio, 0, 1)
         return [ElasticNet(alpha, estimator.l1_ratio)]
     penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]

@@ -166,7 +166,8 @@ class LogLinkLoss(RegressionLoss):
 
     def initial_raw(self, y, sample_weight):
         """Return the logarithm of the mean."""
-        return np.log(np.maximum(np.average(y, axis=0, weights=sample_weight), 1e-10))
+        mean = np.average(y, axis=0, weights=sample_weight)
+        return np.log(np.where(mean > 0, mean, 1e-10))
 
     def output_scale(self, y, sample_weight):
         """Return one: logarithms have no unit."""

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from sklearn_vectorflow.validation.arrays import check_names_of_groups
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
@@ -50,7 +51,9 @@ def mean_ndcg(y, score, qid, *, k=None):
         raise ValueError("y must be finite relevances >= 0 without NaN.")
     if len(y) == 0:
         raise ValueError("y must have at least one row, got 0.")
-    _, query = np.unique(np.asarray(qid), return_inverse=True)
+    qid = column_or_1d(qid)
+    check_names_of_groups(qid, "qid")
+    _, query = np.unique(qid, return_inverse=True)
     gain = _gains(y, query)
     dcg, ideal = _dcg(query, gain, score, k), _dcg(query, gain, gain, k)
     return float(np.divide(dcg, ideal, out=np.ones_like(dcg), where=ideal > 0).mean())

@@ -65,11 +65,13 @@ def group_starts(groups, n_rows, name="groups"):
     Raises
     ------
     ValueError
-        If there is not one group for each row, or if rows of a group do not stand together.
+        If there is not one group for each row, if a value is missing, or if rows of a group do
+        not stand together.
     """
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
         raise ValueError(f"{name} must have one entry for each of the {n_rows} rows, got shape {groups.shape}.")
+    check_names_of_groups(groups, name)
     starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]]))
     firsts, counts = np.unique(groups[starts], return_counts=True)
     if np.any(counts > 1):
@@ -78,6 +80,26 @@ def group_starts(groups, n_rows, name="groups"):
             f"places: sort the rows by {name}."
         )
     return np.append(starts, n_rows).astype(np.int64)
+
+
+def check_names_of_groups(groups, name):
+    """Raise if a row has no group, or if groups have no order.
+
+    Raises
+    ------
+    ValueError
+        If a value is None or NaN, or values are of kinds that do not compare.
+    """
+    if groups.dtype.kind not in "Of":
+        return
+    missing = np.equal(groups, None) | (groups != groups)  # NaN differs from itself
+    if np.any(missing):
+        row = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"{name} must have no missing values, got {brief(groups[row])} in row {row}.")
+    try:
+        np.unique(groups)
+    except TypeError:
+        raise ValueError(f"{name} must be all numbers or all strings, got {brief(groups)}.") from None
 
 
 def check_times(times, *, ordered=True):

@@ -6,6 +6,8 @@ import numpy as np
 
 from sklearn_vectorflow.validation.errors import brief
 
+SMALLEST, LARGEST = 1e-37, 1e38  # numbers that single precision holds
+
 
 def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False, high_open=False):
     """Raise unless ``value`` is a real number in the interval."""
@@ -15,6 +17,11 @@ def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False
     if not inside:
         interval = f"{'(' if low_open else '['}{low}, {high}{')' if high_open or high == np.inf else ']'}"
         raise ValueError(f"{owner}: {name} must be in {interval}, got {brief(value)}.")
+
+
+def check_positive(owner, name, value):
+    """Raise unless ``value`` is a positive number, and is one in single precision too, in which the engine computes."""
+    check_number(owner, name, value, SMALLEST, LARGEST)
 
 
 def check_integer(name, value, low):

@@ -13,6 +13,7 @@ from sklearn_vectorflow import (
     VectorFlowSurvivalEstimator,
 )
 from sklearn_vectorflow.losses import SampledLogLoss, SampledSoftmaxLoss
+from sklearn_vectorflow.metrics import mean_ndcg
 from sklearn_vectorflow.optimizers import FTRL
 from sklearn_vectorflow.penalties import L2
 from sklearn_vectorflow.validation.errors import brief
@@ -136,6 +137,21 @@ def test_whole_floats_are_sizes():
 def test_other_sizes_are_refused_for_the_right_reason(group, message):
     with pytest.raises(ValueError, match=f"^group must .*{message}"):
         VectorFlowRanker().fit(X, np.arange(N_ROWS) % 2, group=group)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_queries_are_refused(missing):
+    qid = np.repeat(np.arange(6), 10).astype(object)
+    qid[20:30] = missing
+    forms = [qid] if missing is None else [qid, qid.astype(float)]
+    for form in forms:
+        with pytest.raises(ValueError, match=f"qid must have no missing values, got {missing} in row 20"):
+            VectorFlowRanker().fit(X, np.arange(N_ROWS) % 2, qid=form)
+        with pytest.raises(ValueError, match=f"qid must have no missing values, got {missing} in row 20"):
+            mean_ndcg(np.arange(N_ROWS) % 2, X[:, 0], form)
+    qid[20:30] = "a"
+    with pytest.raises(ValueError, match="qid must be all numbers or all strings"):
+        VectorFlowRanker().fit(X, np.arange(N_ROWS) % 2, qid=qid)
 
 
 # ---- classes -------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from sklearn_vectorflow.metrics import (
     kaplan_meier,
     mean_ndcg,
 )
-from sklearn_vectorflow.optimizers import SGD, AdaGrad
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
+from sklearn_vectorflow.penalties import L2
 
 N_ROWS, N_FEATURES = 600, 40
 
@@ -193,6 +194,20 @@ def test_nets_warn_of_units_they_do_not_start_from(rows, x_unit, y_unit, message
         VectorFlowRegressor((4,), random_state=0, max_iter=2).fit(X * x_unit, score * y_unit)
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+@pytest.mark.parametrize("unit", [2.0**-45, 2.0**40])
+def test_losses_of_rates_follow_their_unit(rows, loss, unit):
+    """A mean below 1e-10 was taken for zero."""
+    X, score = rows
+    one, other = (VectorFlowRegressor(loss=loss, random_state=0).fit(X, np.exp(score) * k) for k in (1.0, unit))
+    assert_allclose(other.predict(X), one.predict(X) * unit, rtol=1e-3)
+
+
+def test_a_single_event_is_fitted_without_a_warning_of_arithmetic():
+    model = VectorFlowSurvivalEstimator("weibull", max_iter=1).fit(np.ones((1, 3)), ([True], [2.0]))
+    assert model.predict_median(np.ones((1, 3)))[0] == pytest.approx(2.0, rel=0.1)
+
+
 def test_targets_far_from_zero_are_told(rows):
     X, score = rows
     with warnings.catch_warnings(), pytest.warns(UserWarning, match="y is about 1e.08 but varies by 1.*subtract"):
@@ -297,6 +312,25 @@ def test_a_fit_that_stops_by_itself_is_silent(rows):
     for y in (score, score + noise, noise):
         assert VectorFlowRegressor(random_state=0).fit(X, y).n_iter_ < 20
         assert VectorFlowClassifier(random_state=0).fit(X, y > 0).n_iter_ < 20
+
+
+@pytest.mark.parametrize("rate", [1e300, 1e39, 1e-60])
+def test_numbers_that_single_precision_does_not_hold_are_refused(rows, rate):
+    X, score = rows
+    for options, name in (
+        ({"learning_rate": rate}, "VectorFlowRegressor: learning_rate"),
+        ({"optimizer": AdaGrad(rate)}, "AdaGrad: learning_rate"),
+        ({"optimizer": AdaGrad(epsilon=rate)}, "AdaGrad: epsilon"),
+        ({"optimizer": SGD(rate)}, "SGD: learning_rate"),
+        ({"optimizer": FTRL(1.0, beta=rate)}, "FTRL: beta"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name} must be in \[1e-37, 1e\+38\], got 1e"):
+            VectorFlowRegressor(**options).fit(X, score)
+    if rate > 1:
+        with pytest.raises(ValueError, match=r"alpha must be in \[0, 1e\+38\]"):
+            VectorFlowRegressor(alpha=rate).fit(X, score)
+        with pytest.raises(ValueError, match=r"L2: strength must be in \[0, 1e\+38\]"):
+            VectorFlowRegressor(penalty=L2(rate)).fit(X, score)
 
 
 # ---- times and events ----------------------------------------------------------------------------
