@@ -7,7 +7,10 @@ state once for all threads.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.scalars import check_number, check_positive
+
+SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
 
 
 class Optimizer(BaseEstimator):
@@ -24,10 +27,11 @@ class Optimizer(BaseEstimator):
     per_weight = 0
     per_feature = 0
     clock_size = 1
+    of_intercept = None  # what of `fields` intercepts have in place of weights
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number(type(self).__name__, "learning_rate", self.learning_rate, 0, low_open=True, high_open=True)
+        check_positive(type(self).__name__, "learning_rate", self.learning_rate)
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer in the form it takes for a layer.
@@ -75,7 +79,8 @@ class AdaGrad(Optimizer):
         gradients: it saves close to half of the memory of wide layers. "auto" shares it in
         hidden layers.
     epsilon : float, default=1e-8
-        What the sum of squares starts from. Must be > 0.
+        What the sum of squares starts from. Must be > 0. Linear models of rows or targets so small that it
+        would outweigh their gradients start from less, if the rate is None.
 
     References
     ----------
@@ -105,9 +110,9 @@ class AdaGrad(Optimizer):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         if self.learning_rate is not None:
             super().check_parameters()
-        check_number("AdaGrad", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+        check_positive("AdaGrad", "epsilon", self.epsilon)
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
-            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {self.rowwise!r}.")
+            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer with its rate and "auto" decided."""
@@ -116,7 +121,13 @@ class AdaGrad(Optimizer):
             rate = (0.4 if is_linear else 0.04) * scales.weight
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
-        return AdaGrad(rate, rowwise=rowwise, epsilon=self.epsilon)
+        epsilon = self.epsilon
+        if is_linear and self.learning_rate is None:
+            epsilon = min(epsilon, SMALL * max(scales.length * scales.output, 1e-15) ** 2)
+        decided = AdaGrad(rate, rowwise=rowwise, epsilon=epsilon)
+        if is_linear and self.learning_rate is None:
+            decided.of_intercept = {"learning_rate": rate * scales.intercept}
+        return decided
 
     def fields(self):
         """Return learning rate and epsilon."""
@@ -161,7 +172,7 @@ class Adam(Optimizer):
         super().check_parameters()
         check_number("Adam", "beta_1", self.beta_1, 0, 1, high_open=True)
         check_number("Adam", "beta_2", self.beta_2, 0, 1, high_open=True)
-        check_number("Adam", "epsilon", self.epsilon, 0, low_open=True, high_open=True)
+        check_positive("Adam", "epsilon", self.epsilon)
 
     def fields(self):
         """Return learning rate, decays and epsilon."""
@@ -214,7 +225,7 @@ class FTRL(Optimizer):
         if self.learning_rate is not None:
             super().check_parameters()
         if self.beta is not None:
-            check_number("FTRL", "beta", self.beta, 0, low_open=True, high_open=True)
+            check_positive("FTRL", "beta", self.beta)
 
     def for_layer(self, n_out, is_output, is_linear, scales):
         """Return the optimizer with its rate and beta decided."""
@@ -223,17 +234,23 @@ class FTRL(Optimizer):
             rate = (1.0 if is_linear else 0.1) * scales.weight
         if beta is None:
             beta = rate * scales.prior / scales.batch_size
-        return FTRL(rate, beta=beta)
+        decided = FTRL(rate, beta=beta)
+        if is_linear and self.learning_rate is None:
+            decided.of_intercept = {"learning_rate": rate * scales.intercept, "beta": beta}
+            if self.beta is None:
+                decided.of_intercept["beta"] /= scales.intercept
+        return decided
 
     def start_from(self, parameters, center):
         """Choose z such that the closed form gives the weights."""
         layout, scale = parameters.layout, self.beta / self.learning_rate
+        own = self.of_intercept or self.fields()
         sums = slice(layout.slot1, layout.slot1 + layout.n_out)
         weights = parameters.by_record()
         if np.any(weights):
             parameters.record[:, sums] = (weights - (0.0 if center is None else center)) * -scale
         if parameters.bias is not None:
-            parameters.bias[:, sums] = parameters.intercepts_by_record() * -scale
+            parameters.bias[:, sums] = parameters.intercepts_by_record() * -(own["beta"] / own["learning_rate"])
 
     def fields(self):
         """Return learning rate and beta."""
@@ -279,7 +296,9 @@ class SGD(Optimizer):
         super().check_parameters()
         check_number("SGD", "power_t", self.power_t, 0, high_open=True)
         if self.schedule not in ("invscaling", "constant", "optimal"):
-            raise ValueError(f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {self.schedule!r}.")
+            raise ValueError(
+                f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {brief(self.schedule)}."
+            )
 
     def rate_schedule(self, l2):
         """Return (rate, decay, power)."""

@@ -9,7 +9,8 @@ when it is next read.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_vectorflow.validation.scalars import check_integer, check_number
+from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.scalars import LARGEST, check_integer, check_number
 
 
 class Penalty(BaseEstimator):
@@ -49,13 +50,13 @@ def _strengths(owner, name, value, n_features, is_input):
 
 def _check_strength(owner, name, value):
     if np.ndim(value) == 0:
-        check_number(owner, name, value, 0, high_open=True)
+        check_number(owner, name, value, 0, LARGEST)
         return
     value = np.asarray(value)
     if value.ndim != 1 or value.dtype.kind not in "iuf":
-        raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {value!r}.")
-    if not np.all(np.isfinite(value)) or np.any(value < 0):
-        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature.")
+        raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {brief(value)}.")
+    if not np.all((value >= 0) & (value <= LARGEST)):
+        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature, and at most {LARGEST:g}.")
 
 
 class ElasticNet(Penalty):
@@ -96,7 +97,7 @@ def _center(owner, value, n_features, n_out):
     try:
         center = np.atleast_2d(np.asarray(value, dtype=np.float32))
     except (TypeError, ValueError):
-        raise TypeError(f"{owner}: center must be an array of numbers, got {value!r}.") from None
+        raise TypeError(f"{owner}: center must be an array of numbers, got {brief(value)}.") from None
     if center.shape != (n_out, n_features):
         raise ValueError(
             f"{owner}: center must be of shape ({n_out}, {n_features}) like the weights it is for "
@@ -176,7 +177,7 @@ class NonNegative(Penalty):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number("NonNegative", "eps", self.eps, 0, high_open=True)
+        check_number("NonNegative", "eps", self.eps, 0, LARGEST)
 
     def fields(self, n_features, n_out, is_input, is_output):
         """Return the lower bound."""
@@ -208,7 +209,7 @@ class Orthogonal(Penalty):
 
     def check_parameters(self):
         """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_number("Orthogonal", "strength", self.strength, 0, high_open=True)
+        check_number("Orthogonal", "strength", self.strength, 0, LARGEST)
         if self.n_draws is not None:
             check_integer("Orthogonal: n_draws", self.n_draws, 1)
 

@@ -28,6 +28,7 @@ PLAIN = {
     "tuple": (EVENT, TIME),
     "tuple of lists": (EVENT.tolist(), TIME.tolist()),
     "integers": (EVENT.astype(int), TIME),
+    "floats": (EVENT.astype(float), TIME),
     "dict": {"event": EVENT, "time": TIME},
     "dict with None": {"event": EVENT, "time": TIME, "entry": None},
     "pandas": pd.DataFrame({"time": TIME, "event": EVENT}),
@@ -58,7 +59,7 @@ def changed(name, values, base=NAMED):
 
 INTERVALS = {"lower": LOWER, "upper": UPPER}
 REFUSED = [
-    ((EVENT.astype(float), TIME), "event must be bool"),
+    ((EVENT + 0.5, TIME), r"event must be bool \(or 0 and 1\), got 1.5"),
     ((TIME, EVENT), "are event and time swapped"),
     ((TIME, TIME), "are event and time swapped"),
     ((EVENT + 1, TIME), "event must be bool"),

@@ -35,12 +35,30 @@ class Scales:
         Strength of L2 on the sum of the losses: a weak prior for typical weights.
     batch_size : int
         Rows in a step; of an only step, at least as many as in the smallest set.
+    length : float
+        Typical length of rows.
+    output : float
+        Typical size of raw outputs.
+    initial : float or None
+        Mean loss, of some rows, before training: that of a constant model; None if it was not looked at.
     """
 
     weight: float = 1.0
     loss: float = 1.0
     prior: float = PRIOR
     batch_size: int = 1
+    length: float = 1.0
+    output: float = 1.0
+    initial: float | None = None
+
+    @property
+    def intercept(self):
+        """How many times an intercept's step is as large as that of a weight of the same gradient.
+
+        Where rows are short, weights are larger than raw outputs are, which is all that an
+        intercept has to reach.
+        """
+        return min(1.0, self.length)
 
 
 def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_linear):
@@ -64,9 +82,10 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     lengths = row_lengths(sample)
     length = median_length(lengths, None if data.weight is None else data.weight[:: data.matrix.sample_step])
     if n_outputs > MOST_OUTPUTS or kernel.reads:
-        return Scales(output_scale / length, 1.0, PRIOR * length**2, batch_size)
+        return Scales(output_scale / length, 1.0, PRIOR * length**2, batch_size, length, output_scale)
     some = _Some(kernel, data, initial, n_outputs)
-    curvature = some.curvature(output_scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # a steep loss has none there
+        curvature = some.curvature(output_scale)
     prior = PRIOR * curvature * length**2
     share = 1.0
     if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
@@ -76,7 +95,8 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
     found = np.array([share * output_scale / length, loss, prior / share**2])
-    return Scales(*np.float32(np.clip(found, *RANGE)).tolist(), rows_in_step)
+    units = np.float32(np.clip(found, *RANGE)).tolist()
+    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss())
 
 
 def _share(signal):
@@ -99,6 +119,11 @@ class _Some:
         self.weight = np.ones(len(self.y)) if data.weight is None else data.weight[rows]
         self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
         self.n_terms = len(self.y) if self.starts is None else len(self.starts) - 1
+
+    def mean_loss(self):
+        """Return the mean loss before training; None without weights."""
+        terms = self.weight.sum() if self.starts is None else self.n_terms
+        return float(self.kernel.evaluate(self.y, self.raw, self.weight, self.starts)[0] / terms) if terms > 0 else None
 
     def gradient(self, raw):
         """Return the gradient of every row's loss, times its weight."""

@@ -10,10 +10,12 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.defaults.units import check_units
 from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.parameters import (
+    check_nested,
     check_net_parameters,
     check_training_parameters,
     optimizer_of,
@@ -34,9 +36,9 @@ from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.training.stopping import BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
@@ -54,6 +56,29 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+    def set_params(self, **params):
+        """Set parameters of the estimator and, as object__parameter, of the objects among them.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        super().set_params(**{name: value for name, value in params.items() if "__" not in name})
+        nested = {name: value for name, value in params.items() if "__" in name}
+        check_nested(self, nested)
+        return super().set_params(**nested)
 
     # ---- fit -------------------------------------------------------------------
 
@@ -138,7 +163,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         weight = check_sample_weight(sample_weight, matrix.shape[0])
         with self._expecting(classes):
             encoded = self._encode(y, matrix.shape[0], reset=reset)
-        weight = self._weigher(encoded)(encoded, weight)
+        weight = self._weigher(encoded, weight)(encoded, weight)
         return Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
 
     _groups_name = "groups"
@@ -180,7 +205,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         """Return what encodes the targets of one block after the other."""
         return TargetCollector(self, reset)
 
-    def _weigher(self, encoded):
+    def _weigher(self, encoded, weight):
         """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
         return lambda encoded, weight, some=True: weight
 
@@ -273,7 +298,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         if initial.shape not in ((), (self._n_outputs(),)) or not np.all(np.isfinite(initial)):
             raise ValueError(
                 f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
-                f"got {initial!r}."
+                f"got {brief(initial)}."
             )
         return check_random_state(self.random_state), initial
 
@@ -288,6 +313,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
             network.scales = scales_of(
                 kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
             )
+            check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
@@ -334,16 +360,39 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
                 stop = task.end_epoch(
                     epoch_task, lambda: {**vars(self), **self._attributes(network.copy(), loss_curve)}
                 )
-                if stop or stopping.should_stop(watched) or data.once:
+                if stopping.should_stop(watched) or stop or data.once:
                     break
+            else:
+                stopping.warn_if_improving(self.max_iter)
             best.restore(network)
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
+        self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
             self.validation_scores_ = validation_scores
+
+    def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
+        """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
+        typical, constant = network.scales.loss, network.scales.initial
+        if start is None or self._loss.sampled or not getattr(self._loss, "separates", True):
+            constant = None  # it is of other rows, outputs or blocks
+        if self.early_stopping:
+            if constant is not None:
+                constant = self._constant_loss(validation, start[1])
+            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
+        elif len(loss_curve) > 1:
+            warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
+
+    def _constant_loss(self, data, initial):
+        """Return the mean loss of a constant model on some rows."""
+        n_rows = data.matrix.shape[0]
+        raw = np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1))
+        weight = np.ones(n_rows) if data.weight is None else data.weight
+        total = kernel_of(self._loss).evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts)[0]
+        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
 
     def _train_once(self, network, start, data, crew):
         loss = self._epoch(self._trainer(network, start, data, crew, more=True))

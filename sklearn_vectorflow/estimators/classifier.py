@@ -26,6 +26,7 @@ from sklearn_vectorflow.targets.labels import (
     label_matrix,
 )
 from sklearn_vectorflow.validation.arrays import check_length
+from sklearn_vectorflow.validation.errors import brief
 
 
 def _gives_probabilities(estimator):
@@ -97,7 +98,8 @@ class VectorFlowClassifier(
         Whether predictions use the running mean of the weights (Polyak averaging); an
         int leaves that many rows out of it first, True the first epoch.
     class_weight : dict, "balanced" or None, default=None
-        Factors on the weights of classes' rows; "balanced" is inverse to their frequency.
+        Factors on the weights of classes' rows; "balanced" is inverse to their frequency, in which rows
+        count by `sample_weight`.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state there are.
     n_jobs : int, default=None
@@ -354,7 +356,7 @@ class VectorFlowClassifier(
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(
-                f"classes must be as on the first call to partial_fit, {self.classes_!r}, got {classes!r}."
+                f"classes must be as on the first call to partial_fit, {brief(self.classes_)}, got {brief(classes)}."
             )
 
     def _encode(self, y, n_rows, *, reset):
@@ -370,12 +372,12 @@ class VectorFlowClassifier(
         self.multilabel_ = False
         self.classes_, codes = encode_labels(y, getattr(self, "_expected", None))
         if len(self.classes_) < 2:
-            raise ValueError(f"y must have at least two classes, got one class: {self.classes_.tolist()[0]!r}.")
+            raise ValueError(f"y must have at least two classes, got one class: {brief(self.classes_.tolist()[0])}.")
         return codes[:, None]
 
     def _encode_multilabel(self, y, n_rows, reset):
         if not self._loss_for_labels.multilabel:
-            raise ValueError(f"loss {self.loss!r} takes one class a row, got an indicator matrix of labels.")
+            raise ValueError(f"loss {brief(self.loss)} takes one class a row, got an indicator matrix of labels.")
         labels = label_matrix(y, self._loss_for_labels.sampled)
         check_length("y", labels.shape[0], n_rows)
         if reset:
@@ -396,18 +398,21 @@ class VectorFlowClassifier(
     def _collector(self, classes, reset):
         return ClassCollector(self, classes) if reset else super()._collector(classes, reset)
 
-    def _weigher(self, encoded):
+    def _weigher(self, encoded, weight):
         if self.class_weight is None:
-            return super()._weigher(encoded)
+            return super()._weigher(encoded, weight)
         if self.multilabel_:
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
-        return ClassWeigher(self.class_weight, self.classes_, encoded)
+        return ClassWeigher(self.class_weight, self.classes_, encoded, weight)
 
     def _strata(self, data):
         return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]
 
     def _sampler(self, data):
-        return self._loss.sampler(label_counts(data.encoded, self._n_outputs())) if self._loss.sampled else None
+        if not self._loss.sampled:
+            return None
+        self._loss.warn_of_all(self._n_outputs())
+        return self._loss.sampler(label_counts(data.encoded, self._n_outputs()))
 
     def _initial_raw(self, data):
         if self.multilabel_:

@@ -9,7 +9,43 @@ from sklearn_vectorflow.losses import Loss
 from sklearn_vectorflow.network.graph import heads_of
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer, default_optimizer
 from sklearn_vectorflow.penalties import ElasticNet, Penalty
-from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
+from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.scalars import (
+    LARGEST,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_positive,
+)
+
+OBJECTS = {  # examples of those that have parameters of their own
+    "optimizer": "FTRL()",
+    "penalty": "L2()",
+    "loss": "HuberLoss()",
+    "distribution": "WeibullAFT()",
+}
+
+
+def check_nested(estimator, names):
+    """Raise if a parameter is set of what is no object: of a name, such as "auto", or of None.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With those parameters set that are not nested.
+    names : iterable of str
+        Of parameters, those of objects as object__parameter.
+    """
+    own = estimator.get_params(deep=False)
+    for name in names:
+        owner, nested, _ = name.partition("__")
+        if nested and owner in own and not hasattr(own[owner], "set_params"):
+            example = f", such as {owner}={OBJECTS[owner]}" if owner in OBJECTS else ""
+            raise ValueError(
+                f"{name} can't be set: {owner} is {brief(own[owner])}, which has no parameters. "
+                f"Set {owner} to an object first{example}."
+            )
 
 
 def resolve(name, value, choices, kind):
@@ -24,7 +60,9 @@ def resolve(name, value, choices, kind):
         check_choice(name, value, choices)
         return choices[value]()
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be one of {sorted(choices)} or an instance of {kind.__name__}, got {value!r}.")
+        raise TypeError(
+            f"{name} must be one of {sorted(choices)} or an instance of {kind.__name__}, got {brief(value)}."
+        )
     value.check_parameters()
     return value
 
@@ -46,7 +84,7 @@ def optimizer_of(estimator, is_linear):
         raise ValueError("average is not available with optimizer FTRL, whose weights are a mean already.")
     rate = estimator.learning_rate
     if rate is not None:
-        check_number(type(estimator).__name__, "learning_rate", rate, 0, low_open=True, high_open=True)
+        check_positive(type(estimator).__name__, "learning_rate", rate)
         parameters = {**optimizer.get_params(deep=False), "learning_rate": rate}
         optimizer = type(optimizer)(**parameters)
     return optimizer
@@ -56,13 +94,13 @@ def penalties_of(estimator, default_alpha):
     """Return the estimator's penalties as a list: `penalty`, or alpha and l1_ratio."""
     if estimator.penalty is None:
         alpha = default_alpha if estimator.alpha is None else estimator.alpha
-        check_number(type(estimator).__name__, "alpha", alpha, 0, high_open=True)
+        check_number(type(estimator).__name__, "alpha", alpha, 0, LARGEST)
         check_number(type(estimator).__name__, "l1_ratio", estimator.l1_ratio, 0, 1)
         return [ElasticNet(alpha, estimator.l1_ratio)]
     penalties = estimator.penalty if isinstance(estimator.penalty, (list, tuple)) else [estimator.penalty]
     for penalty in penalties:
         if not isinstance(penalty, Penalty):
-            raise TypeError(f"penalty must be None, a Penalty or a list of them, got {penalty!r}.")
+            raise TypeError(f"penalty must be None, a Penalty or a list of them, got {brief(penalty)}.")
         penalty.check_parameters()
     return list(penalties)
 
@@ -73,7 +111,7 @@ def check_net_parameters(estimator):
         heads_of(estimator.network)
     sizes = estimator.hidden_layer_sizes
     if not isinstance(sizes, (tuple, list, np.ndarray)):
-        raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {sizes!r}.")
+        raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {brief(sizes)}.")
     for size in sizes:
         check_integer("hidden_layer_sizes", size, 1)
     check_choice("activation", estimator.activation, ACTIVATIONS)
@@ -104,7 +142,7 @@ def _check_n_jobs(n_jobs):
     if n_jobs is None:
         return
     if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
-        raise TypeError(f"n_jobs must be None or a non-zero integer, got {n_jobs!r}.")
+        raise TypeError(f"n_jobs must be None or a non-zero integer, got {brief(n_jobs)}.")
     if n_jobs == 0:
         raise ValueError("n_jobs must be None or a non-zero integer, got 0.")
 

@@ -12,7 +12,7 @@ from sklearn_vectorflow.losses import RANKING_LOSSES, RankingLoss
 from sklearn_vectorflow.losses.functions import RankingFunction
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
 from sklearn_vectorflow.validation.arrays import check_length
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 
 
 class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
@@ -314,8 +314,23 @@ def _queries(y, qid, group):
         raise ValueError(f"Ranking needs qid, the query of every row, or group, the sizes of the queries; got {given}.")
     if group is None:
         return qid
-    sizes = np.asarray(group)
+    sizes = _sizes(group)
     n_rows = 0 if y is None else len(y)
-    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or np.any(sizes < 0) or sizes.sum() != n_rows:
-        raise ValueError(f"group must hold the sizes of the queries, which add up to the {n_rows} rows, got {group!r}.")
+    if sizes.sum() != n_rows:
+        raise ValueError(
+            f"group must be the sizes of the queries, which add up to the {n_rows} rows of y, got a sum of "
+            f"{sizes.sum()}: {brief(group)}."
+        )
     return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _sizes(group):
+    """Return the sizes of queries as integers."""
+    try:
+        sizes = np.asarray(group)
+    except ValueError:  # lists of lists
+        sizes = np.array("")
+    fit = sizes.ndim == 1 and sizes.dtype.kind in "iuf" and np.all((sizes >= 0) & (sizes < 2**62))
+    if not fit or np.any(sizes != np.trunc(sizes)):
+        raise ValueError(f"group must be a list of integers >= 0, the sizes of the queries, got {brief(group)}.")
+    return sizes.astype(np.int64)

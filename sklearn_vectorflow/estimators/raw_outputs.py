@@ -10,6 +10,7 @@ from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.network.forward import RawOutputs, map_raw, raw_outputs
 from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.validation.errors import brief
 
 SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
 
@@ -70,7 +71,7 @@ class FittedMixin:
         check_is_fitted(self, "network_")
         if method not in SERVED or not hasattr(self, method):
             offered = [name for name in SERVED if hasattr(self, name)]
-            raise ValueError(f"method must be one of {offered}, got {method!r}.")
+            raise ValueError(f"method must be one of {offered}, got {brief(method)}.")
         return Predictor(self, method)
 
     # ---- weights -------------------------------------------------------------------

@@ -17,6 +17,7 @@ from sklearn_vectorflow.metrics import concordance_index
 from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
@@ -365,7 +366,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             own = kind().get_params()
             for name, given in (("breakpoints", self.breakpoints is not None), ("shape", self.shape != "constant")):
                 if given and name not in own:
-                    raise ValueError(f"distribution={loss!r} has no {name}, got {name}={getattr(self, name)!r}.")
+                    raise ValueError(f"distribution={loss!r} has no {name}, got {name}={brief(getattr(self, name))}.")
             loss = kind(**{name: getattr(self, name) for name in ("breakpoints", "shape") if name in own})
         return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
 

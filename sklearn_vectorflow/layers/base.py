@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.layers.diagram import as_text, drawing
+from sklearn_vectorflow.validation.errors import brief
 
 
 class Node:
@@ -113,7 +114,7 @@ class Layer(BaseEstimator):
         nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         for node in nodes:
             if not isinstance(node, Node):
-                raise TypeError(f"{self.label} must be called on nodes (Input() or called layers), got {node!r}.")
+                raise TypeError(f"{self.label} must be called on nodes (Input() or called layers), got {brief(node)}.")
         if self.several and not nodes:
             raise ValueError(f"{self.label} needs at least one node.")
         if not self.several and len(nodes) != 1:

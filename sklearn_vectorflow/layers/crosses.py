@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_vectorflow.engine.net.crosses import MOST_FACTORS
 from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
 from sklearn_vectorflow.layers.base import Layer
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
@@ -39,19 +40,21 @@ def plan_crosses(owner, crosses, groups, n_features, n_columns, feature_names=No
 
 def _checked(owner, crosses, names):
     if isinstance(crosses, str) or not isinstance(crosses, (list, tuple)) or len(crosses) == 0:
-        raise TypeError(f"{owner}: crosses must be a list of tuples of groups, got {crosses!r}.")
+        raise TypeError(f"{owner}: crosses must be a list of tuples of groups, got {brief(crosses)}.")
     seen = set()
     for cross in crosses:
         if isinstance(cross, str) or not isinstance(cross, (list, tuple)):
-            raise TypeError(f"{owner}: a cross must be a tuple of groups, got {cross!r}.")
+            raise TypeError(f"{owner}: a cross must be a tuple of groups, got {brief(cross)}.")
         unknown = [group for group in cross if group not in names]
         if unknown:
-            raise ValueError(f"{owner}: {cross!r} crosses {unknown[0]!r}, which is not among the groups {list(names)}.")
+            raise ValueError(
+                f"{owner}: {brief(cross)} crosses {unknown[0]!r}, which is not among the groups {list(names)}."
+            )
         if not 1 <= len(cross) <= MOST_FACTORS:
-            raise ValueError(f"{owner}: a cross must have 1 to {MOST_FACTORS} groups, got {cross!r}.")
+            raise ValueError(f"{owner}: a cross must have 1 to {MOST_FACTORS} groups, got {brief(cross)}.")
         key = tuple(sorted(names[group] for group in cross))
         if key in seen:
-            raise ValueError(f"{owner}: {cross!r} is named twice; the order of groups makes no difference.")
+            raise ValueError(f"{owner}: {brief(cross)} is named twice; the order of groups makes no difference.")
         seen.add(key)
     return crosses
 
@@ -70,7 +73,7 @@ def _groups(owner, groups, n_columns, feature_names):
     if labels.shape != (n_columns,):
         raise ValueError(
             f"{owner}: groups must be a dict of columns or an array of shape ({n_columns},), a group a column; "
-            f"got {groups!r}."
+            f"got {brief(groups)}."
         )
     names, codes = np.unique(labels, return_inverse=True)
     return {name: number for number, name in enumerate(names.tolist())}, codes.astype(np.int32).ravel()
@@ -87,7 +90,9 @@ def _columns(owner, name, columns, n_columns, feature_names):
             raise ValueError(f"{owner}: group {name!r}: X has no feature named {unknown[0]!r}.")
         return np.array([known[one] for one in chosen], dtype=np.int64)
     if chosen.dtype.kind not in "iu":
-        raise TypeError(f"{owner}: group {name!r} must be a slice, column numbers or feature names, got {columns!r}.")
+        raise TypeError(
+            f"{owner}: group {name!r} must be a slice, column numbers or feature names, got {brief(columns)}."
+        )
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n_columns):
         raise ValueError(f"{owner}: group {name!r} has columns that X, with {n_columns}, does not have.")
     return chosen

@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_vectorflow.layers.base import Layer
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer
 from sklearn_vectorflow.penalties import Penalty
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 
 
@@ -29,7 +30,7 @@ class Weighted(Layer):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         label = type(self).__name__
         if not isinstance(self.frozen, (bool, np.bool_)):
-            raise TypeError(f"{label}: frozen must be True or False, got {self.frozen!r}.")
+            raise TypeError(f"{label}: frozen must be True or False, got {brief(self.frozen)}.")
         self.own_optimizer()
         self.own_penalties()
         self._check_init(label)
@@ -43,7 +44,7 @@ class Weighted(Layer):
         if not isinstance(self.optimizer, Optimizer):
             raise TypeError(
                 f"{type(self).__name__}: optimizer must be None, one of {sorted(OPTIMIZERS)} or an Optimizer, "
-                f"got {self.optimizer!r}."
+                f"got {brief(self.optimizer)}."
             )
         self.optimizer.check_parameters()
         return self.optimizer
@@ -55,7 +56,9 @@ class Weighted(Layer):
         penalties = list(self.penalty) if isinstance(self.penalty, (list, tuple)) else [self.penalty]
         for penalty in penalties:
             if not isinstance(penalty, Penalty):
-                raise TypeError(f"{type(self).__name__}: penalty must be a Penalty or a list of them, got {penalty!r}.")
+                raise TypeError(
+                    f"{type(self).__name__}: penalty must be a Penalty or a list of them, got {brief(penalty)}."
+                )
             penalty.check_parameters()
         return penalties
 
@@ -64,7 +67,9 @@ class Weighted(Layer):
             return
         if isinstance(self.init, str):
             if self.init != "zeros":
-                raise ValueError(f"{label}: init must be 'zeros', a number, an array or a pair, got {self.init!r}.")
+                raise ValueError(
+                    f"{label}: init must be 'zeros', a number, an array or a pair, got {brief(self.init)}."
+                )
         elif np.ndim(self.init) == 0:
             check_number(label, "init", self.init, 0, high_open=True)
 

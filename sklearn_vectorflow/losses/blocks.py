@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sklearn_vectorflow.validation.errors import brief
+
 
 def as_result(loss, returned, raw, nodes=()):
     """Return the loss as a float, the gradient in the shape of raw, and those of nodes, if they are such.
@@ -32,7 +34,7 @@ def as_result(loss, returned, raw, nodes=()):
             f"{name_of(loss)} must return first the sum of the losses of the block, a number, got {_brief(total)}."
         )
     if isinstance(total, (str, bytes)) or not np.isrealobj(total) or np.asarray(total).dtype.kind not in "fiu":
-        raise TypeError(f"{name_of(loss)} must return first the sum of the losses, a number, got {total!r}.")
+        raise TypeError(f"{name_of(loss)} must return first the sum of the losses, a number, got {brief(total)}.")
     gradient = np.zeros_like(raw) if gradient is None and of_nodes else np.asarray(gradient)
     if gradient.dtype.kind not in "fiu":
         raise TypeError(f"{name_of(loss)} must return a gradient of real numbers, got dtype {gradient.dtype}.")
@@ -106,7 +108,7 @@ def checked_starts(loss, starts, n_rows):
         return None
     starts = np.ascontiguousarray([0, n_rows] if starts is None else starts, dtype=np.int64)
     if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != n_rows or np.any(np.diff(starts) < 0):
-        raise ValueError(f"starts must rise from 0 to the number of rows, {n_rows}, got {starts!r}.")
+        raise ValueError(f"starts must rise from 0 to the number of rows, {n_rows}, got {brief(starts)}.")
     return starts
 
 
@@ -114,9 +116,11 @@ def reads_of(loss):
     """Return the names of the nodes that a loss reads."""
     reads = loss.reads
     if not isinstance(reads, (tuple, list)) or not all(isinstance(name, str) for name in reads):
-        raise TypeError(f"{name_of(loss)}: reads must be a tuple of names of layers, as ('hidden',), got {reads!r}.")
+        raise TypeError(
+            f"{name_of(loss)}: reads must be a tuple of names of layers, as ('hidden',), got {brief(reads)}."
+        )
     if len(set(reads)) < len(reads):
-        raise ValueError(f"{name_of(loss)}: reads names a layer twice: {reads!r}.")
+        raise ValueError(f"{name_of(loss)}: reads names a layer twice: {brief(reads)}.")
     return tuple(reads)
 
 

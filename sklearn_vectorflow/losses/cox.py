@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_vectorflow.engine.losses.cox import KERNELS
 from sklearn_vectorflow.losses.intervals import step_mean, steps
 from sklearn_vectorflow.losses.survival import SurvivalLoss
+from sklearn_vectorflow.validation.errors import brief
 
 
 class CoxPH(SurvivalLoss):
@@ -46,7 +47,7 @@ class CoxPH(SurvivalLoss):
     def check_parameters(self):
         """Raise ValueError unless ties is 'efron' or 'breslow'."""
         if self.ties not in ("efron", "breslow"):
-            raise ValueError(f"CoxPH: ties must be 'efron' or 'breslow', got {self.ties!r}.")
+            raise ValueError(f"CoxPH: ties must be 'efron' or 'breslow', got {brief(self.ties)}.")
 
     def kernel_parameters(self):
         """Return 1 for Efron's treatment of ties."""

@@ -10,6 +10,7 @@ from scipy.special import log_expit
 
 from sklearn_vectorflow.engine.losses.intervals import KERNELS
 from sklearn_vectorflow.losses.survival import SurvivalLoss, check_shape
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 INTERVALS = 10  # unless said otherwise
@@ -51,9 +52,9 @@ def check_breakpoints(breakpoints):
         return
     edges = np.asarray(breakpoints)
     if edges.ndim != 1 or edges.dtype.kind not in "iuf":
-        raise TypeError(f"breakpoints must be None, an integer or a 1-D array of times, got {breakpoints!r}.")
+        raise TypeError(f"breakpoints must be None, an integer or a 1-D array of times, got {brief(breakpoints)}.")
     if not np.all(np.isfinite(edges)) or np.any(edges <= 0) or np.any(np.diff(edges) <= 0):
-        raise ValueError(f"breakpoints must be finite, > 0 and increasing, got {breakpoints!r}.")
+        raise ValueError(f"breakpoints must be finite, > 0 and increasing, got {brief(breakpoints)}.")
 
 
 def quantiles_of_events(times, n_intervals):

@@ -58,8 +58,9 @@ class RegressionLoss(Loss):
         if self.n_outputs(y.shape[1]) != y.shape[1]:
             return 1.0
         distance = y - np.average(y, axis=0, weights=sample_weight)
-        variance = np.average(np.mean(distance**2, axis=1), weights=sample_weight)
-        return float(np.sqrt(variance)) or 1.0
+        largest = np.abs(distance).max() or 1.0  # whose square may be out of range
+        variance = np.average(np.mean((distance / largest) ** 2, axis=1), weights=sample_weight)
+        return float(largest * np.sqrt(variance)) or 1.0
 
 
 class SquaredError(RegressionLoss):
@@ -165,7 +166,8 @@ class LogLinkLoss(RegressionLoss):
 
     def initial_raw(self, y, sample_weight):
         """Return the logarithm of the mean."""
-        return np.log(np.maximum(np.average(y, axis=0, weights=sample_weight), 1e-10))
+        mean = np.average(y, axis=0, weights=sample_weight)
+        return np.log(np.where(mean > 0, mean, 1e-10))
 
     def output_scale(self, y, sample_weight):
         """Return one: logarithms have no unit."""

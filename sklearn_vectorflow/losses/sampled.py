@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.net.sampling import Sampler, alias_table
 from sklearn_vectorflow.losses.classification import LogLoss, MultinomialLoss
+from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
 
 DISTRIBUTIONS = ("empirical", "flattened", "uniform")
@@ -20,6 +21,7 @@ class _Sampled:
 
     sampled = True
     independent = False  # outputs are classified one by one
+    full = None  # the name of the loss that draws none
 
     def __init__(self, n_negatives=100, *, sampling="flattened", power=0.75, log_q_correction=True):
         self.n_negatives = n_negatives
@@ -42,6 +44,15 @@ class _Sampled:
     def n_active(self, n_outputs):
         """Return how many outputs of a row a step computes, about."""
         return min(n_outputs, self.n_negatives + 1)
+
+    def warn_of_all(self, n_outputs):
+        """Warn if a step computes all outputs: a loss that draws none does the same in less time."""
+        if self.n_negatives >= n_outputs - 1:
+            warn(
+                f"{type(self).__name__}: n_negatives={self.n_negatives} takes in all of the {n_outputs} outputs at "
+                f"every step. loss={self.full!r} gives the same model in a fraction of the time; or set n_negatives "
+                "far below the number of classes or labels.",
+            )
 
     def probabilities(self, counts):
         """Return the probability of each output in a draw.
@@ -114,6 +125,8 @@ class SampledSoftmaxLoss(_Sampled, MultinomialLoss):
     Mikolov et al. (2013), arXiv:1310.4546.
     """
 
+    full = "multinomial"
+
 
 class SampledLogLoss(_Sampled, LogLoss):
     r"""Logistic loss of many labels, over a row's labels and some drawn at random.
@@ -145,3 +158,4 @@ class SampledLogLoss(_Sampled, LogLoss):
     """
 
     independent = True
+    full = "one_vs_rest"

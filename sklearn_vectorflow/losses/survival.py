@@ -13,6 +13,7 @@ from scipy.special import gammaln, log_ndtr, logit, ndtri
 from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.targets.times import INTERVAL
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 
 SAMPLE = 10_000  # rows that tell the best constant
@@ -91,7 +92,7 @@ class SurvivalLoss(Loss):
 def check_shape(owner, shape):
     """Raise ValueError unless ``shape`` is 'constant' or 'linear'."""
     if shape not in ("constant", "linear"):
-        raise ValueError(f"{owner}: shape must be 'constant' or 'linear', got {shape!r}.")
+        raise ValueError(f"{owner}: shape must be 'constant' or 'linear', got {brief(shape)}.")
 
 
 def log_times(times):

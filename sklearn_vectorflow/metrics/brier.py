@@ -1,11 +1,9 @@
 """Squared errors of predicted survival."""
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
 from sklearn_vectorflow.validation.arrays import check_times
-from sklearn_vectorflow.validation.errors import naming
 
 
 def brier_score(y_train, y_test, survival, times):
@@ -21,12 +19,18 @@ def brier_score(y_train, y_test, survival, times):
     survival : array-like of shape (n_test, n_times)
         Predicted probabilities of no event up to each time.
     times : array-like of shape (n_times,)
-        Increasing times.
+        Increasing times, before the last time of the training rows and that of the test rows: what
+        happens later was not observed.
 
     Returns
     -------
     score : ndarray of shape (n_times,)
         0 is perfect; predicting 0.5 for all gives 0.25.
+
+    Raises
+    ------
+    ValueError
+        If a time is not within the follow-up, or the input is malformed.
 
     References
     ----------
@@ -35,12 +39,8 @@ def brier_score(y_train, y_test, survival, times):
     """
     train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
     times = check_times(times)
-    with naming("survival"):
-        survival = check_array(survival, dtype=np.float64, input_name="survival")
-    if survival.shape != (len(test), len(times)):
-        raise ValueError(
-            f"survival must have shape (n_test, n_times) = ({len(test)}, {len(times)}), got {survival.shape}."
-        )
+    _check_followed(times, train, test)
+    survival = check_survival(survival, (len(test), len(times)), "(n_test, n_times)")
     censoring = product_limit(train, censoring=True)
     past = test.time[:, None] <= times
     error = np.where(past & test.event[:, None], survival**2 * _inverse(at(*censoring, test.time))[:, None], 0.0)
@@ -48,8 +48,18 @@ def brier_score(y_train, y_test, survival, times):
     return error.mean(axis=0)
 
 
+def _check_followed(times, train, test):
+    """Raise unless rows were followed beyond all times: their weights are not known at others."""
+    end = min(train.time.max(), test.time.max())
+    if times[-1] >= end:
+        raise ValueError(
+            f"times must be within the follow-up of the training and the test rows, in [0, {float(end)!r}), "
+            f"got {float(times[-1])!r}."
+        )
+
+
 def _inverse(probability):
-    """1 / p, and 0 where nothing is known."""
+    """1 / p, and 0 for rows that no time reaches."""
     return np.divide(1.0, probability, out=np.zeros(len(probability)), where=probability > 0)
 
 
@@ -63,7 +73,7 @@ def integrated_brier_score(y_train, y_test, survival, times):
     survival : array-like of shape (n_test, n_times)
         Predicted probabilities of no event up to each time.
     times : array-like of shape (n_times,)
-        Increasing times, at least two.
+        Increasing times within the follow-up, at least two.
 
     Returns
     -------

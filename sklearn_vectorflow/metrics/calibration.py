@@ -1,11 +1,10 @@
 """Predicted against observed shares of events."""
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow.metrics.kaplan_meier import at, known_times, product_limit
+from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
 from sklearn_vectorflow.targets.times import Times
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
 
 
@@ -22,7 +21,7 @@ def calibration_by_quantile(y, survival, time, n_bins=10):
     survival : array-like of shape (n_rows,)
         Predicted probabilities of no event up to `time`.
     time : float
-        The time, > 0.
+        The time, > 0 and at most the last time of y.
     n_bins : int, default=10
         Number of groups; there are fewer where predictions are equal.
 
@@ -30,21 +29,43 @@ def calibration_by_quantile(y, survival, time, n_bins=10):
     -------
     predicted, observed : ndarray of shape (n_groups,)
         Mean predicted and observed probability of an event, from the lowest prediction on.
+
+    Raises
+    ------
+    ValueError
+        If no row was followed up to the time, or the input is malformed.
+
+    Warns
+    -----
+    UserWarning
+        If the last row of a group was censored before the time: what is observed is then the
+        share of events up to there.
     """
     times = known_times(y)
-    with naming("survival"):
-        survival = check_array(survival, ensure_2d=False, dtype=np.float64, input_name="survival")
-    if survival.shape != (len(times),):
-        raise ValueError(f"survival must have shape ({len(times)},) as y has, got {survival.shape}.")
+    survival = check_survival(survival, (len(times),))
     check_number("calibration_by_quantile", "time", time, 0, low_open=True, high_open=True)
+    if time > times.time.max():
+        raise ValueError(f"time must be at most {times.time.max():.6g}, the last time of y, got {time:.6g}.")
     check_integer("n_bins", n_bins, 1)
     probability = 1.0 - survival
     edges = np.unique(np.quantile(probability, np.arange(1, n_bins) / n_bins))
     group = np.searchsorted(edges, probability, side="left")
     groups = [np.flatnonzero(group == k) for k in np.unique(group)]
     predicted = np.array([probability[rows].mean() for rows in groups])
+    _warn_of_short_groups(times, groups, time)
     observed = np.array([_share_of_events(times, rows, time) for rows in groups])
     return predicted, observed
+
+
+def _warn_of_short_groups(times, groups, time):
+    """Warn of groups whose last row was censored before a time: Kaplan and Meier's estimate ends there."""
+    last = [rows[np.lexsort((~times.event[rows], times.time[rows]))[-1]] for rows in groups]
+    n_short = sum(times.time[row] < time and not times.event[row] for row in last)
+    if n_short:
+        warn(
+            f"In {n_short} of {len(groups)} groups no row was followed up to time={time:.6g}: what is observed "
+            "there is the share of events up to the last time known. Choose an earlier time or a smaller n_bins.",
+        )
 
 
 def _share_of_events(times, rows, time):

@@ -52,7 +52,7 @@ def concordance_index(y, risk, sample_weight=None):
     """
     times = parse(y, all_censored=True)
     weight = check_sample_weight(sample_weight, len(times))
-    weight = np.ones(len(times)) if weight is None else weight
+    weight = np.ones(len(times)) if weight is None else weight / weight.max()  # products stay finite
     return _concordance(times, _check_risk(risk, len(times)), weight, weight)
 
 
@@ -69,7 +69,8 @@ def concordance_index_ipcw(y_train, y_test, risk, tau=None):
     risk : array-like of shape (n_test,)
         Scores of the test rows: the higher, the earlier the event.
     tau : float, default=None
-        Events from this time on are not counted; None counts all.
+        Events from this time on are not counted; None counts all. At most the last time of the
+        training rows.
 
     Returns
     -------
@@ -78,8 +79,8 @@ def concordance_index_ipcw(y_train, y_test, risk, tau=None):
     Raises
     ------
     ValueError
-        If an event comes at a time at which all training rows were censored (choose a
-        smaller tau), or no pair is comparable.
+        If an event that counts comes after the follow-up of the training rows (choose a smaller
+        tau), or no pair is comparable.
 
     References
     ----------
@@ -91,9 +92,13 @@ def concordance_index_ipcw(y_train, y_test, risk, tau=None):
     if tau is not None:
         check_number("concordance_index_ipcw", "tau", tau, 0, low_open=True)
         counted &= test.time < tau
+    end = train.time.max()
     uncensored = at(*product_limit(train, censoring=True), test.time)
-    if np.any(uncensored[counted] == 0):
-        raise ValueError("tau must be smaller: events come at times at which all training rows were censored before.")
+    if np.any((uncensored[counted] == 0) | (test.time[counted] > end)):
+        raise ValueError(
+            f"tau must be smaller, at most {end:.6g}: y_test has events up to {test.time[counted].max():.6g}, at times "
+            f"up to which no training row was followed, {'with tau=None' if tau is None else f'got {tau:.6g}'}."
+        )
     weight = np.zeros(len(test))
     weight[counted] = uncensored[counted] ** -2.0
     return _concordance(test, risk, weight, np.ones(len(test)))

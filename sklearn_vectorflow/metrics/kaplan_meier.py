@@ -1,9 +1,13 @@
 """The product-limit estimate of survival, and of not being censored."""
 
 import numpy as np
+from sklearn.utils.validation import check_array
 
 from sklearn_vectorflow.targets.times import INTERVAL, parse
 from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import naming
+
+ROUNDING = 1e-6  # by which probabilities may lie outside [0, 1]
 
 
 def known_times(y, n_rows=None, name="y"):
@@ -18,6 +22,25 @@ def known_times(y, n_rows=None, name="y"):
     if np.any(times.kind == INTERVAL) or times.entry is not None:
         raise ValueError(f"{name}: this metric takes events and right-censored times only, no intervals or entries.")
     return times
+
+
+def check_survival(survival, shape, meaning=""):
+    """Return predicted probabilities as float64 of a shape, which a message may explain.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, or are not in [0, 1].
+    """
+    with naming("survival"):
+        survival = check_array(survival, ensure_2d=False, dtype=np.float64, input_name="survival")
+    if survival.shape != shape:
+        meaning = f"{meaning} = " if meaning else ""
+        raise ValueError(f"survival must have shape {meaning}{shape}, got {survival.shape}.")
+    outside = (survival < -ROUNDING) | (survival > 1.0 + ROUNDING)
+    if np.any(outside):
+        raise ValueError(f"survival must be probabilities in [0, 1], got {survival[outside][0]:g}.")
+    return survival
 
 
 def product_limit(times, weight=None, *, censoring=False):
@@ -35,7 +58,7 @@ def product_limit(times, weight=None, *, censoring=False):
     -------
     distinct, survival : ndarray of shape (n_times,)
     """
-    weight = np.ones(len(times)) if weight is None else weight
+    weight = np.ones(len(times)) if weight is None else weight / weight.max()
     distinct, place = np.unique(times.time, return_inverse=True)
     events = np.bincount(place, weight * times.event)
     all_ends = np.bincount(place, weight)

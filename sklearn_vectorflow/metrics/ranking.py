@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from sklearn_vectorflow.validation.arrays import check_names_of_groups
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
@@ -46,12 +47,23 @@ def mean_ndcg(y, score, qid, *, k=None):
         check_integer("k", k, 1)
     if not np.all(np.isfinite(score)):
         raise ValueError("score contains NaN or infinity.")
-    if not np.all(y >= 0):
-        raise ValueError("y must be relevances >= 0 without NaN.")
-    _, query = np.unique(np.asarray(qid), return_inverse=True)
-    gain = np.exp2(y) - 1.0
+    if not np.all((y >= 0) & np.isfinite(y)):
+        raise ValueError("y must be finite relevances >= 0 without NaN.")
+    if len(y) == 0:
+        raise ValueError("y must have at least one row, got 0.")
+    qid = column_or_1d(qid)
+    check_names_of_groups(qid, "qid")
+    _, query = np.unique(qid, return_inverse=True)
+    gain = _gains(y, query)
     dcg, ideal = _dcg(query, gain, score, k), _dcg(query, gain, gain, k)
     return float(np.divide(dcg, ideal, out=np.ones_like(dcg), where=ideal > 0).mean())
+
+
+def _gains(y, query):
+    """The gains ``2**y - 1``, over two to the largest y of the query: they stay finite, and ratios are the same."""
+    largest = np.zeros(query.max() + 1)
+    np.maximum.at(largest, query, y)
+    return np.exp2(y - largest[query]) * -np.expm1(-y * np.log(2.0))
 
 
 def _dcg(query, gain, score, k):

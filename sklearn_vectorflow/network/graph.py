@@ -18,6 +18,7 @@ from sklearn_vectorflow.layers import (
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
 from sklearn_vectorflow.network.lowering import INPUT, OutputRecords, Records, steps_of
+from sklearn_vectorflow.validation.errors import brief
 
 
 @dataclass
@@ -161,10 +162,10 @@ class Graph:
         elif isinstance(node, str):
             found = [place for place in self.places if place.layer.name == node]
         else:
-            raise TypeError(f"node must be a Node or the name of a layer, got {node!r}.")
+            raise TypeError(f"node must be a Node or the name of a layer, got {brief(node)}.")
         if not found:
             names = sorted(place.layer.name for place in self.places if place.layer.name)
-            raise ValueError(f"network has no node {node!r}; layers with names: {names}.")
+            raise ValueError(f"network has no node {brief(node)}; layers with names: {names}.")
         return found[0]
 
     def read_by(self, reader, names):
@@ -321,7 +322,7 @@ def heads_of(network):
     """
     heads = list(network) if isinstance(network, (list, tuple)) else [network]
     if not heads or not all(isinstance(head, Node) for head in heads):
-        raise TypeError(f"network must be None, a node (a called layer) or a list of nodes, got {network!r}.")
+        raise TypeError(f"network must be None, a node (a called layer) or a list of nodes, got {brief(network)}.")
     if len({head._key for head in heads}) < len(heads):
         raise ValueError("network: a node is named twice among the heads.")
     return heads

@@ -29,7 +29,7 @@ class Training:
     @property
     def rules(self):
         """What weights miss steps under, for comparison."""
-        return [own and (own.rule, own.fields(), _numbers_of(fields)) for own, _, _, fields in self.plans]
+        return [own and (own.rule, _numbers_of_rule(own), _numbers_of(fields)) for own, _, _, fields in self.plans]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class State:
 
         def add(place, parent):
             (own, lazy, layout, fields), parameters = next(rest)
-            rule, numbers_of_rule = ("fixed", {}) if own is None else (own.rule, own.fields())
+            rule, numbers_of_rule = ("fixed", {}) if own is None else (own.rule, _numbers_of_rule(own))
             place.records.add_to(
                 net,
                 parent,
@@ -162,6 +162,11 @@ class State:
 
         build(graph, net, add)
         return net
+
+
+def _numbers_of_rule(own):
+    """The fields of an optimizer, those of intercepts among them where they differ."""
+    return own.fields() if own.of_intercept is None else {**own.fields(), "intercept": own.of_intercept}
 
 
 def _numbers_of(fields):

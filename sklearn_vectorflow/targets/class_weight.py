@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 
 
@@ -11,7 +12,7 @@ def check_class_weight(class_weight):
     if class_weight is None or isinstance(class_weight, str) and class_weight == "balanced":
         return
     if not isinstance(class_weight, dict):
-        raise ValueError(f"class_weight must be None, 'balanced' or a dict, got {class_weight!r}.")
+        raise ValueError(f"class_weight must be None, 'balanced' or a dict, got {brief(class_weight)}.")
     for label, factor in class_weight.items():
         check_number("class_weight", repr(label), factor, 0, high_open=True)
 
@@ -25,10 +26,12 @@ class ClassWeigher:
     classes : ndarray of shape (n_classes,)
     encoded : ndarray of shape (n_rows, 1)
         The class of every row, as "balanced" counts them.
+    weight : ndarray of shape (n_rows,) or None
+        The rows' weights, by which they are counted.
     """
 
-    def __init__(self, class_weight, classes, encoded):
-        self.factors = _class_factors(class_weight, classes, encoded[:, 0].astype(np.intp))
+    def __init__(self, class_weight, classes, encoded, weight):
+        self.factors = _class_factors(class_weight, classes, encoded[:, 0].astype(np.intp), weight)
 
     def __call__(self, encoded, weight, some=True):
         own = self.factors[encoded[:, 0].astype(np.intp)]
@@ -36,13 +39,14 @@ class ClassWeigher:
         return check_sample_weight(weight, len(own), "sample_weight times class_weight", some)
 
 
-def _class_factors(class_weight, classes, codes):
+def _class_factors(class_weight, classes, codes, weight):
     """Return the factor of every class."""
     if isinstance(class_weight, dict):
         unknown = [key for key in class_weight if key not in classes]
         if unknown:
-            raise ValueError(f"class_weight names {unknown!r}, which are not among the classes {classes!r}.")
+            raise ValueError(f"class_weight names {brief(unknown)}, which are not among the classes {brief(classes)}.")
         factors = np.array([class_weight.get(key, 1.0) for key in classes.tolist()], dtype=np.float64)
         return check_sample_weight(factors, len(classes), "class_weight")
-    counts = np.bincount(codes, minlength=len(classes))
-    return np.divide(len(codes), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+    share = np.full(len(codes), 1.0 / len(codes)) if weight is None else weight / weight.sum()
+    shares = np.bincount(codes, share, minlength=len(classes))
+    return np.divide(1.0 / len(classes), shares, out=np.zeros(len(classes)), where=shares > 0)

@@ -8,6 +8,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklearn_vectorflow.validation.arrays import is_missing
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.sparse import checked_csr
 
 AT_ONCE = 1_000_000  # rows counted at once, to bound memory
@@ -134,7 +135,7 @@ def encode_known_labels(y, classes):
     y = np.asarray(y)
     codes, unknown = look_up(y, classes)
     if np.any(unknown):
-        raise ValueError(f"y has classes {np.unique(y[unknown])!r}, which are not among {classes!r}.")
+        raise ValueError(f"y has classes {brief(np.unique(y[unknown]))}, which are not among {brief(classes)}.")
     return codes.astype(np.float64)
 
 

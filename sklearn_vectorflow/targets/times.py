@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_vectorflow.validation.arrays import check_length
+from sklearn_vectorflow.validation.errors import brief
 
 CENSORED, EVENT, INTERVAL = 0, 1, 2  # kinds of times, as engine/losses/survival.pyx reads them
 NAMES = ("event", "time", "entry", "lower", "upper")
@@ -106,16 +107,16 @@ def _describe(y):
 def _check_names(columns):
     unknown = [name for name in columns if name not in NAMES]
     if unknown:
-        raise ValueError(f"y has columns {unknown!r}; those known are {list(NAMES)!r}.")
+        raise ValueError(f"y has columns {brief(unknown)}; those known are {list(NAMES)!r}.")
     if ("lower" in columns) != ("upper" in columns):
-        raise ValueError(f"y needs lower and upper together, got {list(columns)!r}.")
+        raise ValueError(f"y needs lower and upper together, got {brief(list(columns))}.")
     if "lower" in columns and {"event", "time"} & columns.keys():
         raise ValueError(
             "y has lower and upper beside event or time: give intervals alone (lower == upper is an event at that "
             "time, upper = inf is censored at lower)."
         )
     if "lower" not in columns and not {"event", "time"} <= columns.keys():
-        raise ValueError(f"y needs event and time, or lower and upper; got {list(columns)!r}.")
+        raise ValueError(f"y needs event and time, or lower and upper; got {brief(list(columns))}.")
     return columns
 
 
@@ -143,18 +144,22 @@ def _numbers(columns, name, infinite=False):
 def _refuse(bad, values, name, rule):
     if np.any(bad):
         row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"y: {name} {rule}, got {values[row]!r} in row {row} ({np.count_nonzero(bad)} such row(s)).")
+        raise ValueError(
+            f"y: {name} {rule}, got {brief(values[row])} in row {row} ({np.count_nonzero(bad)} such row(s))."
+        )
 
 
 def _event(event):
-    """Return events as bool; integers 0 and 1 are taken as such."""
+    """Return events as bool; the numbers 0 and 1 are taken as such."""
     if event.dtype.kind == "b":
         return event
-    if event.dtype.kind in "iu" and np.all((event == 0) | (event == 1)):
+    if event.dtype.kind in "iuf" and np.all((event == 0) | (event == 1)):
         return event.astype(bool)
-    swapped = event.dtype.kind in "iuf" and len(np.unique(event)) > 2
-    hint = "; are event and time swapped?" if swapped else ""
-    raise ValueError(f"y: event must be bool (or integers 0 and 1), got dtype {event.dtype}{hint}")
+    if event.dtype.kind not in "iuf":
+        raise ValueError(f"y: event must be bool (or 0 and 1), got dtype {event.dtype}.")
+    hint = "; are event and time swapped?" if len(np.unique(event)) > 2 else "."
+    other = event[(event != 0) & (event != 1)][0]
+    raise ValueError(f"y: event must be bool (or 0 and 1), got {brief(other)}{hint}")
 
 
 def _times(columns):

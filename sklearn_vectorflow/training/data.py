@@ -22,7 +22,7 @@ class Data:
     def __init__(self, matrix, encoded, weight, starts=None):
         self.matrix = matrix
         self.encoded = encoded
-        self.weight = weight
+        self.weight = moderate(weight)
         self.starts = starts
 
     @property
@@ -54,7 +54,10 @@ class Data:
         return Targets(encoded, self.n_targets, weight, self.starts)
 
     def split(self, fraction, strata, random_state):
-        """Take a fraction of the rows for validation, out of training by a weight of zero."""
+        """Take a fraction of the rows for validation, out of training by a weight of zero.
+
+        Those of the same `strata` are divided alike.
+        """
         from sklearn.model_selection import train_test_split
 
         if self.starts is not None:
@@ -65,6 +68,12 @@ class Data:
         if self.weight is not None:
             rows = rows[self.weight > 0]
             strata = None if strata is None else strata[rows]
+        if strata is not None:  # the only row of a class stays in training
+            _, of_row, counts = np.unique(strata, return_inverse=True, return_counts=True)
+            several = counts[of_row] > 1
+            if not np.any(several):
+                raise ValueError("every class has one row, and none can be spared.")
+            rows, strata = rows[several], strata[several]
         _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
         return self._take_out(taken)
 
@@ -80,6 +89,13 @@ class Data:
         weight[taken] = 0.0
         self.weight = weight
         return validation
+
+
+def moderate(weight):
+    """Return weights, scaled where their squares would leave double precision: only their ratios count."""
+    if weight is None or 1e-60 < (largest := weight.max()) < 1e60:
+        return weight
+    return weight * 2.0 ** -np.frexp(largest)[1] if largest > 0 else weight
 
 
 def n_terms(data, more):

@@ -10,6 +10,7 @@ from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.source import check_alone
+from sklearn_vectorflow.training.data import moderate
 from sklearn_vectorflow.training.source_survey import Survey, drained
 from sklearn_vectorflow.training.source_trainer import StreamTrainer
 from sklearn_vectorflow.training.source_windows import Rows
@@ -114,9 +115,10 @@ class StreamedData:
         self.survey = survey
         self.opened = opened
         self.held = held
-        self.encoded, self.weight = survey.encoded, survey.weight
+        self.encoded, weight = survey.encoded, survey.weight
         self.n_targets = self.encoded.shape[1]
-        self.scale = None if self.weight is None else np.count_nonzero(self.weight) / self.weight.sum()
+        self.scale = None if weight is None else np.count_nonzero(weight) / weight.sum()
+        self.weight = moderate(weight)
         rows = SimpleNamespace(n_nonzero=survey.n_nonzero)
         self.matrix = SimpleNamespace(
             shape=(survey.n_rows, survey.n_features),

@@ -37,7 +37,7 @@ class Survey:
         self.n_features = block.matrix.shape[1]
         self.encoded = targets.join()
         weight = check_sample_weight(join_targets(weights), self.n_rows)
-        self.weigh = estimator._weigher(self.encoded)
+        self.weigh = estimator._weigher(self.encoded, weight)
         self.weight = self.weigh(self.encoded, weight)
 
     def _add(self, matrix):

@@ -1,4 +1,13 @@
-"""When training has gone on for long enough."""
+"""When training has gone on for long enough, and whether it came to a good end."""
+
+import math
+
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_vectorflow.validation.errors import warn
+
+WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
+DOUBT = 2.0  # by as much more for a mean over one row
 
 
 class Stopping:
@@ -28,6 +37,43 @@ class Stopping:
         self.waited = 0 if loss < self.best - self.tol else self.waited + 1
         self.best = min(self.best, loss)
         return self.waited >= self.n_iter_no_change
+
+    def warn_if_improving(self, max_iter):
+        """Warn if the last of all epochs still made progress, and `tol` had a chance to stop before."""
+        if self.tol is not None and self.waited == 0 and max_iter > self.n_iter_no_change:
+            warn(
+                f"The loss was still falling by more than tol when training ended after max_iter={max_iter} epochs. "
+                "Increase max_iter to improve the fit; tol=None takes max_iter epochs without this warning.",
+                ConvergenceWarning,
+            )
+
+
+def warn_if_worse(loss, first, constant, typical, n_rows, name="training"):
+    """Warn if a fit ended with a higher loss than it began with, or than a constant model has.
+
+    Parameters
+    ----------
+    loss, first : float
+        Mean loss in the epoch that is kept and in the first one.
+    constant : float or None
+        Mean loss of a model without features, if it is known.
+    typical : float
+        The typical loss.
+    n_rows : int
+        That the means are over.
+    name : str
+        Of the rows the losses are those of.
+    """
+    margin = typical * (WORSE + DOUBT / math.sqrt(n_rows))
+    for what, other in (("a constant model has", constant), ("in the first epoch", first)):
+        if other is not None and loss > other + margin:
+            warn(
+                f"The fit ended worse than it began: the {name} loss is {loss:.4g}, and {other:.4g} {what}. Rows or "
+                "columns of X that are much larger than most, or outliers in y, make steps too large: scale them, or "
+                "lower learning_rate.",
+                ConvergenceWarning,
+            )
+            return
 
 
 class BestWeights:

@@ -4,6 +4,10 @@ import numbers
 
 import numpy as np
 
+from sklearn_vectorflow.validation.errors import brief
+
+SMALLEST_WEIGHT = 1e-300  # that the largest of all weights may be
+
 
 def is_missing(item):
     """Whether a Python object stands for a missing value: None, NaN, pandas' NA or NaT."""
@@ -28,7 +32,8 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
     Raises
     ------
     ValueError
-        If they are of another shape, NaN, infinite, negative, or all zero.
+        If they are of another shape, NaN, infinite, negative, all zero, or so small that they
+        lose precision.
     """
     if sample_weight is None:
         return None
@@ -51,6 +56,11 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
         raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
         raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
+    if 0 < weight.max() < SMALLEST_WEIGHT:
+        raise ValueError(
+            f"{name} is beyond double precision, at most {weight.max():g}: multiply all weights by a constant, as only "
+            "their ratios count."
+        )
     if some and not np.any(weight):
         raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
     return weight
@@ -62,19 +72,41 @@ def group_starts(groups, n_rows, name="groups"):
     Raises
     ------
     ValueError
-        If there is not one group for each row, or if rows of a group do not stand together.
+        If there is not one group for each row, if a value is missing, or if rows of a group do
+        not stand together.
     """
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
         raise ValueError(f"{name} must have one entry for each of the {n_rows} rows, got shape {groups.shape}.")
+    check_names_of_groups(groups, name)
     starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]]))
     firsts, counts = np.unique(groups[starts], return_counts=True)
     if np.any(counts > 1):
         raise ValueError(
-            f"Rows of a group must stand together, but {name} has {firsts[counts > 1][0]!r} in {counts.max()} places: "
-            f"sort the rows by {name}."
+            f"Rows of a group must stand together, but {name} has {brief(firsts[counts > 1][0])} in {counts.max()} "
+            f"places: sort the rows by {name}."
         )
     return np.append(starts, n_rows).astype(np.int64)
+
+
+def check_names_of_groups(groups, name):
+    """Raise if a row has no group, or if groups have no order.
+
+    Raises
+    ------
+    ValueError
+        If a value is None or NaN, or values are of kinds that do not compare.
+    """
+    if groups.dtype.kind not in "Of":
+        return
+    missing = np.equal(groups, None) | (groups != groups)  # NaN differs from itself
+    if np.any(missing):
+        row = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"{name} must have no missing values, got {brief(groups[row])} in row {row}.")
+    try:
+        np.unique(groups)
+    except TypeError:
+        raise ValueError(f"{name} must be all numbers or all strings, got {brief(groups)}.") from None
 
 
 def check_times(times, *, ordered=True):
@@ -89,7 +121,7 @@ def check_times(times, *, ordered=True):
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"times must be a non-empty 1-D array, got shape {times.shape}.")
     if not np.all(np.isfinite(times)) or np.any(times < 0):
-        raise ValueError(f"times must be finite and >= 0, got {times!r}.")
+        raise ValueError(f"times must be finite and >= 0, got {brief(times)}.")
     if ordered and np.any(np.diff(times) < 0):
         raise ValueError("times must be increasing.")
     return times
@@ -106,4 +138,6 @@ def check_column_names(table, parameter):
     names = [*getattr(table, "column_names", ()), *getattr(table, "columns", ()), getattr(table, "name", None)]
     unfit = [name for name in names if isinstance(name, str) and "\0" in name]
     if unfit:
-        raise ValueError(f"{parameter} has a column named {unfit[0]!r}: names must have no null character. Rename it.")
+        raise ValueError(
+            f"{parameter} has a column named {brief(unfit[0])}: names must have no null character. Rename it."
+        )

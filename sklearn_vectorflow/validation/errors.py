@@ -1,6 +1,20 @@
-"""Errors that say which argument they are about."""
+"""Errors and warnings that say which argument they are about, and where the user gave it."""
 
 import contextlib
+import reprlib
+import sys
+import warnings
+
+import numpy as np
+
+MOST_LETTERS = 240  # of a value in a message
+ENDS = 100  # that are left of a longer one on either side
+
+OWN = ("sklearn_vectorflow", "sklearn")  # packages whose lines a warning is not about
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 8
+_SHORT.maxstring = _SHORT.maxother = MOST_LETTERS
 
 
 @contextlib.contextmanager
@@ -12,3 +26,25 @@ def naming(name):
         raise ValueError(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
+
+
+def brief(value):
+    """Return what `repr` says of what a user gave, cut to what a message has room for."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        with np.printoptions(threshold=8, edgeitems=3):
+            text = " ".join(repr(value).split())
+    elif isinstance(value, (list, tuple, set, frozenset, dict)):
+        text = _SHORT.repr(value)
+    else:
+        text = repr(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[:ENDS]} ... {text[-ENDS:]}"
+
+
+def warn(message, category=UserWarning):
+    """Warn at the line outside this package, and scikit-learn, from which it was called."""
+    frame, level = sys._getframe(1), 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

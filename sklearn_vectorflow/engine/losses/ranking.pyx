@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """Losses of groups of rows that are ranked. Their formulas stand in sklearn_vectorflow/losses/ranking.py."""
-from libc.math cimport NAN, exp, exp2, fabs, fmax, log1p, log2, sqrt
+from libc.math cimport M_LN2, NAN, exp, exp2, expm1, fabs, fmax, log1p, log2, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -67,14 +67,16 @@ cdef void discounts(int64_t n, const double *values, double *out) noexcept nogil
 cdef double lambdarank_of_group(int64_t n, const double *y, const double *raw, const double *weight,
                                 double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t i, j
-    cdef double total = 0.0, best = 0.0, change, last = 1.0 / log2(1.0 + loss.parameters[0])
+    cdef double total = 0.0, best = 0.0, largest = 0.0, change, last = 1.0 / log2(1.0 + loss.parameters[0])
     cdef double *discount = <double *>malloc(2 * n * sizeof(double))
     cdef double *gain = discount + n
     if discount == NULL:
         return NAN
     discounts(n, y, discount)
     for i in range(n):
-        gain[i] = exp2(y[i]) - 1.0
+        largest = fmax(largest, y[i])
+    for i in range(n):  # 2^y - 1, over the power of the largest y: it stays finite
+        gain[i] = -exp2(y[i] - largest) * expm1(-y[i] * M_LN2)
         best += gain[i] * discount[i]
     discounts(n, raw, discount)
     for i in range(n):

@@ -220,7 +220,8 @@ cdef class Net:
         lazy : int
             What is caught up on reading: `EAGER`, `DECAYING` or `LAZY`.
         optimizer, penalty : dict
-            Fields of the C structs of these names.
+            Fields of the C structs of these names. Where the optimizer has "intercept", the dict there has
+            the fields that intercepts have in place of weights.
         values, bias_values : ndarray of float32, shape (n_in, n_out) and (1, n_out), default=None
             Where settled weights go, if the records don't hold them.
         """
@@ -241,7 +242,8 @@ cdef class Net:
             # averaging is the only thing an intercept catches up on; FTRL's lazy kernel of one output
             # is that for records which hold the weight
             lazy_bias = layout["average"] >= 0 or rule == "ftrl" and n_out == 1 and bias_values is None
-            self._fill(&node.bias, bias, bias_values, n_out, layout, optimizer, average_from)
+            of_bias = {**optimizer, **optimizer.get("intercept", {})}
+            self._fill(&node.bias, bias, bias_values, n_out, layout, of_bias, average_from)
             self._fill_penalty(&node.bias.penalty, {})
             node.bias_kernels = VF_KERNELS[kind][VF_LAZY if lazy_bias else VF_EAGER]
 

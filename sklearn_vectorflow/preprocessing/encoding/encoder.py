@@ -11,6 +11,7 @@ from sklearn_vectorflow.preprocessing.encoding.learned import Learned
 from sklearn_vectorflow.preprocessing.encoding.plan import Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
 from sklearn_vectorflow.threads import Crew, n_workers
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
 
 MOST_BITS = 30  # columns of the matrix are int32
@@ -233,7 +234,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ValueError("feature_names_from needs an encoder fitted with collect_names > 0.")
         hashes = np.atleast_1d(hashes)
         if hashes.size and (hashes.dtype.kind not in "iu" or hashes.min() < 0 or hashes.max() >= self._n_features_out):
-            raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {hashes!r}.")
+            raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {brief(hashes)}.")
         return [list(self._learned.names.get(index, ())) for index in hashes.ravel().tolist()]
 
     # ---- columns ------------------------------------------------------------------
@@ -250,7 +251,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_flag("groups", self.groups)
         check_choice("missing", self.missing, ("ignore", "token"))
         if self.columns is not None and not isinstance(self.columns, (dict, list, tuple)):
-            raise TypeError(f"columns must be a dict, a list of names or None, got {self.columns!r}.")
+            raise TypeError(f"columns must be a dict, a list of names or None, got {brief(self.columns)}.")
         for name, kind in self._named_kinds().items():
             resolve_kind(name, kind)
 

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from sklearn_vectorflow.preprocessing.encoding.arrow import read_column, read_table
 from sklearn_vectorflow.preprocessing.encoding.values import Codes, Numbers, Objects, Unreadable
+from sklearn_vectorflow.validation.errors import brief
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _unreadable(column):
 def _array(X):
     """Names, chunks of columns and number of rows of an array."""
     if isinstance(X, (str, bytes)) or np.isscalar(X):
-        raise TypeError(f"X must be a data frame or an array of two dimensions, got {X!r}.")
+        raise TypeError(f"X must be a data frame or an array of two dimensions, got {brief(X)}.")
     X = np.asarray(X)
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must be real.")

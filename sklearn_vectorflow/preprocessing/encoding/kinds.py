@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_vectorflow.preprocessing.encoding.values import Codes, Objects
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
 
 MISSING = "<missing>"
@@ -123,7 +124,7 @@ class Text(Kind):
         check_flag("Text: lowercase", self.lowercase)
         check_integer("Text: min_length", self.min_length, 1)
         if not isinstance(self.ngram_range, (tuple, list)) or len(self.ngram_range) != 2:
-            raise ValueError(f"Text: ngram_range must be a pair of integers, got {self.ngram_range!r}.")
+            raise ValueError(f"Text: ngram_range must be a pair of integers, got {brief(self.ngram_range)}.")
         check_integer("Text: ngram_range[0]", self.ngram_range[0], 1)
         check_integer("Text: ngram_range[1]", self.ngram_range[1], self.ngram_range[0])
 
@@ -177,7 +178,9 @@ class Numeric(Kind):
             return
         edges = np.asarray(() if self.edges is None else self.edges)
         if edges.ndim != 1 or edges.size == 0 or edges.dtype.kind not in "iuf" or not np.all(np.diff(edges) > 0):
-            raise ValueError(f"Numeric: edges must be increasing numbers for transform='bins', got {self.edges!r}.")
+            raise ValueError(
+                f"Numeric: edges must be increasing numbers for transform='bins', got {brief(self.edges)}."
+            )
 
     def learns(self):
         return self.transform == "standard" and (self.mean is None or self.scale is None)
@@ -234,6 +237,6 @@ def resolve_kind(name, kind):
         check_choice(f"columns[{name!r}]", kind, KINDS)
         return KINDS[kind]()
     if not isinstance(kind, Kind):
-        raise TypeError(f"columns[{name!r}] must be one of {sorted(KINDS)} or a kind of column, got {kind!r}.")
+        raise TypeError(f"columns[{name!r}] must be one of {sorted(KINDS)} or a kind of column, got {brief(kind)}.")
     kind.check()
     return kind

@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.validation.arrays import is_missing
+from sklearn_vectorflow.validation.errors import brief
 
 
 def _as_string(item):
@@ -127,7 +128,7 @@ class Objects(Values):
         lists = [None if is_missing(item) else item for item in self.items[first:stop]]
         wrong = next((item for item in lists if item is not None and not _is_list(item)), None)
         if wrong is not None:
-            raise TypeError(f"must hold lists of strings, got {wrong!r}")
+            raise TypeError(f"must hold lists of strings, got {brief(wrong)}")
         starts = np.zeros(len(lists) + 1, dtype=np.int64)
         np.cumsum([0 if item is None else len(item) for item in lists], out=starts[1:])
         flat = np.empty(starts[-1], dtype=object)
@@ -140,7 +141,7 @@ class Objects(Values):
         items = [np.nan if is_missing(item) else item for item in self.items[first:stop]]
         wrong = next((item for item in items if isinstance(item, (str, bytes))), None)
         if wrong is not None:
-            raise TypeError(f"must hold numbers, got {wrong!r}")
+            raise TypeError(f"must hold numbers, got {brief(wrong)}")
         return np.array(items, dtype=np.float64)
 
 
