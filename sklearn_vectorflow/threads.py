@@ -6,7 +6,6 @@ take turns (`Turn`), and swap what they made in by one assignment; training alon
 """
 
 import functools
-import os
 import threading
 import weakref
 
@@ -102,14 +101,19 @@ class Turn:
     """
 
     def __init__(self):
-        self.lock = threading.RLock()
-        _TURNS.add(self)
+        self._locks = {}  # by forks: in a forked process nobody would give back what others held
+
+    @property
+    def lock(self):
+        """The lock in this process."""
+        forks = engine.forks()
+        found = self._locks.get(forks)
+        return self._locks.setdefault(forks, threading.RLock()) if found is None else found  # the first one's stays
 
     def __reduce__(self):
         return Turn, ()
 
 
-_TURNS = weakref.WeakSet()
 _TURNS_OF = {}  # by id of what is written to: its turn, and what forgets it
 
 
@@ -118,15 +122,6 @@ def turn_of(thing):
     key = id(thing)
     found = _TURNS_OF.get(key)
     if found is None:  # of several threads the first one's stays
-        found = _TURNS_OF.setdefault(key, (Turn(), weakref.ref(thing, lambda _: _TURNS_OF.pop(key, None))))
+        forget = functools.partial(_TURNS_OF.pop, key)  # no bytecode, in which an interrupt would be lost
+        found = _TURNS_OF.setdefault(key, (Turn(), weakref.ref(thing, forget)))
     return found[0]
-
-
-def _free_turns():
-    """In a forked process, whose only thread this is: nobody would ever give back what others held."""
-    for turn in list(_TURNS):
-        turn.lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_turns)

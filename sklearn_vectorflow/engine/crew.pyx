@@ -24,6 +24,11 @@ def _count_fork():
     _forks += 1
 
 
+def forks():
+    """Return how many forks away this process is from the one that imported the module."""
+    return _forks
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 

@@ -14,7 +14,7 @@ Y = RNG.randint(0, 2, 300)
 
 
 def test_sixteen_threads_on_one_model():
-    counts = counts_of("concurrency.py", "--seconds", 6, "--threads", 16)
+    counts = counts_of("concurrency.py", "--seconds", 4, "--threads", 16)
     assert min(counts.values()) > 0
 
 
