@@ -17,8 +17,8 @@ class Matrix:
     Parameters
     ----------
     values : sparse matrix or array, or ndarray, of shape (n_rows, n_features)
-        Other sparse formats than CSR, and other values than float32 and float64, are converted.
-        Dense values are float32 or float64 in C order.
+        Other sparse formats than CSR, other values than float32 and float64, and arrays that are not
+        in C order are converted.
     run : callable, default=map
         Maps a function over ranges of rows, perhaps in threads.
     found : tuple of (int, bool), default=None
@@ -34,10 +34,11 @@ class Matrix:
 
     def __init__(self, values, run=None, found=None):
         is_sparse = sparse.issparse(values)
-        if is_sparse:
-            values = as_csr(values)
+        values = as_csr(values) if is_sparse else np.ascontiguousarray(real_values(values, "X"))
         self.values = self.header = values
         self.shape = values.shape
+        if len(self.shape) != 2:
+            raise ValueError(f"X must have two dimensions, got shape {self.shape}.")
         if self.shape[1] > LARGEST_WIDTH:
             raise ValueError(f"X may have at most 2**31 - 1 features, got {self.shape[1]}; hash them into fewer.")
         parts = (values,)

@@ -81,7 +81,9 @@ def _groups(owner, groups, n_columns, feature_names):
 
 def _columns(owner, name, columns, n_columns, feature_names):
     if isinstance(columns, (slice, range)):
-        return np.arange(n_columns)[columns] if isinstance(columns, slice) else np.asarray(columns)
+        if isinstance(columns, slice):
+            return np.arange(n_columns)[columns]
+        columns = np.arange(columns.start, columns.stop, columns.step)
     chosen = np.atleast_1d(np.asarray(columns))
     if chosen.dtype.kind in "UO":
         known = {} if feature_names is None else {one: place for place, one in enumerate(feature_names)}

@@ -125,6 +125,11 @@ class State:
 
         def add(place, parent):
             parameters, intercept = next(of_place), None
+            if parameters.layout.n_out != place.records.width:
+                raise ValueError(
+                    f"network: {place.label} now has {place.records.width} weights of a column, but was fitted with "
+                    f"{parameters.layout.n_out}. Set its parameters back, or fit anew."
+                )
             weights, n_out = parameters.by_feature(averaged), place.n_weights
             absent = Layout(n_out).offsets()
             if parameters.bias is not None:

@@ -1,5 +1,6 @@
 """Checks of arrays that users give beside X: weights, groups, times, names."""
 
+import decimal
 import numbers
 
 import numpy as np
@@ -13,6 +14,8 @@ def is_missing(item):
     """Whether a Python object stands for a missing value: None, NaN, pandas' NA or NaT."""
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
         return True
+    if isinstance(item, decimal.Decimal):
+        return item.is_nan()
     return isinstance(item, (float, np.floating)) and item != item
 
 

@@ -11,6 +11,8 @@ import numbers
 import numpy as np
 from scipy import sparse
 
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)  # types, which compare faster than classes
+INTEGERS = np.dtype(np.int32), np.dtype(np.int64)
 FORMATS = ("csr", "csc", "bsr", "coo", "dia", "dok", "lil")
 
 
@@ -48,7 +50,7 @@ def real_values(values, name):
         If the values are complex or no numbers.
     """
     values = np.asarray(values)
-    if values.dtype in (np.float32, np.float64):
+    if values.dtype in FLOATS:
         return values
     check_real(values.dtype, name)
     with np.errstate(over="ignore"):  # what becomes infinite is refused with the other infinite values
@@ -64,7 +66,7 @@ def native_integers(array, what):
         If they are no integers, or too large.
     """
     array = np.asarray(array)
-    if array.dtype in (np.int32, np.int64):
+    if array.dtype in INTEGERS:
         return array
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got {array.dtype}.")
@@ -211,6 +213,8 @@ def _listed(values, dtype, name):
     if values.ndim != 1:
         raise ValueError("a value is no number")
     check_real(values.dtype, "a value")
+    if dtype.kind in "iub" and values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+        raise ValueError(f"a value of a matrix of {dtype} is NaN or infinite")
     return real_values(values.astype(dtype), name)
 
 

@@ -228,7 +228,7 @@ def _is_integer(item):
 
 
 def _value(item):
-    _require(isinstance(item, (int, float, np.number, np.bool_)))
+    _require(isinstance(item, (int, float, np.number, np.bool_)) and abs(item) < np.inf)
     return item
 
 

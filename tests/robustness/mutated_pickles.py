@@ -173,6 +173,8 @@ def use(name, changed):
             changed.feature_names_from([0, 5])
             changed.partial_fit(given).transform(given)
         return
+    if isinstance(changed.max_iter, int):
+        changed.max_iter = min(changed.max_iter, 2)  # as many epochs as one asks for are no fault
     changed.predict(X)
     if hasattr(changed, "predict_proba"):
         changed.predict_proba(X)

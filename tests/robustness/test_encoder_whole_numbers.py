@@ -116,6 +116,25 @@ def test_a_prefix_is_shared_by_whole_numbers_of_any_type():
     assert_same(one, encoded(pd.DataFrame({"n": [3]}), Categorical("item:")))
 
 
+def test_decimals_of_any_size():
+    items = [decimal.Decimal(text) for text in ("12.00", "1E+3", "0.5", "Infinity", "NaN", "sNaN", "1E+100000")]
+    wanted = encoded(pd.DataFrame({"n": ["12", "1000", "0.5", "Infinity", None, None, "1E+100000"]}))
+    assert_same(encoded(pd.DataFrame({"n": pd.Series(items, dtype=object)})), wanted)
+
+
+# ---- codes of categories ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [2, 100, 10**8])
+@pytest.mark.parametrize("min_count", [0, 2])
+def test_codes_of_categories_that_are_not_there_are_refused(code, min_count):
+    """Arrow makes such a column where it is told not to look."""
+    codes = pa.array([0, 1, code, 0], pa.int64())
+    column = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b"]), safe=False)
+    with pytest.raises(ValueError, match=f"Column 'c' of X holds the code {code} of a category, of which it has 2"):
+        HashingEncoder(min_count=min_count).fit_transform(pa.table({"c": column}))
+
+
 # ---- sparse output -------------------------------------------------------------------------
 
 

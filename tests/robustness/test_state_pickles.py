@@ -15,11 +15,12 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.layers import Crosses, FactorizationMachine, Input, Linear
 from sklearn_vectorflow.network.records import LinearParameters
 from sklearn_vectorflow.preprocessing import HashingEncoder, Text
 
 HERE = Path(__file__).parent
-N_CASES = 400
+N_CASES = 300
 X = sparse.random(60, 30, 0.2, format="csr", random_state=0, dtype=np.float32)
 Y = np.arange(60) % 3
 
@@ -147,6 +148,33 @@ def test_a_loss_of_other_outputs_does_not_train_the_net(first, later):
     with pytest.raises(ValueError, match="cannot train the fitted net"):
         model.set_params(loss=later).partial_fit(X, Y > 0)
     np.testing.assert_array_equal(model.set_params(loss=first).decision_function(X), before)
+
+
+def served(model):
+    return model.predictor()(X)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [VectorFlowRegressor.predict, VectorFlowRegressor.partial_fit, served],
+    ids=["predict", "partial_fit", "serve"],
+)
+@pytest.mark.parametrize(
+    ["layer", "name", "value"],
+    [
+        (lambda: Crosses([("a", "b")], {"a": slice(0, 15), "b": slice(15, 30)}, 64), "n_features", 2**24),
+        (lambda: FactorizationMachine(4), "rank", 1),
+        (lambda: FactorizationMachine(2), "rank", 64),
+    ],
+)
+def test_a_layer_changed_after_the_fit_does_not_fit_its_weights(use, layer, name, value):
+    layer = layer()
+    network = layer(Input()) if isinstance(layer, FactorizationMachine) else Linear()(layer(Input()))
+    model = VectorFlowRegressor(network=network, max_iter=1, tol=None).fit(X, Y)
+    setattr(layer, name, value)
+    arguments = (X, Y) if use is VectorFlowRegressor.partial_fit else () if use is served else (X,)
+    with pytest.raises(ValueError, match=r"Set (its parameters|it) back|could not broadcast"):
+        use(model, *arguments)
 
 
 @pytest.mark.parametrize("shape", [(4, 33), (3, 32), (4, 0), (4, 1), (8, 16)])

@@ -172,6 +172,8 @@ cdef class Net:
         cdef Node *node
         self.add_linear(parent, record, *arguments)
         node = &self.nodes[self.n_added - 1]
+        if rank < 1 or node.weights.n_out % rank:
+            raise ValueError(f"records of {node.weights.n_out} weights do not hold embeddings of {rank} numbers")
         node.kind = PAIRS
         node.rank = rank
         node.width = node.weights.n_out // rank
@@ -188,7 +190,7 @@ cdef class Net:
             Those of `add_linear` from `bias` on, bias of shape (n_outputs, stride), n_out 1.
         """
         cdef Node *node
-        self.add_linear(parent, record, *arguments)
+        self._add_weights(parent, n_outputs * self._width(parent), record, *arguments)
         node = &self.nodes[self.n_added - 1]
         node.kind = OUTPUTS
         node.width = node.n_outputs = n_outputs
@@ -199,19 +201,25 @@ cdef class Net:
 
         The other arguments are those of `add_linear` from `bias` on.
         """
-        self.add_linear(INPUT, record, *arguments)
+        self._add_weights(INPUT, 0, record, *arguments)
         self.nodes[self.n_added - 1].kind = CONSTANT
 
-    def add_linear(self, int parent, record, bias, int n_out, layout, rule, int lazy,
-                   dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
-                   int64_t average_from=0, values=None, bias_values=None):
-        """Add a linear layer.
+    def add_linear(self, int parent, record, *arguments):
+        """Add a linear layer: see `_add_weights`."""
+        self._add_weights(parent, self._width(parent), record, *arguments)
+
+    def _add_weights(self, int parent, int64_t n_records, record, bias, int n_out, layout, rule, int lazy,
+                     dict optimizer, dict penalty, double orthogonal=0.0, int64_t n_draws=0,
+                     int64_t average_from=0, values=None, bias_values=None):
+        """Add a layer with weights.
 
         Parameters
         ----------
         parent : int
             Index of the node it reads, -1 for rows of X.
-        record, bias : ndarray of float32, shape (n_in, stride) and (1, stride)
+        n_records : int
+            How many records the layer reads.
+        record, bias : ndarray of float32, shape (n_records, stride) and (1, stride)
             Weights and state; bias may be None.
         layout : dict
             Offset of each kind of state in a record, -1 where absent.
@@ -224,8 +232,18 @@ cdef class Net:
             the fields that intercepts have in place of weights.
         values, bias_values : ndarray of float32, shape (n_in, n_out) and (1, n_out), default=None
             Where settled weights go, if the records don't hold them.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many records: a layer is an object of the user's, who may have changed it since.
         """
         cdef Node *node = self._add(LINEAR, [parent])
+        if record.shape[0] != n_records:
+            raise ValueError(
+                f"network: weights of {record.shape[0]} columns do not fit a layer of {n_records}; "
+                "a parameter of a layer has changed since the net was made. Set it back, or fit anew."
+            )
         cdef int kind = RULES.index(rule)
         self.rules.append(rule)
         node.frozen = kind == 0

@@ -303,6 +303,11 @@ cdef class Worker(OneHidden):
         cdef int64_t row
         cdef int which = self.net.n_nodes - 1 if node < 0 else node
         cdef size_t n_bytes = self.net.nodes[which].width * sizeof(float)
+        if out.shape[1] != self.net.nodes[which].width:
+            raise ValueError(
+                f"network: the node gives {self.net.nodes[which].width} outputs, not {out.shape[1]}; a parameter of a "
+                "layer has changed since the net was made. Set it back, or fit anew."
+            )
         if self.net.is_one_fixed() and from_row < to_row:
             with nogil:
                 vf_predict_one(&self.net.nodes[0].weights, self.net.intercept(0), &rows.rows, from_row, to_row, ahead,

@@ -5,7 +5,6 @@ as lists of categories, as numbers.
 """
 
 import decimal
-import math
 import threading
 
 import numpy as np
@@ -14,18 +13,24 @@ from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.validation.arrays import is_missing
 from sklearn_vectorflow.validation.errors import brief
 
+LONGEST = 400  # digits of a decimal that are written out; a double has at most 309
+FEW = 64  # values of a column that mostly tell whether they are whole numbers
+
 
 def _as_string(item):
     """A category as a string, None if it is missing: whole numbers by their digits, whatever their type."""
+    if type(item) is float and item == item:
+        return str(int(item)) if item.is_integer() else str(item)
     if is_missing(item):
         return None
-    if isinstance(item, (float, np.floating, decimal.Decimal)) and _is_whole(item):
-        return str(int(item))
-    return str(item)
+    return str(int(item)) if _is_whole(item) else str(item)
 
 
-def _is_whole(number):
-    return math.isfinite(number) and number == int(number)
+def _is_whole(item):
+    if isinstance(item, np.floating):
+        return bool(np.isfinite(item)) and item == int(item)
+    is_decimal = isinstance(item, decimal.Decimal) and item.is_finite() and item.adjusted() < LONGEST
+    return is_decimal and item == int(item)
 
 
 class Values:
@@ -183,7 +188,8 @@ class Numbers(Values):
         missing = None if self.is_missing is None else self.is_missing[first:stop]
         if values.dtype.kind in "iu" and values.dtype != np.uint64:
             return np.ascontiguousarray(values, dtype=np.int64), missing
-        if values.dtype.kind != "f" or values.dtype.itemsize > 8:
+        few = values[:FEW]
+        if values.dtype.kind != "f" or values.dtype.itemsize > 8 or np.any((few != np.rint(few)) & (few == few)):
             return None
         values = values.astype(np.float64, copy=False)
         absent = np.isnan(values) if missing is None else missing | np.isnan(values)
@@ -238,7 +244,10 @@ class Codes(Values):
 
     def read_categories(self, cells, first, stop):
         hashes, missing = self._hashes(cells)
-        codes = self.codes[first:stop].astype(np.int32)
+        codes = self.codes[first:stop]
+        if codes.max(initial=-1) >= len(hashes):  # which pandas and Arrow make where they are told not to look
+            raise ValueError(f"holds the code {codes.max()} of a category, of which it has {len(hashes)}")
+        codes = codes.astype(np.int32)
         if len(missing):
             codes[np.isin(codes, missing)] = -1
         cells.set_codes(codes, hashes, 0)
