@@ -113,6 +113,10 @@ class _Cached(Source):
         """Return a context manager whose value iterates over checked blocks, see `Source.checked`."""
         return _Renewing(self, list(range(self.n_parts) if order is None else order), held)
 
+    def release(self):
+        """Let go of memory that the next pass would use again."""
+        self.rows.release()
+
     def renew(self, error):
         """Write the cache anew after damage; its parts stay the same.
 

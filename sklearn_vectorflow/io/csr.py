@@ -153,7 +153,8 @@ class CSRSource(Source):
         n_rows = len(self.indptr) - 1
         return int(self._entries("indptr", n_rows, n_rows + 1)[0])
 
-    def _release(self):
+    def release(self):
+        """Let go of memory that the next pass would use again."""
         for array in self._stored.values():
             array.release()
 

@@ -133,10 +133,13 @@ class ParquetSource(_TableSource):
                 batch = next(batches, None)
             self._check_unchanged(group.path)
             if batch is None:
-                return
+                break
             if batch.num_rows:
                 yield self._columns.block(self._arrow.Table.from_batches([batch]), where)
             n_rows += batch.num_rows
+        expected = group.row_groups[0].num_rows
+        if self._filters is None and n_rows != expected:
+            raise ValueError(f"{name} is damaged: it has {n_rows} rows, the file's metadata say {expected}.")
 
     def _check_unchanged(self, path):
         if path in self._stamps:

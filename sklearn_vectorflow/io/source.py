@@ -121,8 +121,8 @@ class Source:
             error.add_note(f"This happened while reading {where}.")
         return loud
 
-    def _release(self):
-        """Let go of what only a pass needs."""
+    def release(self):
+        """Let go of memory that the next pass would use again."""
 
     def __str__(self):
         return type(self).__name__
@@ -163,7 +163,6 @@ class _Flat:
 
     def __exit__(self, *error):
         self.ahead.close()
-        self.source._release()
 
 
 class BatchSource(Source):

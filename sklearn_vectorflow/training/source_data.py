@@ -21,8 +21,11 @@ from sklearn_vectorflow.validation.errors import naming
 def read_all(X, y, sample_weight):
     """Return the rows of a source in memory: a Matrix, targets and weights."""
     check_alone(y, sample_weight)
-    with as_source(X).checked() as blocks:
-        return _together(list(blocks))
+    source = as_source(X)
+    with source.checked() as blocks:
+        rows = _together(list(blocks))
+    source.release()
+    return rows
 
 
 def _together(blocks):
@@ -56,6 +59,7 @@ def open_data(estimator, X, y, sample_weight, *, reset):
         blocks = stack.enter_context(source.checked())
         head, rest = _head(blocks, source.buffer_bytes)
         if rest is None:
+            source.release()
             return estimator._data(*_together(head), reset=reset, classes=source.classes)
         if source.once:
             if estimator.max_iter > 1:
@@ -140,6 +144,7 @@ class StreamedData:
 
     def close(self):
         """Stop reading."""
+        self.source.release()
         if self.opened is not None:
             self.opened[2].close()
 

@@ -134,7 +134,7 @@ def test_damaged_parquet_names_the_file(tmp_path):
         ParquetSource(tmp_path / "other.parquet", "y")
 
 
-def test_what_arrow_has_not_implemented_names_the_file(tmp_path, monkeypatch):
+def test_what_arrow_has_not_implemented_names_the_file(tmp_path):
     path = tmp_path / "rows.parquet"
     table(path, 300)
     source = ParquetSource(path, "y")
@@ -150,6 +150,23 @@ def test_what_arrow_has_not_implemented_names_the_file(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"rows.parquet, row group 0: Unsupported encoding") as error:
         model().fit(source)
     assert isinstance(error.value.__cause__, pa.ArrowNotImplementedError)
+
+
+def test_a_row_group_with_fewer_rows_than_it_says_is_damaged(tmp_path):
+    path = tmp_path / "rows.parquet"
+    table(path, 300)
+    source = ParquetSource(path, "y")
+    group = source._groups[0]
+
+    class Short:
+        row_groups, path = group.row_groups, group.path
+
+        def scanner(self, **options):
+            return ds.Scanner.from_batches(group.to_table().slice(0, 299).to_batches(), schema=group.physical_schema)
+
+    source._groups[0] = Short()
+    with pytest.raises(ValueError, match=r"row group 0 is damaged: it has 299 rows, the file's metadata say 300"):
+        model().fit(source)
 
 
 def test_errors_of_any_constructor_name_the_rows(tmp_path):
