@@ -109,8 +109,8 @@ class Turn:
         return Turn, ()
 
 
-_TURNS = weakref.WeakSet()
-_TURNS_OF = {}  # by id of what is written to: its turn, and what forgets it
+_TURNS: weakref.WeakSet = weakref.WeakSet()
+_TURNS_OF: dict = {}  # by id of what is written to: its turn, and what forgets it
 
 
 def turn_of(thing):

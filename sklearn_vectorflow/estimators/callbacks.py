@@ -1,13 +1,21 @@
 """scikit-learn's callbacks where it has them (1.9 and newer), else nothing in their place."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
 try:
+    if TYPE_CHECKING:  # scikit-learn has no types: its decorator would hide those of the methods
+        raise ImportError
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn < 1.9
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's mixin: there are no callbacks to call."""
 
-    def with_callbacks(method):
+    def with_callbacks(method: Method) -> Method:
         """Return the method as it is."""
         return method
 

@@ -42,7 +42,7 @@ class Values:
     """
 
     what = "values"
-    kind = None
+    kind: str | None = None
     keep = None
 
     def read_categories(self, cells, first, stop):
