@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-try:
-    if TYPE_CHECKING:  # scikit-learn has no types: its decorator would hide those of the methods
-        raise ImportError
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn < 1.9
+class _NoCallbacks:
+    """Stands in for scikit-learn's mixin: there are no callbacks to call."""
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin: there are no callbacks to call."""
 
-    def with_callbacks(method: Method) -> Method:
-        """Return the method as it is."""
-        return method
+def _as_it_is(method: Method) -> Method:
+    """Return the method as it is."""
+    return method
+
+
+if TYPE_CHECKING:  # scikit-learn has no types: its decorator would hide those of the methods
+
+    class CallbackSupportMixin(_NoCallbacks): ...
+
+    def with_callbacks(method: Method) -> Method: ...
+
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin, with_callbacks
+    except ImportError:  # scikit-learn < 1.9
+        CallbackSupportMixin, with_callbacks = _NoCallbacks, _as_it_is
 
 
 class FitTask:

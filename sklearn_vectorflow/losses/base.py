@@ -1,7 +1,7 @@
 """What all losses share: parameters, domain, link, and a way to be evaluated."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,7 +66,10 @@ class Loss(BaseEstimator):
         if y.shape != raw.shape:
             raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
 
-    def __call__(
+    if TYPE_CHECKING:  # a subclass takes those of the arguments that it needs
+        __call__: Callable[..., tuple[Any, ...]]
+
+    def __call__(  # type: ignore[no-redef]
         self,
         y: ArrayLike,
         raw: ArrayLike,
