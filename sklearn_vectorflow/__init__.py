@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def get_include():
+def get_include() -> str:
     """Return the folder with the C header of the loss contract, for compilers.
 
     Losses compiled elsewhere include ``kernels/contract.h`` from it, or, in Cython, cimport

@@ -1,8 +1,12 @@
 """Predicted survival and cumulative hazard of single rows, as functions of time."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.validation.arrays import check_times
+from sklearn_vectorflow.validation.types import Array
 
 
 class Curve:
@@ -31,20 +35,20 @@ class Curve:
 
     domain = (0.0, np.inf)
 
-    def __init__(self, loss, name, raw, x):
+    def __init__(self, loss: Any, name: str, raw: Array, x: Array) -> None:
         self.loss = loss
         self.name = name
         self.raw = raw
         self.x = x
 
-    def __call__(self, times):
+    def __call__(self, times: ArrayLike) -> Any:
         """Return values at a time or at an array of times, all >= 0."""
         values = getattr(self.loss, self.name)(check_times(np.ravel(times), ordered=False), self.raw[None, :])[0]
         return values.reshape(np.shape(times))[()]
 
     @property
-    def y(self):
+    def y(self) -> Array:
         return self(self.x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Curve({self.name} at {len(self.x)} times)"

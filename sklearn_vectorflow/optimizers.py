@@ -4,6 +4,8 @@ All of them read and write the touched coordinates only, and all of them keep th
 state once for all threads.
 """
 
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -27,13 +29,13 @@ class Optimizer(BaseEstimator):
     per_weight = 0
     per_feature = 0
     clock_size = 1
-    of_intercept = None  # what of `fields` intercepts have in place of weights
+    of_intercept: dict[str, Any] | None = None  # what of `fields` intercepts have in place of weights
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_positive(type(self).__name__, "learning_rate", self.learning_rate)
 
-    def for_layer(self, n_out, is_output, is_linear, scales):
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> "Optimizer":
         """Return the optimizer in the form it takes for a layer.
 
         Parameters
@@ -47,14 +49,14 @@ class Optimizer(BaseEstimator):
         """
         return self
 
-    def fields(self):
+    def fields(self) -> dict[str, Any]:
         """Return the numbers the engine's rule needs."""
         return {"learning_rate": self.learning_rate}
 
-    def start_from(self, parameters, center):
+    def start_from(self, parameters: Any, center: Any) -> None:
         """Set the state in which the weights are what they are, where zeros don't say it."""
 
-    def rate_schedule(self, l2):
+    def rate_schedule(self, l2: float) -> tuple[float, float, float]:
         """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``.
 
         Only plain SGD has one rate for all coordinates.
@@ -89,7 +91,9 @@ class AdaGrad(Optimizer):
     doi:10.1145/3470496.3533727.
     """
 
-    def __init__(self, learning_rate=None, *, rowwise="auto", epsilon=1e-8):
+    def __init__(
+        self, learning_rate: float | None = None, *, rowwise: bool | Literal["auto"] = "auto", epsilon: float = 1e-8
+    ) -> None:
         self.learning_rate = learning_rate
         self.rowwise = rowwise
         self.epsilon = epsilon
@@ -106,7 +110,7 @@ class AdaGrad(Optimizer):
     def per_feature(self):
         return 1 if self.rowwise is True else 0
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         if self.learning_rate is not None:
             super().check_parameters()
@@ -114,7 +118,7 @@ class AdaGrad(Optimizer):
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
-    def for_layer(self, n_out, is_output, is_linear, scales):
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
         """Return the optimizer with its rate and "auto" decided."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
@@ -129,7 +133,7 @@ class AdaGrad(Optimizer):
             decided.of_intercept = {"learning_rate": rate * scales.intercept}
         return decided
 
-    def fields(self):
+    def fields(self) -> dict[str, Any]:
         """Return learning rate and epsilon."""
         return {"learning_rate": self.learning_rate, "epsilon": self.epsilon}
 
@@ -161,20 +165,22 @@ class Adam(Optimizer):
     per_weight = 2
     per_feature = 1
 
-    def __init__(self, learning_rate=0.001, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(
+        self, learning_rate: float = 0.001, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         super().check_parameters()
         check_number("Adam", "beta_1", self.beta_1, 0, 1, high_open=True)
         check_number("Adam", "beta_2", self.beta_2, 0, 1, high_open=True)
         check_positive("Adam", "epsilon", self.epsilon)
 
-    def fields(self):
+    def fields(self) -> dict[str, Any]:
         """Return learning rate, decays and epsilon."""
         return {
             "learning_rate": self.learning_rate,
@@ -216,18 +222,18 @@ class FTRL(Optimizer):
     per_weight = 2
     clock_size = 0
 
-    def __init__(self, learning_rate=None, *, beta=None):
+    def __init__(self, learning_rate: float | None = None, *, beta: float | None = None) -> None:
         self.learning_rate = learning_rate
         self.beta = beta
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         if self.learning_rate is not None:
             super().check_parameters()
         if self.beta is not None:
             check_positive("FTRL", "beta", self.beta)
 
-    def for_layer(self, n_out, is_output, is_linear, scales):
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
         """Return the optimizer with its rate and beta decided."""
         rate, beta = self.learning_rate, self.beta
         if rate is None:
@@ -241,9 +247,9 @@ class FTRL(Optimizer):
                 decided.of_intercept["beta"] /= scales.intercept
         return decided
 
-    def start_from(self, parameters, center):
+    def start_from(self, parameters: Any, center: Any) -> None:
         """Choose z such that the closed form gives the weights."""
-        layout, scale = parameters.layout, self.beta / self.learning_rate
+        layout, scale = parameters.layout, self.beta / self.learning_rate  # type: ignore[operator]
         own = self.of_intercept or self.fields()
         sums = slice(layout.slot1, layout.slot1 + layout.n_out)
         weights = parameters.by_record()
@@ -252,7 +258,7 @@ class FTRL(Optimizer):
         if parameters.bias is not None:
             parameters.bias[:, sums] = parameters.intercepts_by_record() * -(own["beta"] / own["learning_rate"])
 
-    def fields(self):
+    def fields(self) -> dict[str, Any]:
         """Return learning rate and beta."""
         return {"learning_rate": self.learning_rate, "beta": self.beta}
 
@@ -286,12 +292,18 @@ class SGD(Optimizer):
     rule = "sgd"
     clock_size = 3
 
-    def __init__(self, learning_rate=0.1, *, schedule="invscaling", power_t=0.5):
+    def __init__(
+        self,
+        learning_rate: float = 0.1,
+        *,
+        schedule: Literal["invscaling", "constant", "optimal"] = "invscaling",
+        power_t: float = 0.5,
+    ) -> None:
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.power_t = power_t
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         super().check_parameters()
         check_number("SGD", "power_t", self.power_t, 0, high_open=True)
@@ -300,7 +312,7 @@ class SGD(Optimizer):
                 f"SGD: schedule must be 'invscaling', 'constant' or 'optimal', got {brief(self.schedule)}."
             )
 
-    def rate_schedule(self, l2):
+    def rate_schedule(self, l2: float) -> tuple[float, float, float]:
         """Return (rate, decay, power)."""
         decay, power = {
             "constant": (0.0, 0.0),
@@ -310,7 +322,7 @@ class SGD(Optimizer):
         return self.learning_rate, decay, power
 
 
-def default_optimizer(is_linear, averaged):
+def default_optimizer(is_linear: bool, averaged: bool) -> str:
     """Return what optimizer="auto" stands for: FTRL for linear models, AdaGrad for nets and for means of weights."""
     return "ftrl" if is_linear and not averaged else "adagrad"
 

@@ -6,11 +6,16 @@ caught up lazily and exactly: a weight that no row touches pays for its missed s
 when it is next read.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import LARGEST, check_integer, check_number
+from sklearn_vectorflow.validation.types import Strength
 
 
 class Penalty(BaseEstimator):
@@ -20,10 +25,10 @@ class Penalty(BaseEstimator):
     layers get the numbers alone.
     """
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
 
-    def fields(self, n_features, n_out, is_input, is_output):
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return the fields of the engine's penalty for one layer.
 
         Parameters
@@ -72,16 +77,16 @@ class ElasticNet(Penalty):
         The share :math:`\rho` of L1, in [0, 1].
     """
 
-    def __init__(self, alpha=1e-6, l1_ratio=0.5):
+    def __init__(self, alpha: Strength = 1e-6, l1_ratio: float = 0.5) -> None:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         _check_strength("ElasticNet", "alpha", self.alpha)
         check_number("ElasticNet", "l1_ratio", self.l1_ratio, 0, 1)
 
-    def fields(self, n_features, n_out, is_input, is_output):
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return l1 and l2 and, for several strengths, their factors."""
         strength, each = _strengths("ElasticNet", "alpha", self.alpha, n_features, is_input)
         return {
@@ -111,15 +116,15 @@ def _center(owner, value, n_features, n_out):
 class _Norm(Penalty):
     """A single norm of the distance from a centre."""
 
-    def __init__(self, strength=1e-6, center=None):
+    def __init__(self, strength: Strength = 1e-6, center: ArrayLike | None = None) -> None:
         self.strength = strength
         self.center = center
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         _check_strength(type(self).__name__, "strength", self.strength)
 
-    def fields(self, n_features, n_out, is_input, is_output):
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return the strength, its factors for features, and the centre."""
         owner = type(self).__name__
         strength, each = _strengths(owner, "strength", self.strength, n_features, is_input)
@@ -172,14 +177,14 @@ class NonNegative(Penalty):
         Smallest weight allowed, >= 0.
     """
 
-    def __init__(self, eps=0.0):
+    def __init__(self, eps: float = 0.0) -> None:
         self.eps = eps
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number("NonNegative", "eps", self.eps, 0, LARGEST)
 
-    def fields(self, n_features, n_out, is_input, is_output):
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return the lower bound."""
         return {"lower": float(self.eps)}
 
@@ -203,17 +208,17 @@ class Orthogonal(Penalty):
 
     largest_input = 16_384
 
-    def __init__(self, strength=1e-4, n_draws=None):
+    def __init__(self, strength: float = 1e-4, n_draws: int | None = None) -> None:
         self.strength = strength
         self.n_draws = n_draws
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number("Orthogonal", "strength", self.strength, 0, LARGEST)
         if self.n_draws is not None:
             check_integer("Orthogonal: n_draws", self.n_draws, 1)
 
-    def fields(self, n_features, n_out, is_input, is_output):
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return strength and draws for layers before the last."""
         if is_output:
             if is_input:
@@ -227,7 +232,9 @@ class Orthogonal(Penalty):
         return {"orthogonal": float(self.strength), "n_draws": int(self.n_draws or 0)}
 
 
-def combine(penalties, n_features, n_out, is_input, is_output):
+def combine(
+    penalties: Iterable[Penalty], n_features: int, n_out: int, is_input: bool, is_output: bool
+) -> dict[str, Any]:
     """Merge the fields of several penalties on one layer.
 
     Raises
@@ -246,7 +253,7 @@ def combine(penalties, n_features, n_out, is_input, is_output):
     return merged
 
 
-def l2_strength(penalties, n_features, n_out):
+def l2_strength(penalties: Iterable[Penalty], n_features: int, n_out: int) -> float:
     """Return the strength of L2 on the layer that reads X; the mean of several."""
     merged = combine(penalties, n_features, n_out, True, False)
     return merged.get("l2", 0.0) * float(np.mean(merged.get("l2_each", 1.0)))

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +12,7 @@ from sklearn_vectorflow.engine.net.worker import Worker
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.layers import Crosses
 from sklearn_vectorflow.network.forward import RawOutputs, readable, rows_ahead
+from sklearn_vectorflow.validation.types import Array, SparseMatrix
 
 
 class Predictor:
@@ -28,7 +30,7 @@ class Predictor:
         Name of one of its methods that take X alone.
     """
 
-    def __init__(self, estimator, method):
+    def __init__(self, estimator: Any, method: str) -> None:
         self._made_of = copy.copy(estimator), method  # whose classes stay when the estimator is fitted anew
         self._predict = getattr(*self._made_of)
         self._network = estimator.network_
@@ -38,7 +40,7 @@ class Predictor:
     def __reduce__(self):
         return Predictor, self._made_of
 
-    def __call__(self, X):
+    def __call__(self, X: SparseMatrix) -> Array:
         """Predict.
 
         Parameters

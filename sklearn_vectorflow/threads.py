@@ -114,7 +114,7 @@ class Turn:
         return Turn, ()
 
 
-_TURNS_OF = {}  # by id of what is written to: its turn, and what forgets it
+_TURNS_OF: dict = {}  # by id of what is written to: its turn, and what forgets it
 
 
 def turn_of(thing):

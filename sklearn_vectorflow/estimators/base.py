@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -57,7 +58,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         tags.target_tags.required = True
         return tags
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.
 
         Parameters

@@ -1,15 +1,31 @@
 """scikit-learn's callbacks where it has them (1.9 and newer), else nothing in their place."""
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn < 1.9
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin: there are no callbacks to call."""
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-    def with_callbacks(method):
-        """Return the method as it is."""
-        return method
+
+class _NoCallbacks:
+    """Stands in for scikit-learn's mixin: there are no callbacks to call."""
+
+
+def _as_it_is(method: Method) -> Method:
+    """Return the method as it is."""
+    return method
+
+
+if TYPE_CHECKING:  # scikit-learn has no types: its decorator would hide those of the methods
+
+    class CallbackSupportMixin(_NoCallbacks): ...
+
+    def with_callbacks(method: Method) -> Method: ...
+
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin, with_callbacks
+    except ImportError:  # scikit-learn < 1.9
+        CallbackSupportMixin, with_callbacks = _NoCallbacks, _as_it_is
 
 
 class FitTask:

@@ -1,6 +1,10 @@
 """Classification of sparse rows."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
@@ -12,8 +16,11 @@ from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
 from sklearn_vectorflow.estimators.top_classes import TopClassesMixin
-from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, MultinomialLoss
+from sklearn_vectorflow.layers import Node
+from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, Loss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.class_weight import ClassWeigher, check_class_weight
 from sklearn_vectorflow.targets.collectors import ClassCollector
 from sklearn_vectorflow.targets.labels import (
@@ -27,6 +34,7 @@ from sklearn_vectorflow.targets.labels import (
 )
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
 
 
 def _gives_probabilities(estimator):
@@ -153,32 +161,32 @@ class VectorFlowClassifier(
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="relu",
-        dropout=0.0,
-        input_dropout=0.0,
-        network=None,
-        loss="log_loss",
-        optimizer="auto",
-        learning_rate=None,
-        alpha=None,
-        l1_ratio=0.0,
-        penalty=None,
-        fit_intercept=True,
-        batch_size="auto",
-        max_iter=20,
-        tol=5e-3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=2,
-        shuffle=True,
-        average=False,
-        class_weight=None,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_layer_sizes: Sequence[int] = (),
+        activation: ActivationName = "relu",
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        network: Node | Sequence[Node] | None = None,
+        loss: str | Loss | Callable[..., Any] = "log_loss",
+        optimizer: str | Optimizer = "auto",
+        learning_rate: float | None = None,
+        alpha: float | None = None,
+        l1_ratio: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        fit_intercept: bool = True,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 20,
+        tol: float | None = 5e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 2,
+        shuffle: bool = True,
+        average: bool | int = False,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
@@ -211,7 +219,16 @@ class VectorFlowClassifier(
         return tags
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: RowsLike = None,
+        y_val: TargetLike = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit to training rows.
 
         Parameters
@@ -240,7 +257,13 @@ class VectorFlowClassifier(
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train on one block of rows, once.
 
         Parameters
@@ -264,7 +287,7 @@ class VectorFlowClassifier(
         self._check_expected(y, classes)
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X: RowsLike) -> Array:
         """Return raw outputs.
 
         Parameters
@@ -282,7 +305,7 @@ class VectorFlowClassifier(
             return raw[:, 1] - raw[:, 0]
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X: RowsLike) -> Array:
         """Return the likeliest class, or labels, of every row.
 
         Parameters
@@ -308,7 +331,7 @@ class VectorFlowClassifier(
         return self.classes_[raw.argmax(axis=1)]
 
     @available_if(_gives_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: RowsLike) -> Array:
         """Return probabilities, for losses that have them.
 
         Parameters
@@ -328,7 +351,7 @@ class VectorFlowClassifier(
         return self._loss.inverse_link(raw) if self.multilabel_ else self._loss.predict_proba(raw)
 
     @available_if(_gives_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: RowsLike) -> Array:
         """Return the logarithms of :meth:`predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))

@@ -1,11 +1,15 @@
 """Outputs of a net's nodes as features."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.network.forward import outputs
+from sklearn_vectorflow.validation.types import Array, RowsLike, TargetLike
 
 
 def _is_net(estimator):
@@ -22,7 +26,7 @@ class NodeFeaturesMixin:
         return tags
 
     @available_if(_is_net)
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: RowsLike, y: TargetLike = None, **fit_params: Any) -> Array:
         """Fit, and return what `transform` does for the same rows.
 
         Parameters
@@ -37,7 +41,7 @@ class NodeFeaturesMixin:
         return self.fit(X, y, **fit_params).transform(X)
 
     @available_if(_is_net)
-    def transform(self, X, node=None):
+    def transform(self, X: RowsLike, node: Node | str | None = None) -> Array:
         """Return the outputs of a node, for instance embeddings.
 
         Parameters
@@ -53,10 +57,10 @@ class NodeFeaturesMixin:
         features : ndarray of float32, shape (n_rows, width of the node)
         """
         place = self._place(node)
-        return self._run(X, lambda *run: outputs(*run, place))
+        return self._run(X, lambda *run: outputs(*run, place))  # type: ignore[call-arg]
 
     @available_if(_is_net)
-    def get_feature_names_out(self, node=None):
+    def get_feature_names_out(self, node: Node | str | None = None) -> Array:
         """Return names of the features that `transform` gives.
 
         Parameters

@@ -1,6 +1,10 @@
 """Ranking of sparse rows within queries."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
@@ -8,11 +12,15 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
-from sklearn_vectorflow.losses import RANKING_LOSSES, RankingLoss
+from sklearn_vectorflow.layers import Node
+from sklearn_vectorflow.losses import RANKING_LOSSES, Loss, RankingLoss
 from sklearn_vectorflow.losses.functions import RankingFunction
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState
 
 
 class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
@@ -126,31 +134,31 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="relu",
-        dropout=0.0,
-        input_dropout=0.0,
-        network=None,
-        loss="lambdarank",
-        optimizer="auto",
-        learning_rate=None,
-        alpha=None,
-        l1_ratio=0.0,
-        penalty=None,
-        fit_intercept=True,
-        batch_size="auto",
-        max_iter=20,
-        tol=5e-3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=2,
-        shuffle=True,
-        average=False,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_layer_sizes: Sequence[int] = (),
+        activation: ActivationName = "relu",
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        network: Node | Sequence[Node] | None = None,
+        loss: str | Loss | Callable[..., Any] = "lambdarank",
+        optimizer: str | Optimizer = "auto",
+        learning_rate: float | None = None,
+        alpha: float | None = None,
+        l1_ratio: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        fit_intercept: bool = True,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 20,
+        tol: float | None = 5e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 2,
+        shuffle: bool = True,
+        average: bool | int = False,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
@@ -179,17 +187,17 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        qid=None,
-        group=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        qid_val=None,
-    ):
+        qid: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        X_val: MatrixLike = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        qid_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit to training queries.
 
         Parameters
@@ -222,7 +230,15 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         qid = _queries(y, qid, group)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val)
 
-    def partial_fit(self, X, y, sample_weight=None, *, qid=None, group=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        qid: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+    ) -> Self:
         """Train on one block of queries, once.
 
         Parameters
@@ -243,7 +259,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         """
         return self._partial_fit(X, y, sample_weight, _queries(y, qid, group))
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Return scores: within a query, the higher come first.
 
         Parameters
@@ -257,7 +273,15 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         """
         return self._raw(X)[:, 0]
 
-    def score(self, X, y, *, qid=None, group=None, k=None):
+    def score(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        qid: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        k: int | None = None,
+    ) -> float:
         """Return the mean NDCG of the queries.
 
         Parameters

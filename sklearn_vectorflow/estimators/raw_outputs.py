@@ -11,6 +11,7 @@ from sklearn_vectorflow.network.forward import RawOutputs, map_raw, raw_outputs
 from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.types import Array
 
 SERVED = ("predict", "predict_proba", "decision_function")  # methods that `predictor` is for
 
@@ -49,7 +50,7 @@ class FittedMixin:
             matrix = as_matrix(model, X, reset=False, run=crew.map if crew.n_workers > 1 else None)
             return outputs(model.network_, matrix, crew)
 
-    def predictor(self, method="predict"):
+    def predictor(self, method: str = "predict") -> Predictor:
         """Return a light form of a method, for serving rows one by one.
 
         Parameters
@@ -77,13 +78,13 @@ class FittedMixin:
     # ---- weights -------------------------------------------------------------------
 
     @property
-    def coefs_(self):
+    def coefs_(self) -> list[Array]:
         """Weights of every linear layer, shape (n_in, n_out); views."""
         check_is_fitted(self, "network_")
         return self.network_.weights()
 
     @property
-    def intercepts_(self):
+    def intercepts_(self) -> list[Array]:
         """Intercepts of every linear layer, shape (n_out,); views."""
         check_is_fitted(self, "network_")
         return self.network_.intercepts()

@@ -1,6 +1,10 @@
 """Regression on sparse rows."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -10,10 +14,14 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
-from sklearn_vectorflow.losses import REGRESSION_LOSSES, RegressionLoss
+from sklearn_vectorflow.layers import Node
+from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
 
 
 class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
@@ -126,31 +134,31 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="relu",
-        dropout=0.0,
-        input_dropout=0.0,
-        network=None,
-        loss="squared_error",
-        optimizer="auto",
-        learning_rate=None,
-        alpha=None,
-        l1_ratio=0.0,
-        penalty=None,
-        fit_intercept=True,
-        batch_size="auto",
-        max_iter=20,
-        tol=5e-3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=2,
-        shuffle=True,
-        average=False,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_layer_sizes: Sequence[int] = (),
+        activation: ActivationName = "relu",
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        network: Node | Sequence[Node] | None = None,
+        loss: str | Loss | Callable[..., Any] = "squared_error",
+        optimizer: str | Optimizer = "auto",
+        learning_rate: float | None = None,
+        alpha: float | None = None,
+        l1_ratio: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        fit_intercept: bool = True,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 20,
+        tol: float | None = 5e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 2,
+        shuffle: bool = True,
+        average: bool | int = False,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
@@ -184,16 +192,16 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
     @with_callbacks
     def fit(
         self,
-        X,
-        y=None,
-        sample_weight=None,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        groups=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        groups_val=None,
-    ):
+        groups: ArrayLike | None = None,
+        X_val: RowsLike = None,
+        y_val: TargetLike = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit to training rows.
 
         Parameters
@@ -225,7 +233,14 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
 
-    def partial_fit(self, X, y=None, sample_weight=None, *, groups=None):
+    def partial_fit(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train on one block of rows, once.
 
         Parameters
@@ -246,7 +261,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         """
         return self._partial_fit(X, y, sample_weight, groups)
 
-    def predict_raw(self, X):
+    def predict_raw(self, X: RowsLike) -> Array:
         """Return raw outputs, before the loss turns them into predictions.
 
         Parameters
@@ -261,7 +276,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         raw = self._raw(X)
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X: RowsLike) -> Array:
         """Return predictions on the scale of y.
 
         Parameters

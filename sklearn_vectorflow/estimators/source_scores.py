@@ -1,13 +1,16 @@
 """Scores of sources."""
 
+from numpy.typing import ArrayLike
+
 from sklearn_vectorflow.estimators.raw_outputs import read_raw
 from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 
 class SourceScoreMixin:
     """Lets `score` take a source, which brings targets and weights along."""
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of a classifier, or R2 of a regressor.
 
         Parameters
@@ -28,4 +31,4 @@ class SourceScoreMixin:
             check_alone(y, sample_weight)
             X = read_raw(self, X)
             y, sample_weight = X.y, X.weight
-        return super().score(X, y, sample_weight)
+        return super().score(X, y, sample_weight)  # type: ignore[misc]

@@ -1,8 +1,11 @@
 """Times to an event on sparse rows."""
 
 import copy
+from collections.abc import Sequence
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,13 +15,17 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
 from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
 from sklearn_vectorflow.network.forward import raw_outputs
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
+from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, TimesLike
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000  # of which curves are drawn unless times are given
@@ -194,33 +201,33 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
 
     def __init__(
         self,
-        distribution="exponential",
-        breakpoints=None,
-        shape="constant",
-        hidden_layer_sizes=(),
-        activation="relu",
-        dropout=0.0,
-        input_dropout=0.0,
-        network=None,
-        optimizer="auto",
-        learning_rate=None,
-        alpha=None,
-        l1_ratio=0.0,
-        penalty=None,
-        fit_intercept=True,
-        batch_size="auto",
-        max_iter=20,
-        tol=5e-3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=2,
-        shuffle=True,
-        average=False,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        distribution: str | SurvivalLoss = "exponential",
+        breakpoints: int | ArrayLike | None = None,
+        shape: Shape = "constant",
+        hidden_layer_sizes: Sequence[int] = (),
+        activation: ActivationName = "relu",
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        network: Node | Sequence[Node] | None = None,
+        optimizer: str | Optimizer = "auto",
+        learning_rate: float | None = None,
+        alpha: float | None = None,
+        l1_ratio: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        fit_intercept: bool = True,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 20,
+        tol: float | None = 5e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 2,
+        shuffle: bool = True,
+        average: bool | int = False,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.distribution = distribution
         self.breakpoints = breakpoints
         self.shape = shape
@@ -249,7 +256,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         self.verbose = verbose
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: TimesLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike = None,
+        y_val: TimesLike = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit to training rows.
 
         Parameters
@@ -286,7 +302,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @available_if(_separates)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on one block of rows, once. Not for Cox's likelihood, which compares rows.
 
         Breakpoints that are not given are taken from the first block.
@@ -308,7 +324,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         _refuse_source(X)
         return self._partial_fit(X, y, sample_weight)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
         Parameters
@@ -330,13 +346,13 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     # ---- weights -------------------------------------------------------------------
 
     @property
-    def intercept_(self):
+    def intercept_(self) -> Array:
         """Intercepts of a linear model, in the unit of y."""
         self._check_linear("intercept_")
         return self.loss_.intercept(self._raw_of_nothing())
 
     @property
-    def shape_(self):
+    def shape_(self) -> float:
         """The shape of the distribution, where it is one number."""
         check_is_fitted(self, "network_")
         if not hasattr(self.loss_, "log_shape") or self.loss_.n_constant == 0:

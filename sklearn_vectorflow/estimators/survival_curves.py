@@ -1,17 +1,19 @@
 """What is predicted of times to an event: risks, curves as functions of time, quantiles."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.curves import Curve
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.validation.arrays import check_times
 from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.types import Array, MatrixLike
 
 
 class CurvesMixin:
     """Predictions of an estimator that has raw outputs and a `loss_` that knows what they say."""
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Return risk scores: the higher, the earlier the event.
 
         It is the log hazard, relative to the baseline where there is one ("cox"), or that of
@@ -31,7 +33,9 @@ class CurvesMixin:
         raw = self._raw(X)
         return self.loss_.risk(raw)
 
-    def predict_survival_function(self, X, return_array=False, *, times=None):
+    def predict_survival_function(
+        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+    ) -> Array:
         """Return the probability of no event up to a time, as functions of it.
 
         Parameters
@@ -51,7 +55,9 @@ class CurvesMixin:
         """
         return self._curves("survival", X, return_array, times)
 
-    def predict_cumulative_hazard_function(self, X, return_array=False, *, times=None):
+    def predict_cumulative_hazard_function(
+        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+    ) -> Array:
         """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
 
         Parameters
@@ -69,7 +75,7 @@ class CurvesMixin:
         """
         return self._curves("cumulative_hazard", X, return_array, times)
 
-    def predict_quantile(self, X, q=0.5):
+    def predict_quantile(self, X: MatrixLike, q: float = 0.5) -> Array:
         """Return the time by which a share q of such rows has had the event.
 
         Parameters
@@ -88,7 +94,7 @@ class CurvesMixin:
         raw = self._raw(X)
         return self.loss_.quantile(q, raw)
 
-    def predict_median(self, X):
+    def predict_median(self, X: MatrixLike) -> Array:
         """Return the median time, see :meth:`predict_quantile`.
 
         Parameters
@@ -102,7 +108,7 @@ class CurvesMixin:
         """
         return self.predict_quantile(X, 0.5)
 
-    def predict_expectation(self, X):
+    def predict_expectation(self, X: MatrixLike) -> Array:
         """Return the mean time.
 
         Parameters

@@ -1,15 +1,18 @@
 """The likeliest classes of rows, where there are many."""
 
+from typing import Any
+
 import numpy as np
 
 from sklearn_vectorflow.engine.top_k import top_k
 from sklearn_vectorflow.validation.scalars import check_flag, check_integer
+from sklearn_vectorflow.validation.types import RowsLike
 
 
 class TopClassesMixin:
     """`predict_top_k` of classifiers."""
 
-    def predict_top_k(self, X, k=5, return_scores=False):
+    def predict_top_k(self, X: RowsLike, k: int = 5, return_scores: bool = False) -> Any:
         """Return the k likeliest classes, or labels, of every row, the likeliest first.
 
         Scores are exact, and those of a few rows are in memory at once.

@@ -12,6 +12,7 @@ from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.source import as_source as plain_source
 from sklearn_vectorflow.io.turns import turn
+from sklearn_vectorflow.validation.types import FilePath, RowsLike
 
 
 def as_source(X):
@@ -29,7 +30,7 @@ def as_source(X):
     return source.kept
 
 
-def write_cache(source, path):
+def write_cache(source: RowsLike, path: FilePath) -> None:
     """Read a source once and write its rows to a folder, which :meth:`CSRSource.open` opens.
 
     Parameters

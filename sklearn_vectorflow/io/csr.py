@@ -1,8 +1,11 @@
 """CSR triplets in memory or mapped from files, also those that a cache wrote."""
 
 import os
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from sklearn_vectorflow.io import folder
@@ -12,6 +15,7 @@ from sklearn_vectorflow.io.matrix import Matrix, as_csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.stored import StoredArray, check_map, is_mapped
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import FilePath
 
 
 class CSRSource(Source):
@@ -47,18 +51,18 @@ class CSRSource(Source):
 
     def __init__(
         self,
-        data,
-        indices=None,
-        indptr=None,
-        y=None,
-        sample_weight=None,
+        data: Any,
+        indices: Any = None,
+        indptr: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
         *,
-        n_features=None,
-        buffer_bytes=2**28,
-        survey=True,
-        n_jobs=-1,
-        classes=None,
-    ):
+        n_features: int | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        n_jobs: int = -1,
+        classes: ArrayLike | None = None,
+    ) -> None:
         super().__init__(buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         self.opened = data if isinstance(data, folder.OpenCache) else None  # the cache that the rows are of
         if self.opened is not None:
@@ -71,7 +75,7 @@ class CSRSource(Source):
         if indices is None or indptr is None or n_features is None:
             raise ValueError("CSRSource needs data, indices, indptr and n_features, or a sparse matrix.")
         check_integer("n_features", n_features, 1)
-        self._stored = {}
+        self._stored: dict = {}
         for name, values in zip(folder.ARRAYS, (data, indices, indptr, y, sample_weight)):
             setattr(self, name, self._array(name, values))
         self.n_features = n_features
@@ -83,7 +87,7 @@ class CSRSource(Source):
         self.n_parts = -(-self.n_rows // self._step) if self.opened is None else self.opened.n_parts
 
     @classmethod
-    def open(cls, path, **options):
+    def open(cls, path: FilePath, **options: Any) -> Self:
         """Open a folder that a cache wrote.
 
         Parameters
@@ -100,7 +104,7 @@ class CSRSource(Source):
         """
         path = folder.resolved(path)
         source = cls(folder.open_cache(path), **options)
-        folder.tidy(path, source.opened.header.folder)
+        folder.tidy(path, source.opened.header.folder)  # type: ignore[union-attr]
         return source
 
     def __getstate__(self):
@@ -158,7 +162,7 @@ class CSRSource(Source):
         for array in self._stored.values():
             array.release()
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return some neighbouring rows, checked."""
         start, arrays = self._part(piece) if self.opened is None else self._cached_part(piece)
         where = f"rows from {start}"

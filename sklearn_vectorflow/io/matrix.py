@@ -1,11 +1,15 @@
 """Rows of a matrix in memory: sparse in any format, dense, or a data frame."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from sklearn_vectorflow.engine import data as engine
 from sklearn_vectorflow.validation.sparse import check_header, check_lengths, checked_csr, native_integers, real_values
+from sklearn_vectorflow.validation.types import Array
 
 LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
 SAMPLE = 1_000  # rows that tell what rows are like
@@ -32,7 +36,9 @@ class Matrix:
         What has the columns' names: the values, or some of the frame they come from.
     """
 
-    def __init__(self, values, run=None, found=None):
+    def __init__(
+        self, values: Any, run: Callable[..., Any] | None = None, found: tuple[int, bool] | None = None
+    ) -> None:
         is_sparse = sparse.issparse(values)
         values = as_csr(values) if is_sparse else np.ascontiguousarray(real_values(values, "X"))
         self.values = self.header = values
@@ -41,15 +47,15 @@ class Matrix:
             raise ValueError(f"X must have two dimensions, got shape {self.shape}.")
         if self.shape[1] > LARGEST_WIDTH:
             raise ValueError(f"X may have at most 2**31 - 1 features, got {self.shape[1]}; hash them into fewer.")
-        parts = (values,)
+        parts: tuple = (values,)
         if is_sparse:
             parts = tuple(np.ascontiguousarray(part) for part in (values.data, values.indices, values.indptr))
-            check_lengths(*parts, self.shape[0])
+            check_lengths(*parts, self.shape[0])  # type: ignore[call-arg]
         longest, canonical = _check_values(parts, self.shape, run) if found is None else found
         values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
         self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
 
-    def row_lengths(self):
+    def row_lengths(self) -> Array:
         """Return the number of stored values of every row."""
         if sparse.issparse(self.values):
             return np.diff(self.values.indptr)
@@ -60,7 +66,7 @@ class Matrix:
         """The distance of the rows of a sample."""
         return sample_step(self.shape[0])
 
-    def sample(self, start=0, step=None):
+    def sample(self, start: int = 0, step: int | None = None) -> "Matrix":
         """Return some rows, of 1,000 or more and evenly spaced, as CSR of float64 without repeated columns."""
         values, some = self.values, slice(start, None, step or self.sample_step)
         if not sparse.issparse(values):
@@ -76,20 +82,20 @@ class Matrix:
             return X
         return sparse.csr_matrix((X.data[: len(X.indices)], X.indices, X.indptr), X.shape)
 
-    def touched(self):
+    def touched(self) -> Any:
         """Return an index of the columns with values, some perhaps twice; or of all."""
         if sparse.issparse(self.values) and self.rows.n_nonzero < self.shape[1]:
             return self.values.indices[: self.values.indptr[-1]]
         return slice(None)
 
-    def summed(self):
+    def summed(self) -> "Matrix":
         """Return a matrix in which no column occurs twice in a row, and no zero is stored."""
         values = self._for_scipy().copy()
         values.sum_duplicates()
         values.eliminate_zeros()
         return Matrix(values)
 
-    def take(self, rows):
+    def take(self, rows: Any) -> "Matrix":
         """Return some rows as a matrix of their own."""
         return Matrix(self._for_scipy()[rows])
 

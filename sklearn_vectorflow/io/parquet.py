@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import joblib
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import check_stamp, stamp
 from sklearn_vectorflow.validation.arrays import check_column_names
+from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
 ROWS = 65_536  # rows decoded and encoded at once
 
@@ -18,21 +22,21 @@ class _TableSource(Source):
 
     def __init__(
         self,
-        y,
+        y: str | None,
         *,
-        sample_weight=None,
-        columns=None,
-        indices=None,
-        values=None,
-        n_features=None,
-        encoder=None,
-        frame="arrow",
-        cache=None,
-        buffer_bytes=2**28,
-        survey=True,
-        n_jobs=-1,
-        classes=None,
-    ):
+        sample_weight: str | None = None,
+        columns: Sequence[str] | None = None,
+        indices: str | None = None,
+        values: str | None = None,
+        n_features: int | None = None,
+        encoder: Any = None,
+        frame: Literal["arrow", "pandas"] = "arrow",
+        cache: FilePath | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        n_jobs: int = -1,
+        classes: ArrayLike | None = None,
+    ) -> None:
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         self._arrow = import_pyarrow()
         self._columns = Columns(y, sample_weight, columns, indices, values, n_features, encoder, frame)
@@ -91,7 +95,7 @@ class ParquetSource(_TableSource):
         file is damaged, with file and row.
     """
 
-    def __init__(self, files, y, *, filters=None, **options):
+    def __init__(self, files: FilePaths, y: str | None, *, filters: Any = None, **options: Any) -> None:
         super().__init__(y, **options)
         import pyarrow.dataset
         import pyarrow.parquet
@@ -114,7 +118,7 @@ class ParquetSource(_TableSource):
         if filters is None:
             self.n_rows = sum(group.row_groups[0].num_rows for group in self._groups)
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the rows of a row group."""
         group = self._groups[piece]
         name, n_rows = f"{group.path}, row group {group.row_groups[0].id}", 0
@@ -145,11 +149,11 @@ class ParquetSource(_TableSource):
         if path in self._stamps:
             check_stamp(path, self._stamps[path])
 
-    def __str__(self):
+    def __str__(self) -> str:
         others = len(self._dataset.files) - 1
         return f"ParquetSource of {self._dataset.files[0]}" + (f" and {others} more" if others else "")
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return files, their sizes and times, filters and columns."""
         stats = [(path, os.stat(path)) for path in self._dataset.files]
         files = " ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
@@ -177,7 +181,7 @@ class ArrowSource(_TableSource):
         If data is no table, or the name of a column has a null character.
     """
 
-    def __init__(self, data, y, **options):
+    def __init__(self, data: Any, y: str | None, **options: Any) -> None:
         super().__init__(y, **options)
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError(f"data must have __arrow_c_stream__, got {type(data).__name__}.")
@@ -188,7 +192,7 @@ class ArrowSource(_TableSource):
         if isinstance(shape, tuple) and len(shape) == 2 and not callable(shape):
             self.n_rows = shape[0]
 
-    def pieces(self):
+    def pieces(self) -> Iterable[Any]:
         """Return tables of some rows, with the number of rows before them."""
         reader = self._arrow.RecordBatchReader.from_stream(self.data)
         needed, n_rows = self._columns.needed(reader.schema.names), 0
@@ -202,7 +206,7 @@ class ArrowSource(_TableSource):
                 yield table.slice(start, ROWS), n_rows + start
             n_rows += table.num_rows
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the rows of a table."""
         table, start = piece
         return (self._columns.block(table, f"{type(self.data).__name__}, rows from {start}"),)

@@ -2,14 +2,18 @@
 
 import numbers
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible
 from sklearn_vectorflow.io.blocks import Block, Checked
 from sklearn_vectorflow.threads import n_allowed
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import FilePath
 
 
 class Source:
@@ -45,17 +49,25 @@ class Source:
         Whether the rows can be read a single time.
     """
 
-    n_rows = None
-    n_features = None
-    n_parts = None
+    n_rows: int | None = None
+    n_features: int | None = None
+    n_parts: int | None = None
     once = False
-    kept = None  # rows that a cache in memory holds
+    kept: Any = None  # rows that a cache in memory holds
 
-    def __init__(self, *, cache=None, buffer_bytes=2**28, survey=True, n_jobs=-1, classes=None):
+    def __init__(
+        self,
+        *,
+        cache: FilePath | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        n_jobs: int = -1,
+        classes: ArrayLike | None = None,
+    ) -> None:
         check_integer("buffer_bytes", buffer_bytes, 1)
         if not isinstance(survey, (bool, np.bool_)):
             raise TypeError(f"survey must be True or False, got {survey!r}.")
-        if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+        if not _counts_threads(n_jobs):
             raise ValueError(f"n_jobs must be an integer other than 0, got {n_jobs!r}.")
         if cache is not None and not isinstance(cache, (str, os.PathLike)):
             raise TypeError(f"cache must be None, 'memory' or a folder, got {cache!r}.")
@@ -68,23 +80,23 @@ class Source:
     def __getstate__(self):
         return {**vars(self), "kept": None}
 
-    def pieces(self):
+    def pieces(self) -> Iterable[Any]:
         """Return an iterable of what `read` takes, one after the other; a thread goes through it."""
-        return range(self.n_parts)
+        return range(self.n_parts)  # type: ignore[arg-type]
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the blocks of a part, or of another piece, as an iterable of `Block`; threads may call it at once."""
         raise NotImplementedError
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         for piece in self.pieces():
             yield from self.read(piece)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return a string that changes with the data and with how they are read; "" if nobody can know."""
         return ""
 
-    def checked(self, order=None, held=None):
+    def checked(self, order: Sequence[int] | None = None, held: dict[int, Any] | None = None) -> Any:
         """Return a context manager whose value iterates over checked blocks, read ahead by threads.
 
         Parameters
@@ -124,8 +136,12 @@ class Source:
     def release(self):
         """Let go of memory that the next pass would use again."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return type(self).__name__
+
+
+def _counts_threads(n_jobs):
+    return isinstance(n_jobs, numbers.Integral) and not isinstance(n_jobs, bool) and n_jobs != 0
 
 
 def _located(blocks):
@@ -192,7 +208,16 @@ class BatchSource(Source):
     (2000,)
     """
 
-    def __init__(self, batches, *, cache=None, buffer_bytes=2**28, survey=True, classes=None, n_rows=None):
+    def __init__(
+        self,
+        batches: Callable[[], Iterable[Any]],
+        *,
+        cache: FilePath | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        classes: ArrayLike | None = None,
+        n_rows: int | None = None,
+    ) -> None:
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=1, classes=classes)
         if not callable(batches):
             raise TypeError(f"batches must be a function that returns an iterable of blocks, got {batches!r}.")
@@ -201,7 +226,7 @@ class BatchSource(Source):
         self.batches = batches
         self.n_rows = n_rows
 
-    def pieces(self):
+    def pieces(self) -> Iterable[Any]:
         """Return blocks as the function gives them."""
         try:
             batches = self.batches()
@@ -211,7 +236,7 @@ class BatchSource(Source):
             raise TypeError(f"batches must return an iterable of blocks, got {batches!r}.")
         return _located(batches)
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the block that the piece is."""
         return (piece,)
 

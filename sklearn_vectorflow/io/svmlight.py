@@ -1,6 +1,10 @@
 """Files in the svmlight (libsvm) format."""
 
+from collections.abc import Iterable
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from sklearn_vectorflow.engine.text import svmlight as engine
 from sklearn_vectorflow.io.ahead import Ahead
@@ -10,6 +14,7 @@ from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import Text, TextFiles
 from sklearn_vectorflow.threads import n_allowed
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
 
 class SVMLightSource(Source):
@@ -42,18 +47,18 @@ class SVMLightSource(Source):
 
     def __init__(
         self,
-        files,
+        files: FilePaths,
         *,
-        n_features=None,
-        zero_based="auto",
-        query_id=False,
-        dtype=np.float32,
-        cache=None,
-        buffer_bytes=2**28,
-        survey=True,
-        n_jobs=-1,
-        classes=None,
-    ):
+        n_features: int | None = None,
+        zero_based: bool | Literal["auto"] = "auto",
+        query_id: bool = False,
+        dtype: DTypeLike = np.float32,
+        cache: FilePath | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        n_jobs: int = -1,
+        classes: ArrayLike | None = None,
+    ) -> None:
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         if n_features is not None:
             check_integer("n_features", n_features, 1)
@@ -74,12 +79,12 @@ class SVMLightSource(Source):
         """Number of columns; may read the files."""
         return self._columns()[0]
 
-    def pieces(self):
+    def pieces(self) -> Iterable[Any]:
         """Return ranges of the files, or decompressed text."""
         self._columns()
         return self.files.pieces()
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the rows of a piece as one block."""
         n_features, shift = self._columns()
         where, found = self._parse(piece, shift == 0, n_features + shift)
@@ -89,10 +94,10 @@ class SVMLightSource(Source):
         X = csr((values, indices, indptr), (found.n_rows, n_features))
         return (Block(X, labels, None, where, queries if self.query_id else None),)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{type(self).__name__} of {self.files}"
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return files, their sizes and times, and how they are read."""
         return f"{self.files.fingerprint()} {self._given} {self.zero_based} {self.dtype}"
 
@@ -114,7 +119,15 @@ class SVMLightSource(Source):
         return text.where, _parse(text, self.dtype, zero_based, n_indices, self.query_id)
 
 
-def load_svmlight(files, *, n_features=None, zero_based="auto", query_id=False, dtype=np.float32, n_jobs=-1):
+def load_svmlight(
+    files: FilePaths,
+    *,
+    n_features: int | None = None,
+    zero_based: bool | Literal["auto"] = "auto",
+    query_id: bool = False,
+    dtype: DTypeLike = np.float32,
+    n_jobs: int = -1,
+) -> tuple[Any, ...]:
     """Read files in the svmlight format into memory.
 
     Parameters

@@ -24,10 +24,10 @@ class Text:
         Lines before it; None if they have not been counted.
     """
 
-    path: Path
+    path: Path | None
     text: bytes
     start: int
-    n_lines_before: int = None
+    n_lines_before: int | None = None
 
     @property
     def where(self):

@@ -1,12 +1,17 @@
 """Files in Vowpal Wabbit's text format."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.text import vw as engine
 from sklearn_vectorflow.io.blocks import Block, csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import TextFiles
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
 LARGEST_BITS = 30
 SEPARATORS = b" \t\r|"  # what ends a token in a line, as the engine has it
@@ -48,17 +53,17 @@ class VWSource(Source):
 
     def __init__(
         self,
-        files,
+        files: FilePaths,
         *,
-        n_bits=18,
-        namespaces=None,
-        importance=False,
-        cache=None,
-        buffer_bytes=2**28,
-        survey=True,
-        n_jobs=-1,
-        classes=None,
-    ):
+        n_bits: int = 18,
+        namespaces: Sequence[str] | None = None,
+        importance: bool = False,
+        cache: FilePath | None = None,
+        buffer_bytes: int = 2**28,
+        survey: bool = True,
+        n_jobs: int = -1,
+        classes: ArrayLike | None = None,
+    ) -> None:
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         check_integer("n_bits", n_bits, 1)
         names = [] if namespaces is None else list(namespaces)
@@ -79,11 +84,11 @@ class VWSource(Source):
         self._names = b"".join(encoded) + b"\0"
         self._ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
 
-    def pieces(self):
+    def pieces(self) -> Iterable[Any]:
         """Return ranges of the files, or decompressed text."""
         return self.files.pieces()
 
-    def read(self, piece):
+    def read(self, piece: Any) -> Iterable[Any]:
         """Return the rows of a piece as one block."""
         text = self.files.text_of(piece)
         if not text.text.strip():
@@ -107,9 +112,9 @@ class VWSource(Source):
         y = labels[:n_rows] if n_labels else None
         return (Block(X, y, importance[:n_rows] if self.importance else None, text.where),)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{type(self).__name__} of {self.files}"
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return files, their sizes and times, and how they are read."""
         return f"{self.files.fingerprint()} {self.n_bits} {self.namespaces} {self.importance}"

@@ -1,5 +1,7 @@
 """Activations; their arithmetic is engine/kernels/layers/activations.h."""
 
+from typing import Any
+
 from sklearn_vectorflow.layers.base import Layer
 
 
@@ -17,10 +19,10 @@ class Activation(Layer):
 
     gain = 1.0
 
-    def __init__(self, *, name=None):
+    def __init__(self, *, name: str | None = None) -> None:
         self.name = name
 
-    def add_to(self, net, parents):
+    def add_to(self, net: Any, parents: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_activation(parents[0], self.kernel)
 
@@ -50,4 +52,4 @@ class Logistic(Activation):
     kernel = "logistic"
 
 
-ACTIVATIONS = {"relu": ReLU, "tanh": Tanh, "selu": SELU, "logistic": Logistic, "identity": None}
+ACTIVATIONS: dict[str, Any] = {"relu": ReLU, "tanh": Tanh, "selu": SELU, "logistic": Logistic, "identity": None}

@@ -1,6 +1,7 @@
 """What all layers share, and what calling them makes."""
 
 import uuid
+from collections.abc import Iterable, Sequence
 from inspect import signature
 
 import numpy as np
@@ -23,13 +24,13 @@ class Node:
     inputs : tuple of Node
     """
 
-    def __init__(self, layer, inputs):
+    def __init__(self, layer: "Layer", inputs: "Iterable[Node]") -> None:
         self.layer = layer
         self.inputs = tuple(inputs)
         self._key = uuid.uuid4().hex
 
     @property
-    def name(self):
+    def name(self) -> str | None:
         """Name of the layer, or None."""
         return self.layer.name
 
@@ -40,10 +41,10 @@ class Node:
         parts = [(type(node), node._key, node.layer, [places[one._key] for one in node.inputs]) for node in nodes]
         return _restored, (parts,)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{self.layer.label}, {len(ordered([self]))} nodes>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return as_text(_rows_of([self]))
 
     def _repr_html_(self):
@@ -65,7 +66,7 @@ def _rows_of(heads):
     return [(node.layer.label, [places[one._key] for one in node.inputs], "") for node in nodes]
 
 
-def ordered(heads):
+def ordered(heads: Sequence[Node]) -> list[Node]:
     """Return the nodes that heads depend on, each after those it reads.
 
     The order depends on the wiring alone, not on which node was made first.
@@ -107,9 +108,9 @@ class Layer(BaseEstimator):
     has_weights = False
     reads_rows = False
     several = False
-    name = None
+    name: str | None = None
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Node | list[Node] | tuple[Node, ...]) -> Node:
         """Return the node of this layer applied to a node, or to a list of nodes."""
         nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         for node in nodes:
@@ -122,17 +123,17 @@ class Layer(BaseEstimator):
         return Node(self, nodes)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """A short form of the layer for messages and tables: what differs from the defaults."""
         own = signature(type(self)).parameters
         values = self.get_params(deep=False).items()
         given = [f"{name}={_short(value)}" for name, value in values if not _is(value, own[name].default)]
         return f"{type(self).__name__}({', '.join(given)})"
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
 
-    def width(self, widths, sparse):
+    def width(self, widths: Sequence[int], sparse: bool) -> int | None:
         """Return the number of outputs.
 
         Parameters

@@ -1,5 +1,7 @@
 """Outputs that don't depend on the row."""
 
+from typing import Any
+
 from sklearn_vectorflow.layers.base import Node
 from sklearn_vectorflow.layers.weighted import Weighted
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -34,22 +36,22 @@ class Constant(Weighted):
     init = "zeros"
     frozen = False
 
-    def __init__(self, n_out=1, *, name=None):
+    def __init__(self, n_out: int = 1, *, name: str | None = None) -> None:
         self.n_out = n_out
         self.name = name
 
-    def __call__(self):
+    def __call__(self) -> Node:  # type: ignore[override]
         """Return the node of this layer; it reads no other."""
         return Node(self, ())
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_integer("Constant: n_out", self.n_out, 1)
 
-    def n_weights(self, n_out):
+    def n_weights(self, n_out: int) -> int:
         """Return the number of outputs."""
         return n_out
 
-    def add_to(self, net, parent, record, *arguments):
+    def add_to(self, net: Any, parent: Any, record: Any, *arguments: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_constant(record, *arguments)

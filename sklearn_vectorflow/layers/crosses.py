@@ -1,6 +1,10 @@
 """Crosses of groups of columns; their arithmetic is engine/kernels/layers/crosses.h."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.net.crosses import MOST_FACTORS
 from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
@@ -134,18 +138,25 @@ class Crosses(Layer):
 
     reads_rows = True
 
-    def __init__(self, crosses, groups, n_features=2**22, *, name=None):
+    def __init__(
+        self,
+        crosses: Sequence[Sequence[Any]],
+        groups: Mapping[Any, Any] | ArrayLike,
+        n_features: int = 2**22,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.crosses = crosses
         self.groups = groups
         self.n_features = n_features
         self.name = name
 
-    def width(self, widths, sparse):
+    def width(self, widths: Sequence[int], sparse: bool) -> int | None:
         """Return the number of hashed features."""
         check_integer("Crosses: n_features", self.n_features, 1)
         return self.n_features
 
-    def plan(self, n_columns, feature_names=None):
+    def plan(self, n_columns: int, feature_names: ArrayLike | None = None) -> Any:
         """Return the engine's plan."""
         owner = f"network: {self.label}"
         return plan_crosses(owner, self.crosses, self.groups, self.n_features, n_columns, feature_names)

@@ -1,5 +1,7 @@
 """Dropout of hidden units."""
 
+from typing import Any
+
 from sklearn_vectorflow.layers.base import Layer
 from sklearn_vectorflow.validation.scalars import check_number
 
@@ -18,14 +20,14 @@ class Dropout(Layer):
         For messages, and for ``transform(X, node=name)``.
     """
 
-    def __init__(self, rate=0.5, *, name=None):
+    def __init__(self, rate: float = 0.5, *, name: str | None = None) -> None:
         self.rate = rate
         self.name = name
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number("Dropout", "rate", self.rate, 0, 1, high_open=True)
 
-    def add_to(self, net, parents):
+    def add_to(self, net: Any, parents: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_dropout(parents[0], self.rate)

@@ -1,8 +1,13 @@
 """Factorization machines; their arithmetic is engine/kernels/layers/pairs.h."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from sklearn_vectorflow.layers.weighted import Weighted
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
@@ -29,7 +34,17 @@ class FactorizationMachine(Weighted):
     Rendle (2010), "Factorization machines", doi:10.1109/ICDM.2010.127.
     """
 
-    def __init__(self, rank=8, n_out=None, *, optimizer=None, penalty=None, init=None, frozen=False, name=None):
+    def __init__(
+        self,
+        rank: int = 8,
+        n_out: int | None = None,
+        *,
+        optimizer: str | Optimizer | None = None,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        init: Any = None,
+        frozen: bool = False,
+        name: str | None = None,
+    ) -> None:
         self.rank = rank
         self.n_out = n_out
         self.optimizer = optimizer
@@ -38,21 +53,21 @@ class FactorizationMachine(Weighted):
         self.frozen = frozen
         self.name = name
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_integer("FactorizationMachine: rank", self.rank, 1)
         if self.n_out is not None:
             check_integer("FactorizationMachine: n_out", self.n_out, 1)
         super().check_parameters()
 
-    def n_weights(self, n_out):
+    def n_weights(self, n_out: int) -> int:
         """Return the number of weights of a feature."""
         return n_out * self.rank
 
-    def deviation(self, gain, n_in, n_out):
+    def deviation(self, gain: float, n_in: int, n_out: int) -> float:
         """Return the standard deviation of embeddings."""
         return 0.1 / float(np.sqrt(self.rank))
 
-    def add_to(self, net, parent, record, *arguments):
+    def add_to(self, net: Any, parent: Any, record: Any, *arguments: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_pairs(parent, self.rank, record, *arguments)

@@ -1,8 +1,10 @@
 """Roots of a graph: rows of X, or some of their columns."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.layers.base import Layer, Node
+from sklearn_vectorflow.validation.types import Array
 
 
 class Columns(Layer):
@@ -10,11 +12,11 @@ class Columns(Layer):
 
     reads_rows = True
 
-    def __init__(self, columns=None, *, name=None):
+    def __init__(self, columns: slice | range | ArrayLike | None = None, *, name: str | None = None) -> None:
         self.columns = columns
         self.name = name
 
-    def places(self, n_features, feature_names=None):
+    def places(self, n_features: int, feature_names: ArrayLike | None = None) -> range | Array:
         """Return which columns are read.
 
         Parameters
@@ -45,11 +47,11 @@ class Columns(Layer):
         return chosen
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What messages call the root."""
         return super().label.replace("Columns(", "Input(", 1)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.label
 
     def _range(self, n_features):
@@ -113,5 +115,5 @@ class Input(Node):
       6  Add()                                   reads 1, 5
     """
 
-    def __init__(self, columns=None, *, name=None):
+    def __init__(self, columns: slice | range | ArrayLike | None = None, *, name: str | None = None) -> None:
         super().__init__(Columns(columns, name=name), ())

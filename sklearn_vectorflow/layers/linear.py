@@ -1,8 +1,13 @@
 """The linear layer; its arithmetic is engine/kernels/layers/linear.h."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from sklearn_vectorflow.layers.weighted import Weighted
+from sklearn_vectorflow.optimizers import Optimizer
+from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
@@ -30,7 +35,16 @@ class Linear(Weighted):
 
     has_bias = True
 
-    def __init__(self, n_out=None, *, optimizer=None, penalty=None, init=None, frozen=False, name=None):
+    def __init__(
+        self,
+        n_out: int | None = None,
+        *,
+        optimizer: str | Optimizer | None = None,
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        init: Any = None,
+        frozen: bool = False,
+        name: str | None = None,
+    ) -> None:
         self.n_out = n_out
         self.optimizer = optimizer
         self.penalty = penalty
@@ -38,23 +52,23 @@ class Linear(Weighted):
         self.frozen = frozen
         self.name = name
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         if self.n_out is not None:
             check_integer("Linear: n_out", self.n_out, 1)
         super().check_parameters()
 
-    def n_weights(self, n_out):
+    def n_weights(self, n_out: int) -> int:
         """Return the number of weights of a feature."""
         return n_out
 
-    def deviation(self, gain, n_in, n_out):
+    def deviation(self, gain: float, n_in: int, n_out: int) -> float:
         """Return the standard deviation of weights drawn before an activation of this gain.
 
         He et al. (2015), arXiv:1502.01852; Glorot and Bengio (2010), PMLR 9.
         """
         return float(np.sqrt(gain / n_in if gain > 1 else 2.0 / (n_in + n_out)))
 
-    def add_to(self, net, parent, record, *arguments):
+    def add_to(self, net: Any, parent: Any, record: Any, *arguments: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_linear(parent, record, *arguments)

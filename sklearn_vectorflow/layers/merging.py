@@ -1,5 +1,8 @@
 """Layers that read several nodes; their arithmetic is engine/kernels/layers/merging.h."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sklearn_vectorflow.layers.base import Layer
 
 
@@ -17,14 +20,14 @@ class Concat(Layer):
     several = True
     reads_rows = True
 
-    def __init__(self, *, name=None):
+    def __init__(self, *, name: str | None = None) -> None:
         self.name = name
 
-    def width(self, widths, sparse):
+    def width(self, widths: Sequence[int], sparse: bool) -> int | None:
         """Return the sum of the widths."""
         return sum(widths)
 
-    def add_to(self, net, parents):
+    def add_to(self, net: Any, parents: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_merged("concat", parents)
 
@@ -32,10 +35,10 @@ class Concat(Layer):
 class _Elementwise(Layer):
     several = True
 
-    def __init__(self, *, name=None):
+    def __init__(self, *, name: str | None = None) -> None:
         self.name = name
 
-    def width(self, widths, sparse):
+    def width(self, widths: Sequence[int], sparse: bool) -> int | None:
         """Return the width all nodes have."""
         if len(set(widths)) > 1:
             raise ValueError(f"reads nodes of different widths, {widths}; they must be equal")
@@ -51,7 +54,7 @@ class Add(_Elementwise):
         For messages, and for ``transform(X, node=name)``.
     """
 
-    def add_to(self, net, parents):
+    def add_to(self, net: Any, parents: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_merged("add", parents)
 
@@ -65,6 +68,6 @@ class Multiply(_Elementwise):
         For messages, and for ``transform(X, node=name)``.
     """
 
-    def add_to(self, net, parents):
+    def add_to(self, net: Any, parents: Any) -> None:
         """Add the layer to the engine's net."""
         net.add_merged("multiply", parents)

@@ -1,14 +1,23 @@
 """Graphs with a name of their own, built of the same layers."""
 
+from collections.abc import Iterable
+
+from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.layers.activations import ACTIVATIONS
 from sklearn_vectorflow.layers.dropout import Dropout
 from sklearn_vectorflow.layers.factorization import FactorizationMachine
 from sklearn_vectorflow.layers.input import Input
 from sklearn_vectorflow.layers.linear import Linear
 from sklearn_vectorflow.layers.merging import Add
+from sklearn_vectorflow.validation.types import ActivationName
 
 
-def chain(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=None):
+def chain(
+    hidden_layer_sizes: Iterable[int],
+    activation: ActivationName = "relu",
+    dropout: float = 0.0,
+    inputs: Node | None = None,
+) -> Node:
     """Return a plain net: linear, activation and dropout for each size, then a linear output.
 
     Parameters
@@ -34,7 +43,12 @@ def chain(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=None):
     return Linear()(node)
 
 
-def wide_and_deep(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=None):
+def wide_and_deep(
+    hidden_layer_sizes: Iterable[int],
+    activation: ActivationName = "relu",
+    dropout: float = 0.0,
+    inputs: Node | None = None,
+) -> Node:
     """Return the sum of a linear model and a net.
 
     Parameters
@@ -60,7 +74,7 @@ def wide_and_deep(hidden_layer_sizes, activation="relu", dropout=0.0, inputs=Non
     return Add()([Linear()(x), chain(hidden_layer_sizes, activation, dropout, x)])
 
 
-def factorization_machine(rank=8, inputs=None):
+def factorization_machine(rank: int = 8, inputs: Node | None = None) -> Node:
     """Return the sum of a linear model and all pairs' interactions.
 
     Parameters

@@ -1,5 +1,8 @@
 """What layers with weights share."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from sklearn_vectorflow.layers.base import Layer
@@ -22,11 +25,11 @@ class Weighted(Layer):
     reads_rows = True
     has_bias = False
 
-    def width(self, widths, sparse):
+    def width(self, widths: Sequence[int], sparse: bool) -> int | None:
         """Return the number of outputs."""
         return self.n_out
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         label = type(self).__name__
         if not isinstance(self.frozen, (bool, np.bool_)):
@@ -35,7 +38,7 @@ class Weighted(Layer):
         self.own_penalties()
         self._check_init(label)
 
-    def own_optimizer(self):
+    def own_optimizer(self) -> Optimizer | None:
         """Return the layer's optimizer, or None for the estimator's."""
         if self.optimizer is None:
             return None
@@ -49,7 +52,7 @@ class Weighted(Layer):
         self.optimizer.check_parameters()
         return self.optimizer
 
-    def own_penalties(self):
+    def own_penalties(self) -> list[Penalty] | None:
         """Return the layer's penalties as a list, or None for the estimator's."""
         if self.penalty is None:
             return None
@@ -73,7 +76,7 @@ class Weighted(Layer):
         elif np.ndim(self.init) == 0:
             check_number(label, "init", self.init, 0, high_open=True)
 
-    def given(self, n_in, n_weights, owner):
+    def given(self, n_in: int, n_weights: int, owner: str) -> tuple[Any, Any]:
         """Return the weights and intercepts to start from, None where `init` gives none.
 
         Raises

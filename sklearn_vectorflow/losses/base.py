@@ -1,9 +1,14 @@
 """What all losses share: parameters, domain, link, and a way to be evaluated."""
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.losses import blocks, doors
+from sklearn_vectorflow.validation.types import Array
 
 
 class Loss(BaseEstimator):
@@ -42,26 +47,36 @@ class Loss(BaseEstimator):
     reads = ()
     sampled = False
 
-    def n_active(self, n_outputs):
+    def n_active(self, n_outputs: int) -> int | None:
         """Return how many outputs of a row a step computes, about; None are all."""
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""
         return np.empty(0)
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise ValueError if a parameter of the loss is out of its range."""
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return predictions on the scale of y for raw outputs, elementwise."""
         return raw
 
-    def check_block(self, y, raw):
+    def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless the compiled function can read targets and raw outputs together."""
         if y.shape != raw.shape:
             raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
 
-    def __call__(self, y, raw, sample_weight=None, starts=None, nodes=None):
+    if TYPE_CHECKING:  # a subclass takes those of the arguments that it needs
+        __call__: Callable[..., tuple[Any, ...]]
+
+    def __call__(  # type: ignore[no-redef]
+        self,
+        y: ArrayLike,
+        raw: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        starts: ArrayLike | None = None,
+        nodes: Mapping[str, ArrayLike] | None = None,
+    ) -> tuple[Any, ...]:
         """Evaluate a block of rows.
 
         Parameters

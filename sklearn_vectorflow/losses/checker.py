@@ -2,19 +2,30 @@
 
 import pickle
 import threading
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from sklearn_vectorflow.losses import blocks, doors
+from sklearn_vectorflow.losses import Loss, blocks, doors
 from sklearn_vectorflow.losses.survival import SurvivalLoss
 from sklearn_vectorflow.targets.times import parse
+from sklearn_vectorflow.validation.types import TimesLike
 
 STEP = 1e-6
 OUTPUTS = (0.0, 1.0, -1.0, 30.0, -30.0)  # where many losses have kinks, and where many overflow
 
 
-def check_loss(loss, y=None, *, n_outputs=None, starts=None, nodes=None, random_state=0):
+def check_loss(
+    loss: Loss,
+    y: TimesLike = None,
+    *,
+    n_outputs: int | None = None,
+    starts: ArrayLike | None = None,
+    nodes: Mapping[str, int] | None = None,
+    random_state: int = 0,
+) -> None:
     """Check a loss, printing and raising what failed and where.
 
     Gradients are compared with finite differences from both sides, so that at a kink a

@@ -10,6 +10,7 @@ from scipy.special import expit, softmax
 
 from sklearn_vectorflow.engine.losses.classification import KERNELS
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.validation.types import Array
 
 
 class ClassificationLoss(Loss):
@@ -23,16 +24,16 @@ class ClassificationLoss(Loss):
 
     multilabel = True
 
-    def n_outputs(self, n_classes):
+    def n_outputs(self, n_classes: int) -> int:
         """Return the number of raw outputs for a number of classes."""
         return 1 if n_classes == 2 else n_classes
 
-    def check_block(self, y, raw):
+    def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless y is a class in each row, or an indicator for each output."""
         if y.ndim != 2 or raw.ndim != 2 or y.shape[1] not in (1, raw.shape[1]):
             raise ValueError(f"y must have one column or the shape of raw, {raw.shape}, got {y.shape}.")
 
-    def initial_raw(self, prior):
+    def initial_raw(self, prior: Array) -> Array:
         """Return raw outputs of a model that knows only the classes' frequencies.
 
         Parameters
@@ -55,11 +56,11 @@ class LogLoss(ClassificationLoss):
 
     kernel = KERNELS["log_loss"]
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each output's class."""
         return expit(raw)
 
-    def predict_proba(self, raw):
+    def predict_proba(self, raw: Array) -> Array:
         """Return probabilities of the classes, shape (n_rows, n_classes)."""
         positive = expit(raw)
         if raw.shape[1] == 1:
@@ -68,7 +69,7 @@ class LogLoss(ClassificationLoss):
         uniform = np.full_like(positive, 1.0 / raw.shape[1])
         return np.divide(positive, total, out=uniform, where=total > 0)
 
-    def initial_raw(self, prior):
+    def initial_raw(self, prior: Array) -> Array:
         """Return the log odds of the frequencies."""
         bounded = np.clip(prior, 1e-6, 1.0 - 1e-6)
         return np.log(bounded / (1.0 - bounded))
@@ -97,26 +98,26 @@ class MultinomialLoss(ClassificationLoss):
     kernel = KERNELS["multinomial"]
     multilabel = False
 
-    def n_outputs(self, n_classes):
+    def n_outputs(self, n_classes: int) -> int:
         """Return one output for each class."""
         return n_classes
 
-    def check_block(self, y, raw):
+    def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless y is an output's number in each row."""
         if y.ndim != 2 or raw.ndim != 2 or y.shape[1] != 1:
             raise ValueError(f"y must have one column, the class, got shape {y.shape}.")
         if not np.all((y >= 0) & (y < raw.shape[1])):
             raise ValueError(f"y must be in 0 ... {raw.shape[1] - 1}, the numbers of the outputs.")
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each class."""
         return softmax(raw, axis=1)
 
-    def predict_proba(self, raw):
+    def predict_proba(self, raw: Array) -> Array:
         """Return probabilities of the classes, shape (n_rows, n_classes)."""
         return softmax(raw, axis=1)
 
-    def initial_raw(self, prior):
+    def initial_raw(self, prior: Array) -> Array:
         """Return the centred logarithms of the frequencies."""
         logs = np.log(np.maximum(prior, 1e-6))
         return logs - logs.mean()
@@ -133,7 +134,7 @@ class Hinge(ClassificationLoss):
 
     kernel = KERNELS["hinge"]
 
-    def initial_raw(self, prior):
+    def initial_raw(self, prior: Array) -> Array:
         """Return the likelier sign."""
         return np.sign(2.0 * np.asarray(prior) - 1.0)
 
@@ -149,7 +150,7 @@ class SquaredHinge(ClassificationLoss):
 
     kernel = KERNELS["squared_hinge"]
 
-    def initial_raw(self, prior):
+    def initial_raw(self, prior: Array) -> Array:
         """Return the mean sign."""
         return 2.0 * np.asarray(prior) - 1.0
 
@@ -166,7 +167,7 @@ class ModifiedHuber(ClassificationLoss):
 
     kernel = KERNELS["modified_huber"]
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each output's class."""
         return (np.clip(raw, -1.0, 1.0) + 1.0) / 2.0
 

@@ -1,11 +1,16 @@
 """Cox's partial likelihood, compiled in engine/losses/cox.pyx."""
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.losses.cox import KERNELS
 from sklearn_vectorflow.losses.intervals import step_mean, steps
 from sklearn_vectorflow.losses.survival import SurvivalLoss
+from sklearn_vectorflow.targets.times import Times
 from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.types import Array
 
 
 class CoxPH(SurvivalLoss):
@@ -41,32 +46,32 @@ class CoxPH(SurvivalLoss):
     separates = False
     n_targets = (2, 3)
 
-    def __init__(self, ties="efron"):
+    def __init__(self, ties: Literal["efron", "breslow"] = "efron") -> None:
         self.ties = ties
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise ValueError unless ties is 'efron' or 'breslow'."""
         if self.ties not in ("efron", "breslow"):
             raise ValueError(f"CoxPH: ties must be 'efron' or 'breslow', got {brief(self.ties)}.")
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return 1 for Efron's treatment of ties."""
         return np.array([self.ties == "efron"], dtype=np.float64)
 
-    def prepared(self, times):
+    def prepared(self, times: Times) -> SurvivalLoss:
         """Return a loss of its own, for the baseline."""
         return CoxPH(self.ties)
 
-    def encode(self, times):
+    def encode(self, times: Times) -> Array:
         """Return the targets: event and time, and entry if there are any."""
         columns = [times.event, times.time] + ([] if times.entry is None else [times.entry])
         return np.column_stack(columns).astype(np.float64)
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return zero."""
         return np.zeros(1)
 
-    def finish(self, y, raw, sample_weight):
+    def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
         """Estimate the baseline's cumulative hazard at the times of events, after Breslow."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         event, time = y.T[:2]
@@ -91,20 +96,20 @@ class CoxPH(SurvivalLoss):
     def _reached(self, raw):
         return np.exp(raw[:, :1]) * self.baseline_hazard_
 
-    def risk(self, raw):
+    def risk(self, raw: Array) -> Array:
         """Return the logarithm of the hazard relative to the baseline."""
         return raw[:, 0]
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         baseline = steps(self.baseline_times_, self.baseline_hazard_[None, :], times)
         return np.exp(raw[:, :1]) * baseline
 
-    def quantile(self, q, raw):
+    def quantile(self, q: float, raw: Array) -> Array:
         """Return the first time by which a share q has had the event; inf if there is none."""
         reached = np.searchsorted(self.baseline_hazard_, -np.log1p(-q) * np.exp(-raw[:, 0]) * (1 - 1e-12))
         return np.append(self.baseline_times_, np.inf)[reached]
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time up to the last event."""
         return step_mean(self.baseline_times_, self._reached(raw))

@@ -1,11 +1,13 @@
 r"""Losses of whole distributions, compiled in engine/losses/density.pyx."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr, softmax
 
 from sklearn_vectorflow.engine.losses.density import KERNELS
 from sklearn_vectorflow.losses.regression import RegressionLoss
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import Array
 
 LARGEST = 10.0  # of the logarithm of a width, and of its inverse; as in the compiled function
 
@@ -31,35 +33,35 @@ class MixtureDensity(RegressionLoss):
 
     kernel = KERNELS["mixture_density"]
 
-    def __init__(self, n_components=3):
+    def __init__(self, n_components: int = 3) -> None:
         self.n_components = n_components
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise unless n_components is an integer of at least one."""
         check_integer("MixtureDensity: n_components", self.n_components, 1)
 
-    def n_outputs(self, n_targets):
+    def n_outputs(self, n_targets: int) -> int:
         """Return three outputs for each component."""
         return 3 * self.n_components
 
-    def check_y(self, y):
+    def check_y(self, y: Array) -> None:
         """Raise ValueError unless y has one column."""
         if y.shape[1] != 1:
             raise ValueError(f"y must have one column for loss MixtureDensity, got {y.shape[1]}.")
 
-    def check_block(self, y, raw):
+    def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless there is one target, and three outputs for each component."""
         self.check_y(y)
         if raw.shape != (len(y), 3 * self.n_components):
             raise ValueError(f"raw must have shape {(len(y), 3 * self.n_components)}, got {raw.shape}.")
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return equal shares of components at evenly spaced quantiles, each as wide as all of y."""
         size = self.n_components
         means = np.quantile(y[:, 0], (np.arange(size) + 0.5) / size)
         return np.concatenate([np.zeros(size), means, np.full(size, np.log(y.std() or 1.0))])
 
-    def components(self, raw):
+    def components(self, raw: ArrayLike) -> tuple[Array, Array, Array]:
         """Return shares, means and widths of the components.
 
         Parameters
@@ -74,18 +76,18 @@ class MixtureDensity(RegressionLoss):
         logits, means, log_widths = np.split(np.asarray(raw), 3, axis=1)
         return softmax(logits, axis=1), means, np.exp(np.clip(log_widths, -LARGEST, LARGEST))
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return the mean."""
         shares, means, _ = self.components(raw)
         return np.sum(shares * means, axis=1, keepdims=True)
 
-    def log_density(self, y, raw):
+    def log_density(self, y: ArrayLike, raw: Array) -> Array:
         """Return the logarithm of the density of y, shape (n_rows,), for raw outputs."""
         shares, means, widths = self.components(raw)
         z = (np.asarray(y)[:, None] - means) / widths
         return logsumexp(-0.5 * z**2 - np.log(widths * np.sqrt(2 * np.pi)), axis=1, b=shares)
 
-    def cdf(self, y, raw):
+    def cdf(self, y: ArrayLike, raw: Array) -> Array:
         """Return the probability of at most y, shape (n_rows,), for raw outputs."""
         shares, means, widths = self.components(raw)
         return np.sum(shares * ndtr((np.asarray(y)[:, None] - means) / widths), axis=1)

@@ -6,12 +6,15 @@ with `shape="linear"` each interval has its own linear head :math:`f_j`.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_expit
 
 from sklearn_vectorflow.engine.losses.intervals import KERNELS
 from sklearn_vectorflow.losses.survival import SurvivalLoss, check_shape
+from sklearn_vectorflow.targets.times import Times
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
+from sklearn_vectorflow.validation.types import Array, Shape
 
 INTERVALS = 10  # unless said otherwise
 
@@ -21,7 +24,7 @@ class IntervalLoss(SurvivalLoss):
 
     n_targets = (3,)
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_shape(type(self).__name__, self.shape)
         check_breakpoints(self.breakpoints)
@@ -34,11 +37,11 @@ class IntervalLoss(SurvivalLoss):
     def n_outputs(self):
         return self.n_intervals + (self.shape == "constant")
 
-    def intercept(self, raw):
+    def intercept(self, raw: Array) -> Array:
         """Return the log hazard, or logit, of each interval."""
         return self.by_interval(raw)[0]
 
-    def by_interval(self, raw):
+    def by_interval(self, raw: Array) -> Array:
         """Return the raw output of each interval, shape (n_rows, n_intervals)."""
         return raw if self.shape == "linear" else raw[:, :1] + raw[:, 1:]
 
@@ -89,12 +92,14 @@ class PiecewiseExponential(IntervalLoss):
 
     kernel = KERNELS["piecewise_exponential"]
 
-    def __init__(self, breakpoints=None, shape="constant", log_unit=0.0):
+    def __init__(
+        self, breakpoints: int | ArrayLike | None = None, shape: Shape = "constant", log_unit: float = 0.0
+    ) -> None:
         self.breakpoints = breakpoints
         self.shape = shape
         self.log_unit = log_unit
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         super().check_parameters()
         check_number("PiecewiseExponential", "log_unit", self.log_unit, high_open=True)
@@ -103,7 +108,7 @@ class PiecewiseExponential(IntervalLoss):
     def n_intervals(self):
         return len(self.breakpoints) + 1
 
-    def prepared(self, times):
+    def prepared(self, times: Times) -> SurvivalLoss:
         """Return the loss with its breakpoints and the unit of the times."""
         edges = self.breakpoints
         if edges is None or np.ndim(edges) == 0:
@@ -111,16 +116,16 @@ class PiecewiseExponential(IntervalLoss):
         edges = np.asarray(edges, dtype=np.float64)
         return PiecewiseExponential(edges, self.shape, float(np.log(times.unit())))
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the logarithm of the unit, the number of intervals and the breakpoints."""
-        return np.array([self.log_unit, self.n_intervals, *self.breakpoints], dtype=np.float64)
+        return np.array([self.log_unit, self.n_intervals, *self.breakpoints], dtype=np.float64)  # type: ignore[misc]
 
-    def encode(self, times):
+    def encode(self, times: Times) -> Array:
         """Return the targets: event, time and entry."""
         entry = np.zeros(len(times)) if times.entry is None else times.entry
         return np.column_stack([times.event, times.time, entry]).astype(np.float64)
 
-    def intercept(self, raw):
+    def intercept(self, raw: Array) -> Array:
         """Return the log hazard of each interval."""
         return self.by_interval(raw)[0] - self.log_unit
 
@@ -136,17 +141,17 @@ class PiecewiseExponential(IntervalLoss):
         lengths = np.diff(np.append(self._starts(), np.inf))[:, None]
         return np.clip(np.asarray(times, dtype=np.float64) - starts, 0.0, lengths)
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return self._hazard(raw) @ self._exposure(times)
 
-    def risk(self, raw):
+    def risk(self, raw: Array) -> Array:
         """Return the logarithm of the hazard of the first interval, or of the hazard up to the last breakpoint."""
         if self.shape == "constant" or self.n_intervals == 1:
             return self.by_interval(raw)[:, 0] - self.log_unit
         return np.log(self.cumulative_hazard(self.breakpoints[-1:], raw)[:, 0])
 
-    def quantile(self, q, raw):
+    def quantile(self, q: float, raw: Array) -> Array:
         """Return the time by which a share q has had the event."""
         hazard, starts = self._hazard(raw), self._starts()
         reached = hazard @ self._exposure(starts)  # at the start of each interval
@@ -155,7 +160,7 @@ class PiecewiseExponential(IntervalLoss):
         row = np.arange(len(raw))
         return starts[interval] + (target - reached[row, interval]) / hazard[row, interval]
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
         hazard, starts = self._hazard(raw), self._starts()
         survival = np.exp(-(hazard @ self._exposure(starts)))
@@ -187,7 +192,7 @@ class DiscreteTime(IntervalLoss):
 
     kernel = KERNELS["discrete"]
 
-    def __init__(self, breakpoints=None, shape="constant"):
+    def __init__(self, breakpoints: int | ArrayLike | None = None, shape: Shape = "constant") -> None:
         self.breakpoints = breakpoints
         self.shape = shape
 
@@ -195,18 +200,18 @@ class DiscreteTime(IntervalLoss):
     def n_intervals(self):
         return len(self.breakpoints)
 
-    def prepared(self, times):
+    def prepared(self, times: Times) -> SurvivalLoss:
         """Return the loss with its breakpoints."""
         edges = self.breakpoints
         if edges is None or np.ndim(edges) == 0:
             edges = quantiles_of_events(times, edges or INTERVALS)
         return DiscreteTime(np.asarray(edges, dtype=np.float64), self.shape)
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the number of intervals."""
         return np.array([self.n_intervals], dtype=np.float64)
 
-    def encode(self, times):
+    def encode(self, times: Times) -> Array:
         """Return the targets: event, first interval at risk, and the number of intervals passed or ended in."""
         holds = np.searchsorted(self.breakpoints, times.time, side="left")
         ends = np.searchsorted(self.breakpoints, times.time, side="right")
@@ -221,21 +226,21 @@ class DiscreteTime(IntervalLoss):
         """Return the cumulative hazard, -log S, at the breakpoints."""
         return np.cumsum(-log_expit(-self.by_interval(raw)), axis=1)
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return -log S at each time, shape (n_rows, n_times)."""
         return steps(self.breakpoints, self._reached(raw), times)
 
-    def risk(self, raw):
+    def risk(self, raw: Array) -> Array:
         """Return the logit of the first interval, or the logarithm of -log S at the last breakpoint."""
         if self.shape == "constant":
             return self.by_interval(raw)[:, 0]
         return np.log(self._reached(raw)[:, -1])
 
-    def quantile(self, q, raw):
+    def quantile(self, q: float, raw: Array) -> Array:
         """Return the first breakpoint by which a share q has had the event; inf if there is none."""
         return step_quantile(self.breakpoints, self._reached(raw), q)
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time up to the last breakpoint."""
         return step_mean(self.breakpoints, self._reached(raw))
 

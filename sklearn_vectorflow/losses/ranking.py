@@ -10,6 +10,7 @@ import numpy as np
 from sklearn_vectorflow.engine.losses.ranking import KERNELS
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import Array
 
 
 class RankingLoss(Loss):
@@ -24,7 +25,7 @@ class RankingLoss(Loss):
     coupled = True
     y_high = np.inf
 
-    def check_y(self, y):
+    def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
         outside = (y < 0) | (y > self.y_high)
         if np.any(outside):
@@ -69,14 +70,14 @@ class LambdaRank(RankingLoss):
     jumps = True
     y_high = 31.0
 
-    def __init__(self, truncation=30):
+    def __init__(self, truncation: int = 30) -> None:
         self.truncation = truncation
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise unless truncation is an integer of at least one."""
         check_integer("LambdaRank: truncation", self.truncation, 1)
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the truncation."""
         return np.array([self.truncation], dtype=np.float64)
 

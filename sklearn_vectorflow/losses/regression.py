@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_vectorflow.engine.losses.regression import KERNELS
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.types import Array
 
 
 class RegressionLoss(Loss):
@@ -25,7 +26,7 @@ class RegressionLoss(Loss):
     y_low = -np.inf
     y_low_open = False
 
-    def check_y(self, y):
+    def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
         outside = y <= self.y_low if self.y_low_open else y < self.y_low
         if np.any(outside):
@@ -35,11 +36,11 @@ class RegressionLoss(Loss):
                 "Some value(s) of y are out of the valid range of the loss."
             )
 
-    def n_outputs(self, n_targets):
+    def n_outputs(self, n_targets: int) -> int:
         """Return the number of raw outputs for a number of columns of y."""
         return n_targets
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the raw outputs of the best constant prediction, as many as `n_outputs`.
 
         Unless a subclass says more, that is the mean of every column of y, or zeros if
@@ -49,7 +50,7 @@ class RegressionLoss(Loss):
             return np.zeros(self.n_outputs(y.shape[1]))
         return np.average(y, axis=0, weights=sample_weight)
 
-    def output_scale(self, y, sample_weight):
+    def output_scale(self, y: Array, sample_weight: Array | None) -> float:
         """Return the typical size of raw outputs.
 
         Unless a subclass says more, that is the standard deviation of y, all columns
@@ -85,7 +86,7 @@ class AbsoluteError(RegressionLoss):
 
     kernel = KERNELS["absolute_error"]
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
         return _quantiles(y, sample_weight, 0.5)
 
@@ -108,18 +109,18 @@ class HuberLoss(RegressionLoss):
 
     kernel = KERNELS["huber"]
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise ValueError unless delta > 0."""
         check_number("HuberLoss", "delta", self.delta, 0, low_open=True, high_open=True)
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return delta."""
         return np.array([self.delta], dtype=np.float64)
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the constant at which the gradient is zero."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         return np.array([_huber_location(column, weight, self.delta) for column in y.T])
@@ -141,18 +142,18 @@ class QuantileLoss(RegressionLoss):
 
     kernel = KERNELS["quantile"]
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = quantile
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise ValueError unless 0 < quantile < 1."""
         check_number("QuantileLoss", "quantile", self.quantile, 0, 1, low_open=True, high_open=True)
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the quantile."""
         return np.array([self.quantile], dtype=np.float64)
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted quantile."""
         return _quantiles(y, sample_weight, self.quantile)
 
@@ -160,16 +161,16 @@ class QuantileLoss(RegressionLoss):
 class LogLinkLoss(RegressionLoss):
     """A loss whose raw output is the logarithm of the predicted mean."""
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         """Return the predicted mean."""
         return np.exp(raw)
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the logarithm of the mean."""
         mean = np.average(y, axis=0, weights=sample_weight)
         return np.log(np.where(mean > 0, mean, 1e-10))
 
-    def output_scale(self, y, sample_weight):
+    def output_scale(self, y: Array, sample_weight: Array | None) -> float:
         """Return one: logarithms have no unit."""
         return 1.0
 
@@ -215,7 +216,7 @@ class TweedieLoss(LogLinkLoss):
         The power p: 0, or at least 1.
     """
 
-    def __init__(self, power=1.5):
+    def __init__(self, power: float = 1.5) -> None:
         self.power = power
 
     @property
@@ -230,13 +231,13 @@ class TweedieLoss(LogLinkLoss):
     def y_low_open(self):
         return self.power >= 2
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise ValueError unless power is 0 or at least 1."""
         check_number("TweedieLoss", "power", self.power, high_open=True)
         if self.power != 0 and not self.power >= 1:
             raise ValueError(f"TweedieLoss: power must be 0 or at least 1, got {self.power!r}.")
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the power."""
         return np.array([self.power], dtype=np.float64)
 

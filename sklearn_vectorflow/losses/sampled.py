@@ -6,12 +6,16 @@ Predictions are exact. The arithmetic on the outputs that were drawn is that of 
 (engine/losses/classification.pyx); engine/kernels/layers/candidates.h draws.
 """
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.net.sampling import Sampler, alias_table
 from sklearn_vectorflow.losses.classification import LogLoss, MultinomialLoss
 from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
+from sklearn_vectorflow.validation.types import Array, Floats
 
 DISTRIBUTIONS = ("empirical", "flattened", "uniform")
 
@@ -21,15 +25,22 @@ class _Sampled:
 
     sampled = True
     independent = False  # outputs are classified one by one
-    full = None  # the name of the loss that draws none
+    full: str | None = None  # the name of the loss that draws none
 
-    def __init__(self, n_negatives=100, *, sampling="flattened", power=0.75, log_q_correction=True):
+    def __init__(
+        self,
+        n_negatives: int = 100,
+        *,
+        sampling: Literal["flattened", "empirical", "uniform"] = "flattened",
+        power: float = 0.75,
+        log_q_correction: bool = True,
+    ) -> None:
         self.n_negatives = n_negatives
         self.sampling = sampling
         self.power = power
         self.log_q_correction = log_q_correction
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         owner = type(self).__name__
         check_integer(f"{owner}: n_negatives", self.n_negatives, 1)
@@ -37,15 +48,15 @@ class _Sampled:
         check_number(owner, "power", self.power, 0, high_open=True)
         check_flag(f"{owner}: log_q_correction", self.log_q_correction)
 
-    def n_outputs(self, n_classes):
+    def n_outputs(self, n_classes: int) -> int:
         """Return one output for each class."""
         return n_classes
 
-    def n_active(self, n_outputs):
+    def n_active(self, n_outputs: int) -> int | None:
         """Return how many outputs of a row a step computes, about."""
         return min(n_outputs, self.n_negatives + 1)
 
-    def warn_of_all(self, n_outputs):
+    def warn_of_all(self, n_outputs: int) -> None:
         """Warn if a step computes all outputs: a loss that draws none does the same in less time."""
         if self.n_negatives >= n_outputs - 1:
             warn(
@@ -54,7 +65,7 @@ class _Sampled:
                 "far below the number of classes or labels.",
             )
 
-    def probabilities(self, counts):
+    def probabilities(self, counts: ArrayLike) -> Floats:
         """Return the probability of each output in a draw.
 
         Parameters
@@ -70,7 +81,7 @@ class _Sampled:
         weight = (np.asarray(counts) + 1.0) ** power
         return weight / weight.sum()
 
-    def sampler(self, counts):
+    def sampler(self, counts: Array) -> Any:
         """Return what the engine draws outputs from; of all outputs, if no fewer are asked for.
 
         Parameters

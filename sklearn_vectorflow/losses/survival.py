@@ -7,14 +7,16 @@ from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import gammaln, log_ndtr, logit, ndtri
 
 from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
-from sklearn_vectorflow.targets.times import INTERVAL
+from sklearn_vectorflow.targets.times import INTERVAL, Times
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.types import Array, Shape
 
 SAMPLE = 10_000  # rows that tell the best constant
 ENOUGH = 20  # events among them without which they don't
@@ -42,7 +44,7 @@ class SurvivalLoss(Loss):
     n_outputs = 1
     n_constant = 0
 
-    def check_times(self, times):
+    def check_times(self, times: Times) -> None:
         """Raise ValueError if there are rows that the loss has no likelihood for."""
         name = type(self).__name__
         if not self.takes_intervals and np.any(times.kind == INTERVAL):
@@ -50,21 +52,21 @@ class SurvivalLoss(Loss):
         if not self.takes_entry and times.entry is not None:
             raise ValueError(f"y: {name} takes no late entry.")
 
-    def prepared(self, times):
+    def prepared(self, times: Times) -> "SurvivalLoss":
         """Return the loss with all that it takes from times: their unit, breakpoints."""
         return self
 
-    def finish(self, y, raw, sample_weight):
+    def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
         """Derive from fitted raw outputs what predictions need beside them."""
 
-    def check_block(self, y, raw):
+    def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless y is as `encode` makes it, and raw has all outputs."""
         if y.ndim != 2 or y.shape[1] not in self.n_targets:
             raise ValueError(f"y must have {' or '.join(map(str, self.n_targets))} columns, got shape {y.shape}.")
         if raw.shape != (len(y), self.n_outputs):
             raise ValueError(f"raw must have shape ({len(y)}, {self.n_outputs}), as y says, got {raw.shape}.")
 
-    def initial_raw(self, y, sample_weight):
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the raw outputs of the best constant model, from at most 10,000 rows."""
         some = slice(None, None, max(1, len(y) // SAMPLE))
         y = np.ascontiguousarray(y[some])
@@ -80,11 +82,11 @@ class SurvivalLoss(Loss):
         start, options = np.zeros(self.n_outputs), {"gtol": 1e-9, "ftol": 0}
         return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
-    def intercept(self, raw):
+    def intercept(self, raw: Array) -> Array:
         """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
         return raw[0]
 
-    def survival(self, times, raw):
+    def survival(self, times: ArrayLike, raw: Array) -> Array:
         """Return the probability of no event up to each time, shape (n_rows, n_times)."""
         return np.exp(-self.cumulative_hazard(times, raw))
 
@@ -107,19 +109,19 @@ class ParametricLoss(SurvivalLoss):
     takes_intervals = True
     n_targets = (2, 4)
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_number(type(self).__name__, "log_unit", self.log_unit, high_open=True)
 
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> Array:
         """Return the logarithm of the unit."""
         return np.array([self.log_unit], dtype=np.float64)
 
-    def prepared(self, times):
+    def prepared(self, times: Times) -> SurvivalLoss:
         """Return the loss with the unit of the times."""
         return type(self)(**{**self.get_params(), "log_unit": float(np.log(times.unit()))})
 
-    def encode(self, times):
+    def encode(self, times: Times) -> Array:
         """Return the targets: kind and log time; with intervals or entries also log upper and log entry."""
         columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
         if times.entry is not None or np.any(times.kind == INTERVAL):
@@ -146,29 +148,29 @@ class ExponentialSurvival(ParametricLoss):
 
     kernel = KERNELS["exponential"]
 
-    def __init__(self, log_unit=0.0):
+    def __init__(self, log_unit: float = 0.0) -> None:
         self.log_unit = log_unit
 
     def _log_hazard(self, raw):
         return raw[:, 0] - self.log_unit
 
-    def intercept(self, raw):
+    def intercept(self, raw: Array) -> Array:
         """Return the log hazard."""
         return self._log_hazard(raw)
 
-    def risk(self, raw):
+    def risk(self, raw: Array) -> Array:
         """Return the logarithm of the hazard."""
         return self._log_hazard(raw)
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return np.exp(self._log_hazard(raw))[:, None] * np.asarray(times, dtype=np.float64)
 
-    def quantile(self, q, raw):
+    def quantile(self, q: float, raw: Array) -> Array:
         """Return the time by which a share q has had the event."""
         return -np.log1p(-q) * np.exp(-self._log_hazard(raw))
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
         return np.exp(-self._log_hazard(raw))
 
@@ -181,11 +183,11 @@ class AcceleratedFailureTime(ParametricLoss):
 
     n_outputs = 2
 
-    def __init__(self, shape="constant", log_unit=0.0):
+    def __init__(self, shape: Shape = "constant", log_unit: float = 0.0) -> None:
         self.shape = shape
         self.log_unit = log_unit
 
-    def check_parameters(self):
+    def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         super().check_parameters()
         check_shape(type(self).__name__, self.shape)
@@ -197,11 +199,11 @@ class AcceleratedFailureTime(ParametricLoss):
     def _location(self, raw):
         return raw[:, 0] + self.log_unit
 
-    def log_shape(self, raw):
+    def log_shape(self, raw: Array) -> Array:
         """Return the logarithm of the shape, as the family counts it."""
         return raw[:, 1]
 
-    def intercept(self, raw):
+    def intercept(self, raw: Array) -> Array:
         """Return mu and, if it has weights too, the logarithm of the shape."""
         return np.append(self._location(raw), self.log_shape(raw)[self.n_constant :])
 
@@ -212,14 +214,14 @@ class AcceleratedFailureTime(ParametricLoss):
     def _standardised(self, times, raw):
         return self._precision(raw)[:, None] * (log_times(times) - self._location(raw)[:, None])
 
-    def risk(self, raw):
+    def risk(self, raw: Array) -> Array:
         """Return minus the logarithm of the median time."""
         return -self._log_quantile(0.5, raw)
 
     def _log_quantile(self, q, raw):
         return self._location(raw) + self.standard_quantile(q) / self._precision(raw)
 
-    def quantile(self, q, raw):
+    def quantile(self, q: float, raw: Array) -> Array:
         """Return the time by which a share q has had the event."""
         return np.exp(self._log_quantile(q, raw))
 
@@ -244,15 +246,15 @@ class WeibullAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["weibull"]
 
-    def standard_quantile(self, q):
+    def standard_quantile(self, q: float) -> float:
         """Return the quantile of the standardised logarithm of time."""
         return np.log(-np.log1p(-q))
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return np.exp(self._standardised(times, raw))
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
         return np.exp(self._location(raw) + gammaln(1.0 + 1.0 / self._precision(raw)))
 
@@ -279,15 +281,15 @@ class LogNormalAFT(AcceleratedFailureTime):
     def _precision(self, raw):
         return np.exp(-self.log_shape(raw))
 
-    def standard_quantile(self, q):
+    def standard_quantile(self, q: float) -> float:
         """Return the quantile of the standardised logarithm of time."""
         return ndtri(q)
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return -log_ndtr(-self._standardised(times, raw))
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
         return np.exp(self._location(raw) + 0.5 / self._precision(raw) ** 2)
 
@@ -312,15 +314,15 @@ class LogLogisticAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["loglogistic"]
 
-    def standard_quantile(self, q):
+    def standard_quantile(self, q: float) -> float:
         """Return the quantile of the standardised logarithm of time."""
         return logit(q)
 
-    def cumulative_hazard(self, times, raw):
+    def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return np.logaddexp(0.0, self._standardised(times, raw))
 
-    def expectation(self, raw):
+    def expectation(self, raw: Array) -> Array:
         """Return the mean time, which is infinite for shapes of at most one."""
         shape = self._precision(raw)
         angle = np.pi / np.maximum(shape, 1.0)

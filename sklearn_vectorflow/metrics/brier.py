@@ -1,12 +1,14 @@
 """Squared errors of predicted survival."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
 from sklearn_vectorflow.validation.arrays import check_times
+from sklearn_vectorflow.validation.types import Floats, TimesLike
 
 
-def brier_score(y_train, y_test, survival, times):
+def brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, times: ArrayLike) -> Floats:
     """Mean squared error of predicted survival at each time, weighted for censoring.
 
     Rows censored before a time do not count there; the others are weighted by the inverse
@@ -63,7 +65,7 @@ def _inverse(probability):
     return np.divide(1.0, probability, out=np.zeros(len(probability)), where=probability > 0)
 
 
-def integrated_brier_score(y_train, y_test, survival, times):
+def integrated_brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, times: ArrayLike) -> float:
     """Mean over a range of times of :func:`brier_score`, by the trapezoidal rule.
 
     Parameters

@@ -1,14 +1,16 @@
 """Predicted against observed shares of events."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
 from sklearn_vectorflow.targets.times import Times
 from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_integer, check_number
+from sklearn_vectorflow.validation.types import Floats, TimesLike
 
 
-def calibration_by_quantile(y, survival, time, n_bins=10):
+def calibration_by_quantile(y: TimesLike, survival: ArrayLike, time: float, n_bins: int = 10) -> tuple[Floats, Floats]:
     """Predicted and observed probability of an event up to a time, in groups of like predictions.
 
     Rows are cut into groups at quantiles of their prediction. What is observed in each group

@@ -1,6 +1,7 @@
 """How well risks order times."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
 from sklearn_vectorflow.engine.concordance import count_pairs
@@ -9,11 +10,12 @@ from sklearn_vectorflow.targets.times import CENSORED, parse
 from sklearn_vectorflow.validation.arrays import check_sample_weight
 from sklearn_vectorflow.validation.errors import naming
 from sklearn_vectorflow.validation.scalars import check_number
+from sklearn_vectorflow.validation.types import TimesLike
 
 TIED = 1e-8  # risks this close to each other count as equal
 
 
-def concordance_index(y, risk, sample_weight=None):
+def concordance_index(y: TimesLike, risk: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Harrell's concordance index: the share of comparable pairs that risks order rightly.
 
     A pair is comparable if one row's event came before the time up to which the other one is
@@ -56,7 +58,7 @@ def concordance_index(y, risk, sample_weight=None):
     return _concordance(times, _check_risk(risk, len(times)), weight, weight)
 
 
-def concordance_index_ipcw(y_train, y_test, risk, tau=None):
+def concordance_index_ipcw(y_train: TimesLike, y_test: TimesLike, risk: ArrayLike, tau: float | None = None) -> float:
     """Uno's concordance index, which does not depend on how times were censored.
 
     Pairs are weighted by the inverse square of the probability not to be censored before the

@@ -1,11 +1,13 @@
 """The product-limit estimate of survival, and of not being censored."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
-from sklearn_vectorflow.targets.times import INTERVAL, parse
+from sklearn_vectorflow.targets.times import INTERVAL, Times, parse
 from sklearn_vectorflow.validation.arrays import check_sample_weight
 from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.types import Array, TimesLike
 
 ROUNDING = 1e-6  # by which probabilities may lie outside [0, 1]
 
@@ -43,7 +45,7 @@ def check_survival(survival, shape, meaning=""):
     return survival
 
 
-def product_limit(times, weight=None, *, censoring=False):
+def product_limit(times: Times, weight: Array | None = None, *, censoring: bool = False) -> tuple[Array, Array]:
     """Return distinct times and the survival from each of them on.
 
     Parameters
@@ -69,7 +71,7 @@ def product_limit(times, weight=None, *, censoring=False):
     return distinct, np.cumprod(1.0 - share)
 
 
-def kaplan_meier(y, sample_weight=None):
+def kaplan_meier(y: TimesLike, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
     """Kaplan and Meier's estimate of survival.
 
     Parameters

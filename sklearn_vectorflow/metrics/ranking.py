@@ -1,6 +1,7 @@
 """Measures of rankings within queries."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
@@ -8,7 +9,7 @@ from sklearn_vectorflow.validation.arrays import check_names_of_groups
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
-def mean_ndcg(y, score, qid, *, k=None):
+def mean_ndcg(y: ArrayLike, score: ArrayLike, qid: ArrayLike, *, k: int | None = None) -> float:
     """Return the normalised discounted cumulative gain, averaged over queries.
 
     The gain of a row is ``2**y - 1``, its discount ``1 / log2(1 + rank)``. Rows of equal score

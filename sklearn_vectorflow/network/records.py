@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -84,10 +85,10 @@ class LinearParameters:
     n_in: int
     layout: Layout
     fit_intercept: bool = True
-    record: np.ndarray = field(default=None, repr=False)
-    bias: np.ndarray = field(default=None, repr=False)
-    values: np.ndarray = field(default=None, repr=False)
-    bias_values: np.ndarray = field(default=None, repr=False)
+    record: Any = field(default=None, repr=False)
+    bias: Any = field(default=None, repr=False)
+    values: Any = field(default=None, repr=False)
+    bias_values: Any = field(default=None, repr=False)
 
     def __post_init__(self):
         layout = self.layout

@@ -59,7 +59,7 @@ class State:
     sparse_coef: object = None
     progress: tuple = (0, 0.0)
     average_from: int = 0
-    training: Training = None
+    training: Training | None = None
     settled: bool = True
 
     @property

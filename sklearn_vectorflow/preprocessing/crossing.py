@@ -1,15 +1,20 @@
 """Crosses of features as a transformer."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers.crosses import plan_crosses
+from sklearn_vectorflow.validation.types import Array, MatrixLike, SparseMatrix
 
 
-class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Products of columns from different groups, hashed into a sparse matrix.
 
     It learns nothing from the data but their columns. The features are, bit for bit, those
@@ -44,7 +49,9 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     array([2., 3.], dtype=float32)
     """
 
-    def __init__(self, crosses, groups, n_features=2**22):
+    def __init__(
+        self, crosses: Sequence[Sequence[Any]], groups: Mapping[Any, Any] | ArrayLike, n_features: int = 2**22
+    ) -> None:
         self.crosses = crosses
         self.groups = groups
         self.n_features = n_features
@@ -55,7 +62,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         tags.requires_fit = True
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Check crosses and groups against the columns of X.
 
         Parameters
@@ -78,7 +85,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self._plan()
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> SparseMatrix:
         """Return the crossed rows.
 
         Parameters
@@ -103,7 +110,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         plan.write(matrix.rows, longest, lengths, indices, values, indptr)
         return sparse.csr_matrix((values, indices, indptr), shape=(n_rows, self.n_features))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Return names of the hashed features.
 
         Returns

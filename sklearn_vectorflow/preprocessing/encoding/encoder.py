@@ -1,24 +1,31 @@
 """A transformer of data frames into rows of a sparse matrix, by hashing."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.preprocessing.encoding.frames import read_frame
-from sklearn_vectorflow.preprocessing.encoding.kinds import resolve_kind
+from sklearn_vectorflow.preprocessing.encoding.kinds import Kind, resolve_kind
 from sklearn_vectorflow.preprocessing.encoding.learned import Learned
 from sklearn_vectorflow.preprocessing.encoding.plan import Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
+from sklearn_vectorflow.validation.types import MatrixLike, SparseMatrix
 
 MOST_BITS = 30  # columns of the matrix are int32
 CELL_WORK = 10  # multiplications that take as long as a cell
 
 
-class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class HashingEncoder(  # type: ignore[call-arg]
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Hashes the columns of a data frame into a sparse matrix, on several threads.
 
     A feature is a string, such as "city=Rome"; its MurmurHash3 is its column of the
@@ -95,17 +102,17 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        n_bits=20,
+        n_bits: int = 20,
         *,
-        columns=None,
-        alternate_sign=True,
-        missing="ignore",
-        groups=False,
-        min_count=0,
-        sketch_bits=20,
-        collect_names=0,
-        n_jobs=None,
-    ):
+        columns: Mapping[str, str | Kind] | Sequence[str] | None = None,
+        alternate_sign: bool = True,
+        missing: Literal["ignore", "token"] = "ignore",
+        groups: bool = False,
+        min_count: int = 0,
+        sketch_bits: int = 20,
+        collect_names: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_bits = n_bits
         self.columns = columns
         self.alternate_sign = alternate_sign
@@ -125,7 +132,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.requires_fit = self._needs_fit()
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Learn what the parameters ask for, and forget what was learned before.
 
         Parameters
@@ -150,7 +157,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         frame = read_frame(X)
         return self._learn(frame, self._kinds_of(frame), Learned(self._counters(), self.collect_names))
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Learn from one block of rows more.
 
         Parameters
@@ -172,7 +179,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._check_names(frame)
         return self._learn(frame, self.kinds_given_, self._learned.copy())
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> SparseMatrix:
         """Hash rows.
 
         Parameters
@@ -208,7 +215,7 @@ class HashingEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         with self._crew(frame) as crew:
             return hash_frame(frame, columns, rules, self._width(len(columns)), crew)
 
-    def feature_names_from(self, hashes):
+    def feature_names_from(self, hashes: ArrayLike) -> list[list[str]]:
         """Return the names of features by their columns of the matrix.
 
         Parameters

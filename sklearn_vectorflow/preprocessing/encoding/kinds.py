@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,19 +26,19 @@ class Kind:
 
     single = False
 
-    def check(self):
+    def check(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
 
-    def prefix_of(self, name):
+    def prefix_of(self, name: str) -> str:
         """Return what is hashed before the values of a column."""
         prefix = getattr(self, "prefix", None)
         return f"{name}=" if prefix is None else prefix
 
-    def missing_of(self, name):
+    def missing_of(self, name: str) -> str:
         """Return what is hashed for a missing value."""
         return f"{name}={MISSING}"
 
-    def learns(self):
+    def learns(self) -> bool:
         """Say whether `fit` must have seen the column."""
         return False
 
@@ -64,10 +65,10 @@ class Categorical(Kind):
     prefix: str | None = None
     single = True
 
-    def check(self):
+    def check(self) -> None:
         self._check_prefix()
 
-    def read(self, values, cells, first, stop):
+    def read(self, values: Any, cells: Any, first: int, stop: int) -> None:
         """Let the engine read rows of a column."""
         values.read_categories(cells, first, stop)
 
@@ -86,10 +87,10 @@ class Tokens(Kind):
 
     prefix: str | None = None
 
-    def check(self):
+    def check(self) -> None:
         self._check_prefix()
 
-    def read(self, values, cells, first, stop):
+    def read(self, values: Any, cells: Any, first: int, stop: int) -> None:
         """Let the engine read rows of a column."""
         values.read_lists(cells, first, stop)
 
@@ -119,7 +120,7 @@ class Text(Kind):
     min_length: int = 2
     prefix: str | None = None
 
-    def check(self):
+    def check(self) -> None:
         self._check_prefix()
         check_flag("Text: lowercase", self.lowercase)
         check_integer("Text: min_length", self.min_length, 1)
@@ -128,7 +129,7 @@ class Text(Kind):
         check_integer("Text: ngram_range[0]", self.ngram_range[0], 1)
         check_integer("Text: ngram_range[1]", self.ngram_range[1], self.ngram_range[0])
 
-    def read(self, values, cells, first, stop):
+    def read(self, values: Any, cells: Any, first: int, stop: int) -> None:
         """Let the engine read rows of a column."""
         values.read_strings(cells, first, stop)
         cells.set_words(_letters(bool(self.lowercase)), self.min_length, *self.ngram_range)
@@ -168,7 +169,7 @@ class Numeric(Kind):
     edges: tuple | None = None
     single = True
 
-    def check(self):
+    def check(self) -> None:
         check_choice("Numeric: transform", self.transform, ("identity", "log1p", "standard", "bins"))
         if self.mean is not None:
             check_number("Numeric", "mean", self.mean, low_open=True, high_open=True)
@@ -182,21 +183,21 @@ class Numeric(Kind):
                 f"Numeric: edges must be increasing numbers for transform='bins', got {brief(self.edges)}."
             )
 
-    def learns(self):
+    def learns(self) -> bool:
         return self.transform == "standard" and (self.mean is None or self.scale is None)
 
-    def with_moments(self, mean, scale):
+    def with_moments(self, mean: float, scale: float) -> "Numeric":
         """Return the kind with what it lacks of mean and scale."""
         return Numeric(
             "standard", mean if self.mean is None else self.mean, scale if self.scale is None else self.scale
         )
 
-    def read(self, values, cells, first, stop):
+    def read(self, values: Any, cells: Any, first: int, stop: int) -> None:
         """Let the engine read rows of a column."""
         numbers = finite_numbers(values, first, stop)
         if self.transform == "bins":
             codes = np.searchsorted(self.edges, numbers, side="right")
-            names = np.array([str(k) for k in range(len(self.edges) + 1)], dtype=object)
+            names = np.array([str(k) for k in range(len(self.edges) + 1)], dtype=object)  # type: ignore[type-var]
             Codes(np.where(np.isnan(numbers), -1, codes), Objects(names)).read_categories(cells, 0, len(codes))
         else:
             cells.set_numbers(self._transformed(numbers))

@@ -47,7 +47,7 @@ class Values:
     """
 
     what = "values"
-    kind = None
+    kind: str | None = None
     keep = None
 
     def read_categories(self, cells, first, stop):
