@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.validation.errors import brief
 
-SMALLEST, LARGEST = 1e-37, 1e38  # numbers that single precision holds
+LARGEST = 1e38  # number that single precision holds, about
 
 
 def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False, high_open=False):
@@ -20,8 +20,8 @@ def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False
 
 
 def check_positive(owner, name, value):
-    """Raise unless ``value`` is a positive number, and is one in single precision too, in which the engine computes."""
-    check_number(owner, name, value, SMALLEST, LARGEST)
+    """Raise unless ``value`` is a positive number that single precision holds, in which the engine computes."""
+    check_number(owner, name, value, 0, LARGEST, low_open=True)
 
 
 def check_integer(name, value, low):
