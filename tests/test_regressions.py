@@ -253,6 +253,7 @@ def test_partial_fit_averages_over_all_blocks():
     np.testing.assert_allclose(model.coef_[0], expected[:, 0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The fit ended worse")  # rates are large, so that epochs differ
 @pytest.mark.parametrize("optimizer", [FTRL(5.0), AdaGrad(3.0), SGD(1.0, schedule="constant")], ids=repr)
 def test_early_stopping_restores_the_best_weights(optimizer):
     X, y = _problem()

@@ -346,6 +346,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         with Crew(self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
             stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
+            stop = False
             for epoch in range(self.max_iter):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()
@@ -369,7 +370,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
-        self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
+        if stopping.could_stop(self.max_iter) and not stop:
+            self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
@@ -378,13 +380,14 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
     def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
         """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
         typical, constant = network.scales.loss, network.scales.initial
-        if start is None or self._loss.sampled or not getattr(self._loss, "separates", True):
-            constant = None  # it is of other rows, outputs or blocks
+        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
+        if start is None or noisy or self._loss.sampled or not getattr(self._loss, "separates", True):
+            constant = None  # it is of other rows, inputs, outputs or blocks
         if self.early_stopping:
             if constant is not None:
                 constant = self._constant_loss(validation, start[1])
             warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
-        elif len(loss_curve) > 1:
+        else:
             warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
 
     def _constant_loss(self, data, initial):

@@ -124,6 +124,11 @@ class Graph:
         return Graph, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
 
     @property
+    def has_dropout(self):
+        """Whether training leaves units out."""
+        return any(isinstance(place.layer, Dropout) for place in self.places)
+
+    @property
     def is_linear(self):
         """Whether it is a single linear layer on all of X, with or without constants behind."""
         first, *rest = [self.places[end] for end in self.ends]

@@ -38,9 +38,13 @@ class Stopping:
         self.best = min(self.best, loss)
         return self.waited >= self.n_iter_no_change
 
+    def could_stop(self, max_iter):
+        """Return whether training may end before `max_iter` epochs; else that many were asked for."""
+        return self.tol is not None and max_iter > self.n_iter_no_change
+
     def warn_if_improving(self, max_iter):
-        """Warn if the last of all epochs still made progress, and `tol` had a chance to stop before."""
-        if self.tol is not None and self.waited == 0 and max_iter > self.n_iter_no_change:
+        """Warn if the last of all epochs still made progress, and training could have stopped before."""
+        if self.could_stop(max_iter) and self.waited == 0:
             warn(
                 f"The loss was still falling by more than tol when training ended after max_iter={max_iter} epochs. "
                 "Increase max_iter to improve the fit; tol=None takes max_iter epochs without this warning.",

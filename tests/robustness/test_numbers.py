@@ -314,7 +314,7 @@ def test_a_fit_that_stops_by_itself_is_silent(rows):
         assert VectorFlowClassifier(random_state=0).fit(X, y > 0).n_iter_ < 20
 
 
-@pytest.mark.parametrize("rate", [1e300, 1e39, 1e-60])
+@pytest.mark.parametrize("rate", [1e300, 1e39])
 def test_numbers_that_single_precision_does_not_hold_are_refused(rows, rate):
     X, score = rows
     for options, name in (
@@ -324,13 +324,12 @@ def test_numbers_that_single_precision_does_not_hold_are_refused(rows, rate):
         ({"optimizer": SGD(rate)}, "SGD: learning_rate"),
         ({"optimizer": FTRL(1.0, beta=rate)}, "FTRL: beta"),
     ):
-        with pytest.raises(ValueError, match=rf"{name} must be in \[1e-37, 1e\+38\], got 1e"):
+        with pytest.raises(ValueError, match=rf"{name} must be in \(0, 1e\+38\], got 1e"):
             VectorFlowRegressor(**options).fit(X, score)
-    if rate > 1:
-        with pytest.raises(ValueError, match=r"alpha must be in \[0, 1e\+38\]"):
-            VectorFlowRegressor(alpha=rate).fit(X, score)
-        with pytest.raises(ValueError, match=r"L2: strength must be in \[0, 1e\+38\]"):
-            VectorFlowRegressor(penalty=L2(rate)).fit(X, score)
+    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1e\+38\]"):
+        VectorFlowRegressor(alpha=rate).fit(X, score)
+    with pytest.raises(ValueError, match=r"L2: strength must be in \[0, 1e\+38\]"):
+        VectorFlowRegressor(penalty=L2(rate)).fit(X, score)
 
 
 # ---- times and events ----------------------------------------------------------------------------
