@@ -13,6 +13,7 @@ from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.defaults.units import check_units
 from sklearn_vectorflow.engine.crew import Undo
+from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.parameters import (
@@ -29,7 +30,6 @@ from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
 from sklearn_vectorflow.network.graph import Graph, heads_of
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.penalties import l2_strength
@@ -37,14 +37,14 @@ from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping, warn_if_worse
+from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
 
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
 
-class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimator):
+class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMixin, BaseEstimator):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -377,27 +377,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         if validation is not None:
             self.validation_scores_ = validation_scores
 
-    def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
-        """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
-        typical, constant = network.scales.loss, network.scales.initial
-        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
-        if start is None or noisy or self._loss.sampled or not getattr(self._loss, "separates", True):
-            constant = None  # it is of other rows, inputs, outputs or blocks
-        if self.early_stopping:
-            if constant is not None:
-                constant = self._constant_loss(validation, start[1])
-            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
-        else:
-            warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
-
-    def _constant_loss(self, data, initial):
-        """Return the mean loss of a constant model on some rows."""
-        n_rows = data.matrix.shape[0]
-        raw = np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1))
-        weight = np.ones(n_rows) if data.weight is None else data.weight
-        total = kernel_of(self._loss).evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts)[0]
-        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
-
     def _train_once(self, network, start, data, crew):
         loss = self._epoch(self._trainer(network, start, data, crew, more=True))
         self._check_state(network, data, crew, data.matrix)
@@ -431,32 +410,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, CallbackSupportMixin, BaseEstimato
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
             return 1
         return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
-
-    def _mean_loss(self, network, data, crew):
-        kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
-        weight = np.ones(n_rows) if data.weight is None else data.weight
-        read = network.graph.read_by(name_of(self._loss), kernel.reads)
-        if data.starts is not None or read:
-            raw = raw_outputs(network, data.matrix, crew)
-            nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
-            total, *_ = kernel.evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts, nodes)
-            return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
-
-        def of_block(raw, start, end):
-            y = data.dense_targets(start, end)
-            return kernel.evaluate(y, raw.astype(np.float64), weight[start:end], None)[0]
-
-        return sum(map_raw(network, data.matrix, crew, of_block)) / weight.sum()
-
-    def _report(self, epoch, loss_curve, validation_scores, data, seconds):
-        if not self.verbose:
-            return
-        validation = f", validation {-validation_scores[-1]:.4f}" if validation_scores else ""
-        rows, nonzeros = data.matrix.shape[0] / seconds, data.matrix.rows.n_nonzero / seconds
-        print(
-            f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
-            f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
-        )
 
 
 def _raise_if_diverged(fine):

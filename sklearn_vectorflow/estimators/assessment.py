@@ -1,0 +1,59 @@
+"""Losses of rows under a net, and what is said of them during and after a fit."""
+
+import numpy as np
+
+from sklearn_vectorflow.losses.blocks import name_of
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
+from sklearn_vectorflow.training.stopping import warn_if_worse
+
+
+class AssessmentMixin:
+    """Mean losses of an estimator's net, lines of `verbose`, and warnings of fits that went wrong."""
+
+    def _mean_loss(self, network, data, crew):
+        kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
+        weight = np.ones(n_rows) if data.weight is None else data.weight
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        if data.starts is not None or read:
+            raw = raw_outputs(network, data.matrix, crew)
+            nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
+            total, *_ = kernel.evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts, nodes)
+            return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
+
+        def of_block(raw, start, end):
+            y = data.dense_targets(start, end)
+            return kernel.evaluate(y, raw.astype(np.float64), weight[start:end], None)[0]
+
+        return sum(map_raw(network, data.matrix, crew, of_block)) / weight.sum()
+
+    def _report(self, epoch, loss_curve, validation_scores, data, seconds):
+        if not self.verbose:
+            return
+        validation = f", validation {-validation_scores[-1]:.4f}" if validation_scores else ""
+        rows, nonzeros = data.matrix.shape[0] / seconds, data.matrix.rows.n_nonzero / seconds
+        print(
+            f"epoch {epoch + 1}: loss {loss_curve[-1]:.4f}{validation}, "
+            f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
+        )
+
+    def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
+        """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
+        typical, constant = network.scales.loss, network.scales.initial
+        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
+        if start is None or noisy or self._loss.sampled or not getattr(self._loss, "separates", True):
+            constant = None  # it is of other rows, inputs, outputs or blocks
+        if self.early_stopping:
+            if constant is not None:
+                constant = self._constant_loss(validation, start[1])
+            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
+        else:
+            warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
+
+    def _constant_loss(self, data, initial):
+        """Return the mean loss of a constant model on some rows."""
+        n_rows = data.matrix.shape[0]
+        raw = np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1))
+        weight = np.ones(n_rows) if data.weight is None else data.weight
+        total = kernel_of(self._loss).evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts)[0]
+        return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
