@@ -94,7 +94,7 @@ class VWSource(Source):
         if not text.text.strip():
             return ()
         letters = np.frombuffer(text.text, dtype=np.uint8)
-        n_lines = np.count_nonzero(letters == ord("\n"))
+        n_lines: Any = np.count_nonzero(letters == ord("\n"))  # numpy's stubs do not agree on its type
         n_tokens = n_lines + sum(np.count_nonzero(letters == letter) for letter in SEPARATORS)
         values, indices = np.empty(n_tokens + 1, dtype=np.float32), np.empty(n_tokens + 1, dtype=np.int32)
         indptr = np.zeros(n_lines + 1, dtype=np.int64)
