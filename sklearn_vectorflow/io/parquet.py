@@ -111,6 +111,7 @@ class ParquetSource(_TableSource):
         self._groups = []
         for file in self._dataset.get_fragments(filter=filters):
             with self._naming(file.path):
+                _check_rows(file.metadata)
                 self._groups += file.split_by_row_group(filters, schema=self._dataset.schema)
         if not self._groups:
             raise ValueError(f"There are no rows in {files!r}" + ("." if filters is None else f" where {filters}."))
@@ -210,6 +211,12 @@ class ArrowSource(_TableSource):
         """Return the rows of a table."""
         table, start = piece
         return (self._columns.block(table, f"{type(self.data).__name__}, rows from {start}"),)
+
+
+def _check_rows(metadata):
+    of_groups = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    if of_groups != metadata.num_rows:
+        raise ValueError(f"the file is damaged: it has {metadata.num_rows} rows, and its row groups {of_groups}.")
 
 
 def _paths(files):
