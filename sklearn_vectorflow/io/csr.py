@@ -157,7 +157,7 @@ class CSRSource(Source):
         n_rows = len(self.indptr) - 1
         return int(self._entries("indptr", n_rows, n_rows + 1)[0])
 
-    def release(self):
+    def release(self) -> None:
         """Let go of memory that the next pass would use again."""
         for array in self._stored.values():
             array.release()

@@ -133,7 +133,7 @@ class Source:
             error.add_note(f"This happened while reading {where}.")
         return loud
 
-    def release(self):
+    def release(self) -> None:
         """Let go of memory that the next pass would use again."""
 
     def __str__(self) -> str:

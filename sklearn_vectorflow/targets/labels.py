@@ -55,7 +55,7 @@ def class_array(y):
     TypeError, ValueError
         If y has several columns, holds bytes, or lacks values.
     """
-    shape = np.shape(y)
+    shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             "y must be a 1d array of classes, or an indicator matrix of labels with values 0 and 1 only, "

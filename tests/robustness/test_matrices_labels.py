@@ -9,6 +9,8 @@ from scipy import sparse
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.io import ParquetSource
 
+pytestmark = pytest.mark.filterwarnings("ignore:SampledLogLoss")  # it draws all of two labels
+
 N_ROWS = 60
 X = sparse.random(N_ROWS, 10, 0.4, format="csr", random_state=0, dtype=np.float32)
 LABELS = np.column_stack([np.arange(N_ROWS) % 2, np.arange(N_ROWS) % 3 == 0]).astype(int)

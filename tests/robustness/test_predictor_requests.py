@@ -25,6 +25,8 @@ MODELS = {
     "crosses": lambda: VectorFlowRegressor(network=Linear()(Crosses([("a", "b")], GROUPS, 64)(Input()))).fit(X, Y),
 }
 
+pytestmark = pytest.mark.filterwarnings("ignore:The fit ended worse")  # models of so few rows do
+
 
 @pytest.fixture(scope="module", params=MODELS)
 def model(request):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the package as it stands beside this folder
+sys.path.append(str(Path(__file__).parents[2]))  # where no package is installed, the one beside this folder
 
 from sklearn_vectorflow import VectorFlowClassifier, threads
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
@@ -55,6 +56,7 @@ def use_threads_for_little_work():
     threads._pool_limit = lambda: N_JOBS
     sys.setswitchinterval(1e-4)
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 

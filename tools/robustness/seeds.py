@@ -43,7 +43,10 @@ def run(program, first, last):
 
 
 def _child(program, first, stop):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), *sys.path, str(ROOT)]),
+    }
     command = [sys.executable, str(ROOT / "tests" / "robustness" / program), str(first), str(stop)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 

@@ -245,7 +245,7 @@ class Codes(Values):
     def read_categories(self, cells, first, stop):
         hashes, missing = self._hashes(cells)
         codes = self.codes[first:stop]
-        if codes.max(initial=-1) >= len(hashes):  # which pandas and Arrow make where they are told not to look
+        if len(codes) and codes.max() >= len(hashes):  # which pandas and Arrow make where they are told not to look
             raise ValueError(f"holds the code {codes.max()} of a category, of which it has {len(hashes)}")
         codes = codes.astype(np.int32)
         if len(missing):
