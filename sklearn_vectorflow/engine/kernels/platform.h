@@ -29,10 +29,11 @@
 /* Kernels carry VF_SIMD: one copy for each width of vector unit, picked when
  * the module is loaded. It needs ifunc, which glibc has and musl, macOS and
  * Windows have not; there the compiler's baseline serves. Sanitizers are not
- * ready yet when the copies are picked. VF_SIMD_AVX2 is for kernels that wider
+ * ready yet when the copies are picked. Clang before 18 takes static kernels of the
+ * same name in two files for one. VF_SIMD_AVX2 is for kernels that wider
  * vectors don't make faster. */
 #if !VF_ADDRESS_SANITIZER && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
-    (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 11)
+    (defined(__clang__) ? __clang_major__ >= 18 : __GNUC__ >= 11)
 #define VF_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define VF_SIMD_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else

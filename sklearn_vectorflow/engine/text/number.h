@@ -10,7 +10,7 @@ enum { VF_NO_NUMBER, VF_NUMBER, VF_LONG_NUMBER };
 static const double VF_POWERS[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-#ifdef __SIZEOF_INT128__
+#if defined(__SIZEOF_INT128__) && !defined(_MSC_VER) /* clang-cl compiles the division, but links none */
 /* digits / 10^power, rounded to even; power <= 19. Returns 0 if that takes more bits. */
 static int vf_divide(uint64_t digits, int power, double *out) {
     uint64_t divisor = 1;
