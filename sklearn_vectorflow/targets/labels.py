@@ -54,13 +54,16 @@ def class_array(y):
     TypeError, ValueError
         If y has several columns, holds bytes, or lacks values.
     """
-    shape = np.shape(y)
-    if len(shape) == 2 and shape[1] > 1:
+    try:
+        classes = column_or_1d(y, warn=True)
+    except ValueError:
+        shape = np.asarray(y).shape  # np.shape would call functions that array-likes may refuse
+        if len(shape) != 2 or shape[1] < 2:
+            raise
         raise ValueError(
             "y must be a 1d array of classes, or an indicator matrix of labels with values 0 and 1 only, "
             f"got the shape {shape} with other values."
-        )
-    classes = column_or_1d(y, warn=True)
+        ) from None
     if isinstance(y, (list, tuple)) and classes.dtype.kind == "U":  # NumPy writes "nan" and "None" for what is missing
         _check_all_there(np.array(y, dtype=object))
     if classes.dtype.kind in "mM":
