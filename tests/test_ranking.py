@@ -152,9 +152,7 @@ def test_steps_take_whole_queries(queries, batch_size, n_jobs, monkeypatch):
     VectorFlowRanker(loss=Recorder(blocks), batch_size=batch_size, max_iter=1, n_jobs=n_jobs, random_state=0).fit(
         X, row, weight, qid=qid
     )
-    blocks = list(
-        blocks[6:]
-    )  # before training, three calls check the loss, two ask for its curvature, one for its mean
+    blocks = blocks[6:]  # before training three calls check the loss, two ask for its curvature, one for its mean
     seen = np.concatenate([rows for rows, _ in blocks]).astype(int)
     assert_array_equal(np.sort(seen), row[weight > 0])
     for rows, starts in blocks:

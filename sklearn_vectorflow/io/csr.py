@@ -143,19 +143,22 @@ class CSRSource(Source):
                 raise TypeError(f"{name} must be integers, got {getattr(self, name).dtype}.")
         if len(self.indptr) < 2:
             raise ValueError("indptr must have at least two entries: there are no rows.")
-        if len(self.data) != len(self.indices) or not 0 <= self._last_pointer() <= len(self.indices):
+        first, last = self._pointer(0), self._pointer(len(self.indptr) - 1)
+        if first != 0:
+            raise ValueError(f"indptr must start at 0, got {first}.")
+        if len(self.data) != len(self.indices) or not 0 <= last <= len(self.indices):
             raise ValueError(
                 "data, indices and the last of indptr must agree, got lengths "
-                f"{len(self.data)} and {len(self.indices)}, and {self._last_pointer()}."
+                f"{len(self.data)} and {len(self.indices)}, and {last}."
             )
         for name in ("y", "sample_weight"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.indptr) - 1:
                 raise ValueError(f"{name} must have {len(self.indptr) - 1} rows as indptr has, got {len(values)}.")
 
-    def _last_pointer(self):
-        n_rows = len(self.indptr) - 1
-        return int(self._entries("indptr", n_rows, n_rows + 1)[0])
+    def _pointer(self, row):
+        """Return where a row starts."""
+        return int(self._entries("indptr", row, row + 1)[0])
 
     def release(self) -> None:
         """Let go of memory that the next pass would use again."""
@@ -181,6 +184,8 @@ class CSRSource(Source):
         first, last = int(indptr[0]), int(indptr[-1])
         if not 0 <= first <= last <= len(self.indices):
             raise ValueError(f"rows from {start}: indptr decreases or points beyond the indices.")
+        if start == 0 and first != 0:
+            raise ValueError(f"indptr must start at 0, got {first}.")
         spans = {"data": (first, last), "indices": (first, last), "y": (start, end), "sample_weight": (start, end)}
         arrays = {name: self._entries(name, *span) for name, span in spans.items() if getattr(self, name) is not None}
         return start, {**arrays, "indices": _native(arrays["indices"]), "indptr": indptr - first}

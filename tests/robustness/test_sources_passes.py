@@ -201,3 +201,16 @@ def test_threads_that_cannot_all_start_leave_none(monkeypatch):
         ahead.__enter__()
     started[0].join(5)
     assert not started[0].is_alive()
+
+
+@pytest.mark.parametrize("dtype", ["<i4", "<i8", ">i8"])
+def test_row_starts_begin_at_0_when_made_and_in_every_pass(dtype):
+    """Entries before the first row belong to no row, and sums over columns would count them."""
+    starts = X.indptr.astype(dtype)
+    source = CSRSource(X.data, X.indices, starts, Y, n_features=N_FEATURES)
+    model().fit(source)
+    starts[0] = 1
+    with pytest.raises(ValueError, match="indptr must start at 0, got 1"):
+        model().fit(source)
+    with pytest.raises(ValueError, match="indptr must start at 0, got 1"):
+        CSRSource(X.data, X.indices, starts, Y, n_features=N_FEATURES)
