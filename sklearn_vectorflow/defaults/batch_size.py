@@ -1,5 +1,6 @@
 """How many rows a step takes by default."""
 
+PASSES = 16  # over a handful of rows, in an epoch
 TINY = 64  # rows up to which batch_size="auto" takes all of them in a step
 
 
@@ -10,3 +11,8 @@ def auto_batch_size(n_rows):
     their order or on whether a weight or a copy says that a row counts twice.
     """
     return n_rows if n_rows <= TINY else 1
+
+
+def passes_in_epoch(n_rows):
+    """Return how many times an epoch goes over the rows: a handful in full batches would take too few steps."""
+    return PASSES if n_rows <= TINY else 1

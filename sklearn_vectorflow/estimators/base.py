@@ -9,9 +9,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
-from sklearn_vectorflow.defaults.scales import scales_of
-from sklearn_vectorflow.defaults.strength import default_strength
-from sklearn_vectorflow.defaults.units import check_units
 from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
@@ -20,22 +17,19 @@ from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
     check_training_parameters,
-    optimizer_of,
-    penalties_of,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
+from sklearn_vectorflow.estimators.trainers import TrainerMixin
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.layers import Constant, chain
-from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
 from sklearn_vectorflow.network.network import Network
-from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
-from sklearn_vectorflow.training.data import Data, n_terms
+from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
@@ -44,7 +38,7 @@ from sklearn_vectorflow.validation.errors import brief, naming
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
 
-class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMixin, BaseEstimator):
+class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, CallbackSupportMixin, BaseEstimator):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -101,12 +95,16 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         else:
             data = self._data(X, y, sample_weight, groups, reset=not self._continues)
         with contextlib.closing(data):
+            self._choose_units(data)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             network, start = self._network(data)
             self._train(network, start, data, validation, task)
         self.network_ = network
         network.keep_state = self.warm_start
         self._finish(data)
+
+    def _choose_units(self, data):
+        """Restate targets that training could not work with as they are."""
 
     def _finish(self, data):
         """Derive from the trained net what predictions need beside it."""
@@ -127,7 +125,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             first = not hasattr(self, "network_")
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
             network, start = (
-                (draft._new_network(data), draft._start(data)) if first else (draft._trained_network(data), None)
+                (draft._new_network_for(data), draft._start(data)) if first else (draft._trained_network(data), None)
             )
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
                 with Undo(self._undo_of(network, data.matrix, crew)):
@@ -240,7 +238,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
 
         With it comes what a new net starts from.
         """
-        new = self._new_network(data)
+        new = self._new_network_for(data)
         if not self._continues:
             return new, self._start(data)
         if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
@@ -274,16 +272,18 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         """Whether fit goes on from what is there."""
         return self.warm_start and hasattr(self, "network_")
 
-    def _new_network(self, data):
+    def _new_network_for(self, data):
+        return self._new_network(data.matrix.shape[1], getattr(self, "feature_names_in_", None))
+
+    def _new_network(self, n_features, names=None):
         network = self.network
         if network is None:
             network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
         heads = heads_of(network)
         if self._n_constant() > 0:
             heads.append(Constant(self._n_constant())())
-        names = getattr(self, "feature_names_in_", None)
         n_outputs = self._n_outputs()
-        graph = Graph(heads, data.matrix.shape[1], n_outputs, names, self._loss.n_active(n_outputs))
+        graph = Graph(heads, n_features, n_outputs, names, self._loss.n_active(n_outputs))
         return Network(graph, bool(self.fit_intercept))
 
     def _n_constant(self):
@@ -303,40 +303,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             )
         return check_random_state(self.random_state), initial
 
-    def _trainer(self, network, start, data, crew, more=False):
-        """Return what trains a net on rows; `more` says whether others may follow."""
-        n_rows = data.matrix.shape[0]
-        batch_size = self._batch_size(n_rows)
-        kernel = kernel_of(self._loss)
-        read = network.graph.read_by(name_of(self._loss), kernel.reads)
-        kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
-        if start is not None:
-            network.scales = scales_of(
-                kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
-            )
-            check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
-        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
-        optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
-        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
-        l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
-        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
-        net.set_sampler(self._sampler(data))
-        random_state = check_random_state(self.random_state)
-        return data.trainer(
-            network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
-        )
-
-    def _sampler(self, data):
-        """Return what a step's outputs are drawn from; None where it computes all."""
-
-    def _first_block(self, data, n_outputs, widths):
-        """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
-        n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
-        y = Data(None, data.encoded, None).dense_targets(0, n_rows)
-        raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
-        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
-
     def _auto_batch_size(self, n_rows):
         return auto_batch_size(n_rows)
 
@@ -345,7 +311,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         loss_curve, validation_scores = [], []
         with Crew(self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
-            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
+            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss, trainer.n_steps)
             stop = False
             for epoch in range(self.max_iter):
                 begun = time.perf_counter()

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -19,6 +20,8 @@ from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
+from sklearn_vectorflow.targets.units import TargetUnits, units_of
+from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
@@ -273,7 +276,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         -------
         raw : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         """
-        raw = self._raw(X)
+        raw = self._in_units_of_y(self._raw(X))
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def predict(self, X: RowsLike) -> Array:
@@ -289,10 +292,12 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
             Means, medians or quantiles, as the loss says.
         """
-        prediction = self._predict_rows(X, self._loss.inverse_link)
+        prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)))
         return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
 
     # ---- targets ------------------------------------------------------------------
+
+    _target_units: TargetUnits | None = None
 
     @property
     def _loss(self):
@@ -313,13 +318,38 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
             y = column_or_1d(y, warn=True)[:, None]
         check_length("y", len(y), n_rows)
         if reset:
-            self._single_target, self._n_targets = single, y.shape[1]
+            self._single_target, self._n_targets, self._target_units = single, y.shape[1], None
         elif y.shape[1] != self._n_targets:
             raise ValueError(f"y must have {self._n_targets} target(s) as before, got {y.shape[1]}.")
         if np.abs(y).max() > np.finfo(np.float32).max:
             raise ValueError(f"y has values too large for float32, up to {np.abs(y).max():g}.")
         self._loss.check_y(y)
-        return np.ascontiguousarray(y)
+        units = self._target_units
+        return np.ascontiguousarray(y if units is None else units.stated(y))
+
+    def _choose_units(self, data):
+        if isinstance(data, Data) and not self._continues:
+            loss = self._loss
+            self._target_units = units = units_of(data.encoded, data.weight, loss.shifts_with_y, loss.scales_with_y)
+            if units is not None:
+                data.encoded = units.stated(data.encoded)
+
+    def _in_units_of_y(self, raw):
+        return raw if self._target_units is None else self._target_units.restored(raw)
+
+    @property
+    def coef_(self) -> Any:
+        """Weights of a linear model, shape (n_outputs, n_features); a view if they were learnt in the units of y."""
+        coef = super().coef_
+        if self._target_units is None:
+            return coef
+        scale = self._target_units.scale if coef.ndim == 1 else self._target_units.scale[:, None]
+        return coef.multiply(scale).tocsr() if sparse.issparse(coef) else (coef * scale).astype(coef.dtype)
+
+    @property
+    def intercept_(self) -> Array:
+        """Intercepts of a linear model, shape (n_outputs,); float64 if y is far from zero."""
+        return self._in_units_of_y(super().intercept_)
 
     def _output_scale(self, data):
         return self._loss.output_scale(data.encoded, data.weight)

@@ -8,11 +8,11 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from sklearn_vectorflow.engine import data as engine
+from sklearn_vectorflow.io.sampling import sampled_rows
 from sklearn_vectorflow.validation.sparse import check_header, check_lengths, checked_csr, native_integers, real_values
 from sklearn_vectorflow.validation.types import Array
 
 LARGEST_WIDTH = 2**31 - 1  # columns are int32 in the engine
-SAMPLE = 1_000  # rows that tell what rows are like
 
 
 class Matrix:
@@ -61,14 +61,12 @@ class Matrix:
             return np.diff(self.values.indptr)
         return np.full(self.shape[0], self.shape[1])
 
-    @property
-    def sample_step(self):
-        """The distance of the rows of a sample."""
-        return sample_step(self.shape[0])
+    def sample(self, step: int = 1, first: int = 0) -> Any:
+        """Return the rows of a sample, of which each stands for so many, as CSR of float64.
 
-    def sample(self, start: int = 0, step: int | None = None) -> "Matrix":
-        """Return some rows, of 1,000 or more and evenly spaced, as CSR of float64 without repeated columns."""
-        values, some = self.values, slice(start, None, step or self.sample_step)
+        No column repeats in a row. Where the rows are a part of others, `first` is the number of the first one.
+        """
+        values, some = self.values, sampled_rows(first, first + self.shape[0], step) - first
         if not sparse.issparse(values):
             return sparse.csr_matrix(values[some].astype(np.float64))
         rows = sparse.csr_matrix(self._for_scipy()[some]).astype(np.float64)
@@ -100,11 +98,6 @@ class Matrix:
         return Matrix(self._for_scipy()[rows])
 
 
-def sample_step(n_rows):
-    """Return the distance of rows in a sample, a power of two: a stream of unknown length can be thinned to it."""
-    return 1 << max(0, (n_rows // SAMPLE).bit_length() - 1)
-
-
 def row_lengths(rows):
     """Return the Euclidean lengths of the rows of a CSR matrix."""
     of_value = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
@@ -112,8 +105,8 @@ def row_lengths(rows):
 
 
 def median_length(lengths, weight=None):
-    """Return the weighted median of rows' lengths, 1 if it is zero."""
-    weight = np.ones(len(lengths)) if weight is None else weight
+    """Return the weighted median of the lengths of rows that are not empty, 1 if all are."""
+    weight = np.where(lengths > 0, 1.0 if weight is None else weight, 0.0)
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(weight[order])
     if reached[-1] == 0:

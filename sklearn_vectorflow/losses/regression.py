@@ -21,10 +21,14 @@ class RegressionLoss(Loss):
         Lower bound of the targets.
     y_low_open : bool
         Whether the bound itself is excluded.
+    shifts_with_y, scales_with_y : bool
+        Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
+        a power of c.
     """
 
     y_low = -np.inf
     y_low_open = False
+    shifts_with_y = scales_with_y = False
 
     def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
@@ -73,6 +77,7 @@ class SquaredError(RegressionLoss):
     """
 
     kernel = KERNELS["squared_error"]
+    shifts_with_y = scales_with_y = True
 
 
 class AbsoluteError(RegressionLoss):
@@ -85,6 +90,7 @@ class AbsoluteError(RegressionLoss):
     """
 
     kernel = KERNELS["absolute_error"]
+    shifts_with_y = scales_with_y = True
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
@@ -108,6 +114,7 @@ class HuberLoss(RegressionLoss):
     """
 
     kernel = KERNELS["huber"]
+    shifts_with_y = True
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
@@ -141,6 +148,7 @@ class QuantileLoss(RegressionLoss):
     """
 
     kernel = KERNELS["quantile"]
+    shifts_with_y = scales_with_y = True
 
     def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = quantile

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 from sklearn_vectorflow.io.source import check_alone
-from sklearn_vectorflow.training.data import moderate
+from sklearn_vectorflow.training.data import moderate, sampled
 from sklearn_vectorflow.training.source_survey import Survey, drained
 from sklearn_vectorflow.training.source_trainer import StreamTrainer
 from sklearn_vectorflow.training.source_windows import Rows
@@ -127,8 +128,6 @@ class StreamedData:
         self.matrix = SimpleNamespace(
             shape=(survey.n_rows, survey.n_features),
             rows=rows,
-            sample=survey.sample,
-            sample_step=survey.sample_step,
         )
 
     @property
@@ -141,6 +140,19 @@ class StreamedData:
         raise ValueError(
             "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source of its own."
         )
+
+    can_be_sampled_by_size = False  # the sample was drawn while targets were not known
+
+    @property
+    def n_terms(self):
+        """Rows of the source, as far as they are known."""
+        return self.survey.n_rows
+
+    def sample(self, fewest):
+        """Return rows that stand for all, as `Data.sample` would of rows in memory."""
+        step = sample_step(self.survey.n_rows, fewest)
+        rows = sampled_rows(0, self.survey.n_rows, step)
+        return sampled(self.survey.sample(step), rows, self.encoded, self.weight)
 
     def close(self):
         """Stop reading."""

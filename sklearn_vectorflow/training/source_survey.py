@@ -1,9 +1,11 @@
 """What is to be known of a source's rows before training."""
 
+import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.io.blocks import join_targets, n_bytes
-from sklearn_vectorflow.io.matrix import as_matrix, sample_step
+from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, sample_step, sampled_rows
 from sklearn_vectorflow.validation.arrays import check_sample_weight
 from sklearn_vectorflow.validation.errors import naming
 
@@ -41,7 +43,7 @@ class Survey:
         self.weight = self.weigh(self.encoded, weight)
 
     def _add(self, matrix):
-        self._rows.append(matrix.sample(-self.n_rows % self.sample_step, self.sample_step))
+        self._rows.append(matrix.sample(self.sample_step, self.n_rows))
         self.n_rows += matrix.shape[0]
         self.n_nonzero += matrix.rows.n_nonzero
         self.n_bytes += n_bytes(matrix)
@@ -49,14 +51,18 @@ class Survey:
         self._thin()
 
     def _thin(self):
-        step = sample_step(self.n_rows)
+        step = sample_step(self.n_rows, LARGE_SAMPLE)
         if step > self.sample_step:
-            self._rows = [self.sample()[:: step // self.sample_step]]
+            self._rows = [self.sample(step)]
             self.sample_step = step
 
-    def sample(self):
-        """Return what `Matrix.sample` would of all rows."""
-        return sparse.vstack(self._rows, format="csr")
+    def sample(self, step):
+        """Return what `Matrix.sample` would of all rows; the step is no smaller than that of the rows kept so far."""
+        rows = sparse.vstack(self._rows, format="csr")
+        if step == self.sample_step:
+            return rows
+        kept, fewer = (sampled_rows(0, self.n_rows, each) for each in (self.sample_step, step))
+        return rows[np.isin(kept, fewer)]
 
 
 def drained(head, rest):

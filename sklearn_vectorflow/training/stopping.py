@@ -6,6 +6,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vectorflow.validation.errors import warn
 
+NEAR = 5.0  # times the best loss: a share of the typical loss may be most of what is left
+FEWEST_STEPS = 64  # that tell whether a loss still falls
 WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
 DOUBT = 2.0  # by as much more for a mean over one row
 
@@ -17,16 +19,19 @@ class Stopping:
     ----------
     tol : float or None
         An epoch counts as progress if it lowers the best loss by more than this share of the
-        typical loss; None never stops.
+        typical loss, or of five times the best loss if that is less; None never stops.
     n_iter_no_change : int
-        Epochs without progress after which training stops.
+        Epochs without progress after which training stops: more, if they have fewer than 64 steps together.
     typical : float, default=1.0
         The typical loss.
+    steps : float, default=inf
+        Steps of an epoch.
     """
 
-    def __init__(self, tol, n_iter_no_change, typical=1.0):
-        self.tol = None if tol is None else tol * typical
-        self.n_iter_no_change = n_iter_no_change
+    def __init__(self, tol, n_iter_no_change, typical=1.0, steps=math.inf):
+        self.tol = tol
+        self.typical = typical
+        self.n_iter_no_change = max(n_iter_no_change, math.ceil(FEWEST_STEPS / steps))
         self.best = float("inf")
         self.waited = 0
 
@@ -34,9 +39,13 @@ class Stopping:
         """Take in an epoch's loss and say whether it should be the last."""
         if self.tol is None:
             return False
-        self.waited = 0 if loss < self.best - self.tol else self.waited + 1
+        self.waited = 0 if loss < self.best - self.tol * self._unit() else self.waited + 1
         self.best = min(self.best, loss)
         return self.waited >= self.n_iter_no_change
+
+    def _unit(self):
+        """Return the typical loss, or less if what is left of the loss is little; densities' losses may be negative."""
+        return min(self.typical, NEAR * self.best) if self.best > 0 else self.typical
 
     def could_stop(self, max_iter):
         """Return whether training may end before `max_iter` epochs; else that many were asked for."""

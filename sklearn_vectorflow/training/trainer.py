@@ -60,12 +60,13 @@ class Trainer:
         self.matrix = matrix
         self.targets = targets
         self.kernel = kernel
+        self.n_passes = 1
         self.shuffle = shuffle
         self.input_dropout = input_dropout
         self.random_state = random_state
         self.crew = crew
         n_rows, rows = matrix.shape[0], matrix.rows
-        batch_size = min(batch_size, n_rows)
+        self.batch_size = batch_size = min(batch_size, n_rows)
         work = rows.n_nonzero * network.n_products
         self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts)
         if self.plan.group_rows:
@@ -105,16 +106,24 @@ class Trainer:
         return order
 
     def epoch(self):
-        """Train on every row once.
+        """Train on every row, once if there is more than a handful.
 
         Returns
         -------
         loss : float
-            Mean weighted loss, each row with the weights before its step. Not finite if
+            Mean weighted loss of the last pass, each row with the weights before its step. Not finite if
             training diverged.
         """
-        order = self._order()
-        return mean_loss(self.run(order, new_seed(self.random_state)))
+        for _ in range(self.n_passes):
+            loss = mean_loss(self.run(self._order(), new_seed(self.random_state)))
+            if not math.isfinite(loss):
+                break
+        return loss
+
+    @property
+    def n_steps(self):
+        """Steps of an epoch."""
+        return self.n_passes * -(-self.matrix.shape[0] // self.batch_size)
 
     def run_window(self, seed):
         """Train on every row once, as a part of a pass that has a seed; return what `run` does."""

@@ -1,0 +1,146 @@
+"""What trains a net: the units, the strength of the penalty, and the optimizer, put together with the rows."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
+from sklearn_vectorflow.defaults.scales import scales_of
+from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.defaults.units import check_units
+from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
+from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, SMALL_SAMPLE
+from sklearn_vectorflow.losses.blocks import name_of
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
+from sklearn_vectorflow.training.data import Data, n_terms
+from sklearn_vectorflow.training.stopping import Stopping
+from sklearn_vectorflow.training.strength import FEWEST, folds_of, validated
+
+FEWEST_TELLING = 256  # rows of a sample that tell something
+FEW_EPOCHS = 8  # fewer end before a penalty matters
+MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of models that tell the strength
+MOST_PRODUCTS = 1 << 24  # of a sample's non-zeros and outputs
+
+
+class TrainerMixin:
+    """Makes trainers of an estimator's nets."""
+
+    def _trainer(self, network, start, data, crew, more=False):
+        """Return what trains a net on rows; `more` says whether others may follow."""
+        kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0])
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
+        if start is not None:
+            network.scales = self._scales(network, start, data, batch_size, more)
+            check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
+        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
+        trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
+        if self.batch_size == "auto" and not more:
+            trainer.n_passes = passes_in_epoch(data.matrix.shape[0])
+        return trainer
+
+    def _scales(self, network, start, data, batch_size, more):
+        """Return the units of a new net, read off a sample of the rows."""
+        sample, kernel = data.sample(SMALL_SAMPLE), kernel_of(self._loss)
+        scales = scales_of(
+            kernel,
+            sample,
+            data.matrix.shape[0],
+            start[1],
+            network.n_outputs,
+            self._output_scale(data),
+            batch_size,
+            network.is_linear,
+        )
+        if more or data.once or not self._validates_strength(kernel, batch_size):
+            return scales
+        return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+
+    def _validates_strength(self, kernel, batch_size):
+        """Return whether the strength of the penalty is chosen by cross-validation on a sample.
+
+        It is where nothing sets it, the model is linear, models of halves of a sample cost little, and training is
+        long enough for the penalty to matter.
+        """
+        is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
+        is_linear = self.network is None and len(self.hidden_layer_sizes) == 0
+        is_slow = self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
+        return is_open and is_linear and not is_slow
+
+    def _validated_prior(self, scales, start, data, batch_size):
+        if scales.telling < FEWEST:
+            return scales.prior
+        if scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_terms and data.can_be_sampled_by_size:
+            sample = data.sample_by(self._size_of(start), LARGE_SAMPLE)
+        else:
+            sample = data.sample(LARGE_SAMPLE)
+        products = sample.matrix.rows.n_nonzero * self._n_outputs()
+        folds = folds_of(sample, int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products))))
+        if folds is None:
+            return scales.prior
+
+        def losses_of(prior):
+            losses = []
+            for train, blocks in folds:
+                network = self._small_network(replace(scales, prior=prior), start, train, batch_size)
+                losses += [np.inf if network is None else self._mean_loss(network, block, ALONE) for block in blocks]
+            return np.array(losses)
+
+        return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    def _size_of(self, start):
+        """Return a function of targets and weights that gives the length of the gradients before training."""
+        kernel, n_outputs = kernel_of(self._loss), self._n_outputs()
+
+        def size_of(encoded, weight):
+            y = Data(None, encoded, None).dense_targets(0, encoded.shape[0])
+            raw = np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1))
+            gradient = kernel.evaluate(y, raw, np.ones(len(y)) if weight is None else weight, None)[1]
+            return np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+
+        return size_of
+
+    def _small_network(self, scales, start, data, batch_size):
+        """Return a linear net trained on some rows; None if training diverges."""
+        network = self._new_network(data.matrix.shape[1])
+        n_rows = n_terms(data, False)
+        network.scales = replace(scales, batch_size=scales.batch_size * n_rows / data.n_terms)
+        alpha = default_strength(scales, n_rows, True)
+        start = np.random.RandomState(0), start[1]
+        trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
+        stopping = Stopping(TOL, PATIENCE, scales.loss)
+        for _ in range(MOST_EPOCHS):
+            loss = trainer.epoch()
+            if not np.isfinite(loss):
+                return None
+            if stopping.should_stop(loss):
+                break
+        return network if network.settle() == 0 else None
+
+    def _trainer_in(self, network, start, data, crew, batch_size, alpha):
+        """Return what trains a net, whose units are known, on rows."""
+        kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
+        read = network.graph.read_by(name_of(self._loss), kernel.reads)
+        optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
+        average_from = (n_rows if self.average is True else int(self.average)) // batch_size
+        l2 = l2_strength(penalties, *network.shapes()[0])
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
+        net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
+        net.set_sampler(self._sampler(data))
+        random_state = check_random_state(self.random_state)
+        return data.trainer(
+            network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
+        )
+
+    def _sampler(self, data):
+        """Return what a step's outputs are drawn from; None where it computes all."""
+
+    def _first_block(self, data, n_outputs, widths):
+        """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
+        n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
+        y = Data(None, data.encoded, None).dense_targets(0, n_rows)
+        raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
+        return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes

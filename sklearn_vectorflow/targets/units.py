@@ -1,0 +1,52 @@
+"""Units in which numbers are learnt, where those of y do not suit single precision or each other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FAR = 1e3  # standard deviations from zero, beyond which raw outputs would lose digits
+APART = 10.0  # times the smallest of the standard deviations of targets that share a learning rate
+
+
+@dataclass(frozen=True)
+class TargetUnits:
+    """What y is learnt in: ``(y - shift) / scale``.
+
+    Parameters
+    ----------
+    shift, scale : ndarray of shape (n_targets,)
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+    def stated(self, y):
+        """Return y in these units."""
+        return (y - self.shift) / self.scale
+
+    def restored(self, raw):
+        """Return raw outputs in the units of y, float64."""
+        return raw * self.scale + self.shift
+
+
+def units_of(y, weight, shifts, scales):
+    """Return the units to learn y in, or None if those of y will do.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows, n_targets)
+    weight : ndarray of shape (n_rows,) or None
+    shifts, scales : bool
+        Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
+        a power of c.
+    """
+    if not shifts:
+        return None
+    mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], np.average(y, axis=0, weights=weight))
+    largest = np.maximum(np.abs(y - mean).max(axis=0), np.finfo(float).tiny)  # whose square may be out of range
+    spread = largest * np.sqrt(np.average(((y - mean) / largest) ** 2, axis=0, weights=weight))
+    shift = np.where(np.abs(mean) > FAR * spread, mean, 0.0)
+    varying = spread[spread > 0]
+    apart = scales and len(varying) > 1 and varying.max() > APART * varying.min()
+    scale = np.where(spread > 0, spread, 1.0) if apart else np.ones(len(spread))
+    return TargetUnits(shift, scale) if apart or np.any(shift) else None

@@ -1,0 +1,77 @@
+"""How strong the penalty is by default: what two-fold cross-validation on a sample says, near a first guess.
+
+A first guess comes from the loss and the lengths of rows alone. The best strength depends on more: on how many features
+matter, and how the rows share them. Where a sample tells, models of halves of it find out; where it does not, as for
+rare events or a handful of rows, the guess stands.
+"""
+
+import math
+
+import numpy as np
+
+STEP = 4.0  # between two strengths that are tried
+MOST_STEPS = 5  # to each side of the guess
+FEWEST = 65  # rows, or groups, in a sample that tells
+N_BLOCKS = 8  # of a fold, over which losses are compared
+DOUBT = 1.0  # standard errors by which another strength must be better than the guess
+
+
+def folds_of(sample, most):
+    """Return two pairs of training rows and blocks of test rows, or None if a sample has too few rows.
+
+    Parameters
+    ----------
+    sample : Data
+    most : int
+        Rows, or groups, that may be used.
+    """
+    terms = np.arange(sample.n_terms)
+    if sample.weight is not None and sample.starts is None:
+        terms = terms[sample.weight > 0]
+    order = np.random.default_rng(0).permutation(terms)[:most]
+    if len(order) < FEWEST:
+        return None
+    halves = [np.sort(order[side::2]) for side in (0, 1)]
+    return [
+        (sample.part(halves[side]), [sample.part(halves[1 - side][first::N_BLOCKS]) for first in range(N_BLOCKS)])
+        for side in (0, 1)
+    ]
+
+
+def validated(guess, losses_of):
+    """Return the strength that a search near the guess finds.
+
+    The search climbs from the guess in factors of four as long as the loss falls.
+
+    Parameters
+    ----------
+    guess : float
+    losses_of : callable
+        Returns the losses of blocks of test rows, an ndarray, of models with a strength.
+    """
+    losses = {0: losses_of(guess)}
+    for side in (1, -1):
+        for step in range(side, side * (MOST_STEPS + 1), side):
+            losses[step] = losses_of(guess * STEP**step)
+            if not losses[step].mean() < losses[step - side].mean():
+                break
+        if side * step > 1:  # it was better than the guess, so nothing on the other side is
+            break
+    return guess * STEP ** _best(losses)
+
+
+def _best(losses):
+    """Return the step of the lowest loss; between steps, where three of them show a valley."""
+
+    def doubted(step):
+        change = losses[step] - losses[0]
+        found = change.mean() + DOUBT * change.std() / math.sqrt(len(change) - 1)
+        return found if math.isfinite(found) else math.inf
+
+    best = min(losses, key=doubted)
+    if best - 1 not in losses or best + 1 not in losses:
+        return best
+    below, here, above = (losses[step].mean() for step in (best - 1, best, best + 1))
+    bend = below - 2 * here + above
+    shift = 0.5 * (below - above) / bend if bend > 0 else 0.0
+    return best + (min(0.5, max(-0.5, shift)) if math.isfinite(shift) else 0.0)
