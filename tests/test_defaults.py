@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-from sklearn_vectorflow.defaults.scales import CLEAR_SIGNAL, PRIOR, SMALLEST_SHARE
+from sklearn_vectorflow.defaults.scales import CLEAR_SIGNAL, FEW_TELL, PRIOR, SMALLEST_SHARE
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 from sklearn_vectorflow.training.stopping import Stopping
 
@@ -27,7 +27,9 @@ def rows():
 
 
 def median_length(X):
-    return np.sort(np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel()))[X.shape[0] // 2 - 1]
+    lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    lengths = np.sort(lengths[lengths > 0])
+    return lengths[(len(lengths) + 1) // 2 - 1]
 
 
 def assert_same_weights(model, expected, rtol=1e-5):
@@ -35,12 +37,17 @@ def assert_same_weights(model, expected, rtol=1e-5):
     np.testing.assert_allclose(model.intercept_, expected.intercept_, rtol=rtol, atol=1e-6)
 
 
+def prior_of(gradient, curvature, weight):
+    """The guide's formula."""
+    telling = np.abs(gradient).mean() ** 2 / np.mean(gradient**2) * N_ROWS
+    return max(PRIOR, 1 / (1 + telling / FEW_TELL)) * np.mean(gradient**2) / curvature / weight**2
+
+
 def test_defaults_of_least_squares_are_those_of_the_guide(rows):
     X, score = rows
     y = 10 * score + np.random.default_rng(1).normal(size=N_ROWS)
-    length, spread = median_length(X), y.std()
-    prior = PRIOR * length**2
-    rate = spread / length
+    rate = y.std() / median_length(X)
+    prior = prior_of(y.mean() - y, 1, rate)
     expected = VectorFlowRegressor(optimizer=FTRL(rate, beta=rate * prior), alpha=prior / N_ROWS, **OPTIONS).fit(X, y)
     assert_same_weights(VectorFlowRegressor(**OPTIONS).fit(X, y), expected)
 
@@ -51,9 +58,8 @@ def test_defaults_of_classification_are_those_of_the_guide(rows):
     share = y.mean()
     log_odds = np.log(share / (1 - share))
     above, below = (1 / (1 + np.exp(-log_odds - step)) for step in (1, -1))
-    length = median_length(X)
-    prior = PRIOR * (above - below) / 2 * length**2
-    rate = 1 / length
+    rate = 1 / median_length(X)
+    prior = prior_of(share - y, (above - below) / 2, rate)
     expected = VectorFlowClassifier(optimizer=FTRL(rate, beta=rate * prior), alpha=prior / N_ROWS, **OPTIONS).fit(X, y)
     assert_same_weights(VectorFlowClassifier(**OPTIONS).fit(X, y), expected)
 

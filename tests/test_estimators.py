@@ -157,11 +157,12 @@ def test_training_on_any_rows_equals_training_on_their_sums(rows, batch_size):
 
 # ---- stopping ---------------------------------------------------------------------------
 
-VALIDATION = {"early_stopping": True, "tol": 0.0, "n_iter_no_change": 4, "max_iter": 40}
+VALIDATION = {"batch_size": 8, "early_stopping": True, "tol": 0.0, "n_iter_no_change": 4, "max_iter": 40}
 
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "ftrl", "sgd"])
 @pytest.mark.parametrize("params", KINDS.values(), ids=KINDS)
+@pytest.mark.filterwarnings("ignore:The fit ended worse")
 def test_early_stopping_keeps_the_best_epoch(params, optimizer):
     train, held = slice(0, 60), slice(60, None)
     model = classifier(**params, **VALIDATION, optimizer=optimizer, learning_rate=0.5, alpha=0.0)
@@ -360,7 +361,12 @@ def test_multinomial_of_two_classes_is_the_log_loss():
 
 def test_regression_of_several_outputs_is_one_for_each():
     Y = np.column_stack([SIGNAL, -2 * SIGNAL, POSITIVE])
-    params = {"max_iter": 3, "shuffle": False, "learning_rate": 0.1}  # the default rate comes from all of Y
+    params = {
+        "max_iter": 3,
+        "shuffle": False,
+        "optimizer": FTRL(0.1, beta=1.0),
+        "alpha": 1e-4,
+    }  # defaults come from all of Y
     together = regressor(**params).fit(X, Y)
     assert together.coef_.shape == (3, N_FEATURES)
     for k in range(3):

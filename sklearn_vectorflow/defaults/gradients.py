@@ -70,15 +70,18 @@ class Gradients:
         found = variance / curvature
         return float(found) if np.isfinite(found) and found > 0 else 1.0
 
-    def n_telling(self):
-        """Return how many of the rows tell something: of a rare class and all others, about those of the class.
+    def share_telling(self):
+        """Return which share of the rows tells something: of a rare class and all others, about that of the class.
 
-        It is the square of the sum of the gradients' lengths, over the sum of their squares.
+        It is the square of the gradients' mean length, over their mean square.
         """
-        size = np.linalg.norm(self.gradient(self.raw), axis=1)
+        total, weight = self.weight.sum(), np.where(self.weight > 0, self.weight, 1.0)
+        size = np.linalg.norm(self.gradient(self.raw) / weight[:, None], axis=1)
         largest = size.max(initial=0.0)
-        size = size / largest if largest > 0 else np.ones(len(size))
-        return float(np.sum(size) ** 2 / np.sum(size**2))
+        if not (largest > 0 and total > 0 and np.isfinite(largest)):
+            return 1.0
+        size = size / largest
+        return float((self.weight @ size) ** 2 / (self.weight @ size**2) / total)
 
     def signal(self):
         """Return the standard deviation that raw outputs of linear models seem to have, times the curvature.

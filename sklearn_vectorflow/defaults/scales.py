@@ -9,7 +9,7 @@ from sklearn_vectorflow.defaults.gradients import Gradients
 from sklearn_vectorflow.io.matrix import median_length, row_lengths
 
 PRIOR = 0.03  # of the dispersion over the square of the unit of weights: some weights are much larger than that
-FEW_TELL = 16  # rows; with fewer that tell something, weights are held to their unit
+FEW_TELL = 8  # rows; with fewer that tell something, weights are held to their unit
 CLEAR_SIGNAL = 2.0  # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
 FEWEST_ROWS = 128  # that tell of the signal
@@ -95,7 +95,7 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
     weight = share * output_scale / length
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
-    telling = some.n_telling() * n_rows / len(some.y)
+    telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
     prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / weight**2
     # single precision, so that the order of the rows does not show in the last bits
     units = np.float32(np.clip([weight, loss, prior], *RANGE)).tolist()

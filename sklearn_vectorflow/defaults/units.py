@@ -1,10 +1,15 @@
 """Which units of X and y single precision can work with."""
 
+import numpy as np
+
+from sklearn_vectorflow.io.matrix import median_length, row_lengths
 from sklearn_vectorflow.validation.errors import warn
 
 RANGE = 1e-15, 1e15  # of lengths, raw outputs and their product, whose square is a typical gradient's
 LENGTHS_OF_NETS = 0.03, 30.0  # for which the weights that nets start from are made
 OUTPUTS_OF_NETS = 0.05, 1e3
+MOST_DOMINANT = 5  # columns, without which rows would be much shorter
+DOMINANCE = 10.0  # times shorter
 FARTHEST = 1e6  # from zero, in units of raw outputs, where single precision still tells them apart
 
 
@@ -62,3 +67,40 @@ def check_units(length, output, center, is_linear):
                 f"Nets start from weights, and take steps, for {name} of about unit size, but {what} is {size:.3g}: "
                 f"the fit may be poor. Scale {name} to bring it near 1.",
             )
+
+
+def warn_of_dominant_columns(sample, names):
+    """Warn of a few columns whose values are so large that the others can hardly be learnt beside them.
+
+    Steps are made for rows of the typical length. Where that is the size of a few columns, steps are too short for the
+    weights of the others, which have to be larger.
+
+    Parameters
+    ----------
+    sample : Data
+        Rows that stand for all, with the numbers of their columns.
+    names : array of str or None
+        Names of all columns.
+    """
+    rows = sample.matrix.values
+    if rows.shape[1] <= 1:
+        return
+    squares = np.bincount(rows.indices, rows.data**2, minlength=rows.shape[1])
+    largest = np.argsort(-squares, kind="stable")[: min(MOST_DOMINANT, rows.shape[1] - 1)]
+    length = median_length(row_lengths(rows), sample.weight)
+    for count in range(1, len(largest) + 1):
+        others = np.where(np.isin(rows.indices, largest[:count]), 0.0, rows.data)
+        rest = median_length(row_lengths(_with_values(rows, others)), sample.weight)
+        if length > DOMINANCE * rest and np.any(others):
+            found = sample.columns[np.sort(largest[:count])]
+            which = ", ".join(repr(str(names[column])) if names is not None else str(column) for column in found)
+            warn(
+                f"A typical row of X is {length / rest:.3g} times as long as it would be without column(s) {which}, "
+                "beside which the others are hardly learnt. Scale them, as sklearn.preprocessing.MaxAbsScaler does, or "
+                "pass numbers that stand for categories through HashingEncoder."
+            )
+            return
+
+
+def _with_values(rows, values):
+    return type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)

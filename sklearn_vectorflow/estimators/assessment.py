@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
+from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import warn_if_worse
 
 
@@ -37,7 +38,7 @@ class AssessmentMixin:
             f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
         )
 
-    def _warn_if_worse(self, network, loss_curve, best, n_rows, validation, start):
+    def _warn_if_worse(self, network, loss_curve, best, data, validation, start):
         """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
         typical, constant = network.scales.loss, network.scales.initial
         noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
@@ -47,8 +48,10 @@ class AssessmentMixin:
             if constant is not None:
                 constant = self._constant_loss(validation, start[1])
             warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
-        else:
-            warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, n_rows)
+            return
+        if constant is not None and loss_curve[-1] > constant and isinstance(data, Data):
+            constant = self._constant_loss(data, start[1])  # of all rows, not of a sample
+        warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, data.matrix.shape[0])
 
     def _constant_loss(self, data, initial):
         """Return the mean loss of a constant model on some rows."""

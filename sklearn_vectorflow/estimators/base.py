@@ -337,7 +337,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             if self.warm_start:
                 self._check_state(network, data, crew)
         if stopping.could_stop(self.max_iter) and not stop:
-            self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
+            self._warn_if_worse(network, loss_curve, best.loss, data, validation, start)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:

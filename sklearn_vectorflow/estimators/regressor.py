@@ -18,9 +18,11 @@ from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
+from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.units import TargetUnits, units_of
+from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import naming
@@ -330,9 +332,24 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
     def _choose_units(self, data):
         if isinstance(data, Data) and not self._continues:
             loss = self._loss
-            self._target_units = units = units_of(data.encoded, data.weight, loss.shifts_with_y, loss.scales_with_y)
+            shifts = self.fit_intercept and loss.shifts_with_y
+            self._target_units = units = units_of(data.encoded, data.weight, shifts, loss.scales_with_y, loss.has_kink)
             if units is not None:
                 data.encoded = units.stated(data.encoded)
+
+    def _finish(self, data):
+        if self._loss.balances and self.fit_intercept and self.network_.is_linear and isinstance(data, Data):
+            self._balance(data)
+
+    def _balance(self, data):
+        """Shift the intercepts of a model of logarithms so that its predictions for training rows total those of y."""
+        with Crew(self._n_workers(data, self.network_)) as crew:
+            raw = raw_outputs(self.network_, data.matrix, crew)
+        weight = np.ones(len(raw)) if data.weight is None else data.weight
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            shift = np.log(weight @ data.encoded / (weight @ np.exp(raw)))
+        if np.all(np.isfinite(shift)):
+            self.network_.intercepts()[0][:] += shift.astype(np.float32)
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
-from sklearn_vectorflow.defaults.scales import scales_of
+from sklearn_vectorflow.defaults.scales import FEW_TELL, scales_of
 from sklearn_vectorflow.defaults.strength import default_strength
-from sklearn_vectorflow.defaults.units import check_units
+from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, SMALL_SAMPLE
 from sklearn_vectorflow.losses.blocks import name_of
@@ -17,7 +17,7 @@ from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
 from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.stopping import Stopping
-from sklearn_vectorflow.training.strength import FEWEST, folds_of, validated
+from sklearn_vectorflow.training.strength import folds_of, validated
 
 FEWEST_TELLING = 256  # rows of a sample that tell something
 FEW_EPOCHS = 8  # fewer end before a penalty matters
@@ -55,6 +55,7 @@ class TrainerMixin:
             batch_size,
             network.is_linear,
         )
+        warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
@@ -71,7 +72,7 @@ class TrainerMixin:
         return is_open and is_linear and not is_slow
 
     def _validated_prior(self, scales, start, data, batch_size):
-        if scales.telling < FEWEST:
+        if scales.telling < FEW_TELL:
             return scales.prior
         if scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_terms and data.can_be_sampled_by_size:
             sample = data.sample_by(self._size_of(start), LARGE_SAMPLE)

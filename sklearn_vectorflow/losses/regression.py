@@ -24,11 +24,15 @@ class RegressionLoss(Loss):
     shifts_with_y, scales_with_y : bool
         Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
         a power of c.
+    has_kink : bool
+        Whether the slope jumps where f is y.
+    balances : bool
+        Whether the predictions of a linear model for its training rows should total those of y.
     """
 
     y_low = -np.inf
     y_low_open = False
-    shifts_with_y = scales_with_y = False
+    shifts_with_y = scales_with_y = has_kink = balances = False
 
     def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
@@ -62,6 +66,8 @@ class RegressionLoss(Loss):
         """
         if self.n_outputs(y.shape[1]) != y.shape[1]:
             return 1.0
+        if np.all(y == y[0]):  # their mean may be off by a digit, and distances be those digits
+            return 1.0
         distance = y - np.average(y, axis=0, weights=sample_weight)
         largest = np.abs(distance).max() or 1.0  # whose square may be out of range
         variance = np.average(np.mean((distance / largest) ** 2, axis=1), weights=sample_weight)
@@ -90,7 +96,7 @@ class AbsoluteError(RegressionLoss):
     """
 
     kernel = KERNELS["absolute_error"]
-    shifts_with_y = scales_with_y = True
+    shifts_with_y = scales_with_y = has_kink = True
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
@@ -148,7 +154,7 @@ class QuantileLoss(RegressionLoss):
     """
 
     kernel = KERNELS["quantile"]
-    shifts_with_y = scales_with_y = True
+    shifts_with_y = scales_with_y = has_kink = True
 
     def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = quantile
@@ -168,6 +174,8 @@ class QuantileLoss(RegressionLoss):
 
 class LogLinkLoss(RegressionLoss):
     """A loss whose raw output is the logarithm of the predicted mean."""
+
+    balances = True
 
     def inverse_link(self, raw: Array) -> Array:
         """Return the predicted mean."""

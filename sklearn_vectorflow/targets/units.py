@@ -29,7 +29,7 @@ class TargetUnits:
         return raw * self.scale + self.shift
 
 
-def units_of(y, weight, shifts, scales):
+def units_of(y, weight, shifts, scales, has_kink):
     """Return the units to learn y in, or None if those of y will do.
 
     Parameters
@@ -39,13 +39,14 @@ def units_of(y, weight, shifts, scales):
     shifts, scales : bool
         Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
         a power of c.
+    has_kink : bool
+        Whether the slope of the loss jumps where f is y: f then leaves a constant y unless both are exactly zero.
     """
-    if not shifts:
-        return None
     mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], np.average(y, axis=0, weights=weight))
     largest = np.maximum(np.abs(y - mean).max(axis=0), np.finfo(float).tiny)  # whose square may be out of range
     spread = largest * np.sqrt(np.average(((y - mean) / largest) ** 2, axis=0, weights=weight))
-    shift = np.where(np.abs(mean) > FAR * spread, mean, 0.0)
+    is_far = shifts & (np.abs(mean) > FAR * spread) & ((spread > 0) | has_kink)
+    shift = np.where(is_far, mean, 0.0)
     varying = spread[spread > 0]
     apart = scales and len(varying) > 1 and varying.max() > APART * varying.min()
     scale = np.where(spread > 0, spread, 1.0) if apart else np.ones(len(spread))

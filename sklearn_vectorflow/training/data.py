@@ -26,15 +26,18 @@ class Data:
         How many rows each row of a sample stands for, if they were not drawn alike.
     noise : float, default=1.0
         How many times as noisy the gradients of such a sample are as those of the rows it stands for.
+    columns : ndarray or None, default=None
+        The number that each column of a sample has among all.
     """
 
-    def __init__(self, matrix, encoded, weight, starts=None, stands_for=None, noise=1.0):
+    def __init__(self, matrix, encoded, weight, starts=None, stands_for=None, noise=1.0, columns=None):
         self.matrix = matrix
         self.encoded = encoded
         self.weight = moderate(weight)
         self.starts = starts
         self.stands_for = stands_for
         self.noise = noise
+        self.columns = columns
 
     @property
     def n_targets(self):
@@ -184,20 +187,19 @@ def sampled(values, rows, encoded, weight, starts=None):
     starts : ndarray or None
         Where groups start among the sampled rows.
     """
-    n_columns, indices = _renumbered(values.indices, values.shape[1])
-    narrow = sparse.csr_matrix((values.data, indices, values.indptr), (len(rows), max(1, n_columns)))
-    return Data(Matrix(narrow), encoded[rows], some(weight, rows), starts)
+    columns, indices = _renumbered(values.indices, values.shape[1])
+    narrow = sparse.csr_matrix((values.data, indices, values.indptr), (len(rows), max(1, len(columns))))
+    return Data(Matrix(narrow), encoded[rows], some(weight, rows), starts, columns=columns)
 
 
 def _renumbered(columns, n_columns):
-    """Return how many different columns there are, and their numbers among these."""
+    """Return the different columns in ascending order, and the numbers of columns among these."""
     if n_columns > 8 * len(columns):
         different, numbers = np.unique(columns, return_inverse=True)
-        return len(different), numbers.astype(np.int32)
+        return different, numbers.astype(np.int32)
     occurs = np.zeros(n_columns, dtype=bool)
     occurs[columns] = True
-    number = np.cumsum(occurs, dtype=np.int32)
-    return int(number[-1]), number[columns] - np.int32(1)
+    return np.flatnonzero(occurs), np.cumsum(occurs, dtype=np.int32)[columns] - np.int32(1)
 
 
 def some(weight, rows):

@@ -62,6 +62,11 @@ class StreamTrainer:
         return mean_loss(parts)
 
     @property
+    def n_steps(self):
+        """Steps of an epoch; infinitely many if rows have not been counted."""
+        return -(-self._n_rows // self.batch_size) if self._n_rows else math.inf
+
+    @property
     def _n_rows(self):
         return self.data.survey.n_rows if self.plans else self.data.source.n_rows
 

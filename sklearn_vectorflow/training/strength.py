@@ -1,7 +1,7 @@
-"""How strong the penalty is by default: what two-fold cross-validation on a sample says, near a first guess.
+"""How strong the penalty is by default: what cross-validation on a sample says, near a first guess.
 
 A first guess comes from the loss and the lengths of rows alone. The best strength depends on more: on how many features
-matter, and how the rows share them. Where a sample tells, models of halves of it find out; where it does not, as for
+matter, and how the rows share them. Where a sample tells, models of parts of it find out; where it does not, as for
 rare events or a handful of rows, the guess stands.
 """
 
@@ -11,13 +11,13 @@ import numpy as np
 
 STEP = 4.0  # between two strengths that are tried
 MOST_STEPS = 5  # to each side of the guess
-FEWEST = 65  # rows, or groups, in a sample that tells
-N_BLOCKS = 8  # of a fold, over which losses are compared
-DOUBT = 1.0  # standard errors by which another strength must be better than the guess
+FEWEST = 36  # rows, or groups, in a sample that tells
+N_BLOCKS = 16  # of test rows, over which losses are compared
+DOUBT = 1.0  # standard errors by which a weaker strength must be better than the guess
 
 
 def folds_of(sample, most):
-    """Return two pairs of training rows and blocks of test rows, or None if a sample has too few rows.
+    """Return pairs of training rows and blocks of test rows, or None if a sample has too few rows.
 
     Parameters
     ----------
@@ -31,11 +31,27 @@ def folds_of(sample, most):
     order = np.random.default_rng(0).permutation(terms)[:most]
     if len(order) < FEWEST:
         return None
-    halves = [np.sort(order[side::2]) for side in (0, 1)]
+    n_folds, n_used = _numbers_of_folds(len(order))
+    fold = np.arange(len(order)) % n_folds
+    n_blocks = N_BLOCKS // n_used
     return [
-        (sample.part(halves[side]), [sample.part(halves[1 - side][first::N_BLOCKS]) for first in range(N_BLOCKS)])
-        for side in (0, 1)
+        (sample.part(np.sort(order[fold != k])), [sample.part(block) for block in _cut(order[fold == k], n_blocks)])
+        for k in range(n_used)
     ]
+
+
+def _numbers_of_folds(n_terms):
+    """Return into how many folds rows are cut, and how many of them are tested.
+
+    A model of half of the rows wants another strength than one of all.
+    """
+    if n_terms <= 1024:
+        return 8, 8
+    return 4, 4 if n_terms <= 4096 else 2
+
+
+def _cut(terms, n_blocks):
+    return [np.sort(terms[first::n_blocks]) for first in range(n_blocks)]
 
 
 def validated(guess, losses_of):
@@ -65,7 +81,8 @@ def _best(losses):
 
     def doubted(step):
         change = losses[step] - losses[0]
-        found = change.mean() + DOUBT * change.std() / math.sqrt(len(change) - 1)
+        doubt = DOUBT if step < 0 else 0.0
+        found = change.mean() + doubt * change.std() / math.sqrt(len(change) - 1)
         return found if math.isfinite(found) else math.inf
 
     best = min(losses, key=doubted)

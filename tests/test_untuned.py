@@ -1,0 +1,257 @@
+"""Models without a parameter set, in situations that defaults must stand: beside tuned models and constant ones."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, mean_tweedie_deviance, r2_score
+
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
+
+WITHIN = 1.02  # of a tuned model's loss
+
+
+def rows_of_ones(n_rows, n_features, n_ones, rng):
+    """Rows of ones in random columns."""
+    indices = rng.integers(0, n_features, (n_rows, n_ones)).ravel()
+    ones, indptr = np.ones(len(indices), dtype=np.float32), np.arange(0, len(indices) + 1, n_ones)
+    return sparse.csr_matrix((ones, indices, indptr), shape=(n_rows, n_features))
+
+
+def draw(score, share, rng):
+    """Draw labels of which about a share are ones, with log odds of the score plus a constant."""
+    low, high = -30.0, 30.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (1 / (1 + np.exp(-score - middle))).mean() < share else (low, middle)
+    return (rng.random(len(score)) < 1 / (1 + np.exp(-score - low))).astype(int)
+
+
+def quiet(model, *args):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(*args)
+
+
+# ---- few rows ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [16, 32, 64, 65, 128])
+def test_a_handful_of_rows_is_fitted_as_ridge_and_logistic_regression_do(n_rows):
+    ours, theirs = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n_rows + 1000, 10))
+        y = 3 * X[:, 0] + rng.normal(size=n_rows + 1000)
+        labels = (y > 0).astype(int)
+        train, test = slice(0, n_rows), slice(n_rows, None)
+        for scores, models in (
+            (ours, (VectorFlowRegressor(random_state=0), VectorFlowClassifier(random_state=0))),
+            (theirs, (Ridge(), LogisticRegression())),
+        ):
+            scores.append(
+                [model.fit(X[train], t[train]).score(X[test], t[test]) for model, t in zip(models, (y, labels))]
+            )
+    assert np.all(np.mean(ours, axis=0) > np.mean(theirs, axis=0) - 0.03)
+
+
+def test_training_goes_on_where_an_epoch_is_one_step():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 10))
+    y = 3 * X[:, 0] + rng.normal(size=1500)
+    model = quiet(VectorFlowRegressor(batch_size=500, max_iter=200, random_state=0), X[:500], y[:500])
+    assert model.score(X[500:], y[500:]) > 0.88
+
+
+def test_noise_in_a_handful_of_rows_is_not_learnt():
+    errors = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(1030, 20)), rng.normal(size=1030)
+        models = (model.fit(X[:30], y[:30]) for model in (VectorFlowRegressor(random_state=0), Ridge()))
+        errors.append([np.mean((model.predict(X[30:]) - y[30:]) ** 2) for model in models])
+    ours, ridge = np.mean(errors, axis=0)
+    assert ours < ridge
+
+
+# ---- rare events, many classes -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.1, 0.03, 0.01, 0.003, 0.001])
+def test_rare_events_are_predicted_as_by_a_tuned_model_and_never_worse_than_by_a_constant(share):
+    rng = np.random.default_rng(0)
+    n_rows = 60_000
+    X = rows_of_ones(n_rows + 20_000, 1000, 8, rng)
+    y = draw(X @ rng.normal(scale=0.5, size=1000), share, rng)
+    train, test = slice(0, n_rows), slice(n_rows, None)
+    loss = log_loss(y[test], VectorFlowClassifier(random_state=0).fit(X[train], y[train]).predict_proba(X[test]))
+    tuned = min(
+        log_loss(y[test], LogisticRegression(C=C, max_iter=300).fit(X[train], y[train]).predict_proba(X[test]))
+        for C in (0.1, 0.3, 1.0)
+    )
+    assert loss < WITHIN * tuned
+    assert loss < log_loss(y[test], np.full(20_000, y[train].mean())) * 1.001
+
+
+@pytest.mark.parametrize("n_classes", [20, 60])
+def test_many_classes_are_predicted_as_by_a_tuned_model(n_classes):
+    rng = np.random.default_rng(0)
+    n_rows = 10_000
+    X = rows_of_ones(n_rows + 5000, 1000, 10, rng)
+    scores = X @ rng.normal(scale=0.8, size=(1000, n_classes))
+    y = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    train, test = slice(0, n_rows), slice(n_rows, None)
+
+    def loss(**parameters):
+        model = quiet(VectorFlowClassifier(random_state=0, **parameters), X[train], y[train])
+        return log_loss(y[test], model.predict_proba(X[test]), labels=model.classes_)
+
+    plain = loss()
+    assert plain < WITHIN * min(loss(alpha=strength / n_rows) for strength in (0.3, 1.0, 3.0))
+    assert plain < np.log(n_classes)
+
+
+def test_class_weights_come_near_the_optimum_of_their_objective():
+    rng = np.random.default_rng(0)
+    X = rows_of_ones(60_000, 1000, 10, rng)
+    y = draw(X @ rng.normal(scale=0.7, size=1000), 0.007, rng)
+    model = VectorFlowClassifier(class_weight="balanced", random_state=0).fit(X, y)
+    weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum())
+    alpha = model.network_.scales.prior / len(y)
+
+    def objective(coef, intercept):
+        return weight @ np.logaddexp(0, -(X @ coef + intercept) * (2 * y - 1)) + alpha / 2 * (coef @ coef)
+
+    best = LogisticRegression(C=1 / (alpha * len(y)), max_iter=1000, class_weight="balanced").fit(X, y)
+    optimum = objective(best.coef_[0], best.intercept_[0])
+    assert objective(model.coef_[0].astype(float), model.intercept_[0]) < 1.01 * optimum
+
+
+def test_rare_claims_have_the_right_total():
+    rng = np.random.default_rng(0)
+    n_rows = 50_000
+    X = rows_of_ones(n_rows + 10_000, 200, 6, rng)
+    counts = rng.poisson(np.exp(X @ rng.normal(scale=0.3, size=200) - 5.5))
+    y = np.array([rng.gamma(2.0, 500.0, count).sum() if count else 0.0 for count in counts])
+    model = VectorFlowRegressor(loss="tweedie", random_state=0).fit(X[:n_rows], y[:n_rows])
+    assert model.predict(X[:n_rows]).sum() == pytest.approx(y[:n_rows].sum(), rel=0.01)
+    constant = np.full(10_000, y[:n_rows].mean())
+    deviances = [mean_tweedie_deviance(y[n_rows:], p, power=1.5) for p in (model.predict(X[n_rows:]), constant)]
+    assert deviances[0] < 1.001 * deviances[1]
+
+
+# ---- rows and columns unlike each other ------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+@pytest.mark.parametrize("empty", ["every 16th", "three of five"])
+def test_empty_rows_change_no_unit(empty, scale):
+    rng = np.random.default_rng(0)
+    n_rows = 20_000
+    kept = (np.arange(n_rows + 5000) % 16 != 0) if empty == "every 16th" else rng.random(n_rows + 5000) < 0.4
+    X = sparse.csr_matrix(sparse.diags(kept.astype(np.float32)) @ rows_of_ones(n_rows + 5000, 500, 8, rng))
+    X.eliminate_zeros()
+    y = draw(X @ rng.normal(scale=0.6, size=500), 0.5, rng)
+    model = VectorFlowClassifier(random_state=0).fit(X[:n_rows] * np.float32(scale), y[:n_rows])
+    best = LogisticRegression().fit(X[:n_rows], y[:n_rows])
+    losses = [log_loss(y[n_rows:], m.predict_proba(X[n_rows:] * s)) for m, s in ((model, np.float32(scale)), (best, 1))]
+    assert losses[0] < WITHIN * losses[1]
+
+
+def test_rows_of_weight_zero_change_no_unit():
+    rng = np.random.default_rng(0)
+    X = rows_of_ones(20_000, 300, 8, rng)
+    y = draw(X @ rng.normal(size=300), 0.5, rng)
+    weight = (np.arange(20_000) % 16 != 0).astype(float)
+    plain, weighted = (VectorFlowClassifier(random_state=0).fit(X, y, w).network_.scales for w in (None, weight))
+    for name in ("weight", "loss", "length"):
+        assert getattr(weighted, name) == pytest.approx(getattr(plain, name), rel=0.1)
+
+
+def test_a_column_much_larger_than_the_others_is_named():
+    rng = np.random.default_rng(0)
+    large = sparse.csr_matrix(rng.uniform(0, 1000, (2000, 1)).astype(np.float32))
+    X = sparse.hstack([rows_of_ones(2000, 300, 5, rng), large], format="csr")
+    y = X[:, :300] @ rng.normal(size=300)
+    with pytest.warns(UserWarning, match=r"without column\(s\) 300, beside which the others are hardly learnt"):
+        VectorFlowRegressor(max_iter=1).fit(X, y)
+
+
+def test_columns_of_like_size_are_not_named():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 8)) * np.array([1, 2, 3, 4, 5, 1, 2, 3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VectorFlowRegressor(random_state=0).fit(X, X @ np.ones(8) + rng.normal(size=2000))
+        VectorFlowRegressor(random_state=0).fit(X[:, :1], X[:, 0] + rng.normal(size=2000))
+
+
+# ---- targets ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dense():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5000, 20)).astype(np.float32)
+    return X, np.stack([X @ rng.normal(size=20) + rng.normal(size=5000) for _ in range(2)], axis=1)
+
+
+@pytest.mark.parametrize("units", [(1.0, 1000.0), (1e-3, 1e6)])
+@pytest.mark.parametrize("parameters", [{}, {"loss": "absolute_error"}, {"hidden_layer_sizes": (16,)}], ids=repr)
+def test_each_of_several_targets_is_learnt_as_if_alone(dense, units, parameters):
+    X, Y = dense
+    model = VectorFlowRegressor(random_state=0, **parameters).fit(X[:4000], Y[:4000] * units)
+    together = r2_score(Y[4000:] * units, model.predict(X[4000:]), multioutput="raw_values")
+    alone = [
+        r2_score(
+            Y[4000:, k], VectorFlowRegressor(random_state=0, **parameters).fit(X[:4000], Y[:4000, k]).predict(X[4000:])
+        )
+        for k in range(2)
+    ]
+    assert np.all(together > np.array(alone) - (0.04 if "hidden_layer_sizes" in parameters else 0.005))
+    if not parameters:
+        raw = X[4000:].astype(float) @ model.coef_.T.astype(float) + model.intercept_
+        np.testing.assert_allclose(raw, model.predict(X[4000:]), rtol=1e-4, atol=1e-4 * np.array(units).max())
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e7, -1e8])
+def test_targets_far_from_zero_are_learnt_as_if_near(dense, offset):
+    X, Y = dense
+    near = VectorFlowRegressor(random_state=0).fit(X[:4000], Y[:4000, 0])
+    far = VectorFlowRegressor(random_state=0).fit(X[:4000], Y[:4000, 0] + offset)
+    assert far.score(X[4000:], Y[4000:, 0] + offset) == pytest.approx(near.score(X[4000:], Y[4000:, 0]), abs=2e-3)
+    predictor = far.predictor()
+    np.testing.assert_array_equal(predictor(sparse.csr_matrix(X[:1])), far.predict(X[:1]))
+    more = far.partial_fit(X[4000:], Y[4000:, 0] + offset)
+    assert more.score(X[4000:], Y[4000:, 0] + offset) > 0.9
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "quantile", "huber"])
+def test_a_constant_target_is_predicted(dense, loss):
+    X, _ = dense
+    model = VectorFlowRegressor(loss=loss, random_state=0).fit(X[:4000], np.full(4000, 0.1))
+    np.testing.assert_allclose(model.predict(X[4000:]), 0.1, rtol=1e-5)
+
+
+def test_without_an_intercept_targets_are_not_shifted():
+    X, y = np.zeros((200, 2)), np.full(200, 1000.0)
+    X[:, 0] = np.linspace(-1, 1, 200)
+    model = VectorFlowRegressor(fit_intercept=False, loss="absolute_error", random_state=0).fit(X, y)
+    assert model.predict(np.zeros((1, 2)))[0] == 0.0
+
+
+# ---- losses of coupled rows -------------------------------------------------------------------
+
+
+def test_cox_losses_feel_their_curvature():
+    """Shifting all rows alike leaves the partial likelihood as it is."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 5))
+    times = rng.exponential(np.exp(-X[:, 0]))
+    y = np.array([(True, time) for time in times], dtype=[("event", bool), ("time", float)])
+    model = VectorFlowSurvivalEstimator("cox", random_state=0).fit(X, y)
+    scales = model.network_.scales
+    assert 0.2 < scales.loss / (len(y) / 1000) < 5000
+    assert scales.loss != 1.0
