@@ -35,7 +35,7 @@ def test_average_effects_on_infants():
         least_squares.append(abs(arms[0] - arms[1] - effect))
     regression, doubly_robust = np.mean(errors, axis=0)
     assert regression < 0.15  # 0.14 is published for linear regressions of each arm, doi:10.48550/arXiv.1606.03976
-    assert abs(regression - np.mean(least_squares)) < 0.02
+    assert regression < np.mean(least_squares) + 0.02
     assert doubly_robust < 0.3
 
 

@@ -86,19 +86,19 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     if n_outputs > MOST_OUTPUTS or kernel.reads:
         return Scales(output_scale / length, 1.0, PRIOR * length**2, batch_size, length, output_scale)
     some = Gradients(kernel, sample, initial, n_outputs)
-    with np.errstate(over="ignore", invalid="ignore"):  # a steep loss has none there
+    with np.errstate(all="ignore"):  # a steep loss has none there, and units may be beyond what is clipped below
         curvature = some.curvature(output_scale)
         dispersion = some.dispersion(curvature)
-    share = 1.0
-    if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
-        share = _share(some.signal() / curvature / output_scale)
+        share = 1.0
+        if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
+            share = _share(some.signal() / curvature / output_scale)
+        weight = np.float64(share * output_scale / length)
+        telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
+        prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / weight**2
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
-    weight = share * output_scale / length
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
-    telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
-    prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / weight**2
     # single precision, so that the order of the rows does not show in the last bits
-    units = np.float32(np.clip([weight, loss, prior], *RANGE)).tolist()
+    units = np.float32(np.clip(np.nan_to_num([weight, loss, prior], nan=1.0), *RANGE)).tolist()
     return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), telling)
 
 

@@ -8,6 +8,7 @@ from sklearn_vectorflow.validation.errors import warn
 RANGE = 1e-15, 1e15  # of lengths, raw outputs and their product, whose square is a typical gradient's
 LENGTHS_OF_NETS = 0.03, 30.0  # for which the weights that nets start from are made
 OUTPUTS_OF_NETS = 0.05, 1e3
+FEWEST_ROWS = 128  # that tell what rows are like
 MOST_DOMINANT = 5  # columns, without which rows would be much shorter
 DOMINANCE = 10.0  # times shorter
 FARTHEST = 1e6  # from zero, in units of raw outputs, where single precision still tells them apart
@@ -83,7 +84,7 @@ def warn_of_dominant_columns(sample, names):
         Names of all columns.
     """
     rows = sample.matrix.values
-    if rows.shape[1] <= 1:
+    if rows.shape[0] < FEWEST_ROWS or rows.shape[1] <= 1:
         return
     squares = np.bincount(rows.indices, rows.data**2, minlength=rows.shape[1])
     largest = np.argsort(-squares, kind="stable")[: min(MOST_DOMINANT, rows.shape[1] - 1)]

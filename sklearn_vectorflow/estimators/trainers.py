@@ -38,9 +38,11 @@ class TrainerMixin:
             check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
-        if self.batch_size == "auto" and not more:
-            trainer.n_passes = passes_in_epoch(data.matrix.shape[0])
+        trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
+
+    def _n_passes(self, n_rows):
+        return passes_in_epoch(n_rows) if self.batch_size == "auto" else 1
 
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, read off a sample of the rows."""
@@ -112,7 +114,8 @@ class TrainerMixin:
         alpha = default_strength(scales, n_rows, True)
         start = np.random.RandomState(0), start[1]
         trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
-        stopping = Stopping(TOL, PATIENCE, scales.loss)
+        trainer.n_passes = self._n_passes(data.matrix.shape[0])
+        stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)
         for _ in range(MOST_EPOCHS):
             loss = trainer.epoch()
             if not np.isfinite(loss):

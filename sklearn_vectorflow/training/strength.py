@@ -79,11 +79,14 @@ def validated(guess, losses_of):
 def _best(losses):
     """Return the step of the lowest loss; between steps, where three of them show a valley."""
 
+    compared_to = losses[0] if np.all(np.isfinite(losses[0])) else 0.0
+
     def doubted(step):
-        change = losses[step] - losses[0]
+        if not np.all(np.isfinite(losses[step])):  # training diverged
+            return math.inf
+        change = losses[step] - compared_to
         doubt = DOUBT if step < 0 else 0.0
-        found = change.mean() + doubt * change.std() / math.sqrt(len(change) - 1)
-        return found if math.isfinite(found) else math.inf
+        return change.mean() + doubt * change.std() / math.sqrt(len(change) - 1)
 
     best = min(losses, key=doubted)
     if best - 1 not in losses or best + 1 not in losses:

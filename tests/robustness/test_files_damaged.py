@@ -216,6 +216,7 @@ def later(path, content):
 
 @pytest.mark.parametrize("name", [*CONTENTS, *(f"{name}.gz" for name in CONTENTS)])
 @pytest.mark.parametrize("length", [0, 100, len(ROWS), 2 * len(ROWS)])
+@pytest.mark.filterwarnings("ignore:A typical row of X")
 def test_a_text_file_that_changes_is_an_error(tmp_path, name, length):
     content = CONTENTS[name.removesuffix(".gz")]
     path = text_file(tmp_path / name, content)
