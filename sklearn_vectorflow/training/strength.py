@@ -78,7 +78,6 @@ def validated(guess, losses_of):
 
 def _best(losses):
     """Return the step of the lowest loss; between steps, where three of them show a valley."""
-
     compared_to = losses[0] if np.all(np.isfinite(losses[0])) else 0.0
 
     def doubted(step):
@@ -92,6 +91,7 @@ def _best(losses):
     if best - 1 not in losses or best + 1 not in losses:
         return best
     below, here, above = (losses[step].mean() for step in (best - 1, best, best + 1))
+    if not math.isfinite(below + here + above):
+        return best
     bend = below - 2 * here + above
-    shift = 0.5 * (below - above) / bend if bend > 0 else 0.0
-    return best + (min(0.5, max(-0.5, shift)) if math.isfinite(shift) else 0.0)
+    return best + (min(0.5, max(-0.5, 0.5 * (below - above) / bend)) if bend > 0 else 0.0)
