@@ -35,7 +35,6 @@ class TrainerMixin:
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
         if start is not None:
             network.scales = self._scales(network, start, data, batch_size, more)
-            check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
@@ -57,6 +56,7 @@ class TrainerMixin:
             batch_size,
             network.is_linear,
         )
+        check_units(scales.length, scales.output, float(np.abs(start[1]).max()), network.is_linear)
         warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
