@@ -105,7 +105,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             network, start = self._network(data)
             self._train(network, start, data, validation, task)
         self.network_ = network
-        network.keep_state = self.warm_start
         self._finish(data)
 
     def _finish(self, data):
@@ -383,7 +382,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self.network_ = network
-        network.keep_state = True
 
     def _check_state(self, network, data, crew, matrix=None):
         """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
