@@ -35,7 +35,9 @@ class Optimizer(BaseEstimator):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_positive(type(self).__name__, "learning_rate", self.learning_rate)
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> "Optimizer":
+    def for_layer(
+        self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False
+    ) -> "Optimizer":
         """Return the optimizer in the form it takes for a layer.
 
         Parameters
@@ -46,6 +48,8 @@ class Optimizer(BaseEstimator):
             Whether it is the last layer, and whether it is the only one.
         scales : Scales
             Typical sizes of weights and of the gradients of a step.
+        averaged : bool, default=False
+            Whether predictions use means of weights.
         """
         return self
 
@@ -76,7 +80,7 @@ class AdaGrad(Optimizer):
     Parameters
     ----------
     learning_rate : float, default=None
-        The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
+        The rate :math:`\eta`. None is 0.4 for linear models (1 with `average`) and 0.04 for nets, divided by the
         median Euclidean length of the rows of X and, for losses in units of y, times the
         standard deviation of y: weights then follow the units of both. For linear models it is
         less, down to a third, where the targets follow the rows weakly.
@@ -122,11 +126,12 @@ class AdaGrad(Optimizer):
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with its rate and "auto" decided."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
-            rate = (0.4 if is_linear else 0.04) * scales.weight
+            # means take out the noise of larger steps, which come nearer in the same number of epochs
+            rate = (0.04 if not is_linear else 1.0 if averaged else 0.4) * scales.weight
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         epsilon = self.epsilon
@@ -237,7 +242,7 @@ class FTRL(Optimizer):
         if self.beta is not None:
             check_positive("FTRL", "beta", self.beta)
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with its rate and beta decided."""
         rate, beta = self.learning_rate, self.beta
         if rate is None:

@@ -9,9 +9,7 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.optimizers import AdaGrad, FTRL
-
-CLASSES = [0, 1]
+from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 
 
 def dense(seed):

@@ -318,7 +318,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
+        forgets = self.average is True
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew, forgets)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)

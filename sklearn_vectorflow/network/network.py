@@ -166,7 +166,7 @@ class Network:
             return state.training_net(self.graph), state.training.clock
         return self.fixed_net(), engine.Clock()
 
-    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE):
+    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE, forgets=False):
         """Allocate what training keeps; return the engine's net and clock that train in it.
 
         Parameters
@@ -182,6 +182,8 @@ class Network:
             For a new net: where weights are drawn from, and the last intercepts.
         crew : Crew, default=ALONE
             The threads that draw them.
+        forgets : bool, default=False
+            Whether means begin anew each time that the steps have doubled, see `begin_pass`.
         """
         with self.turn.lock:
             self.densify()
@@ -191,7 +193,7 @@ class Network:
                 self._state = state
                 initialize(self, *start, [fields for _, _, _, fields in plans], crew)
             clock = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress)
-            training = Training(plans, clock, state.average_from)
+            training = Training(plans, clock, state.average_from, forgets)
             if state.training is None or state.training.rules != training.rules:
                 if not state.settled:
                     self.settle()  # under the rules that steps were missed under
@@ -228,6 +230,29 @@ class Network:
 
     # ---- training in progress -------------------------------------------------------
 
+    def begin_pass(self, net, crew=ALONE):
+        """Let running means begin anew if the steps have doubled since they last began.
+
+        So they never hold more than the later half of the steps, and far-off first weights are soon
+        forgotten: means over a suffix converge as fast as the weights, or faster (Rakhlin, Shamir and
+        Sridharan, 2012, arXiv:1109.5647).
+
+        Parameters
+        ----------
+        net : engine.Net
+            That trains.
+        crew : Crew, default=ALONE
+        """
+        state = self._state
+        step, begun = state.progress[0], state.average_from
+        if not state.training.forgets or step < 2 * begun or step <= begun:
+            return
+        with self.turn.lock:
+            state = self._settled_state(crew)
+            training = replace(state.training, average_from=step)
+            net.average_from(step)
+            self._state = replace(state, training=training, average_from=step)
+
     def advance(self):
         """Say that the engine trained, and is ahead of what is stored."""
         clock = self._state.training.clock
@@ -257,13 +282,13 @@ class Network:
             self._state = replace(state, settled=True)
             return sum(n_bad)
 
-    def _settled_state(self):
+    def _settled_state(self, crew=ALONE):
         """Return the state once it is settled: what is read from it belongs together."""
         state = self._state
         if state.settled:
             return state
         with self.turn.lock:
-            self.settle()
+            self.settle(crew)
             return self._state
 
     def copy(self):

@@ -44,6 +44,7 @@ class StreamTrainer:
 
     def epoch(self):
         """Train on every row once; return the mean loss, each row's before its step."""
+        self.network.begin_pass(self.net, self.crew)
         order = self._order_of_parts()
         seed = new_seed(self.random_state)
         parts, n_rows, n_nonzero = [], 0, 0

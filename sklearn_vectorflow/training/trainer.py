@@ -113,6 +113,7 @@ class Trainer:
             Mean weighted loss, each row with the weights before its step. Not finite if
             training diverged.
         """
+        self.network.begin_pass(self.net, self.crew)
         order = self._order()
         return mean_loss(self.run(order, new_seed(self.random_state)))
 
