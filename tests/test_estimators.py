@@ -289,9 +289,9 @@ def test_means_are_no_farther_from_the_optimum_than_weights(n_epochs):
 
 def test_means_of_many_blocks_forget_the_first_ones():
     """Each time that the steps have doubled the mean begins anew; a number of rows in place of True is kept to."""
-    noisy = {"optimizer": SGD(0.05, schedule="constant"), "fit_intercept": False}
+    noisy = {"optimizer": SGD(0.3, schedule="constant"), "fit_intercept": False}
     far, near = (regressor(**noisy, average=average) for average in (10, True))
-    for block in range(40):
+    for block in range(160):
         rows = slice(10 * block % 400, 10 * block % 400 + 10)
         y = SIGNAL[rows] + (1000 if block == 0 else 0)
         far.partial_fit(X[rows], y), near.partial_fit(X[rows], y)
