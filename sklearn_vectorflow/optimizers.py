@@ -53,6 +53,11 @@ class Optimizer(BaseEstimator):
         """
         return self
 
+    @property
+    def follows_units(self) -> bool:
+        """Whether the rate follows from units of the data."""
+        return self.learning_rate is None
+
     def fields(self) -> dict[str, Any]:
         """Return the numbers the engine's rule needs."""
         return {"learning_rate": self.learning_rate}

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,7 @@ from sklearn_vectorflow.penalties import l2_strength
 from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data, n_terms
+from sklearn_vectorflow.training.first_rows import FirstRows
 from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
@@ -105,6 +107,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             network, start = self._network(data)
             self._train(network, start, data, validation, task)
         self.network_ = network
+        vars(self).pop("_first_rows", None)
         self._finish(data)
 
     def _finish(self, data):
@@ -125,14 +128,40 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             draft._check_parameters()
             first = not hasattr(self, "network_")
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
-            network, start = (
-                (draft._new_network(data), draft._start(data)) if first else (draft._trained_network(data), None)
-            )
+            network, start, data = draft._begun(data) if first else draft._goes_on(data)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
                 with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
                     self._become(draft, before)
         return self
+
+    def _begun(self, data):
+        """Return the net that begins with a block, what it starts from, and the rows to train on."""
+        network = self._new_network(data)
+        if self._follows_units(network):
+            self._first_rows = FirstRows().plus(data).begun(data)
+        return network, self._start(data), data
+
+    def _goes_on(self, data):
+        """Return what `_begun` does for a block more: a new net of all rows while the first ones come."""
+        network, rows = self._trained_network(data), getattr(self, "_first_rows", None)
+        if rows is None:
+            return network, None, data
+        if not isinstance(rows, FirstRows):
+            raise ValueError(f"The pickle is damaged: {brief(rows)} is not the first rows of a stream.")
+        rows = rows.plus(data)
+        if not rows.is_due:
+            self._first_rows = rows.kept()
+            return network, None, data
+        data = rows.joined()
+        self._first_rows = rows.begun(data)
+        new = Network(network.graph, network.fit_intercept)
+        new.keep_state = network.keep_state
+        return new, self._start(data), data
+
+    def _follows_units(self, network):
+        """Whether steps are as large as the data say, and not as the user does."""
+        return any(one.follows_units for one in network.optimizers(optimizer_of(self, network.is_linear)))
 
     def _undo_of(self, network, matrix, crew):
         """Return a function that puts attributes and weights back as they are now."""
@@ -305,7 +334,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
     def _trainer(self, network, start, data, crew, more=False):
         """Return what trains a net on rows; `more` says whether others may follow."""
         n_rows = data.matrix.shape[0]
-        batch_size = self._batch_size(n_rows)
+        batch_size = self._batch_size(n_rows, more)
         kernel = kernel_of(self._loss)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
@@ -314,6 +343,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
                 kernel, data, start[1], network.n_outputs, self._output_scale(data), batch_size, network.is_linear
             )
             check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
+            if more:
+                network.scales = replace(network.scales, batch_size=batch_size)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
@@ -337,8 +368,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))
         return y, raw, data.weight is not None, None if data.starts is None else data.starts[:2], nodes
 
-    def _auto_batch_size(self, n_rows):
-        return auto_batch_size(n_rows)
+    def _auto_batch_size(self, n_rows, more):
+        return auto_batch_size(n_rows, more)
 
     def _train(self, network, start, data, validation, task):
         best = BestWeights()
@@ -402,8 +433,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
     def _fitted_attributes(self):
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
-    def _batch_size(self, n_rows):
-        return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+    def _batch_size(self, n_rows, more=False):
+        """Return how many rows a step takes, of so many rows, which others may follow (`more`)."""
+        return self._auto_batch_size(n_rows, more) if self.batch_size == "auto" else self.batch_size
 
     def _n_workers(self, data, network):
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:

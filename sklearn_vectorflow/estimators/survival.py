@@ -399,9 +399,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     def _n_constant(self):
         return self.loss_.n_constant
 
-    def _auto_batch_size(self, n_rows):
+    def _auto_batch_size(self, n_rows, more):
         if self.loss_.separates:
-            return super()._auto_batch_size(n_rows)
+            return super()._auto_batch_size(n_rows, more)
         return n_rows if n_rows <= WHOLE else BLOCK
 
     def _encode(self, y, n_rows, *, reset):

@@ -68,6 +68,10 @@ class Network:
     def _count(self, place):
         return place.n_in * place.n_weights + place.n_weights * self.has_bias(place)
 
+    def optimizers(self, optimizer):
+        """Return the optimizers of the layers that are trained, where others have the one given."""
+        return [place.layer.own_optimizer() or optimizer for place in self.graph.weighted if not place.layer.frozen]
+
     @property
     def n_parameters(self):
         """Number of weights and intercepts."""
