@@ -3,6 +3,8 @@
 import numpy as np
 
 from sklearn_vectorflow.engine.data import Targets
+from sklearn_vectorflow.training.neighbours import neighbours_are_alike
+from sklearn_vectorflow.training.plan import FULL_SHUFFLE
 from sklearn_vectorflow.training.trainer import Trainer
 
 
@@ -36,7 +38,9 @@ class Data:
 
     def trainer(self, network, net, clock, kernel, *args):
         """Return what trains on the rows."""
-        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
+        many = self.starts is None and self.matrix.shape[0] > FULL_SHUFFLE
+        alike = many and neighbours_are_alike(self.encoded)
+        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args, alike=alike)
 
     def dense_targets(self, start, end):
         """Return the targets of rows [start, end) as a float64 array."""
