@@ -32,8 +32,8 @@ train, test = qid < 300, qid >= 300
 # ------------
 #
 # "pairwise_logistic" (RankNet, BPR) treats all pairs alike, "lambdarank" weighs a pair by what
-# exchanging its rows would change in the NDCG, "warp" looks at relevant rows with many
-# irrelevant ones above them.
+# exchanging its rows would change in the NDCG (and a little more, for ranks are not yet certain),
+# "warp" looks at relevant rows with many irrelevant ones above them.
 
 depths = np.arange(1, 11)
 curves = {}

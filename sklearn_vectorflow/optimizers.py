@@ -35,7 +35,9 @@ class Optimizer(BaseEstimator):
         """Raise TypeError or ValueError if a parameter is out of its range."""
         check_positive(type(self).__name__, "learning_rate", self.learning_rate)
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> "Optimizer":
+    def for_layer(
+        self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False
+    ) -> "Optimizer":
         """Return the optimizer in the form it takes for a layer.
 
         Parameters
@@ -46,15 +48,26 @@ class Optimizer(BaseEstimator):
             Whether it is the last layer, and whether it is the only one.
         scales : Scales
             Typical sizes of weights and of the gradients of a step.
+        averaged : bool, default=False
+            Whether predictions use means of weights.
         """
         return self
+
+    @property
+    def follows_units(self) -> bool:
+        """Whether the rate follows from units of the data."""
+        return self.learning_rate is None
 
     def fields(self) -> dict[str, Any]:
         """Return the numbers the engine's rule needs."""
         return {"learning_rate": self.learning_rate}
 
-    def start_from(self, parameters: Any, center: Any) -> None:
-        """Set the state in which the weights are what they are, where zeros don't say it."""
+    def gives(self, parameters: Any, fields: Any, steps: int) -> bool:
+        """Return whether weights that follow from the state are what they are, under a penalty and after some steps."""
+        return True
+
+    def start_from(self, parameters: Any, fields: Any, steps: int) -> None:
+        """Set the state from which the weights that there are follow."""
 
     def rate_schedule(self, l2: float) -> tuple[float, float, float]:
         """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``.
@@ -72,7 +85,7 @@ class AdaGrad(Optimizer):
     Parameters
     ----------
     learning_rate : float, default=None
-        The rate :math:`\eta`. None is 0.4 for linear models and 0.04 for nets, divided by the
+        The rate :math:`\eta`. None is 0.4 for linear models (1 with `average`) and 0.04 for nets, divided by the
         median Euclidean length of the rows of X and, for losses in units of y, times the
         standard deviation of y: weights then follow the units of both. For linear models it is
         less, down to a third, where the targets follow the rows weakly.
@@ -118,11 +131,12 @@ class AdaGrad(Optimizer):
         if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
             raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with its rate and "auto" decided."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
-            rate = (0.4 if is_linear else 0.04) * scales.weight
+            # means take out the noise of larger steps, which come nearer in the same number of epochs
+            rate = (0.04 if not is_linear else 1.0 if averaged else 0.4) * scales.weight
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         epsilon = self.epsilon
@@ -233,7 +247,7 @@ class FTRL(Optimizer):
         if self.beta is not None:
             check_positive("FTRL", "beta", self.beta)
 
-    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any) -> Optimizer:
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with its rate and beta decided."""
         rate, beta = self.learning_rate, self.beta
         if rate is None:
@@ -247,16 +261,32 @@ class FTRL(Optimizer):
                 decided.of_intercept["beta"] /= scales.intercept
         return decided
 
-    def start_from(self, parameters: Any, center: Any) -> None:
+    def gives(self, parameters: Any, fields: Any, steps: int) -> bool:
+        """Return whether the closed form gives the weights that there are."""
+        for part in self._parts(parameters, fields, steps):
+            size = np.maximum(np.abs(part.sums) - part.threshold, 0.0)
+            found = part.center - np.copysign(size / np.maximum(part.scale(), 1e-30), part.sums)
+            most = float(np.abs(part.weights).max(initial=0.0))
+            if not np.allclose(part.weights, np.maximum(found, part.lower), rtol=1e-4, atol=1e-6 * most):
+                return False
+        return True
+
+    def start_from(self, parameters: Any, fields: Any, steps: int) -> None:
         """Choose z such that the closed form gives the weights."""
-        layout, scale = parameters.layout, self.beta / self.learning_rate  # type: ignore[operator]
-        own = self.of_intercept or self.fields()
-        sums = slice(layout.slot1, layout.slot1 + layout.n_out)
-        weights = parameters.by_record()
-        if np.any(weights):
-            parameters.record[:, sums] = (weights - (0.0 if center is None else center)) * -scale
+        for part in self._parts(parameters, fields, steps):
+            if not np.any(part.weights) and not np.any(part.sums):
+                continue  # and leave memory untouched that is reserved only
+            distance = part.weights - part.center
+            inside = np.clip(part.sums, -part.threshold, part.threshold)  # where L1 holds a weight at the centre
+            outside = distance * part.scale() + np.copysign(part.threshold, distance)
+            part.sums[:] = np.where(distance == 0, inside, -outside)
+
+    def _parts(self, parameters, fields, steps):
+        """The closed forms of the layer's weights and of its intercepts."""
+        numbers, intercepts = self.fields(), self.of_intercept or self.fields()
+        yield _Closed(parameters.layout, parameters.by_record(), parameters.record, numbers, fields, steps)
         if parameters.bias is not None:
-            parameters.bias[:, sums] = parameters.intercepts_by_record() * -(own["beta"] / own["learning_rate"])
+            yield _Closed(parameters.layout, parameters.intercepts_by_record(), parameters.bias, intercepts, {}, steps)
 
     def fields(self) -> dict[str, Any]:
         """Return learning rate and beta."""
@@ -320,6 +350,29 @@ class SGD(Optimizer):
             "optimal": (self.learning_rate * l2, 1.0),
         }[self.schedule]
         return self.learning_rate, decay, power
+
+
+class _Closed:
+    """FTRL's closed form, of the weights of some records."""
+
+    def __init__(self, layout, weights, record, numbers, fields, steps):
+        self.weights = weights
+        self.sums, self._roots = (record[:, slot : slot + layout.n_out] for slot in (layout.slot1, layout.slot2))
+        self._numbers = numbers
+        self._l2 = steps * _strength(fields, "l2")
+        self.threshold = np.float32(steps * _strength(fields, "l1"))
+        self.center = fields.get("center", np.float32(0.0))
+        self.lower = np.float32(fields.get("lower", -np.inf))
+
+    def scale(self):
+        """Return what z is divided by."""
+        return (self._numbers["beta"] + self._roots) / self._numbers["learning_rate"] + self._l2
+
+
+def _strength(fields, name):
+    """A penalty's strength, or those of records as a column."""
+    strength, each = fields.get(name, 0.0), fields.get(f"{name}_each")
+    return strength if each is None else strength * np.asarray(each)[:, None]
 
 
 def default_optimizer(is_linear: bool, averaged: bool) -> str:

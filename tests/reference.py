@@ -24,7 +24,8 @@ A net is a list of weights W of shape (n_in, n_out) and one of intercepts b. Def
   along the gradient flow for a time h instead. Then w is raised to `lower` (in FTRL the
   closed form is). Intercepts have no penalty.
 - **Orthogonality** adds strength W (W'W - I) to a layer's gradient.
-- **Average.** The mean of the weights as they are after each step later than `average_from`.
+- **Average.** The mean of the weights as they are after each step later than `average_from`. It may begin anew at the
+  start of an epoch, each time that the steps have doubled since it last began.
 """
 
 import numpy as np
@@ -265,6 +266,7 @@ def train(
     n_epochs=1,
     sample_weight=None,
     average_from=None,
+    forgets=False,
 ):
     """Return weights and intercepts (or their averages) after some epochs.
 
@@ -277,6 +279,8 @@ def train(
         rule.start(array, penalty)
     means = arrays
     for _ in range(n_epochs):
+        if forgets and average_from < step >= 2 * average_from:
+            average_from = step
         for rows, weight in batches(sample_weight, len(X), batch_size):
             W, b = arrays[:n_layers], [a[0] for a in arrays[n_layers:]]
             inputs, raw = forward(W, b, X[rows], activation)

@@ -43,14 +43,15 @@ def pairwise_of(y, f, w):
     return w.mean() * total / sum(w[i] * w[j] for i, j in pairs) if pairs else 0.0
 
 
-def lambdarank_of(y, f, w, truncation=30):
+def lambdarank_of(y, f, w, truncation=np.inf, smoothing=3.0):
     gain, rank = 2.0**y - 1, _ranks(f)
     discount = 1 / np.log2(1 + rank)
     best = np.sum(np.sort(gain)[::-1] / np.log2(2 + np.arange(len(y))))
     return sum(
         np.sqrt(w[i] * w[j])
         / best
-        * abs((gain[i] - gain[j]) * (discount[i] - discount[j]))
+        * (gain[i] - gain[j])
+        * (abs(discount[i] - discount[j]) + smoothing / len(y))
         * np.log1p(np.exp(f[j] - f[i]))
         for i in range(len(y))
         for j in range(len(y))
@@ -73,7 +74,7 @@ def warp_of(y, f, w):
     [
         (PairwiseLogistic(), pairwise_of),
         (LambdaRank(), lambdarank_of),
-        (LambdaRank(truncation=3), lambda y, f, w: lambdarank_of(y, f, w, truncation=3)),
+        (LambdaRank(truncation=3, smoothing=0.0), lambda y, f, w: lambdarank_of(y, f, w, 3, 0.0)),
         (WARPLoss(), warp_of),
     ],
 )
@@ -309,6 +310,50 @@ def test_truncation_is_checked(queries, truncation, error):
     X, y, qid = queries
     with pytest.raises(error, match="LambdaRank: truncation must be"):
         VectorFlowRanker(loss=LambdaRank(truncation)).fit(X, y, qid=qid)
+
+
+@pytest.mark.parametrize("smoothing, error", [(-1.0, ValueError), ("much", TypeError), (np.inf, ValueError)])
+def test_smoothing_is_checked(queries, smoothing, error):
+    X, y, qid = queries
+    with pytest.raises(error, match="LambdaRank: smoothing must be"):
+        VectorFlowRanker(loss=LambdaRank(smoothing=smoothing)).fit(X, y, qid=qid)
+
+
+# ---- the default loss -----------------------------------------------------------------------------
+
+
+def family(n_documents, n_levels, n_ones, seed=0):
+    """Queries of equally many documents, on 50 dense columns or on some of 3,000, and how well the truth ranks them."""
+    rng = np.random.default_rng(seed)
+    qid = np.repeat(np.arange(6_000 // n_documents), n_documents)
+    if n_ones is None:
+        X = sparse.csr_matrix(rng.normal(size=(len(qid), 50)))
+    else:
+        columns = (3_000 * rng.random((len(qid), n_ones)) ** 1.5).astype(int)
+        starts = np.arange(0, columns.size + 1, n_ones)
+        X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), starts), shape=(len(qid), 3_000))
+        X.sum_duplicates()
+    signal = X @ rng.normal(size=X.shape[1])
+    quality = signal / signal.std() + rng.normal(size=len(qid)) + rng.normal(size=qid[-1] + 1)[qid]
+    shares = {2: [0.9], 5: [0.5, 0.75, 0.9, 0.97]}[n_levels]
+    return X, np.digitize(quality, np.quantile(quality, shares)), qid
+
+
+@pytest.mark.parametrize("n_ones", [None, 15])
+@pytest.mark.parametrize("n_levels", [2, 5])
+@pytest.mark.parametrize("n_documents", [5, 20, 200])
+def test_the_default_loss_is_near_the_best_everywhere(n_documents, n_levels, n_ones):
+    X, y, qid = family(n_documents, n_levels, n_ones)
+    train = qid < 0.6 * qid[-1]
+
+    def score(**options):
+        models = [
+            VectorFlowRanker(random_state=seed, **options).fit(X[train], y[train], qid=qid[train]) for seed in (0, 1)
+        ]
+        return np.mean([model.score(X[~train], y[~train], qid=qid[~train], k=10) for model in models])
+
+    others = [LambdaRank(30, smoothing=0.0), PairwiseLogistic(), WARPLoss()]
+    assert score() > max(score(loss=loss) for loss in others) - 0.025
 
 
 # ---- the metric ----------------------------------------------------------------------------------

@@ -160,6 +160,7 @@ def _fit_both(net, optimizer, penalty, batch_size, sample_weight=None, X=None, y
         n_epochs=N_EPOCHS,
         sample_weight=sample_weight,
         average_from=per_epoch // batch_size if average else None,
+        forgets=average is True,
     )
     moved = max(np.abs(a - b).max() for a, b in zip(weights, expected[0]))
     assert moved > 1e-3, "a test of training in which nothing moves shows nothing"
@@ -233,7 +234,7 @@ def test_sample_weights(net, optimizer):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "sgd_constant"])
-@pytest.mark.parametrize("net, average", [("linear", True), ("deep", 150)])
+@pytest.mark.parametrize("net, average", [("linear", True), ("deep", True), ("deep", 150)])
 def test_averages(net, average, optimizer, penalty):
     _assert_close(*_fit_both(net, optimizer, penalty, 7, average=average))
 

@@ -234,7 +234,7 @@ def test_adam_corrects_the_bias_of_both_moments():
 def test_partial_fit_averages_over_all_blocks():
     X, y = _problem()
     model = VectorFlowClassifier(
-        optimizer=SGD(0.1, schedule="constant"), alpha=0.0, average=True, batch_size=4, shuffle=False
+        optimizer=SGD(0.1, schedule="constant"), alpha=0.0, average=40, batch_size=4, shuffle=False
     )
     for rows in np.split(np.arange(200), 5):
         model.partial_fit(X[rows], y[rows], classes=[0, 1])

@@ -157,6 +157,7 @@ def test_rows_that_fit_into_the_buffer_are_shuffled_as_in_memory(options):
     assert_same(model.fit(BatchSource(Rows(weight=WEIGHT))), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Rows that follow each other")
 def test_shuffling_mixes_parts_of_the_source_and_depends_on_the_seed(windows):
     order = np.argsort(LABELS, kind="stable")
     source = CSRSource(X[order], y=LABELS[order], buffer_bytes=20_000)

@@ -17,6 +17,7 @@ from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
     check_training_parameters,
+    optimizer_of,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
@@ -30,6 +31,7 @@ from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.training.first_rows import FirstRows
 from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
@@ -100,7 +102,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             network, start = self._network(data)
             self._train(network, start, data, validation, task)
         self.network_ = network
-        network.keep_state = self.warm_start
+        vars(self).pop("_first_rows", None)
         self._finish(data)
 
     def _choose_units(self, data):
@@ -124,14 +126,40 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             draft._check_parameters()
             first = not hasattr(self, "network_")
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
-            network, start = (
-                (draft._new_network_for(data), draft._start(data)) if first else (draft._trained_network(data), None)
-            )
+            network, start, data = draft._begun(data) if first else draft._goes_on(data)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
                 with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
                     self._become(draft, before)
         return self
+
+    def _begun(self, data):
+        """Return the net that begins with a block, what it starts from, and the rows to train on."""
+        network = self._new_network_for(data)
+        if self._follows_units(network):
+            self._first_rows = FirstRows().plus(data).begun(data)
+        return network, self._start(data), data
+
+    def _goes_on(self, data):
+        """Return what `_begun` does for a block more: a new net of all rows while the first ones come."""
+        network, rows = self._trained_network(data), getattr(self, "_first_rows", None)
+        if rows is None:
+            return network, None, data
+        if not isinstance(rows, FirstRows):
+            raise ValueError(f"The pickle is damaged: {brief(rows)} is not the first rows of a stream.")
+        rows = rows.plus(data)
+        if not rows.is_due:
+            self._first_rows = rows.kept()
+            return network, None, data
+        data = rows.joined()
+        self._first_rows = rows.begun(data)
+        new = Network(network.graph, network.fit_intercept)
+        new.keep_state = network.keep_state
+        return new, self._start(data), data
+
+    def _follows_units(self, network):
+        """Whether steps are as large as the data say, and not as the user does."""
+        return any(one.follows_units for one in network.optimizers(optimizer_of(self, network.is_linear)))
 
     def _undo_of(self, network, matrix, crew):
         """Return a function that puts attributes and weights back as they are now."""
@@ -303,8 +331,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             )
         return check_random_state(self.random_state), initial
 
-    def _auto_batch_size(self, n_rows):
-        return auto_batch_size(n_rows)
+    def _auto_batch_size(self, n_rows, more):
+        return auto_batch_size(n_rows, more)
 
     def _train(self, network, start, data, validation, task):
         best = BestWeights()
@@ -349,7 +377,6 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self.network_ = network
-        network.keep_state = True
 
     def _check_state(self, network, data, crew, matrix=None):
         """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
@@ -369,8 +396,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
     def _fitted_attributes(self):
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
-    def _batch_size(self, n_rows):
-        return self._auto_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size
+    def _batch_size(self, n_rows, more=False):
+        """Return how many rows a step takes, of so many rows, which others may follow (`more`)."""
+        return self._auto_batch_size(n_rows, more) if self.batch_size == "auto" else self.batch_size
 
     def _n_workers(self, data, network):
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:

@@ -104,7 +104,7 @@ class VectorFlowClassifier(
         Whether rows are shuffled anew for every epoch.
     average : bool or int, default=False
         Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves that many rows out of it first, True the first epoch.
+        int leaves that many rows out of it first, True the first epoch, and the first half of all.
     class_weight : dict, "balanced" or None, default=None
         Factors on the weights of classes' rows; "balanced" is inverse to their frequency, in which rows
         count by `sample_weight`.

@@ -43,7 +43,8 @@ class LinearModelMixin:
         """Turn `coef_` into a sparse matrix and give back the memory of zero weights.
 
         Worthwhile if more than half of the weights are zero, as L1 penalties make them.
-        Training with `partial_fit` goes on from the sparse weights.
+        Training with `partial_fit` goes on from the sparse weights, but not from the optimizer's state,
+        which is given back, too: its first steps are those of a new model.
 
         Returns
         -------

@@ -87,7 +87,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         Whether rows are shuffled anew for every epoch.
     average : bool or int, default=False
         Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves that many rows out of it first, True the first epoch.
+        int leaves that many rows out of it first, True the first epoch, and the first half of all.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state there are.
     n_jobs : int, default=None

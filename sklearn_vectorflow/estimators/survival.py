@@ -131,7 +131,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         Whether rows are shuffled anew for every epoch.
     average : bool or int, default=False
         Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves that many rows out of it first, True the first epoch.
+        int leaves that many rows out of it first, True the first epoch, and the first half of all.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state there are.
     n_jobs : int, default=None
@@ -399,9 +399,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     def _n_constant(self):
         return self.loss_.n_constant
 
-    def _auto_batch_size(self, n_rows):
+    def _auto_batch_size(self, n_rows, more):
         if self.loss_.separates:
-            return super()._auto_batch_size(n_rows)
+            return super()._auto_batch_size(n_rows, more)
         return n_rows if n_rows <= WHOLE else BLOCK
 
     def _encode(self, y, n_rows, *, reset):

@@ -30,11 +30,13 @@ class TrainerMixin:
 
     def _trainer(self, network, start, data, crew, more=False):
         """Return what trains a net on rows; `more` says whether others may follow."""
-        kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0])
+        kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0], more)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
         if start is not None:
             network.scales = self._scales(network, start, data, batch_size, more)
+            if more:
+                network.scales = replace(network.scales, batch_size=batch_size)
         alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
@@ -131,7 +133,8 @@ class TrainerMixin:
         optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
         l2 = l2_strength(penalties, *network.shapes()[0])
-        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew)
+        forgets = self.average is True
+        net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew, forgets)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)

@@ -9,8 +9,10 @@ import numpy as np
 
 from sklearn_vectorflow.engine.losses.ranking import KERNELS
 from sklearn_vectorflow.losses.base import Loss
-from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.scalars import check_integer, check_number
 from sklearn_vectorflow.validation.types import Array
+
+NO_TRUNCATION = 2.0**53  # more ranks than there are
 
 
 class RankingLoss(Loss):
@@ -53,33 +55,44 @@ class LambdaRank(RankingLoss):
     r"""Logistic loss of pairs, weighted by what exchanging the two rows changes in the NDCG.
 
     .. math::
-        \sum_{(i, j) \in P} |\Delta_{ij}| \log(1 + e^{-(f_i - f_j)}), \quad
-        \Delta_{ij} = \frac{(2^{y_i} - 2^{y_j}) (1 / \log_2(1 + r_i) - 1 / \log_2(1 + r_j))}{\max \text{DCG}}
+        \sum_{(i, j) \in P} \Delta_{ij} \log(1 + e^{-(f_i - f_j)}), \quad
+        \Delta_{ij} = \frac{2^{y_i} - 2^{y_j}}{\max \text{DCG}}
+        \left(\left|\frac{1}{\log_2(1 + r_i)} - \frac{1}{\log_2(1 + r_j)}\right| + \frac{\sigma}{n}\right)
 
     with the ranks :math:`r` that the raw outputs give at the moment; the gradient takes them
-    as fixed. Domain: 0 <= y <= 31. Link: none, raw outputs are scores. No constants are
-    dropped. (Burges, 2010, "From RankNet to LambdaRank to LambdaMART")
+    as fixed. Ranks of a model in training are noise in part, so the smoothing :math:`\sigma`, over the n
+    rows of the group, lets pairs count that they put side by side. It is 0 in the published loss, and
+    truncation 30 (the user guide compares them). Domain: 0 <= y <= 31. Link: none, raw outputs are
+    scores. No constants are dropped. (Burges, 2010, "From RankNet to LambdaRank to LambdaMART")
 
     Parameters
     ----------
-    truncation : int, default=30
-        Only pairs count of which a row is at this rank or above it. Must be at least 1.
+    truncation : int, default=None
+        Only pairs count of which a row is at this rank or above it. Must be at least 1. None takes all
+        pairs, which is better at every depth, and costs more for groups of many hundred rows.
+    smoothing : float, default=3.0
+        The number :math:`\sigma` >= 0.
     """
 
     kernel = KERNELS["lambdarank"]
     jumps = True
     y_high = 31.0
 
-    def __init__(self, truncation: int = 30) -> None:
+    def __init__(self, truncation: int | None = None, smoothing: float = 3.0) -> None:
         self.truncation = truncation
+        self.smoothing = smoothing
 
     def check_parameters(self) -> None:
-        """Raise unless truncation is an integer of at least one."""
-        check_integer("LambdaRank: truncation", self.truncation, 1)
+        """Raise unless truncation is an integer of at least one, or None, and smoothing a number of at least zero."""
+        if self.truncation is not None:
+            check_integer("LambdaRank: truncation", self.truncation, 1)
+        check_number("LambdaRank", "smoothing", self.smoothing, 0, high_open=True)
 
     def kernel_parameters(self) -> Array:
-        """Return the truncation."""
-        return np.array([self.truncation], dtype=np.float64)
+        """Return truncation and smoothing."""
+        return np.array(
+            [NO_TRUNCATION if self.truncation is None else self.truncation, self.smoothing], dtype=np.float64
+        )
 
 
 class WARPLoss(RankingLoss):

@@ -31,6 +31,10 @@ class Network:
 
     Attributes
     ----------
+    keep_state : bool
+        Whether pickles and copies by :func:`copy.deepcopy` hold the optimizer's state, as they do unless
+        this is set to False. Without it they are smaller and predict the same, but training that goes on
+        from them begins with the steps of a new model, and may at first make it worse.
     turn : Turn
         Who trains the net takes it.
     """
@@ -39,7 +43,7 @@ class Network:
         self.graph = graph
         self.fit_intercept = fit_intercept
         self.scales = Scales() if scales is None else scales
-        self.keep_state = False
+        self.keep_state = True
         self.turn = Turn()
         self._state = State([])
 
@@ -63,6 +67,10 @@ class Network:
 
     def _count(self, place):
         return place.n_in * place.n_weights + place.n_weights * self.has_bias(place)
+
+    def optimizers(self, optimizer):
+        """Return the optimizers of the layers that are trained, where others have the one given."""
+        return [place.layer.own_optimizer() or optimizer for place in self.graph.weighted if not place.layer.frozen]
 
     @property
     def n_parameters(self):
@@ -162,7 +170,7 @@ class Network:
             return state.training_net(self.graph), state.training.clock
         return self.fixed_net(), engine.Clock()
 
-    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE):
+    def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE, forgets=False):
         """Allocate what training keeps; return the engine's net and clock that train in it.
 
         Parameters
@@ -178,44 +186,76 @@ class Network:
             For a new net: where weights are drawn from, and the last intercepts.
         crew : Crew, default=ALONE
             The threads that draw them.
+        forgets : bool, default=False
+            Whether means begin anew each time that the steps have doubled, see `begin_pass`.
         """
         with self.turn.lock:
             self.densify()
             plans = rules_of(self.graph, self.scales, optimizer, penalties, averaged)
-            state, fresh = self._allocated([layout for _, _, layout, _ in plans], average_from)
+            state, fresh = self._allocated(plans, average_from)
             if start is not None:
                 self._state = state
                 initialize(self, *start, [fields for _, _, _, fields in plans], crew)
-            for (own, _, _, fields), parameters in zip(plans, state.parameters):
-                if fresh and own is not None:
-                    own.start_from(parameters, fields.get("center"))
             clock = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress)
-            training = Training(plans, clock, state.average_from)
-            if not state.settled and state.training.rules != training.rules:
-                self.settle()  # under the rules that steps were missed under
-                state = replace(state, settled=True)
+            training = Training(plans, clock, state.average_from, forgets)
+            if state.training is None or state.training.rules != training.rules:
+                if not state.settled:
+                    self.settle()  # under the rules that steps were missed under
+                state = replace(state, parameters=_going_on(plans, state, fresh), settled=True)
             self._state = replace(state, training=training)
             return self._state.training_net(self.graph), clock
 
-    def _allocated(self, layouts, average_from):
-        """Return a state with parameters in these layouts, and whether what they hold beside weights is fresh."""
-        state = self._state
+    def _allocated(self, plans, average_from):
+        """Return a state with parameters in the layouts of plans, and for each whether its optimizer has no state yet.
+
+        Another penalty takes other clocks; the state beside them goes on.
+        """
+        state, layouts = self._state, [layout for _, _, layout, _ in plans]
         if not state.parameters:
             parameters = [
                 place.records.parameters(layout, self.has_bias(place))
                 for place, layout in zip(self.graph.weighted, layouts)
             ]
-            return State(parameters, average_from=average_from), True
+            return State(parameters, average_from=average_from), [True] * len(plans)
         if [old.layout for old in state.parameters] == layouts:
             # memory-mapped weights are read-only
             parameters = [old if old.record.flags.writeable else old.copy() for old in state.parameters]
-            return replace(state, parameters=parameters), False
+            return replace(state, parameters=parameters), [False] * len(plans)
         state = self._settled_state()
-        averaged = state.has_averages
-        parameters = [old.moved_to(layout, averaged) for old, layout in zip(state.parameters, layouts)]
-        return State(parameters, average_from=average_from), True
+        goes_on = [old.layout.state == layout.state for old, layout in zip(state.parameters, layouts)]
+        any_goes_on = any(same and own is not None for same, (own, *_) in zip(goes_on, plans))
+        progress = state.progress if any_goes_on else (0, 0.0)
+        parameters = [
+            old.continued_in(layout, state.has_averages, progress, same)
+            for old, layout, same in zip(state.parameters, layouts, goes_on)
+        ]
+        new = State(parameters, progress=progress, average_from=progress[0] + average_from)
+        return new, [not same for same in goes_on]
 
     # ---- training in progress -------------------------------------------------------
+
+    def begin_pass(self, net, crew=ALONE):
+        """Let running means begin anew if the steps have doubled since they last began.
+
+        So they never hold more than the later half of the steps, and far-off first weights are soon
+        forgotten: means over a suffix converge as fast as the weights, or faster (Rakhlin, Shamir and
+        Sridharan, 2012, arXiv:1109.5647).
+
+        Parameters
+        ----------
+        net : engine.Net
+            That trains.
+        crew : Crew, default=ALONE
+        """
+        state = self._state
+        step, begun = state.progress[0], state.average_from
+        if not state.training.forgets or step < 2 * begun or step <= begun:
+            return
+        with self.turn.lock:
+            state = self._settled_state(crew)
+            training = replace(state.training, average_from=step)
+            net.average_from(step)
+            self._state = replace(state, training=training, average_from=step)
 
     def advance(self):
         """Say that the engine trained, and is ahead of what is stored."""
@@ -246,13 +286,13 @@ class Network:
             self._state = replace(state, settled=True)
             return sum(n_bad)
 
-    def _settled_state(self):
+    def _settled_state(self, crew=ALONE):
         """Return the state once it is settled: what is read from it belongs together."""
         state = self._state
         if state.settled:
             return state
         with self.turn.lock:
-            self.settle()
+            self.settle(crew)
             return self._state
 
     def copy(self):
@@ -304,6 +344,19 @@ class Network:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._state = checked_state(self, self._state)
+
+
+def _going_on(plans, state, fresh):
+    """Return the parameters of a state, such that under the rules of plans weights are what they are."""
+    steps, found = state.progress[0], []
+    for (own, _, _, fields), parameters, is_fresh in zip(plans, state.parameters, fresh):
+        if own is not None and is_fresh:
+            own.start_from(parameters, fields, steps)
+        elif own is not None and not own.gives(parameters, fields, steps):
+            parameters = parameters.copy()
+            own.start_from(parameters, fields, steps)
+        found.append(parameters)
+    return found
 
 
 def _saved(parameters, touched):

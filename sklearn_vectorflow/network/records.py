@@ -59,6 +59,11 @@ class Layout:
             for size in range(LONGEST_CLOCK + 1)
         )
 
+    @property
+    def state(self):
+        """Which kinds of optimizer state there are: every rule has its own."""
+        return self.slot1 >= 0, self.slot2 >= 0, self.row >= 0
+
     def offsets(self):
         """Return the offsets as the engine names them."""
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
@@ -152,6 +157,29 @@ class LinearParameters:
             new.intercept()[:] = self.intercept(averaged)
         return new
 
+    def continued_in(self, layout, averaged, progress, with_state):
+        """Return the same weights (or their means) in another layout, up to date.
+
+        Parameters
+        ----------
+        layout : Layout
+        averaged : bool
+        progress : tuple of (int, float)
+            Up to which weights have missed nothing.
+        with_state : bool
+            Whether the optimizer's state comes along, which both layouts must have.
+        """
+        new, old = self.moved_to(layout, averaged), self.layout
+        for mine, theirs in ((new.record, self.record), (new.bias, self.bias)):
+            if mine is None:
+                continue
+            for name, size in (("slot1", layout.n_out), ("slot2", layout.n_out), ("row", 1)):
+                to, start = getattr(layout, name), getattr(old, name)
+                if with_state and to >= 0:
+                    mine[:, to : to + size] = theirs[:, start : start + size]
+            _stamp(mine, layout, progress)
+        return new
+
     def extent(self, some):
         """Return whether some records and the intercepts are finite, and the size of their largest weight.
 
@@ -208,6 +236,18 @@ class LinearParameters:
             ("bias_values", n_intercepts, layout.n_out, layout.apart and self.fit_intercept),
         ):
             setattr(self, name, _restored(getattr(self, name), name, (n, width) if is_there else None))
+
+
+def _stamp(record, layout, progress):
+    """Set the clocks of records that have missed nothing, as kernels/optimizers/record.h reads them."""
+    if layout.clock < 0:
+        return
+    steps, elapsed = progress
+    numbers = record.view(np.uint32)
+    numbers[:, layout.clock] = steps & 0xFFFFFFFF
+    end = layout.stride if layout.average < 0 else layout.average
+    if end - layout.clock >= LONGEST_CLOCK:  # SGD's
+        numbers[:, layout.clock + 1 : layout.clock + LONGEST_CLOCK] = np.array([elapsed]).view(np.uint32)
 
 
 @dataclass

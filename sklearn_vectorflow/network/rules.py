@@ -30,7 +30,8 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
     layer, records, n_out = place.layer, place.records, place.n_weights
     if layer.frozen:
         return None, engine.EAGER, records.layout(), {}
-    own = (layer.own_optimizer() or optimizer).for_layer(n_out, place.is_last, place.is_convex or is_linear, scales)
+    is_convex = place.is_convex or is_linear
+    own = (layer.own_optimizer() or optimizer).for_layer(n_out, place.is_last, is_convex, scales, averaged)
     if averaged and own.rule == "ftrl":
         raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
     own_penalties = layer.own_penalties()

@@ -20,11 +20,14 @@ class Training:
         For every layer with weights: optimizer, laziness, layout and penalty fields, see `rules_of`.
     clock : engine.Clock
     average_from : int
+    forgets : bool
+        Whether running means begin anew each time that the steps have doubled.
     """
 
     plans: list
     clock: engine.Clock
     average_from: int
+    forgets: bool = False
 
     @property
     def rules(self):

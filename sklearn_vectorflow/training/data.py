@@ -6,6 +6,8 @@ from scipy import sparse
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
+from sklearn_vectorflow.training.neighbours import neighbours_are_alike
+from sklearn_vectorflow.training.plan import FULL_SHUFFLE
 from sklearn_vectorflow.training.trainer import Trainer
 
 MOST_LOOKED_AT = 1 << 20  # rows that a sample by size is drawn from
@@ -118,7 +120,9 @@ class Data:
 
     def trainer(self, network, net, clock, kernel, *args):
         """Return what trains on the rows."""
-        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args)
+        many = self.starts is None and self.matrix.shape[0] > FULL_SHUFFLE
+        alike = many and neighbours_are_alike(self.encoded)
+        return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args, alike=alike)
 
     def dense_targets(self, start, end):
         """Return the targets of rows [start, end) as a float64 array."""

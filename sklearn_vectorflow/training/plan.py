@@ -40,10 +40,14 @@ class Plan:
     group_rows: int = 0
 
     @classmethod
-    def of(cls, n_rows, work, canonical, batch_size, n_workers, starts=None):
-        """Plan a pass over rows, or over the groups that start there, of so many multiplications."""
+    def of(cls, n_rows, work, canonical, batch_size, n_workers, starts=None, alike=False):
+        """Plan a pass over rows, or over the groups that start there, of so many multiplications.
+
+        Rows are shuffled one by one if there are few, or if neighbours have alike targets (`alike`): whole chunks of
+        one class would pull the weights to and fro.
+        """
         if starts is None:
-            chunk, group_rows = 1 if n_rows <= FULL_SHUFFLE else CHUNK, 0
+            chunk, group_rows = 1 if alike or n_rows <= FULL_SHUFFLE else CHUNK, 0
             n_chunks, whole = -(-n_rows // chunk), batch_size // math.gcd(batch_size, chunk)
         else:
             chunk, group_rows = int(np.diff(starts).max()), batch_size

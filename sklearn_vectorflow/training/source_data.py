@@ -12,11 +12,14 @@ from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 from sklearn_vectorflow.io.source import check_alone
 from sklearn_vectorflow.training.data import moderate, sampled
+from sklearn_vectorflow.training.neighbours import neighbours_are_alike
 from sklearn_vectorflow.training.source_survey import Survey, drained
 from sklearn_vectorflow.training.source_trainer import StreamTrainer
 from sklearn_vectorflow.training.source_windows import Rows
 from sklearn_vectorflow.validation.arrays import check_sample_weight
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import naming, warn
+
+MANY_PARTS = 16  # in a window, that mix a sorted source well
 
 
 def read_all(X, y, sample_weight):
@@ -162,8 +165,21 @@ class StreamedData:
 
     def trainer(self, *args):
         """Return what trains on the source's rows; nothing else asks for targets from now on."""
+        alike = neighbours_are_alike(self.encoded)
         self.encoded = self.weight = self.survey.encoded = self.survey.weight = None
-        return StreamTrainer(self, *args)
+        trainer = StreamTrainer(self, *args, alike=alike)
+        if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
+            warn(
+                "Rows that follow each other in the source have alike targets, as if it were sorted by y. Rows are "
+                f"shuffled within windows of buffer_bytes={self.source.buffer_bytes} only, which may not be enough: "
+                "shuffle the rows of the source, or raise buffer_bytes."
+            )
+        return trainer
+
+    def _is_mixed(self, n_windows):
+        """Whether windows, of which None is many, are all rows or have rows of many parts, in a new order each time."""
+        n_parts = self.source.n_parts
+        return n_windows == 1 or None not in (n_parts, n_windows) and n_parts >= MANY_PARTS * n_windows
 
     def blocks(self, order):
         """Return a context manager whose value iterates over the checked blocks of a pass."""

@@ -22,9 +22,13 @@ class StreamTrainer:
     data : StreamedData
     network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew
         See `Trainer`.
+    alike : bool, default=False
+        Whether rows that follow each other have alike targets.
     """
 
-    def __init__(self, data, network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew):
+    def __init__(
+        self, data, network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew, alike=False
+    ):
         self.data = data
         self.network = network
         self.net = net
@@ -35,15 +39,17 @@ class StreamTrainer:
         self.input_dropout = input_dropout
         self.random_state = random_state
         self.crew = crew
+        self.alike = alike
         self.plans = self._plans(data.survey) if data.survey.complete else None
 
     def _plans(self, survey):
         work = survey.n_nonzero * self.network.n_products
-        plan = Plan.of(survey.n_rows, work, survey.canonical, self.batch_size, self.crew.n_workers)
+        plan = Plan.of(survey.n_rows, work, survey.canonical, self.batch_size, self.crew.n_workers, alike=self.alike)
         return plan.windows(int(self.data.source.buffer_bytes * survey.n_rows / max(survey.n_bytes, 1)))
 
     def epoch(self):
         """Train on every row once; return the mean loss, each row's before its step."""
+        self.network.begin_pass(self.net, self.crew)
         order = self._order_of_parts()
         seed = new_seed(self.random_state)
         parts, n_rows, n_nonzero = [], 0, 0
@@ -65,6 +71,11 @@ class StreamTrainer:
     def n_steps(self):
         """Steps of an epoch; infinitely many if rows have not been counted."""
         return -(-self._n_rows // self.batch_size) if self._n_rows else math.inf
+
+    @property
+    def n_windows(self):
+        """Windows of a pass; None if it is not known."""
+        return None if self.plans is None else len(self.plans)
 
     @property
     def _n_rows(self):
@@ -90,7 +101,8 @@ class StreamTrainer:
         else:
             canonical = self.data.survey.canonical and found.canonical
             work = found.n_nonzero * self.network.n_products
-            plan = Plan.of(n_rows, work, canonical, min(self.batch_size, n_rows), self.crew.n_workers)
+            batch_size = min(self.batch_size, n_rows)
+            plan = Plan.of(n_rows, work, canonical, batch_size, self.crew.n_workers, alike=self.alike)
             plan = dataclasses.replace(plan, first=n_slices)
         trainer = Trainer(
             self.network,

@@ -34,6 +34,8 @@ class Trainer:
     crew : Crew
     plan : Plan, default=None
         Where the rows are a part of a longer pass.
+    alike : bool, default=False
+        Whether rows that follow each other have alike targets.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Trainer:
         random_state,
         crew,
         plan=None,
+        alike=False,
     ):
         matrix = readable(matrix, network)
         net.measure(matrix.rows, targets)
@@ -68,7 +71,7 @@ class Trainer:
         n_rows, rows = matrix.shape[0], matrix.rows
         self.batch_size = batch_size = min(batch_size, n_rows)
         work = rows.n_nonzero * network.n_products
-        self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts)
+        self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts, alike)
         if self.plan.group_rows:
             batch_size = max(batch_size, self.plan.chunk)
         self.ahead = rows_ahead(matrix, network)
@@ -115,6 +118,7 @@ class Trainer:
             training diverged.
         """
         for _ in range(self.n_passes):
+            self.network.begin_pass(self.net, self.crew)
             loss = mean_loss(self.run(self._order(), new_seed(self.random_state)))
             if not math.isfinite(loss):
                 break

@@ -79,7 +79,7 @@ def test_steps_are_checked_where_they_were_taken(monkeypatch):
     extent = LinearParameters.extent
     monkeypatch.setattr(LinearParameters, "extent", lambda self, some: seen.append(some) or extent(self, some))
     rows = sparse.csr_matrix((X.data, X.indices * 20_000, X.indptr), (400, 1_000_000))
-    VectorFlowRegressor(random_state=0).partial_fit(rows, Y).partial_fit(rows, Y)
+    VectorFlowRegressor(learning_rate=0.1, random_state=0).partial_fit(rows, Y).partial_fit(rows, Y)
     assert [len(some) for some in seen] == [rows.nnz, rows.nnz]
 
 

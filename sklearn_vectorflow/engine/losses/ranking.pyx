@@ -68,6 +68,7 @@ cdef double lambdarank_of_group(int64_t n, const double *y, const double *raw, c
                                 double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t i, j
     cdef double total = 0.0, best = 0.0, largest = 0.0, change, last = 1.0 / log2(1.0 + loss.parameters[0])
+    cdef double smoothing = loss.parameters[1] / n
     cdef double *discount = <double *>malloc(2 * n * sizeof(double))
     cdef double *gain = discount + n
     if discount == NULL:
@@ -82,7 +83,7 @@ cdef double lambdarank_of_group(int64_t n, const double *y, const double *raw, c
     for i in range(n):
         for j in range(n):
             if y[i] > y[j] and fmax(discount[i], discount[j]) >= last:
-                change = (gain[i] - gain[j]) * fabs(discount[i] - discount[j]) / best
+                change = (gain[i] - gain[j]) * (fabs(discount[i] - discount[j]) + smoothing) / best
                 total += add_pair(i, j, sqrt(weight[i] * weight[j]) * change, raw, gradient)
     free(discount)
     return total

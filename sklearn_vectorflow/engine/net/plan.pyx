@@ -341,6 +341,13 @@ cdef class Net:
         """Set what the last node's candidates are drawn from."""
         self.sampler = sampler
 
+    def average_from(self, int64_t step):
+        """Leave steps before this one out of the running means; weights must be settled up to it."""
+        cdef int i
+        for i in range(self.n_nodes):
+            self.nodes[i].weights.average_from = step
+            self.nodes[i].bias.average_from = step
+
     def settle(self, Clock clock, int64_t from_feature, int64_t to_feature):
         """Apply all missed penalty steps to the input layers' features in a range, and
         (with the range that starts at 0) to the inner layers. Returns how many weights

@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.preprocessing.encoding.frames import read_frame
-from sklearn_vectorflow.preprocessing.encoding.kinds import Kind, resolve_kind
+from sklearn_vectorflow.preprocessing.encoding.ids import warn_of_ids
+from sklearn_vectorflow.preprocessing.encoding.kinds import Kind, Numeric, resolve_kind
 from sklearn_vectorflow.preprocessing.encoding.learned import Learned
 from sklearn_vectorflow.preprocessing.encoding.plan import Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
@@ -48,8 +49,8 @@ class HashingEncoder(  # type: ignore[call-arg]
         Columns to use, and what they are: "categorical", "numeric", "tokens" (lists of strings),
         "text", or an object of :mod:`sklearn_vectorflow.io`. A list leaves what they are
         to their types: strings and categories are "categorical", numbers and booleans "numeric",
-        lists "tokens". None takes all columns. Columns of arrays are called "x0", "x1" and
-        so on.
+        lists "tokens"; a warning names whole numbers that look like ids. None takes all columns.
+        Columns of arrays are called "x0", "x1" and so on.
     alternate_sign : bool, default=True
         Whether half of the features count negatively, so that those that meet in a
         column cancel on average.
@@ -279,7 +280,11 @@ class HashingEncoder(  # type: ignore[call-arg]
         if unknown:
             raise ValueError(f"columns names {unknown}, which X does not have; its columns are {_shown(frame.names)}.")
         named = self._named_kinds()
-        return {name: resolve_kind(name, named.get(name) or _default_kind(frame, name)) for name in names}
+        kinds = {name: resolve_kind(name, named.get(name) or _default_kind(frame, name)) for name in names}
+        for name, kind in kinds.items():
+            if name not in named and isinstance(kind, Numeric):
+                warn_of_ids(name, frame.columns[frame.names.index(name)])
+        return kinds
 
     def _columns(self, kinds):
         width = 2**self.n_bits if self.groups else 0

@@ -1,0 +1,117 @@
+"""The first rows of a stream, kept until there are enough of them to tell units by."""
+
+import pickle
+import zlib
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_vectorflow.io.blocks import join, join_targets
+from sklearn_vectorflow.io.matrix import Matrix
+from sklearn_vectorflow.training.data import Data
+
+ENOUGH = 1_024  # rows with values and a weight
+MOST_ROWS = 16 * ENOUGH  # of any kind
+MOST_VALUES = 1 << 23
+
+
+class FirstRows:
+    """Rows that `partial_fit` saw first; never changed, so that an estimator can go back to those before.
+
+    Units follow from rows, and the first of a stream may be few, empty, or of one target. So a model begins
+    anew each time that their number has doubled, with units of all of them. Rates of a model in training can be
+    restated, but what it learned at a wrong rate can't, nor can gradients be looked at again of rows that are
+    gone: to keep some rows is the smaller evil. It costs at most two passes over them.
+
+    Parameters
+    ----------
+    parts : tuple of Data, default=()
+    counts : tuple of int, default=(0, 0, 0)
+        Rows with values and a weight, which alone tell of units; all rows; values.
+    n_begun : int, default=0
+        Telling rows that the model last began with.
+    """
+
+    def __init__(self, parts=(), counts=(0, 0, 0), n_begun=0):
+        self.parts = parts
+        self.counts = counts
+        self.n_begun = n_begun
+
+    @property
+    def is_due(self):
+        """Whether the model should begin anew."""
+        return self.counts[0] >= 2 * self.n_begun
+
+    @property
+    def is_enough(self):
+        """Whether no more rows need be kept."""
+        return any(count >= most for count, most in zip(self.counts, (ENOUGH, MOST_ROWS, MOST_VALUES)))
+
+    def plus(self, data):
+        """Return these rows and those of a block, which is not copied."""
+        counts = n_telling(data), data.matrix.shape[0], int(data.matrix.rows.n_nonzero)
+        counts = tuple(old + new for old, new in zip(self.counts, counts))
+        return FirstRows((*self.parts, data), counts, self.n_begun)
+
+    def kept(self):
+        """Return the rows with a copy of the last block, which the caller may overwrite."""
+        return FirstRows((*self.parts[:-1], _copy(self.parts[-1])), self.counts, self.n_begun)
+
+    def begun(self, joined):
+        """Return the rows, in one part, as those that a model begins with; None if they are enough."""
+        if self.is_enough:
+            return None
+        whole = _copy(joined) if len(self.parts) == 1 else joined
+        return FirstRows((whole,), self.counts, max(1, self.counts[0]))
+
+    def joined(self):
+        """Return all rows as training reads them; not copied if there is one block."""
+        parts, starts = self.parts, None
+        if len(parts) == 1:
+            return parts[0]
+        weights = [part.weight for part in parts]
+        if any(weight is not None for weight in weights):
+            weights = [np.ones(part.matrix.shape[0]) if part.weight is None else part.weight for part in parts]
+        if parts[0].starts is not None:
+            firsts = np.cumsum([0, *(part.matrix.shape[0] for part in parts)])
+            starts = np.concatenate([part.starts[:-1] + first for part, first in zip(parts, firsts)] + [firsts[-1:]])
+        return Data(
+            join(_alike([part.matrix for part in parts])),
+            join_targets([part.encoded for part in parts]),
+            join_targets(weights),
+            starts,
+        )
+
+    def __getstate__(self):
+        parts = [(one.matrix.values, one.encoded, one.weight, one.starts) for one in self.parts]
+        content = pickle.dumps((parts, self.counts, self.n_begun))
+        return {"content": content, "checksum": zlib.crc32(content)}
+
+    def __setstate__(self, state):
+        content = state.get("content")
+        if not isinstance(content, bytes) or zlib.crc32(content) != state.get("checksum"):
+            raise ValueError("The pickle is damaged: the first rows of the stream are not those that were stored.")
+        parts, self.counts, self.n_begun = pickle.loads(content)
+        self.parts = tuple(Data(Matrix(values), *rest) for values, *rest in parts)
+
+
+def n_telling(data):
+    """Count rows with values and a weight."""
+    values = data.matrix.values
+    telling = data.matrix.row_lengths() > 0 if sparse.issparse(values) else np.any(values, axis=1)
+    return int(np.count_nonzero(telling if data.weight is None else telling & (data.weight > 0)))
+
+
+def _copy(data):
+    """Return a copy of a block, which the caller may overwrite."""
+    found = data.matrix.rows.longest, bool(data.matrix.rows.canonical)
+    weight, starts = (None if one is None else one.copy() for one in (data.weight, data.starts))
+    return Data(Matrix(data.matrix.values.copy(), found=found), data.encoded.copy(), weight, starts)
+
+
+def _alike(matrices):
+    """Return the matrices, as sparse ones if some are."""
+    kinds = [sparse.issparse(one.values) for one in matrices]
+    if all(kinds) or not any(kinds):
+        return matrices
+    return [one if kind else Matrix(sparse.csr_matrix(one.values)) for one, kind in zip(matrices, kinds)]

@@ -1,0 +1,96 @@
+"""Updates of a fitted model by `partial_fit`: what its optimizer knows goes on, and more rows never make it worse."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import log_loss
+
+from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.optimizers import FTRL, AdaGrad
+
+
+def dense(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(5000, 20))
+    return X, (X @ rng.normal(size=20) + rng.normal(size=5000) > 0).astype(int)
+
+
+def ids(seed, n_rows=6000, n_columns=1000):
+    """Rows of ten ones, some columns often and most seldom."""
+    rng = np.random.default_rng(seed)
+    columns = (n_columns * rng.random((n_rows, 10)) ** 2).astype(np.int32)
+    X = sparse.csr_matrix((np.ones(10 * n_rows), columns.ravel(), np.arange(0, 10 * n_rows + 1, 10)))
+    X.sum_duplicates()
+    return X, (X @ rng.normal(scale=0.6, size=n_columns) + rng.logistic(size=n_rows) > 0).astype(int)
+
+
+MODELS = {
+    "ftrl": {},
+    "l1": {"l1_ratio": 0.5},
+    "alpha": {"alpha": 1e-3},
+    "adagrad": {"optimizer": "adagrad"},
+    "averaged": {"average": True},
+    "net": {"hidden_layer_sizes": (16,)},
+}
+COPIES = {
+    "itself": lambda model: model,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("params", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("rows", [dense, ids])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_like_those_of_the_fit_do_no_harm(rows, params, copied):
+    before, after = [], []
+    for seed in range(3):
+        X, y = rows(seed)
+        first, more, test = slice(0, 2000), slice(2000, 3000), slice(3000, None)
+        model = VectorFlowClassifier(random_state=0, **params).fit(X[first], y[first])
+        before.append(log_loss(y[test], model.predict_proba(X[test])))
+        updated = copied(model).partial_fit(X[more], y[more])
+        after.append(log_loss(y[test], updated.predict_proba(X[test])))
+    assert np.mean(after) < 1.001 * np.mean(before)
+
+
+@pytest.mark.parametrize("params", MODELS.values(), ids=MODELS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_copies_of_fitted_models_go_on_as_the_model_does(params):
+    X, y = ids(0)
+    model = VectorFlowClassifier(random_state=0, **params).fit(X[:2000], y[:2000])
+    copies = [copied(model) for copied in COPIES.values()]
+    first, *others = [one.partial_fit(X[2000:], y[2000:]).decision_function(X) for one in copies]
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", [FTRL(), FTRL(0.5, beta=1.0), AdaGrad(), "adam", "sgd"], ids=repr)
+@pytest.mark.parametrize("change", [{"alpha": 0.0}, {"alpha": 1e-2}, {"alpha": 1e-3, "l1_ratio": 0.9}], ids=repr)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_another_penalty_changes_no_weight_by_itself(optimizer, change):
+    """Not even where weights follow from sums: untouched ones are as before, but for the penalty of a few steps."""
+    X, y = ids(0)
+    model = VectorFlowClassifier(optimizer=optimizer, alpha=1e-4, max_iter=3, random_state=0).fit(X[:2000], y[:2000])
+    before = model.coef_.copy()
+    one = sparse.csr_matrix(([1.0], ([0], [X.shape[1] - 1])), shape=(1, X.shape[1]))
+    model.set_params(**change).partial_fit(one, [1])
+    np.testing.assert_allclose(model.coef_[0, :-1], before[0, :-1], rtol=0.02, atol=0.01 * np.abs(before).max())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_state_is_left_out_by_choice():
+    X, y = ids(0)
+    model = VectorFlowClassifier(random_state=0).fit(X, y)
+    whole = pickle.dumps(model)
+    model.network_.keep_state = False
+    small = pickle.dumps(model)
+    assert 2 * len(small) < len(whole)
+    loaded = pickle.loads(small)
+    np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
+    assert all(one.layout.stride == one.layout.n_out for one in loaded.network_.parameters)
+    assert len(pickle.dumps(model.fit(X, y))) == pytest.approx(len(whole), rel=0.05)  # the choice is of one net
