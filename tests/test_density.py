@@ -64,3 +64,10 @@ def test_one_column_is_wanted():
         VectorFlowRegressor(loss="mixture_density").fit(np.eye(4), np.ones((4, 2)))
     with pytest.raises(ValueError, match=r"raw must have shape \(1, 9\)"):
         MixtureDensity()([1.0], [[0.0, 1.0, 2.0]])
+
+
+def test_the_start_counts_weights_as_copies():
+    rng = np.random.default_rng(0)
+    y, times = rng.gamma(2.0, size=(50, 1)), rng.integers(0, 4, 50)
+    weighted = MixtureDensity(3).initial_raw(y, times.astype(float))
+    assert_allclose(weighted, MixtureDensity(3).initial_raw(np.repeat(y, times, axis=0), None))

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr, softmax
 
 from sklearn_vectorflow.engine.losses.density import KERNELS
-from sklearn_vectorflow.losses.regression import RegressionLoss
+from sklearn_vectorflow.losses.regression import RegressionLoss, spread, weighted_quantiles
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array
 
@@ -56,10 +56,11 @@ class MixtureDensity(RegressionLoss):
             raise ValueError(f"raw must have shape {(len(y), 3 * self.n_components)}, got {raw.shape}.")
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return equal shares of components at evenly spaced quantiles, each as wide as all of y."""
+        """Return equal shares of components at evenly spaced weighted quantiles, each as wide as all of y."""
         size = self.n_components
-        means = np.quantile(y[:, 0], (np.arange(size) + 0.5) / size)
-        return np.concatenate([np.zeros(size), means, np.full(size, np.log(y.std() or 1.0))])
+        means = [weighted_quantiles(y, sample_weight, (k + 0.5) / size)[0] for k in range(size)]
+        width = spread(y[:, :1], sample_weight)
+        return np.concatenate([np.zeros(size), means, np.full(size, np.log(width))])
 
     def components(self, raw: ArrayLike) -> tuple[Array, Array, Array]:
         """Return shares, means and widths of the components.

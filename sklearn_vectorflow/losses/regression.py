@@ -66,12 +66,7 @@ class RegressionLoss(Loss):
         """
         if self.n_outputs(y.shape[1]) != y.shape[1]:
             return 1.0
-        if np.all(y == y[0]):  # their mean may be off by a digit, and distances be those digits
-            return 1.0
-        distance = y - np.average(y, axis=0, weights=sample_weight)
-        largest = np.abs(distance).max() or 1.0  # whose square may be out of range
-        variance = np.average(np.mean((distance / largest) ** 2, axis=1), weights=sample_weight)
-        return float(largest * np.sqrt(variance)) or 1.0
+        return spread(y, sample_weight)
 
 
 class SquaredError(RegressionLoss):
@@ -100,7 +95,7 @@ class AbsoluteError(RegressionLoss):
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
-        return _quantiles(y, sample_weight, 0.5)
+        return weighted_quantiles(y, sample_weight, 0.5)
 
 
 class HuberLoss(RegressionLoss):
@@ -169,7 +164,7 @@ class QuantileLoss(RegressionLoss):
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted quantile."""
-        return _quantiles(y, sample_weight, self.quantile)
+        return weighted_quantiles(y, sample_weight, self.quantile)
 
 
 class LogLinkLoss(RegressionLoss):
@@ -268,7 +263,17 @@ def _huber_location(y, weight, delta):
     return np.interp(delta * weight.sum(), rises, knots)
 
 
-def _quantiles(y, sample_weight, quantile):
+def spread(y: Array, sample_weight: Array | None) -> float:
+    """Return the weighted standard deviation of y, all columns together; one if it is zero."""
+    if np.all(y == y[0]):  # their mean may be off by a digit, and distances be those digits
+        return 1.0
+    distance = y - np.average(y, axis=0, weights=sample_weight)
+    largest = np.abs(distance).max() or 1.0  # whose square may be out of range
+    variance = np.average(np.mean((distance / largest) ** 2, axis=1), weights=sample_weight)
+    return float(largest * np.sqrt(variance)) or 1.0
+
+
+def weighted_quantiles(y: Array, sample_weight: Array | None, quantile: float) -> Array:
     """Weighted quantile of every column: the smallest value that reaches the share."""
     out = np.empty(y.shape[1])
     for column in range(y.shape[1]):
