@@ -40,6 +40,7 @@ from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.scalars import check_integer
 
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
@@ -57,6 +58,16 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+    def _check_restored(self):
+        """Raise unless fitted attributes from a pickle are what they are used as."""
+        if hasattr(self, "network_"):
+            if not isinstance(self.network_, Network) or not self.network_.parameters:
+                raise ValueError("network_ is no net with weights.")
+            if not isinstance(self.loss_curve_, list):
+                raise ValueError("loss_curve_ is no list.")
+            check_integer("n_iter_", self.n_iter_, 1)
+            check_integer("n_features_in_", self.n_features_in_, 1)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.

@@ -13,7 +13,7 @@ from sklearn_vectorflow.validation.types import Array, RowsLike, TargetLike
 
 
 def _is_net(estimator):
-    return estimator.network is not None or len(estimator.hidden_layer_sizes) > 0
+    return estimator.network is not None or np.size(estimator.hidden_layer_sizes) > 0
 
 
 class NodeFeaturesMixin:
