@@ -101,7 +101,10 @@ def _to_matrix(X):
 def _check_length(name, values, n_rows):
     if values is None:
         return
-    given = values.shape[0] if hasattr(values, "shape") and values.shape else np.size(values)
+    if isinstance(values, (list, tuple)):
+        given = len(values)
+    else:
+        given = values.shape[0] if getattr(values, "shape", ()) else np.size(values)
     if given != n_rows:
         raise ValueError(f"X has {n_rows} rows, {name} has {given}.")
 
@@ -163,7 +166,21 @@ def join_targets(parts):
         raise ValueError("Either all blocks have targets and weights or none has.")
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
-    return np.concatenate([np.asarray(part) for part in parts])
+    parts = [np.asarray(part) for part in parts]
+    check_kinds(parts)
+    return np.concatenate(parts)
+
+
+def check_kinds(parts):
+    """Raise if some arrays hold numbers and others strings: NumPy would write numbers, and NaN, as strings.
+
+    Raises
+    ------
+    TypeError
+    """
+    kinds = {part.dtype.kind for part in parts}
+    if kinds & set("biuf") and kinds & set("US"):
+        raise TypeError("y must be of one type in all blocks, got numbers in some and strings in others.")
 
 
 def n_bytes(matrix):
