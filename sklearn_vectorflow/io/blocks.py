@@ -74,7 +74,8 @@ class Checked:
             As for X in memory, with the place the block comes from.
         """
         with naming(block.where):
-            matrix = block.X if isinstance(block.X, Matrix) else _to_matrix(block.X)
+            matrix = block.X.checked_now() if isinstance(block.X, Matrix) else _to_matrix(block.X)
+            matrix.current = True
             for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
                 _check_length(name, values, matrix.shape[0])
         if hasattr(block.X, "head"):
@@ -123,7 +124,7 @@ def join(matrices):
     found = max(matrix.rows.longest for matrix in matrices), all(matrix.rows.canonical for matrix in matrices)
     values = [matrix.values for matrix in matrices]
     joined = Matrix(_join_csr(values) if kinds.pop() else np.concatenate(values), found=found)
-    joined.header = matrices[0].header
+    joined.header, joined.current = matrices[0].header, True
     return joined
 
 

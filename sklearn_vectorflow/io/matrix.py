@@ -34,7 +34,11 @@ class Matrix:
     rows : engine.Rows
     header : object
         What has the columns' names: the values, or some of the frame they come from.
+    current : bool
+        Whether nobody can have changed the arrays since the check, in the same pass of a source.
     """
+
+    current = False
 
     def __init__(
         self, values: Any, run: Callable[..., Any] | None = None, found: tuple[int, bool] | None = None
@@ -54,6 +58,14 @@ class Matrix:
         longest, canonical = _check_values(parts, self.shape, run) if found is None else found
         values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
         self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
+
+    def checked_now(self, run: Callable[..., Any] | None = None) -> "Matrix":
+        """Return a matrix of the same arrays, checked anew unless they are as they were."""
+        if self.current:
+            return self
+        new = Matrix(self.values, run)
+        new.header = self.header
+        return new
 
     def row_lengths(self) -> Array:
         """Return the number of stored values of every row."""
@@ -138,7 +150,7 @@ def as_matrix(estimator, X, *, reset, run=None):
     estimator : estimator
         Its `n_features_in_` and `feature_names_in_` are set (reset=True) or compared.
     X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or Matrix
-        A Matrix is taken as checked.
+        A Matrix is checked again, as its arrays may have changed, unless it is `current`.
     reset : bool
     run : callable, default=None
         See `Matrix`.
@@ -151,7 +163,7 @@ def as_matrix(estimator, X, *, reset, run=None):
     """
     if isinstance(X, Matrix):
         validate_data(estimator, X.header, reset=reset, skip_check_array=True)
-        return X
+        return X.checked_now(run)
     if sparse.issparse(X):
         check_header(X, "X")
         validate_data(estimator, X, reset=reset, skip_check_array=True)

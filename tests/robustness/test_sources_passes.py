@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowRegressor
-from sklearn_vectorflow.io import BatchSource, CSRSource
+from sklearn_vectorflow.io import BatchSource, CSRSource, Matrix
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.io.source import Source
@@ -202,6 +202,26 @@ def test_threads_that_cannot_all_start_leave_none(monkeypatch):
     with pytest.raises(RuntimeError, match="can't start new thread"):
         ahead.__enter__()
     assert started[0].acquire(timeout=5)  # which a thread lets go at its end
+
+
+@pytest.mark.parametrize("use", ["fit", "predict", "partial_fit", "a block", "a block of a stream", "X_val"])
+@pytest.mark.parametrize("name", ["indices", "indptr", "data", "dense"])
+def test_a_matrix_that_changed_since_it_was_made_is_refused(use, name):
+    values = X.toarray() if name == "dense" else X.copy()
+    matrix, blocks = Matrix(values), BatchSource(lambda: [(matrix, Y)], buffer_bytes=100)
+    uses = {
+        "fit": lambda: model().fit(matrix, Y),
+        "predict": lambda: FITTED.predict(matrix),
+        "partial_fit": lambda: model().partial_fit(matrix, Y),
+        "a block": lambda: model().fit([(matrix, Y)]),
+        "a block of a stream": lambda: model().fit(blocks),
+        "X_val": lambda: model().fit(X, Y, X_val=matrix, y_val=Y),
+    }
+    uses[use]()
+    wrong, message = WRONG["data" if name == "dense" else name]
+    (values if name == "dense" else getattr(values, name))[1000:2000] = wrong
+    with pytest.raises(ValueError, match=message):
+        uses[use]()
 
 
 def test_what_is_read_ahead_for_nobody_ends():
