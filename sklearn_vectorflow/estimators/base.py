@@ -37,7 +37,7 @@ from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data, n_terms
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -381,8 +381,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
-        if stopping.could_stop(self.max_iter) and not stop:
-            self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
+            losses = loss_curve[0], self._last_loss(network, data, loss_curve, crew)
+        factor = 1.0 if stopping.could_stop(self.max_iter) and not stop else BLOWN_UP
+        self._warn_if_worse(network, losses, best.loss, data.matrix.shape[0], validation, start, factor)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
@@ -390,18 +391,35 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
 
     def _train_once(self, network, start, data, crew):
         loss = self._epoch(self._trainer(network, start, data, crew, more=True))
-        self._check_state(network, data, crew, data.matrix)
+        after = self._check_state(network, data, crew, data.matrix)
+        first = self.loss_curve_[0] if getattr(self, "loss_curve_", []) else loss
+        constant, typical, n_rows = self._comparable_loss(network), network.scales.loss, data.matrix.shape[0]
+        warn_if_worse(max(loss, after), first, constant, typical, n_rows, factor=BLOWN_UP)
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self.network_ = network
         network.keep_state = True
 
     def _check_state(self, network, data, crew, matrix=None):
-        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
+        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is.
+
+        Return the loss if weights are so large that it was looked at, else -inf.
+        """
         finite, largest = network.extent(matrix, crew.n_workers)
         _raise_if_diverged(finite)
-        if largest > SUSPICIOUS and isinstance(data, Data):
-            _raise_if_diverged(np.isfinite(self._mean_loss(network, data, crew)))
+        return self._loss_now(network, data, crew) if largest > SUSPICIOUS and isinstance(data, Data) else -np.inf
+
+    def _loss_now(self, network, data, crew):
+        loss = self._mean_loss(network, data, crew)
+        _raise_if_diverged(np.isfinite(loss))
+        return loss
+
+    def _last_loss(self, network, data, loss_curve, crew):
+        """Return the loss at the end of a fit: the last epoch's, unless that is of before the only step."""
+        n_rows = data.matrix.shape[0]
+        if len(loss_curve) > 1 or not isinstance(data, Data) or self._batch_size(n_rows) < n_rows:
+            return loss_curve[-1]
+        return max(loss_curve[-1], self._loss_now(network, data, crew))
 
     def _epoch(self, trainer):
         loss = trainer.epoch()

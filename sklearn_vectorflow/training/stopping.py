@@ -8,6 +8,7 @@ from sklearn_vectorflow.validation.errors import warn
 
 WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
 DOUBT = 2.0  # by as much more for a mean over one row
+BLOWN_UP = 100.0  # times as much, where so many epochs were asked for, or rows may be other rows than before
 
 
 class Stopping:
@@ -52,7 +53,7 @@ class Stopping:
             )
 
 
-def warn_if_worse(loss, first, constant, typical, n_rows, name="training"):
+def warn_if_worse(loss, first, constant, typical, n_rows, name="training", factor=1.0):
     """Warn if a fit ended with a higher loss than it began with, or than a constant model has.
 
     Parameters
@@ -67,8 +68,10 @@ def warn_if_worse(loss, first, constant, typical, n_rows, name="training"):
         That the means are over.
     name : str
         Of the rows the losses are those of.
+    factor : float
+        On the difference from which on a loss is worse.
     """
-    margin = typical * (WORSE + DOUBT / math.sqrt(n_rows))
+    margin = factor * typical * (WORSE + DOUBT / math.sqrt(n_rows))
     for what, other in (("a constant model has", constant), ("in the first epoch", first)):
         if other is not None and loss > other + margin:
             warn(
