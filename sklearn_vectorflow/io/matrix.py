@@ -227,10 +227,11 @@ def _check_values(parts, shape, run):
     """Run the engine's checks over ranges of rows; return the longest row and canonicity."""
     check = engine.check_rows if len(parts) == 3 else engine.check_dense
     extra = (shape[1],) if len(parts) == 3 else ()
-    n_ranges = 1 if run is None else 16
-    edges = np.linspace(0, shape[0], n_ranges + 1).astype(np.int64).tolist()
-    ranges = list(zip(edges[:-1], edges[1:]))
-    found = list((run or map)(lambda span: check(*parts, *extra, *span), ranges))
+    if run is None:  # for a single row, edges take longer than the check
+        found = [check(*parts, *extra, 0, shape[0])]
+    else:
+        edges = np.linspace(0, shape[0], 17).astype(np.int64).tolist()
+        found = list(run(lambda span: check(*parts, *extra, *span), list(zip(edges[:-1], edges[1:]))))
     for problem, row, _, _ in found:
         if problem:
             _complain(problem, row, parts, shape)

@@ -14,6 +14,7 @@ import os
 import pickle
 import random
 import signal
+import sys
 import threading
 import time
 
@@ -25,6 +26,7 @@ from common import N_ROWS, X, Y
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
+SOON = 1e-4  # seconds between two interrupts: more often, and on a busy machine only signals would be handled
 FRAME = pd.DataFrame({f"c{k}": (common.RNG.zipf(1.3, 3000) % 100).astype(str) for k in range(4)})
 SOURCE = BatchSource(lambda: ((X[k : k + 100], Y[k : k + 100]) for k in range(0, N_ROWS, 100)), classes=[0, 1])
 SMALL = BatchSource(SOURCE.batches, classes=[0, 1], buffer_bytes=20_000)  # is streamed
@@ -78,7 +80,7 @@ class Interrupts:
             try:
                 self.allowed = times
                 if other is None:
-                    signal.setitimer(signal.ITIMER_REAL, delay, delay / 10)
+                    signal.setitimer(signal.ITIMER_REAL, delay, max(SOON, delay / 10))
                 call()
             finally:
                 self.allowed = 0
@@ -175,6 +177,8 @@ def main():
     run = Run(options.seed)
     while run.counts["interrupted"] < options.count:
         run.once()
+        if run.counts["calls"] % 500 == 0:
+            print(f"{run.counts['interrupted']} interrupts", file=sys.stderr, flush=True)
     common.report(run.counts)
 
 
