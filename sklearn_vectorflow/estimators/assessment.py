@@ -7,6 +7,8 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
 from sklearn_vectorflow.training.stopping import warn_if_worse
 
+FAR = 10.0  # times the loss of raw outputs of zero
+
 
 class AssessmentMixin:
     """Mean losses of an estimator's net, lines of `verbose`, and warnings of fits that went wrong."""
@@ -54,6 +56,10 @@ class AssessmentMixin:
         noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
         comparable = not (noisy or self._loss.sampled) and getattr(self._loss, "separates", True)
         return network.scales.initial if comparable else None
+
+    def _far_from_nothing(self, data):
+        """Return whether a loss is far above that of raw outputs of zero: the first rows may have been of one class."""
+        return lambda loss: loss > FAR * abs(self._constant_loss(data, 0.0))
 
     def _constant_loss(self, data, initial):
         """Return the mean loss of a constant model on some rows."""

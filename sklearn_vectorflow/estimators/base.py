@@ -394,7 +394,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         after = self._check_state(network, data, crew, data.matrix)
         first = self.loss_curve_[0] if getattr(self, "loss_curve_", []) else loss
         constant, typical, n_rows = self._comparable_loss(network), network.scales.loss, data.matrix.shape[0]
-        warn_if_worse(max(loss, after), first, constant, typical, n_rows, factor=BLOWN_UP)
+        warn_if_worse(
+            max(loss, after), first, constant, typical, n_rows, factor=BLOWN_UP, confirm=self._far_from_nothing(data)
+        )
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self.network_ = network

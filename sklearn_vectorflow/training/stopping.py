@@ -53,7 +53,7 @@ class Stopping:
             )
 
 
-def warn_if_worse(loss, first, constant, typical, n_rows, name="training", factor=1.0):
+def warn_if_worse(loss, first, constant, typical, n_rows, name="training", factor=1.0, confirm=None):
     """Warn if a fit ended with a higher loss than it began with, or than a constant model has.
 
     Parameters
@@ -70,10 +70,12 @@ def warn_if_worse(loss, first, constant, typical, n_rows, name="training", facto
         Of the rows the losses are those of.
     factor : float
         On the difference from which on a loss is worse.
+    confirm : callable, default=None
+        Asked with the loss before a warning: whether it is bad by itself.
     """
     margin = factor * typical * (WORSE + DOUBT / math.sqrt(n_rows))
     for what, other in (("a constant model has", constant), ("in the first epoch", first)):
-        if other is not None and loss > other + margin:
+        if other is not None and loss > other + margin and (confirm is None or confirm(loss)):
             warn(
                 f"The fit ended worse than it began: the {name} loss is {loss:.4g}, and {other:.4g} {what}. Rows or "
                 "columns of X that are much larger than most, or outliers in y, make steps too large: scale them, or "
