@@ -10,9 +10,6 @@ from sklearn_vectorflow.optimizers import SGD
 
 import reference
 
-# plain steps of SGD are as large as the gradients that are read off them
-pytestmark = pytest.mark.filterwarnings("ignore:The fit ended worse:sklearn.exceptions.ConvergenceWarning")
-
 N_ROWS, N_FEATURES = 12, 7
 DEPTHS = {"linear": (), "hidden": (5,), "deep": (5, 17)}  # 17: one more than a span of vector lanes
 

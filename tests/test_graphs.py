@@ -15,9 +15,6 @@ from sklearn_vectorflow.optimizers import SGD
 
 import graphs
 
-# plain steps of SGD are as large as the gradients that are read off them
-pytestmark = pytest.mark.filterwarnings("ignore:The fit ended worse:sklearn.exceptions.ConvergenceWarning")
-
 N_GRAPHS = int(os.environ.get("VECTORFLOW_GRAPHS", 60))
 STEP = SGD(1.0, schedule="constant")
 NO_STEP = SGD(1e-100, schedule="constant")

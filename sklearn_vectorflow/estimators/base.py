@@ -409,9 +409,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         """
         finite, largest = network.extent(matrix, crew.n_workers)
         _raise_if_diverged(finite)
-        return self._loss_now(network, data, crew) if largest > SUSPICIOUS and isinstance(data, Data) else -np.inf
-
-    def _loss_now(self, network, data, crew):
+        if largest <= SUSPICIOUS or not isinstance(data, Data):
+            return -np.inf
         loss = self._mean_loss(network, data, crew)
         _raise_if_diverged(np.isfinite(loss))
         return loss
@@ -421,7 +420,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         n_rows = data.matrix.shape[0]
         if len(loss_curve) > 1 or not isinstance(data, Data) or self._batch_size(n_rows) < n_rows:
             return loss_curve[-1]
-        return max(loss_curve[-1], self._loss_now(network, data, crew))
+        return max(loss_curve[-1], self._check_state(network, data, crew))
 
     def _epoch(self, trainer):
         loss = trainer.epoch()

@@ -294,7 +294,7 @@ WAYS_TO_TRAIN = {
     "tol=None": lambda model, X, y: model.set_params(tol=None, max_iter=3).fit(X, y),
     "few epochs": lambda model, X, y: model.set_params(max_iter=2).fit(X, y),
     "an epoch": lambda model, X, y: model.set_params(max_iter=1).fit(X, y),
-    "a step": lambda model, X, y: model.set_params(max_iter=1).fit(X[:50], y[:50]),
+    "a step": lambda model, X, y: model.set_params(max_iter=1, alpha=0.0).fit(X[:50], y[:50]),
     "partial_fit": lambda model, X, y: model.partial_fit(X, y, **_classes(model)),
     "partial_fit of a step": lambda model, X, y: model.partial_fit(X[:50], y[:50], **_classes(model)),
     "partial_fit again": lambda model, X, y: _calm(model, X, y).partial_fit(X, y),
