@@ -6,6 +6,7 @@ take turns (`Turn`), and swap what they made in by one assignment; training alon
 """
 
 import functools
+import numbers
 import threading
 import weakref
 
@@ -27,6 +28,8 @@ def n_allowed(n_jobs):
 
     Asked for threads, joblib does not say how many processes there may be: in daemonic ones, none.
     """
+    if n_jobs is not None and not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be None or a non-zero integer, got {n_jobs!r}.")
     backend, jobs_of_context = get_active_backend(prefer="threads")
     return backend.effective_n_jobs(jobs_of_context if n_jobs is None else n_jobs)
 

@@ -8,6 +8,8 @@ from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import warn_if_worse
 
+FAR = 10.0  # times the loss of raw outputs of zero
+
 
 class AssessmentMixin:
     """Mean losses of an estimator's net, lines of `verbose`, and warnings of fits that went wrong."""
@@ -38,20 +40,29 @@ class AssessmentMixin:
             f"{rows / 1e6:.3g} M rows/s, {nonzeros / 1e6:.3g} M non-zeros/s"
         )
 
-    def _warn_if_worse(self, network, loss_curve, best, data, validation, start):
+    def _warn_if_worse(self, network, losses, best, data, validation, start, factor):
         """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
-        typical, constant = network.scales.loss, network.scales.initial
-        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
-        if start is None or noisy or self._loss.sampled or not getattr(self._loss, "separates", True):
-            constant = None  # it is of other rows, inputs, outputs or blocks
+        typical, constant = network.scales.loss, self._comparable_loss(network)
+        if start is None:
+            constant = None  # it is of other rows
         if self.early_stopping:
             if constant is not None:
                 constant = self._constant_loss(validation, start[1])
-            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation")
+            warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation", factor)
             return
-        if constant is not None and loss_curve[-1] > constant and isinstance(data, Data):
+        if constant is not None and losses[1] > constant and isinstance(data, Data):
             constant = self._constant_loss(data, start[1])  # of all rows, not of a sample
-        warn_if_worse(loss_curve[-1], loss_curve[0], constant, typical, data.matrix.shape[0])
+        warn_if_worse(losses[1], losses[0], constant, typical, data.matrix.shape[0], factor=factor)
+
+    def _comparable_loss(self, network):
+        """Return the loss before training; None if those in training are of other inputs, outputs or blocks."""
+        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
+        comparable = not (noisy or self._loss.sampled) and getattr(self._loss, "separates", True)
+        return network.scales.initial if comparable else None
+
+    def _far_from_nothing(self, data):
+        """Return whether a loss is far above that of raw outputs of zero: the first rows may have been of one class."""
+        return lambda loss: loss > FAR * abs(self._constant_loss(data, 0.0))
 
     def _constant_loss(self, data, initial):
         """Return the mean loss of a constant model on some rows."""

@@ -33,9 +33,10 @@ from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.first_rows import FirstRows
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.scalars import check_integer
 
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
@@ -53,6 +54,16 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
+
+    def _check_restored(self):
+        """Raise unless fitted attributes from a pickle are what they are used as."""
+        if hasattr(self, "network_"):
+            if not isinstance(self.network_, Network) or not self.network_.parameters:
+                raise ValueError("network_ is no net with weights.")
+            if not isinstance(self.loss_curve_, list):
+                raise ValueError("loss_curve_ is no list.")
+            check_integer("n_iter_", self.n_iter_, 1)
+            check_integer("n_features_in_", self.n_features_in_, 1)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.
@@ -364,8 +375,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
-        if stopping.could_stop(self.max_iter) and not stop:
-            self._warn_if_worse(network, loss_curve, best.loss, data, validation, start)
+            losses = loss_curve[0], self._last_loss(network, data, loss_curve, crew)
+        factor = 1.0 if stopping.could_stop(self.max_iter) and not stop else BLOWN_UP
+        self._warn_if_worse(network, losses, best.loss, data, validation, start, factor)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
@@ -373,17 +385,35 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
 
     def _train_once(self, network, start, data, crew):
         loss = self._epoch(self._trainer(network, start, data, crew, more=True))
-        self._check_state(network, data, crew, data.matrix)
+        after = self._check_state(network, data, crew, data.matrix)
+        first = self.loss_curve_[0] if getattr(self, "loss_curve_", []) else loss
+        constant, typical, n_rows = self._comparable_loss(network), network.scales.loss, data.matrix.shape[0]
+        warn_if_worse(
+            max(loss, after), first, constant, typical, n_rows, factor=BLOWN_UP, confirm=self._far_from_nothing(data)
+        )
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         self.network_ = network
 
     def _check_state(self, network, data, crew, matrix=None):
-        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is."""
+        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is.
+
+        Return the loss if weights are so large that it was looked at, else -inf.
+        """
         finite, largest = network.extent(matrix, crew.n_workers)
         _raise_if_diverged(finite)
-        if largest > SUSPICIOUS and isinstance(data, Data):
-            _raise_if_diverged(np.isfinite(self._mean_loss(network, data, crew)))
+        if largest <= SUSPICIOUS or not isinstance(data, Data):
+            return -np.inf
+        loss = self._mean_loss(network, data, crew)
+        _raise_if_diverged(np.isfinite(loss))
+        return loss
+
+    def _last_loss(self, network, data, loss_curve, crew):
+        """Return the loss at the end of a fit: the last epoch's, unless that is of before the only step."""
+        n_rows = data.matrix.shape[0]
+        if len(loss_curve) > 1 or not isinstance(data, Data) or self._batch_size(n_rows) < n_rows:
+            return loss_curve[-1]
+        return max(loss_curve[-1], self._check_state(network, data, crew))
 
     def _epoch(self, trainer):
         loss = trainer.epoch()

@@ -372,6 +372,13 @@ class VectorFlowClassifier(
         loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
         check_class_weight(self.class_weight)
 
+    def _check_restored(self):
+        super()._check_restored()
+        if hasattr(self, "network_"):
+            classes, fewest = self.classes_, max(1 if self.multilabel_ else 2, self.network_.n_outputs)
+            if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < fewest:
+                raise ValueError(f"there must be at least {fewest} classes_, got {brief(classes)}.")
+
     def _check_expected(self, y, classes):
         """Raise unless `partial_fit` knows all classes at first, and the same ones later."""
         first = not hasattr(self, "network_")

@@ -1,6 +1,7 @@
 """Fitting an estimator aside: others see it as it was until all is done."""
 
 from sklearn_vectorflow.threads import turn_of
+from sklearn_vectorflow.validation.errors import restoring
 
 
 class DraftMixin:
@@ -30,3 +31,8 @@ class DraftMixin:
 
     def __getstate__(self):
         return dict(super().__getstate__())  # a copy: a fit in another thread may add to the attributes meanwhile
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        with restoring():
+            self._check_restored()

@@ -13,7 +13,8 @@ from sklearn_vectorflow.validation.types import Array, RowsLike, TargetLike
 
 
 def _is_net(estimator):
-    return estimator.network is not None or len(estimator.hidden_layer_sizes) > 0
+    sizes = estimator.hidden_layer_sizes  # a single number is refused when fitted
+    return estimator.network is not None or not hasattr(sizes, "__len__") or len(sizes) > 0
 
 
 class NodeFeaturesMixin:

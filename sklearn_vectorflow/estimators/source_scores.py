@@ -4,6 +4,7 @@ from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.estimators.raw_outputs import read_raw
 from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.targets.labels import comparing
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 
@@ -31,4 +32,5 @@ class SourceScoreMixin:
             check_alone(y, sample_weight)
             X = read_raw(self, X)
             y, sample_weight = X.y, X.weight
-        return super().score(X, y, sample_weight)  # type: ignore[misc]
+        with comparing(y):
+            return super().score(X, y, sample_weight)  # type: ignore[misc]

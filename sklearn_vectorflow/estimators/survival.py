@@ -386,6 +386,11 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             loss = kind(**{name: getattr(self, name) for name in ("breakpoints", "shape") if name in own})
         return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
 
+    def _check_restored(self):
+        super()._check_restored()
+        if hasattr(self, "network_") and not isinstance(self.loss_, SurvivalLoss):
+            raise ValueError("loss_ is no SurvivalLoss.")
+
     def _check_parameters(self):
         super()._check_parameters()
         if not self._distribution().separates and self.batch_size == 1:

@@ -1,7 +1,14 @@
-"""Work done ahead of its use by threads, in order and bounded."""
+"""Work done ahead of its use by threads, in order and bounded.
 
-import threading
+An interrupt may come before any bytecode of who takes the results. That thread holds no lock, and waits in functions
+of C alone: they end with the interrupt, or are complete.
+"""
+
+import _thread
+import functools
+import queue
 import time
+import weakref
 
 LOOK = 0.1  # seconds between two looks at interrupts
 PATIENCE = 0.3  # seconds that closing waits for work in hand; a stream closes two: within a second
@@ -38,25 +45,19 @@ class Ahead:
     """
 
     def __init__(self, function, items, n_threads=1, n_waiting=1):
-        self._function = function
-        self._items = iter(items)
-        self._n_items = 0
-        self._taking = threading.Lock()
-        self._changed = threading.Condition()
+        self._n_threads = max(1, n_threads)  # without a thread nobody would find out that there are no items
+        self._work = _Work(function, items, self._n_threads + n_waiting, self)
+        self._ended = []  # by thread: a lock that it lets go at its end
         self._results = {}
-        self._error = None
-        self._end = None
-        self._stopped = False
         self._n_taken = 0
-        n_threads = max(1, n_threads)  # without a thread nobody would find out that there are no items
-        self._n_ahead = n_threads + n_waiting
-        self._n_begun = 0
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(n_threads)]
 
     def __enter__(self):
         try:
-            for thread in self._threads:
-                thread.start()
+            for _ in range(self._n_threads):
+                ended = _thread.allocate_lock()
+                ended.acquire()
+                self._ended.append(ended)
+                _thread.start_new_thread(self._work.run, (ended,))  # `Thread.start` waits in Python
         except BaseException:  # those that have started would wait for ever
             self._stop()
             raise
@@ -69,61 +70,85 @@ class Ahead:
         """Begin nothing more. A thread that does not come back soon is left behind."""
         self._stop()
         until = time.monotonic() + PATIENCE
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, until - time.monotonic()))
+        for ended in self._ended:
+            if ended.acquire(timeout=max(0.0, until - time.monotonic())):
+                ended.release()
 
     def _stop(self):
-        with self._changed:
-            self._stopped = True
-            self._results.clear()
-            self._changed.notify_all()
+        self._work.stopped = True
+        self._work.turns.put(None)
+        self._work.results.put(None)
+        self._results = {}
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        with self._changed:
-            while True:
-                if self._error is not None:
-                    raise self._error
-                if self._n_taken in self._results:
-                    result = self._results.pop(self._n_taken)
-                    self._n_taken += 1
-                    self._changed.notify_all()
-                    return result
-                if self._stopped or self._n_taken == self._end:
-                    raise StopIteration
-                self._changed.wait(LOOK)
+        work = self._work
+        while True:
+            if work.error is not None:
+                raise work.error
+            if work.stopped or self._n_taken == work.n_all:
+                raise StopIteration
+            if self._n_taken in self._results:
+                result = self._results.pop(self._n_taken)
+                self._n_taken += 1
+                work.turns.put(None)
+                return result
+            try:
+                found = work.results.get(timeout=LOOK)
+            except queue.Empty:
+                continue
+            if found is not None:
+                number, result = found
+                self._results[number] = result
 
-    def _work(self):
+
+class _Work:
+    """What the threads share. They keep it alive, and not the `Ahead`, whose end ends them."""
+
+    def __init__(self, function, items, n_ahead, owner):
+        self.function = function
+        self.items = iter(items)
+        self.taking = _thread.allocate_lock()
+        self.n_begun = 0
+        self.n_all = None  # items there are, once that is known
+        self.error = None
+        self.stopped = False
+        self.results = queue.SimpleQueue()  # pairs of number and result; None to look at the rest
+        self.turns = queue.SimpleQueue()  # as many as items may be begun, and one more at the end
+        for _ in range(n_ahead):
+            self.turns.put(None)
+        # no bytecode, in which an interrupt would be lost; the reference itself stands for `block`
+        self.owner = weakref.ref(owner, functools.partial(self.turns.put, None))
+
+    def run(self, ended):
+        """Do items until none is left, one fails or nobody wants them."""
         try:
-            while self._may_begin():
-                index, item = self._take()
-                if index is None:
-                    return
-                result = self._function(item)
-                with self._changed:
-                    self._results[index] = result
-                    self._changed.notify_all()
+            while self._may_begin() and self._do_one():
+                pass
         except BaseException as error:
-            with self._changed:
-                self._error = audible(error, "Work that was done ahead")
-                self._changed.notify_all()
+            self.error = audible(error, "Work that was done ahead")
+        finally:
+            self.results.put(None)
+            ended.release()
 
     def _may_begin(self):
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._n_begun < self._n_taken + self._n_ahead)
-            self._n_begun += 1
-            return not self._stopped
+        self.turns.get()
+        if self.stopped or self.owner() is None:
+            self.turns.put(None)  # for the next thread
+            return False
+        return True
 
-    def _take(self):
+    def _do_one(self):
+        """Do the next item; return whether there was one, and keep nothing of it."""
         # items may come from slow code, which must not hold up who waits for results
-        with self._taking:
-            for item in self._items:
-                self._n_items += 1
-                return self._n_items - 1, item
-        with self._changed:
-            self._end = self._n_items
-            self._changed.notify_all()
-        return None, None
+        with self.taking:
+            number = self.n_begun
+            item = next(self.items, self)
+            if item is self:
+                self.n_all = number
+                return False
+            self.n_begun += 1
+        self.results.put((number, self.function(item)))
+        return True

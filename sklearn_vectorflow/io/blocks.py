@@ -74,7 +74,8 @@ class Checked:
             As for X in memory, with the place the block comes from.
         """
         with naming(block.where):
-            matrix = block.X if isinstance(block.X, Matrix) else _to_matrix(block.X)
+            matrix = block.X.checked_now() if isinstance(block.X, Matrix) else _to_matrix(block.X)
+            matrix.current = True
             for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
                 _check_length(name, values, matrix.shape[0])
         if hasattr(block.X, "head"):
@@ -101,7 +102,10 @@ def _to_matrix(X):
 def _check_length(name, values, n_rows):
     if values is None:
         return
-    given = values.shape[0] if hasattr(values, "shape") and values.shape else np.size(values)
+    if isinstance(values, (list, tuple)):
+        given = len(values)
+    else:
+        given = values.shape[0] if getattr(values, "shape", ()) else np.size(values)
     if given != n_rows:
         raise ValueError(f"X has {n_rows} rows, {name} has {given}.")
 
@@ -120,7 +124,7 @@ def join(matrices):
     found = max(matrix.rows.longest for matrix in matrices), all(matrix.rows.canonical for matrix in matrices)
     values = [matrix.values for matrix in matrices]
     joined = Matrix(_join_csr(values) if kinds.pop() else np.concatenate(values), found=found)
-    joined.header = matrices[0].header
+    joined.header, joined.current = matrices[0].header, True
     return joined
 
 
@@ -163,7 +167,21 @@ def join_targets(parts):
         raise ValueError("Either all blocks have targets and weights or none has.")
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
-    return np.concatenate([np.asarray(part) for part in parts])
+    parts = [np.asarray(part) for part in parts]
+    check_kinds(parts)
+    return np.concatenate(parts)
+
+
+def check_kinds(parts):
+    """Raise if some arrays hold numbers and others strings: NumPy would write numbers, and NaN, as strings.
+
+    Raises
+    ------
+    TypeError
+    """
+    kinds = {part.dtype.kind for part in parts}
+    if kinds & set("biuf") and kinds & set("US"):
+        raise TypeError("y must be of one type in all blocks, got numbers in some and strings in others.")
 
 
 def n_bytes(matrix):

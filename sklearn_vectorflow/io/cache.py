@@ -194,6 +194,7 @@ def _copy_of(matrix):
         copy = Matrix(csr((X.data.copy(), X.indices.copy(), X.indptr.copy()), X.shape))
     else:
         copy = Matrix(X.copy())
+    copy.current = True
     if matrix.header is not X:
         copy.header = matrix.header
     return copy

@@ -3,7 +3,6 @@
 import numpy as np
 
 from sklearn_vectorflow.io.blocks import Block, csr
-from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.validation.errors import naming
 
 FRAMES = ("arrow", "pandas")
@@ -126,7 +125,7 @@ class Columns:
                 raise ValueError(f"columns {self.indices!r} and {self.values!r} differ in length in row {row}.")
             if values.dtype not in (np.float32, np.float64):
                 values = values.astype(np.float32 if values.dtype.itemsize < 4 else np.float64)
-        return Matrix(csr((values, indices, indptr), (table.num_rows, self.n_features)))
+        return csr((values, indices, indptr), (table.num_rows, self.n_features))
 
 
 def _numbers(table, name):

@@ -14,6 +14,7 @@ from sklearn_vectorflow.io.cache_writer import PART
 from sklearn_vectorflow.io.matrix import Matrix, as_csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.stored import StoredArray, check_map, is_mapped
+from sklearn_vectorflow.validation.errors import naming
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import FilePath
 
@@ -171,11 +172,11 @@ class CSRSource(Source):
         where = f"rows from {start}"
         indptr = arrays["indptr"]
         X = csr((arrays["data"], arrays["indices"], indptr), (len(indptr) - 1, self.n_features))
-        try:
+        with naming(where):
             matrix = Matrix(X)
             y = arrays.get("y") if self.opened is None else self._decoded(arrays.get("y"))
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+        # who iterates over the source may keep blocks whose memory is the user's
+        matrix.current = not any(np.may_share_memory(arrays[name], getattr(self, name)) for name in ("data", "indices"))
         return (Block(matrix, y, arrays.get("sample_weight"), where),)
 
     def _part(self, piece):

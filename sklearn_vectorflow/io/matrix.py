@@ -34,7 +34,11 @@ class Matrix:
     rows : engine.Rows
     header : object
         What has the columns' names: the values, or some of the frame they come from.
+    current : bool
+        Whether nobody can have changed the arrays since the check, in the same pass of a source.
     """
+
+    current = False
 
     def __init__(
         self, values: Any, run: Callable[..., Any] | None = None, found: tuple[int, bool] | None = None
@@ -54,6 +58,14 @@ class Matrix:
         longest, canonical = _check_values(parts, self.shape, run) if found is None else found
         values, indices, indptr = parts if len(parts) == 3 else (values, None, None)
         self.rows = engine.Rows(values, indices, indptr, *self.shape, longest, canonical)
+
+    def checked_now(self, run: Callable[..., Any] | None = None) -> "Matrix":
+        """Return a matrix of the same arrays, checked anew unless they are as they were."""
+        if self.current:
+            return self
+        new = Matrix(self.values, run)
+        new.header = self.header
+        return new
 
     def row_lengths(self) -> Array:
         """Return the number of stored values of every row."""
@@ -131,7 +143,7 @@ def as_matrix(estimator, X, *, reset, run=None):
     estimator : estimator
         Its `n_features_in_` and `feature_names_in_` are set (reset=True) or compared.
     X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or Matrix
-        A Matrix is taken as checked.
+        A Matrix is checked again, as its arrays may have changed, unless it is `current`.
     reset : bool
     run : callable, default=None
         See `Matrix`.
@@ -144,7 +156,7 @@ def as_matrix(estimator, X, *, reset, run=None):
     """
     if isinstance(X, Matrix):
         validate_data(estimator, X.header, reset=reset, skip_check_array=True)
-        return X
+        return X.checked_now(run)
     if sparse.issparse(X):
         check_header(X, "X")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -208,10 +220,11 @@ def _check_values(parts, shape, run):
     """Run the engine's checks over ranges of rows; return the longest row and canonicity."""
     check = engine.check_rows if len(parts) == 3 else engine.check_dense
     extra = (shape[1],) if len(parts) == 3 else ()
-    n_ranges = 1 if run is None else 16
-    edges = np.linspace(0, shape[0], n_ranges + 1).astype(np.int64).tolist()
-    ranges = list(zip(edges[:-1], edges[1:]))
-    found = list((run or map)(lambda span: check(*parts, *extra, *span), ranges))
+    if run is None:  # for a single row, edges take longer than the check
+        found = [check(*parts, *extra, 0, shape[0])]
+    else:
+        edges = np.linspace(0, shape[0], 17).astype(np.int64).tolist()
+        found = list(run(lambda span: check(*parts, *extra, *span), list(zip(edges[:-1], edges[1:]))))
     for problem, row, _, _ in found:
         if problem:
             _complain(problem, row, parts, shape)

@@ -50,7 +50,7 @@ def _try(folder, create):
     """Open and try to lock the file; False if another has it, None if there are no locks here."""
     if create:
         folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    file = open(folder / LOCK, "ab", buffering=0)  # lets go of the lock if an interrupt leaves it to be collected
     try:
         _lock(file)
     except (BlockingIOError, PermissionError):
@@ -64,16 +64,16 @@ def _lock(file):
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     else:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 
 def _is_at(file, path):
     try:
-        return os.path.samestat(os.fstat(file), os.stat(path))
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except OSError:
         return False
 
 
 def _close(file):
     if file is not None:
-        os.close(file)
+        file.close()

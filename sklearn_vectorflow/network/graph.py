@@ -18,7 +18,7 @@ from sklearn_vectorflow.layers import (
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
 from sklearn_vectorflow.network.lowering import INPUT, OutputRecords, Records, steps_of
-from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.errors import brief, restoring
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Graph:
         self.steps = steps_of(self.places, self.ends)
 
     def __reduce__(self):
-        return Graph, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
+        return _restored, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
 
     @property
     def has_dropout(self):
@@ -331,3 +331,9 @@ def heads_of(network):
     if len({head._key for head in heads}) < len(heads):
         raise ValueError("network: a node is named twice among the heads.")
     return heads
+
+
+def _restored(*arguments):
+    """Return the graph that a pickle was made of, whose parts may be anything."""
+    with restoring():
+        return Graph(*arguments)

@@ -343,7 +343,8 @@ class Network:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._state = checked_state(self, self._state)
+        self.turn = Turn()
+        self._state = checked_state(self, state.get("_state"))
 
 
 def _going_on(plans, state, fresh):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
 LONGEST_CLOCK = 3  # numbers that tell what a record has missed
@@ -215,8 +216,9 @@ class LinearParameters:
         return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._restore()
+        with restoring():
+            self.__dict__.update(state)
+            self._restore()
 
     def _restore(self):
         """Check what a pickle held, and unpack it: the engine goes by the layout, and looks at no shape.

@@ -1,11 +1,17 @@
 """Checks of a net that comes from a pickle, whose arrays the engine will read without asking."""
 
 import math
-from dataclasses import replace
+import numbers
+from dataclasses import fields, replace
 
+import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.defaults.scales import Scales
+from sklearn_vectorflow.network.graph import Graph
 from sklearn_vectorflow.network.records import Layout
+from sklearn_vectorflow.validation.errors import restoring
+from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.sparse import checked_csr
 
 
@@ -17,10 +23,26 @@ def checked_state(network, state):
     ValueError
         Unless its weights fit the graph, which built itself anew.
     """
-    try:
-        return _checked(network, state) if state.parameters else replace(state, training=None, settled=True)
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"The pickle is damaged: {error}.") from error
+    with restoring():
+        _check_fields(network)
+        if state.parameters == []:
+            return replace(state, training=None, settled=True)
+        return _checked(network, state)
+
+
+def _check_fields(network):
+    """Raise unless what surrounds the weights is what it is used as."""
+    check_integer("n_features", network.n_features, 1)
+    check_integer("n_outputs", network.n_outputs, 1)
+    flags, scales = (network.fit_intercept, network.keep_state), network.scales
+    units = [getattr(scales, field.name) for field in fields(Scales) if field.name != "initial"]
+    if not (
+        isinstance(network.graph, Graph)
+        and all(isinstance(flag, (bool, np.bool_)) for flag in flags)
+        and all(isinstance(unit, numbers.Real) and unit > 0 for unit in units)
+        and (scales.initial is None or isinstance(scales.initial, numbers.Real))
+    ):
+        raise ValueError(f"no net has {network.graph!r}, the flags {flags} and {scales!r}.")
 
 
 def _checked(network, state):
@@ -39,6 +61,7 @@ def _checked(network, state):
     if found != wanted:
         raise ValueError(f"The pickle is damaged: weights {found} do not fit the layers, which need {wanted}.")
     steps, elapsed = state.progress
-    if not (isinstance(steps, int) and steps >= 0 and math.isfinite(elapsed)):
-        raise ValueError(f"The pickle is damaged: {state.progress} is no number of steps and sum of their rates.")
+    counts = steps, state.average_from
+    if not (all(isinstance(count, int) and 0 <= count < 2**63 for count in counts) and math.isfinite(elapsed)):
+        raise ValueError(f"The pickle is damaged: {(*counts, elapsed)} are no numbers of steps and sum of their rates.")
     return replace(state, sparse_coef=coef, training=None, settled=True)

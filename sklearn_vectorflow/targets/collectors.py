@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.io.blocks import join_targets
+from sklearn_vectorflow.io.blocks import check_kinds, join_targets
 from sklearn_vectorflow.targets.labels import (
     class_array,
     encode_known_labels,
@@ -70,6 +70,8 @@ class ClassCollector:
             self.parts.append(self.estimator._encode(y, n_rows, reset=not self.parts))
             return
         y = class_array(y)
+        if self.known is not None:
+            check_kinds([self.known, y])
         if self.expected is not None:
             encode_known_labels(y, self.expected)
         if self.known is None:

@@ -20,7 +20,8 @@ def is_multilabel(y):
     if sparse.issparse(y):
         return True
     y = np.asarray(y)
-    return y.ndim == 2 and y.shape[1] > 1 and type_of_target(y, input_name="y").startswith("multilabel")
+    with comparing(y):
+        return y.ndim == 2 and y.shape[1] > 1 and type_of_target(y, input_name="y").startswith("multilabel")
 
 
 def label_matrix(y, as_csr=False):
@@ -72,23 +73,26 @@ def class_array(y):
 
 
 @contextlib.contextmanager
-def _comparing(y):
-    """Says what is wrong with y if its classes cannot be compared with each other."""
+def comparing(y):
+    """Says what is wrong with y if its classes, or labels, cannot be compared with each other."""
     try:
         yield
     except (TypeError, ValueError):
-        if y.dtype.kind == "O":
-            _check_all_there(y)
+        y = np.asarray(y)
+        if y.dtype.kind == "O" and y.ndim > 0:
+            _check_all_there(y.ravel(), y.size // max(1, len(y)))
+            y = y.ravel()
             types = sorted({type(item).__name__ for item in y})
             if len(types) > 1:
                 raise TypeError(f"y must hold classes of one type, got {' and '.join(types)}.") from None
         raise
 
 
-def _check_all_there(y):
-    missing = next((row for row, item in enumerate(y) if is_missing(item)), None)
+def _check_all_there(y, n_labels=1):
+    missing = next((place for place, item in enumerate(y) if is_missing(item)), None)
     if missing is not None:
-        raise ValueError(f"y must have a class for every row, but the one of row {missing} is missing: drop such rows.")
+        what, row = "class" if n_labels == 1 else "value of every label", missing // n_labels
+        raise ValueError(f"y must have a {what} for every row, but the one of row {row} is missing: drop such rows.")
 
 
 def encode_labels(y, expected=None):
@@ -107,7 +111,7 @@ def encode_labels(y, expected=None):
         return classes, encode_known_labels(y, classes)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
-    with _comparing(y):
+    with comparing(y):
         return _found_labels(y)
 
 
@@ -142,13 +146,13 @@ def encode_known_labels(y, classes):
 def sorted_classes(expected):
     """Return the classes that are known beforehand, sorted."""
     expected = np.asarray(expected)
-    with _comparing(expected):
+    with comparing(expected):
         return np.unique(expected)
 
 
 def look_up(y, classes):
     """Return the place of each row's class among sorted classes, and for which rows it is not among them."""
-    with _comparing(y):
+    with comparing(y):
         places = np.searchsorted(classes, y)
         places[places == len(classes)] = 0
         return places, classes[places] != y
@@ -158,7 +162,7 @@ def learn_classes(y, new):
     """Return the classes among some entries of y, sorted, having checked that y can be classes."""
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
-    with _comparing(y):
+    with comparing(y):
         check_classification_targets(y)
         return np.unique(new)
 

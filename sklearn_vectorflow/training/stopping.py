@@ -10,6 +10,7 @@ NEAR = 5.0  # times the best loss: a share of the typical loss may be most of wh
 FEWEST_STEPS = 64  # that tell whether a loss still falls
 WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
 DOUBT = 2.0  # by as much more for a mean over one row
+BLOWN_UP = 100.0  # times as much, where so many epochs were asked for, or rows may be other rows than before
 
 
 class Stopping:
@@ -61,7 +62,7 @@ class Stopping:
             )
 
 
-def warn_if_worse(loss, first, constant, typical, n_rows, name="training"):
+def warn_if_worse(loss, first, constant, typical, n_rows, name="training", factor=1.0, confirm=None):
     """Warn if a fit ended with a higher loss than it began with, or than a constant model has.
 
     Parameters
@@ -76,10 +77,14 @@ def warn_if_worse(loss, first, constant, typical, n_rows, name="training"):
         That the means are over.
     name : str
         Of the rows the losses are those of.
+    factor : float
+        On the difference from which on a loss is worse.
+    confirm : callable, default=None
+        Asked with the loss before a warning: whether it is bad by itself.
     """
-    margin = typical * (WORSE + DOUBT / math.sqrt(n_rows))
+    margin = factor * typical * (WORSE + DOUBT / math.sqrt(n_rows))
     for what, other in (("a constant model has", constant), ("in the first epoch", first)):
-        if other is not None and loss > other + margin:
+        if other is not None and loss > other + margin and (confirm is None or confirm(loss)):
             warn(
                 f"The fit ended worse than it began: the {name} loss is {loss:.4g}, and {other:.4g} {what}. Rows or "
                 "columns of X that are much larger than most, or outliers in y, make steps too large: scale them, or "

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 MOST_LETTERS = 240  # of a value in a message
+DAMAGED = "The pickle is damaged"
 ENDS = 100  # that are left of a longer one on either side
 
 OWN = ("sklearn_vectorflow", "sklearn")  # packages whose lines a warning is not about
@@ -26,6 +27,17 @@ def naming(name):
         raise ValueError(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
+
+
+@contextlib.contextmanager
+def restoring():
+    """Says that a pickle is damaged, where parts of it turn out to be no such thing or not to fit each other."""
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError) as error:
+        if f"{error}".startswith(DAMAGED):
+            raise
+        raise ValueError(f"{DAMAGED}: {error}") from error
 
 
 def brief(value):

@@ -17,6 +17,13 @@ def test_an_interrupt_at_every_bytecode_boundary_of_a_crew():
     assert counts["interrupts"] == counts["boundaries"]
 
 
+@pytest.mark.parametrize("of, step", [("source", 7), ("turn", 1)])
+def test_an_interrupt_at_bytecode_boundaries_of(of, step):
+    """Of reading ahead, and of the lock of a cache's folder."""
+    counts = counts_of("boundaries.py", "--of", of, "--step", step)
+    assert counts["interrupts"] > 100
+
+
 @needs_timer
 def test_interrupts_at_random_moments_of_all_calls():
     counts = counts_of("interrupts.py", "--count", 80)

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.io import ParquetSource
+from sklearn_vectorflow.io import BatchSource, ParquetSource
 
 pytestmark = pytest.mark.filterwarnings("ignore:SampledLogLoss")  # it draws all of two labels
 
@@ -63,6 +63,28 @@ def test_blocks_with_other_labels_are_refused(pair):
             use([(X[:30], LABELS[:30]), (X[30:], wrong[30:])])
 
 
+LACKING = LABELS.astype(object)
+LACKING[7, 1] = None
+
+
+@pytest.mark.parametrize("way", [*WAYS, "score", "a block", "a list in a block"])
+@pytest.mark.parametrize("missing", [None, pd.NA])
+def test_a_missing_label_is_named(way, missing):
+    wrong = np.where(LACKING == None, missing, LACKING)  # noqa: E711
+    ways = {
+        **WAYS,
+        "score": lambda y: fitted().score(X, y),
+        "a block": lambda y: MODEL.fit([(X, y)]),
+        "a list in a block": lambda y: MODEL.fit([(X, y.tolist())]),
+    }
+    with pytest.raises(ValueError, match="y must have a value of every label for every row, but the one of row 7 is"):
+        ways[way](wrong)
+
+
+def test_lists_of_labels_in_blocks_have_as_many_rows_as_x():
+    assert MODEL.fit([(X, LABELS.tolist())]).multilabel_
+
+
 # ---- classes ----------------------------------------------------------------------------
 
 NAMES = np.array(["a", "b"], dtype=object)[np.arange(N_ROWS) % 2]
@@ -98,6 +120,22 @@ def test_a_missing_class_is_named(name):
     for use in uses:
         with pytest.raises(ValueError, match="y must have a class for every row, but the one of row 7 is missing"):
             use()
+
+
+@pytest.mark.parametrize("name", ["NaN", "None", "None in a list", "a missing category"])
+def test_a_missing_class_is_named_by_score(name):
+    model = VectorFlowClassifier(max_iter=2, random_state=0).fit(X, NAMES)
+    with pytest.raises(ValueError, match="y must have a class for every row, but the one of row 7 is missing"):
+        model.score(X, MISSING[name])
+
+
+@pytest.mark.parametrize("buffer_bytes", [2**28, 100])
+def test_numbers_are_not_taken_for_strings_of_another_block(buffer_bytes):
+    """NumPy would write NaN as the class "nan"."""
+    blocks = [(X[:30], NAMES[:30].astype(str)), (X[30:], np.where(np.arange(30) < 9, np.nan, 1.0))]
+    for order in (blocks, blocks[::-1]):
+        with pytest.raises((TypeError, ValueError), match="numbers in some and strings in others|contains NaN"):
+            MODEL.fit(BatchSource(lambda order=order: order, buffer_bytes=buffer_bytes))
 
 
 def test_classes_of_two_types_are_named():

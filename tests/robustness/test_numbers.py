@@ -16,6 +16,7 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
+from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.losses import LambdaRank
 from sklearn_vectorflow.metrics import (
     brier_score,
@@ -288,6 +289,49 @@ def test_steps_that_are_too_large_are_told(rows, early_stopping):
     where = "validation" if early_stopping else "training"
     with pytest.warns(ConvergenceWarning, match=f"ended worse than it began: the {where} loss"):
         model.fit(X, score + np.random.default_rng(0).normal(size=N_ROWS) > 0)
+
+
+WAYS_TO_TRAIN = {
+    "tol=None": lambda model, X, y: model.set_params(tol=None, max_iter=3).fit(X, y),
+    "few epochs": lambda model, X, y: model.set_params(max_iter=2).fit(X, y),
+    "an epoch": lambda model, X, y: model.set_params(max_iter=1).fit(X, y),
+    "a step": lambda model, X, y: model.set_params(max_iter=1, alpha=0.0).fit(X[:50], y[:50]),
+    "partial_fit": lambda model, X, y: model.partial_fit(X, y, **_classes(model)),
+    "partial_fit of a step": lambda model, X, y: model.partial_fit(X[:50], y[:50], **_classes(model)),
+    "partial_fit again": lambda model, X, y: _calm(model, X, y).partial_fit(X, y),
+    "a stream": lambda model, X, y: model.set_params(tol=None, max_iter=2).fit(
+        BatchSource(lambda: [(X[:200], y[:200]), (X[200:], y[200:])], buffer_bytes=100)
+    ),
+}
+
+
+def _classes(model):
+    return {"classes": [False, True]} if isinstance(model, VectorFlowClassifier) else {}
+
+
+def _calm(model, X, y):
+    rate = model.learning_rate
+    return model.set_params(learning_rate=1e-3).partial_fit(X, y, **_classes(model)).set_params(learning_rate=rate)
+
+
+@pytest.mark.parametrize("way", WAYS_TO_TRAIN)
+@pytest.mark.parametrize("optimizer, classes", [("sgd", True), ("adagrad", True), ("adagrad", False)])
+def test_huge_but_finite_weights_are_told_however_one_trains(rows, way, optimizer, classes):
+    X, score = rows
+    y = score > np.median(score) if classes else score
+    options = {"optimizer": optimizer, "learning_rate": 1e15, "random_state": 0}
+    model = (VectorFlowClassifier if classes else VectorFlowRegressor)(**options)
+    with pytest.warns(ConvergenceWarning, match="ended worse than it began"):
+        WAYS_TO_TRAIN[way](model, X, y)
+    assert all(np.isfinite(coef).all() for coef in model.coefs_)
+
+
+def test_other_rows_than_before_are_no_blow_up(rows):
+    X, score = rows
+    model = VectorFlowRegressor(random_state=0)
+    for shift in (0.0, 5.0, -5.0):
+        for start in range(20):
+            model.partial_fit(X[start : start + 1], score[start : start + 1] + shift * score.std())
 
 
 def test_a_loss_that_still_falls_at_max_iter_is_told(rows):

@@ -1,14 +1,16 @@
 """Passes over sources whose arrays change between them, and errors that end a pass."""
 
+import _thread
+import itertools
 import os
-import threading
+import time
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowRegressor
-from sklearn_vectorflow.io import BatchSource, CSRSource
+from sklearn_vectorflow.io import BatchSource, CSRSource, Matrix
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.io.source import Source
@@ -187,20 +189,52 @@ def test_work_ahead_without_threads_or_items_ends():
 
 
 def test_threads_that_cannot_all_start_leave_none(monkeypatch):
-    start, started = threading.Thread.start, []
+    start, started = _thread.start_new_thread, []
 
-    def once(thread):
+    def once(function, arguments):
         if started:
             raise RuntimeError("can't start new thread")
-        started.append(thread)
-        start(thread)
+        started.extend(arguments)
+        start(function, arguments)
 
-    monkeypatch.setattr(threading.Thread, "start", once)
+    monkeypatch.setattr(_thread, "start_new_thread", once)
     ahead = Ahead(str, range(100), 3)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         ahead.__enter__()
-    started[0].join(5)
-    assert not started[0].is_alive()
+    assert started[0].acquire(timeout=5)  # which a thread lets go at its end
+
+
+@pytest.mark.parametrize("use", ["fit", "predict", "partial_fit", "a block", "a block of a stream", "X_val"])
+@pytest.mark.parametrize("name", ["indices", "indptr", "data", "dense"])
+def test_a_matrix_that_changed_since_it_was_made_is_refused(use, name):
+    values = X.toarray() if name == "dense" else X.copy()
+    matrix, blocks = Matrix(values), BatchSource(lambda: [(matrix, Y)], buffer_bytes=100)
+    uses = {
+        "fit": lambda: model().fit(matrix, Y),
+        "predict": lambda: FITTED.predict(matrix),
+        "partial_fit": lambda: model().partial_fit(matrix, Y),
+        "a block": lambda: model().fit([(matrix, Y)]),
+        "a block of a stream": lambda: model().fit(blocks),
+        "X_val": lambda: model().fit(X, Y, X_val=matrix, y_val=Y),
+    }
+    uses[use]()
+    wrong, message = WRONG["data" if name == "dense" else name]
+    (values if name == "dense" else getattr(values, name))[1000:2000] = wrong
+    with pytest.raises(ValueError, match=message):
+        uses[use]()
+
+
+def test_what_is_read_ahead_for_nobody_ends():
+    """As after an interrupt between a function's return and the name that it is bound to."""
+    n_before, done = _thread._count(), []
+    ahead = Ahead(lambda item: done.append(item), range(10**9), 3)
+    assert list(itertools.islice(ahead.__enter__(), 5)) == [None] * 5
+    del ahead
+    until = time.monotonic() + 5
+    while _thread._count() > n_before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert _thread._count() == n_before
+    assert len(done) < 20
 
 
 @pytest.mark.parametrize("dtype", ["<i4", "<i8", ">i8"])

@@ -32,6 +32,8 @@ def test_changed_pickles_are_refused_or_harmless():
     counts = {name: int(n) for name, n in re.findall(r"'([^']+)': (\d+)", ended.stdout)}
     assert counts["used"] > N_CASES / 5
     assert counts["refused: ValueError"] > N_CASES / 5
+    assert {name for name in counts if name.startswith("refused: ")} == {"refused: ValueError"}
+    assert {name for name in counts if name.startswith("failed: ")} <= {"failed: ValueError", "failed: a parameter"}
 
 
 class Changing(pickle.Pickler):

@@ -5,7 +5,6 @@ import faulthandler
 import gc
 import sys
 import time
-import traceback
 import warnings
 from _thread import _count as n_threads
 from pathlib import Path
@@ -62,7 +61,7 @@ def use_threads_for_little_work():
 
 def make(name, **params):
     """Return an unfitted classifier."""
-    return VectorFlowClassifier(random_state=0, n_jobs=N_JOBS, **{"max_iter": 3, **MODELS[name], **params})
+    return VectorFlowClassifier(**{"random_state": 0, "n_jobs": N_JOBS, "max_iter": 3, **MODELS[name], **params})
 
 
 @contextlib.contextmanager
@@ -75,24 +74,13 @@ def in_time(seconds=HANG):
         faulthandler.cancel_dump_traceback_later()
 
 
-def n_readers():
-    """Return how many threads read sources ahead; an interrupt may leave some, which wait."""
-    stacks = [traceback.extract_stack(frame) for frame in sys._current_frames().values()]
-    return sum(any(Path(call.filename).name == "ahead.py" and call.name == "_work" for call in one) for one in stacks)
-
-
-def n_other_threads():
-    """Return how many threads there are beside this one and readers of sources."""
-    return n_threads() - n_readers()
-
-
-def wait_for_threads(n_before):
-    """Raise unless helpers are gone soon; whoever holds their crew may have to be collected first."""
-    until = time.monotonic() + HANG
-    while n_other_threads() > n_before:
+def wait_for_threads(n_before, seconds=HANG):
+    """Raise unless helpers are gone soon; whoever holds their crew, or reads ahead, may have to be collected first."""
+    until, busy_until = time.monotonic() + HANG, time.process_time() + seconds  # others may keep the cores from us
+    while n_threads() > n_before:
         gc.collect()
-        if time.monotonic() > until:
-            raise AssertionError(f"{n_other_threads() - n_before} thread(s) are left")
+        if time.monotonic() > until or time.process_time() > busy_until:
+            raise AssertionError(f"{n_threads() - n_before} thread(s) are left")
         time.sleep(1e-3)
 
 

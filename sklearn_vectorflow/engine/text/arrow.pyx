@@ -102,10 +102,10 @@ cdef class Node:
         The array is a view: keep the node.
         """
         cdef const void *at = self.buffers[index]
-        if at == NULL:
-            return None
         if count == 0:
             return np.empty(0, dtype)
+        if at == NULL:
+            return None
         size = count * np.dtype(dtype).itemsize
         return np.frombuffer(PyMemoryView_FromMemory(<char *>at, size, 0x100), dtype)  # 0x100: PyBUF_READ
 

@@ -14,6 +14,8 @@ cdef extern from "text/cells.h" nogil:
         const uint8_t *data
         int64_t size
         const uint8_t **buffers
+        const int64_t *sizes
+        int64_t n_buffers
     ctypedef struct vf_word_rules:
         const uint32_t *letters
         uint32_t n_letters
@@ -67,6 +69,7 @@ cdef extern from "text/cells.h" nogil:
     uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
     ctypedef struct vf_entries:
         pass
+    int vf_strings_fit(const vf_strings *strings, const uint8_t *valid, int64_t valid_first, int64_t at, int64_t n)
     vf_bytes vf_string_at(const vf_strings *strings, int32_t layout, int64_t at)
     void VF_PREFETCH_READ(const void *address)
     void vf_place(uint8_t *place, const uint8_t *data, int64_t length)

@@ -157,6 +157,16 @@ cdef class Cells:
         for k in range(len(data)):
             self.buffers[k] = <uint8_t *>self._hold(data[k])
         self.cells.strings.buffers = <const uint8_t **>self.buffers
+        self.cells.strings.n_buffers = len(data)
+        sizes = np.array([0 if buffer is None else len(buffer) for buffer in data], dtype=np.int64)
+        self.cells.strings.sizes = <const int64_t *>self._hold(sizes)
+
+    def strings_fit(self, int64_t n):
+        """Return whether the first n strings lie in their buffers; they are read unchecked."""
+        cdef bint fit
+        with nogil:
+            fit = vf_strings_fit(&self.cells.strings, self.cells.valid, self.cells.valid_first, self.cells.first, n)
+        return fit
 
     def set_words(self, letters, int32_t shortest, int32_t from_n, int32_t to_n):
         """Read strings as texts: see ``vf_word_rules``."""

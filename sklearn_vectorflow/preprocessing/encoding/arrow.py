@@ -83,7 +83,7 @@ def _strings(node, first, length):
     else:
         layout, dtype = STRINGS[node.format]
         places = node.buffer(1, dtype, first + length + 1)
-        data = node.buffer(2, np.uint8, 0 if places is None or not len(places) else places[-1])
+        data = node.buffer(2, np.uint8, 0 if places is None else max(0, int(places[-1])))
     return Strings(length, layout, places, data, _valid(node, first, length), first)
 
 

@@ -16,7 +16,7 @@ from sklearn_vectorflow.preprocessing.encoding.learned import Learned
 from sklearn_vectorflow.preprocessing.encoding.plan import Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
 from sklearn_vectorflow.threads import Crew, n_workers
-from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.errors import brief, restoring
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
 from sklearn_vectorflow.validation.types import MatrixLike, SparseMatrix
 
@@ -123,6 +123,14 @@ class HashingEncoder(  # type: ignore[call-arg]
         self.sketch_bits = sketch_bits
         self.collect_names = collect_names
         self.n_jobs = n_jobs
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        with restoring():
+            if hasattr(self, "kinds_"):
+                types = type(self.kinds_), type(self.kinds_given_), type(self._learned)
+                if types != (dict, dict, Learned):
+                    raise ValueError("what the encoder learned is of other types.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

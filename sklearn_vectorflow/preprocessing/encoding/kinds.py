@@ -11,6 +11,7 @@ from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer, check_number
 
 MISSING = "<missing>"
+LARGEST = 2**31 - 1
 N_LETTERS = 0x323B0  # no letter or digit of Unicode comes later
 
 
@@ -128,6 +129,9 @@ class Text(Kind):
             raise ValueError(f"Text: ngram_range must be a pair of integers, got {brief(self.ngram_range)}.")
         check_integer("Text: ngram_range[0]", self.ngram_range[0], 1)
         check_integer("Text: ngram_range[1]", self.ngram_range[1], self.ngram_range[0])
+        for name, value in (("min_length", self.min_length), ("ngram_range[1]", self.ngram_range[1])):
+            if value > LARGEST:
+                raise ValueError(f"Text: {name} must be at most 2**31 - 1, got {value}.")
 
     def read(self, values: Any, cells: Any, first: int, stop: int) -> None:
         """Let the engine read rows of a column."""

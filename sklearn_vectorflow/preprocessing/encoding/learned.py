@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.preprocessing.encoding.kinds import Numeric
 from sklearn_vectorflow.preprocessing.encoding.plan import PIECE, bucket_of
+from sklearn_vectorflow.validation.errors import restoring
 
 
 class Moments:
@@ -54,6 +55,21 @@ class Learned:
         self.room = n_names
         self.moments = {}
         self.names = {}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        with restoring():
+            self._check_restored()
+
+    def _check_restored(self):
+        """Raise unless a pickle's parts are what they are used as: the engine writes to the sketch."""
+        sketch, fit = self.sketch, {type(one) for one in self.moments.values()} <= {Moments}
+        if sketch is not None:
+            engine.Rules(1, False, sketch)
+            fit &= sketch.flags.writeable
+        fit &= all(isinstance(name, str) for names in self.names.values() for name in names)
+        if not fit or type(self.room) is not int:
+            raise ValueError("what an encoder learned is of other types.")
 
     def copy(self):
         """Return a copy, which may learn more."""

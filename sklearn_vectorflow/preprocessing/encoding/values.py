@@ -98,6 +98,8 @@ class Strings(Values):
         cells.set_strings(self.layout, self.places, self.data, self.keep, self.offset + first)
         if self.valid is not None:
             cells.set_valid(self.valid, 0)
+        if not cells.strings_fit(stop - first):
+            raise ValueError("is a damaged Arrow array: a string lies outside of its buffer")
 
     read_categories = read_strings
 
@@ -245,8 +247,9 @@ class Codes(Values):
     def read_categories(self, cells, first, stop):
         hashes, missing = self._hashes(cells)
         codes = self.codes[first:stop]
-        if len(codes) and codes.max() >= len(hashes):  # which pandas and Arrow make where they are told not to look
-            raise ValueError(f"holds the code {codes.max()} of a category, of which it has {len(hashes)}")
+        for code in (codes.min(), codes.max()) if len(codes) else ():
+            if not -1 <= code < len(hashes):  # which pandas and Arrow make where they are told not to look
+                raise ValueError(f"holds the code {code} of a category, of which it has {len(hashes)}")
         codes = codes.astype(np.int32)
         if len(missing):
             codes[np.isin(codes, missing)] = -1
@@ -270,6 +273,8 @@ class Lists(Values):
 
     def read_lists(self, cells, first, stop):
         starts = self.starts[first : stop + 1]
+        if starts[0] < 0 or starts[-1] > len(self.items) or np.any(starts[1:] < starts[:-1]):
+            raise ValueError("is a damaged Arrow array: a list lies outside of its items")
         self.items.read_categories(cells, starts[0], starts[-1])
         shift = self.items.offset if isinstance(self.items, Strings) else -starts[0]
         cells.set_lists(starts + shift, self.valid, self.offset + first, 0)
