@@ -41,6 +41,9 @@ class Scales:
         Typical size of raw outputs.
     initial : float or None
         Mean loss, of some rows, before training: that of a constant model; None if it was not looked at.
+    noise : float
+        Standard deviation of the gradients before training, over the curvature and a typical raw output: at
+        most 1 of it is noise in regression, and nearly all of 2 in classification.
     """
 
     weight: float = 1.0
@@ -50,6 +53,7 @@ class Scales:
     length: float = 1.0
     output: float = 1.0
     initial: float | None = None
+    noise: float = 1.0
 
     @property
     def intercept(self):
@@ -88,15 +92,16 @@ def scales_of(kernel, data, initial, n_outputs, output_scale, batch_size, is_lin
         curvature = some.curvature(output_scale)
     prior = PRIOR * curvature * length**2
     share = 1.0
-    if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
+    if some.starts is None and len(some.y) >= FEWEST_ROWS:
         share = _share(some.signal(sample, lengths) / curvature / output_scale)
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
     n_rows = data.matrix.shape[0]
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
-    found = np.array([share * output_scale / length, loss, prior / share**2])
+    found = np.array([(share if is_linear else 1.0) * output_scale / length, loss, prior / share**2])
     units = np.float32(np.clip(found, *RANGE)).tolist()
-    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss())
+    noise = float(np.float32(some.deviation() / (curvature * output_scale)))
+    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), noise if 0 < noise < 100 else 1.0)
 
 
 def _share(signal):
@@ -128,6 +133,17 @@ class _Some:
     def gradient(self, raw):
         """Return the gradient of every row's loss, times its weight."""
         return np.asarray(self.kernel.evaluate(self.y, raw, self.weight, self.starts)[1], dtype=float)
+
+    def deviation(self):
+        """Return the root of the mean square of the gradients by an output."""
+        total = self.weight.sum() * self.raw.shape[1]
+        squares = np.divide(
+            self.gradient(self.raw) ** 2,
+            self.weight[:, None],
+            out=np.zeros_like(self.raw),
+            where=self.weight[:, None] > 0,
+        )
+        return math.sqrt(np.sum(squares) / total) if total > 0 else 0.0
 
     def curvature(self, distance):
         """Return the mean second derivative by an output, over a distance to both sides; 1 if it isn't positive.

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.scales import scales_of
-from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units
 from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
@@ -345,10 +345,15 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
             check_units(network.scales.length, network.scales.output, float(np.abs(start[1]).max()), network.is_linear)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
-        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
-        optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
+        alpha = default_strength(network.scales, n_terms(data, more))
+        optimizer = optimizer_of(self, network.is_linear)
+
+        def penalties(place):
+            times = times_of_layer(network.scales, place.is_convex, place.is_factors, network.n_outputs)
+            return penalties_of(self, alpha if network.is_linear else times * alpha)
+
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
-        l2 = l2_strength(penalties, *network.shapes()[0])
+        l2 = l2_strength(penalties(network.graph.weighted[0]), *network.shapes()[0])
         forgets = self.average is True
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew, forgets)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
