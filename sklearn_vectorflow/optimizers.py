@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number, check_positive
 
+LEAST_OF_OUTPUTS = 0.25  # of raw outputs, which a weight of a net's last layer can make up
 SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
 
 
@@ -136,7 +137,7 @@ class AdaGrad(Optimizer):
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
             # means take out the noise of larger steps, which come nearer in the same number of epochs
-            rate = (0.04 if not is_linear else 1.0 if averaged else 0.4) * scales.weight
+            rate = (1.0 if averaged else 0.4) * scales.weight if is_linear else 0.04 * _unit_of_net(is_output, scales)
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         epsilon = self.epsilon
@@ -251,7 +252,7 @@ class FTRL(Optimizer):
         """Return the optimizer with its rate and beta decided."""
         rate, beta = self.learning_rate, self.beta
         if rate is None:
-            rate = (1.0 if is_linear else 0.1) * scales.weight
+            rate = scales.weight if is_linear else 0.1 * _unit_of_net(is_output, scales)
         if beta is None:
             beta = rate * scales.prior / scales.batch_size
         decided = FTRL(rate, beta=beta)
@@ -367,6 +368,11 @@ class _Closed:
     def scale(self):
         """Return what z is divided by."""
         return (self._numbers["beta"] + self._roots) / self._numbers["learning_rate"] + self._l2
+
+
+def _unit_of_net(is_output, scales):
+    """The unit of weights of a net's layer: the last one reads units of about size one, however long rows are."""
+    return max(scales.weight, LEAST_OF_OUTPUTS * scales.output) if is_output else scales.weight
 
 
 def _strength(fields, name):

@@ -126,11 +126,14 @@ def test_more_rows_may_follow_in_partial_fit(rows):
     np.testing.assert_array_equal(plain.coef_, none.coef_)
 
 
-def test_nets_keep_a_small_alpha(rows):
+def test_nets_have_ten_times_the_prior_over_their_outputs(rows):
     X, score = rows
-    plain, small = (VectorFlowRegressor((4,), alpha=alpha, **OPTIONS).fit(X, score) for alpha in (None, 1e-6))
-    for one, other in zip(plain.coefs_, small.coefs_):
-        np.testing.assert_array_equal(one, other)
+    for y, n_outputs in ((score, 1), (np.column_stack([score, -score]), 2)):
+        plain = VectorFlowRegressor((4,), **OPTIONS).fit(X, y)
+        alpha = 10 / n_outputs * plain.network_.scales.prior / X.shape[0]
+        given = VectorFlowRegressor((4,), alpha=alpha, **OPTIONS).fit(X, y)
+        for one, other in zip(plain.coefs_, given.coefs_):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_weights_of_rows_are_repetitions_in_the_units():

@@ -9,6 +9,8 @@ from sklearn_vectorflow.defaults.gradients import Gradients
 from sklearn_vectorflow.io.matrix import median_length, row_lengths
 
 PRIOR = 0.03  # of the dispersion over the square of the unit of weights: some weights are much larger than that
+OF_A_ROW = 0.125  # of what a row tells about the weights along it: the prior of nets, which layers multiply
+MOST_NOISE = 100.0
 FEW_TELL = 8  # rows; with fewer that tell something, weights are held to their unit
 CLEAR_SIGNAL = 2.0  # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
@@ -41,6 +43,9 @@ class Scales:
         Mean loss, of some rows, before training: that of a constant model; None if it was not looked at.
     telling : float
         How many rows tell something: all, or of a rare class and all others about those of the class.
+    noise : float
+        Standard deviation of the gradients before training, over the curvature and a typical raw output: at
+        most 1 of it is noise in regression, and nearly all of 2 in classification.
     """
 
     weight: float = 1.0
@@ -51,6 +56,7 @@ class Scales:
     output: float = 1.0
     initial: float | None = None
     telling: float = math.inf
+    noise: float = 1.0
 
     @property
     def intercept(self):
@@ -84,22 +90,26 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     """
     length = median_length(row_lengths(sample.matrix.values), sample.weight)
     if n_outputs > MOST_OUTPUTS or kernel.reads:
-        return Scales(output_scale / length, 1.0, PRIOR * length**2, batch_size, length, output_scale)
+        return Scales(output_scale / length, 1.0, OF_A_ROW * length**2, batch_size, length, output_scale)
     some = Gradients(kernel, sample, initial, n_outputs)
     with np.errstate(all="ignore"):  # a steep loss has none there, and units may be beyond what is clipped below
         curvature = some.curvature(output_scale)
         dispersion = some.dispersion(curvature)
         share = 1.0
-        if is_linear and some.starts is None and len(some.y) >= FEWEST_ROWS:
+        if some.starts is None and len(some.y) >= FEWEST_ROWS:
             share = _share(some.signal() / curvature / output_scale)
-        weight = np.float64(share * output_scale / length)
+        weight = np.float64((share if is_linear else 1.0) * output_scale / length)
         telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
         prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / weight**2
+        if not is_linear:
+            prior = OF_A_ROW * curvature * length**2 / share**2
+        noise = math.sqrt(dispersion / curvature) / output_scale
     loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
     units = np.float32(np.clip(np.nan_to_num([weight, loss, prior], nan=1.0), *RANGE)).tolist()
-    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), telling)
+    noise = float(np.float32(noise)) if 0 < noise < MOST_NOISE else 1.0
+    return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), telling, noise)
 
 
 def _share(signal):

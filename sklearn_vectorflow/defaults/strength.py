@@ -2,20 +2,35 @@
 
 from sklearn_vectorflow.defaults.scales import FEWEST_TERMS
 
+OF_UNITS = 10.0  # times the prior of linear models: hidden units and what reads them, together for all outputs
+OF_LINEAR_PARTS = 4.0  # a linear part beside others, which explain some of what it would
+OF_FACTORS = 18.0  # embeddings, whose products fit the noise of any pair of ids that comes once; times that noise
 
-def default_strength(scales, n_terms, is_linear):
-    """Return what alpha=None stands for.
 
-    For linear models it is a weak prior, which weighs less the more rows there are; for nets
-    1e-6.
+def default_strength(scales, n_terms):
+    """Return what alpha=None stands for in a linear model: a weak prior, which weighs less the more rows there are.
 
     Parameters
     ----------
     scales : Scales
     n_terms : int or None
         Losses in the mean; None if others may follow: the strength is then 0.
-    is_linear : bool
     """
-    if not is_linear:
-        return 1e-6
     return 0.0 if n_terms is None else scales.prior / max(n_terms, FEWEST_TERMS)
+
+
+def times_of_layer(scales, is_convex, is_factors, n_outputs):
+    """Return by how much the default is stronger for a layer of a net than for a linear model.
+
+    Parameters
+    ----------
+    scales : Scales
+    is_convex : bool
+        Whether the raw outputs are linear in the layer's weights, and it reads X itself.
+    is_factors : bool
+        Whether it embeds features, for the products of pairs.
+    n_outputs : int
+    """
+    if is_factors:
+        return OF_FACTORS * scales.noise
+    return OF_LINEAR_PARTS if is_convex else OF_UNITS / n_outputs

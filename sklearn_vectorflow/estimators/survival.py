@@ -102,9 +102,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     learning_rate : float, default=None
         The optimizer's rate, > 0; None is the optimizer's own.
     alpha : float, default=None
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None is chosen
-        by cross-validation on a sample for linear models (see the user guide), is 0 where more rows
-        may follow (`partial_fit`), and 1e-6 for nets.
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
+        from the data (see the user guide): by cross-validation on a sample for linear models, layer by layer for
+        nets. It is 0 where more rows may follow (`partial_fit`).
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, in [0, 1]; the rest is L2.
     penalty : Penalty or list of Penalty, default=None

@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
 from sklearn_vectorflow.defaults.scales import FEW_TELL, scales_of
-from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, SMALL_SAMPLE
@@ -37,7 +37,7 @@ class TrainerMixin:
             network.scales = self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
-        alpha = default_strength(network.scales, n_terms(data, more), network.is_linear)
+        alpha = default_strength(network.scales, n_terms(data, more))
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
@@ -113,7 +113,7 @@ class TrainerMixin:
         network = self._new_network(data.matrix.shape[1])
         n_rows = n_terms(data, False)
         network.scales = replace(scales, batch_size=scales.batch_size * n_rows / data.n_terms)
-        alpha = default_strength(scales, n_rows, True)
+        alpha = default_strength(scales, n_rows)
         start = np.random.RandomState(0), start[1]
         trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
         trainer.n_passes = self._n_passes(data.matrix.shape[0])
@@ -130,9 +130,14 @@ class TrainerMixin:
         """Return what trains a net, whose units are known, on rows."""
         kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
-        optimizer, penalties = optimizer_of(self, network.is_linear), penalties_of(self, alpha)
+        optimizer = optimizer_of(self, network.is_linear)
+
+        def penalties(place):
+            times = times_of_layer(network.scales, place.is_convex, place.is_factors, network.n_outputs)
+            return penalties_of(self, alpha if network.is_linear else times * alpha)
+
         average_from = (n_rows if self.average is True else int(self.average)) // batch_size
-        l2 = l2_strength(penalties, *network.shapes()[0])
+        l2 = l2_strength(penalties(network.graph.weighted[0]), *network.shapes()[0])
         forgets = self.average is True
         net, clock = network.live_net(optimizer, penalties, l2, bool(self.average), average_from, start, crew, forgets)
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])

@@ -49,7 +49,12 @@ class Place:
     @property
     def is_last(self):
         """Whether the raw outputs are linear in its weights; embeddings are like hidden layers."""
-        return self.is_output and not isinstance(self.layer, FactorizationMachine)
+        return self.is_output and not self.is_factors
+
+    @property
+    def is_factors(self):
+        """Whether it embeds what it reads, for the products of pairs."""
+        return isinstance(self.layer, FactorizationMachine)
 
     @property
     def is_convex(self):

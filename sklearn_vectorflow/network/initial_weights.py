@@ -12,8 +12,9 @@ from sklearn_vectorflow.layers import Add
 def initialize(network, random_state, initial_raw, penalties, crew):
     """Draw the weights of a new net and set the intercepts of its outputs.
 
-    Weights before an activation are uniform with the variance of He or Glorot. Layers whose
-    training is convex start from zero or from their prior. Every weight is drawn from its
+    Weights before an activation are uniform with the variance of He or Glorot. The last layers start from
+    zero or from their prior: outputs then are those of a constant model, and no layer has to unlearn what
+    another was drawn to say. Every weight is drawn from its
     own place in a stream, so its value depends on nothing but the seed.
 
     Parameters
@@ -44,7 +45,7 @@ def initialize(network, random_state, initial_raw, penalties, crew):
 
 def _draw(place, parameters, seed, crew):
     init = place.layer.init
-    if isinstance(init, str) or init is None and place.is_convex:
+    if isinstance(init, str) or init is None and place.is_last:
         return
     if isinstance(init, numbers.Real):
         deviation = float(init)

@@ -176,7 +176,8 @@ class Network:
         Parameters
         ----------
         optimizer : Optimizer
-        penalties : list of Penalty
+        penalties : callable
+            Returns the list of penalties of a layer for its place in the graph.
         l2 : float
             Strength of L2, for schedules that depend on it.
         averaged : bool

@@ -22,7 +22,10 @@ def rate_schedule(graph, optimizer, l2):
 
 
 def rules_of(graph, scales, optimizer, penalties, averaged):
-    """For every layer with weights: its optimizer (None: frozen), laziness, layout and penalty fields."""
+    """For every layer with weights: its optimizer (None: frozen), laziness, layout and penalty fields.
+
+    `penalties` is a function of a layer's place in the graph.
+    """
     return [_rules_of(place, graph.is_linear, scales, optimizer, penalties, averaged) for place in graph.weighted]
 
 
@@ -36,7 +39,8 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
         raise ValueError(f"network: {place.label}: average is not available with optimizer FTRL.")
     own_penalties = layer.own_penalties()
     if own_penalties is None:
-        own_penalties = penalties if is_linear else [one for one in penalties if _concerns(one, place)]
+        given = penalties(place)
+        own_penalties = given if is_linear else [one for one in given if _concerns(one, place)]
     with contextlib.nullcontext() if is_linear else naming(f"network: {place.label}"):
         fields = records.in_order(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
     lazy = _laziness(own.rule, records.width, fields, averaged)

@@ -44,7 +44,7 @@ class Plan:
         """Plan a pass over rows, or over the groups that start there, of so many multiplications.
 
         Rows are shuffled one by one if there are few, or if neighbours have alike targets (`alike`): whole chunks of
-        one class would pull the weights to and fro.
+        one class would pull the weights back and forth.
         """
         if starts is None:
             chunk, group_rows = 1 if alike or n_rows <= FULL_SHUFFLE else CHUNK, 0

@@ -1,0 +1,138 @@
+"""What nets start from, how fast they get to where a linear model is, and how strongly they are held back."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.layers import (
+    Add,
+    Concat,
+    Input,
+    Linear,
+    ReLU,
+    Tanh,
+    chain,
+    factorization_machine,
+    wide_and_deep,
+)
+from sklearn_vectorflow.optimizers import SGD
+
+from datasets import load, needs_data
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def tanh_and_relu():
+    x = Input()
+    hidden = Linear(16)(x)
+    return Add()([Linear()(x), Linear()(Concat()([Tanh()(hidden), ReLU()(hidden)]))])
+
+
+def signal(n_rows, n_columns, noise, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows + 2000, n_columns))
+    y = X @ rng.normal(size=n_columns) / np.sqrt(n_columns) + noise * rng.normal(size=len(X))
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+def left(model, X, y):
+    """The share of the variance that a model leaves."""
+    return 1 - model.score(X, y)
+
+
+@pytest.mark.parametrize(
+    "network", [tanh_and_relu, lambda: wide_and_deep((16,))], ids=["tanh and relu", "wide and deep"]
+)
+@pytest.mark.parametrize("n_rows, n_columns", [(500, 60), (200, 10), (5000, 100)])
+def test_nets_with_a_linear_part_are_as_fast_as_it(network, n_rows, n_columns):
+    options = {"max_iter": 30, "tol": None, "random_state": 0}
+    X, y, X_test, y_test = signal(n_rows, n_columns, 0.0)
+    assert left(VectorFlowRegressor(network=network(), **options).fit(X, y), X, y) < 0.005
+    X, y, X_test, y_test = signal(n_rows, n_columns, 0.5)
+    net, linear = (VectorFlowRegressor(network=one, **options).fit(X, y) for one in (network(), None))
+    assert left(net, X, y) < 1.02 * left(linear, X, y)
+    assert left(net, X_test, y_test) < 1.1 * left(linear, X_test, y_test)
+
+
+@pytest.mark.parametrize("network", [tanh_and_relu(), chain((8, 8)), wide_and_deep((8,))])
+def test_a_net_starts_as_a_constant_model(network):
+    X, y, *_ = signal(500, 10, 0.5)
+    model = VectorFlowRegressor(network=network, optimizer=SGD(1e-30), max_iter=1, random_state=0).fit(X, y + 3)
+    np.testing.assert_allclose(model.predict(X), np.mean(y) + 3, rtol=1e-6)
+
+
+# ---- how strongly they are held back -------------------------------------------------------------
+
+
+def pairs(n_rows, n_users, n_items, strength, seed):
+    """Log-odds of a user and an item, and an interaction of 4 factors."""
+    rng = np.random.default_rng(seed)
+    size = n_rows + 5000
+    user, item = ((n * rng.random(size) ** 1.5).astype(int) for n in (n_users, n_items))
+    of_user, of_item = rng.normal(size=(n_users, 4)), rng.normal(size=(n_items, 4))
+    z = 0.7 * (rng.normal(size=n_users)[user] + rng.normal(size=n_items)[item])
+    z += strength * np.sum(of_user[user] * of_item[item], axis=1) / 2
+    columns = np.column_stack([user, n_users + item]).ravel()
+    X = sparse.csr_matrix((np.ones(2 * size), columns, np.arange(0, 2 * size + 1, 2)), shape=(size, n_users + n_items))
+    y = (z + rng.logistic(size=size) > 0).astype(int)
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+def test_loss(X, y, X_test, y_test, **options):
+    model = VectorFlowClassifier(random_state=0, **options).fit(X, y)
+    return log_loss(y_test, model.predict_proba(X_test), labels=model.classes_)
+
+
+test_loss.__test__ = False
+
+
+@pytest.mark.parametrize(
+    "family, most",
+    [
+        ((5_000, 1000, 1000, 1.0, 0), 1.01),
+        ((20_000, 1000, 500, 0.0, 1), 1.01),
+        ((20_000, 3000, 2000, 0.7, 2), 1.01),
+        ((60_000, 200, 100, 1.5, 3), 0.95),
+    ],
+    ids=str,
+)
+def test_factorization_machines_of_ids(family, most):
+    """Nothing is lost where pairs are too rare to tell, and something won where they are not."""
+    rows = pairs(*family)
+    assert test_loss(*rows, network=factorization_machine(8)) < most * test_loss(*rows)
+
+
+def classes(n_rows, n_columns, strength, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows + 5000, n_columns))
+    z = strength * X @ rng.normal(size=n_columns) / np.sqrt(n_columns)
+    y = (z + rng.logistic(size=len(X)) > 0).astype(int)
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+@pytest.mark.parametrize("family", [(2000, 20, 2.0, 0), (2000, 100, 2.0, 1), (20_000, 20, 3.0, 2)], ids=str)
+def test_hidden_units_cost_little_where_the_truth_is_linear(family):
+    rows = classes(*family)
+    assert test_loss(*rows, hidden_layer_sizes=(32,)) < 1.02 * test_loss(*rows)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "name, most", [("a9a", 1.02), ("phishing", 1.02), ("clickbait", 1.02), ("sms_spam", 1.06), ("news20", 1.02)]
+)
+def test_real_rows(name, most):
+    data = load(name)
+    if "Xt" in data:
+        width = max(data["X"].shape[1], data["Xt"].shape[1])
+        for one in (data["X"], data["Xt"]):
+            one.resize(one.shape[0], width)
+        rows = data["X"], data["y"], data["Xt"], data["yt"]
+    else:
+        X, X_test, y, y_test = train_test_split(
+            data["X"], data["y"], test_size=0.25, random_state=0, stratify=data["y"]
+        )
+        rows = X, y, X_test, y_test
+    assert test_loss(*rows, hidden_layer_sizes=(32,)) < most * test_loss(*rows)
