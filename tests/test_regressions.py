@@ -159,7 +159,15 @@ def test_the_scale_of_dropout_survives_pickling():
 def test_the_derivative_is_taken_once(activation):
     # one unit and one weight each way: d (f(w x) - y)^2 / 2 = (f - y) f'(w x) x, by hand
     model = VectorFlowRegressor(
-        (1,), activation, optimizer=SGD(1e-100), alpha=0.0, fit_intercept=False, warm_start=True, max_iter=1, tol=None
+        (1,),
+        activation,
+        optimizer=SGD(1e-100),
+        alpha=0.0,
+        fit_intercept=False,
+        batch_size=1,
+        warm_start=True,
+        max_iter=1,
+        tol=None,
     ).fit([[2.0]], [1.0])
     model.network_.set_weights([[[0.4]], [[1.0]]], [None, None])
     model.set_params(optimizer=SGD(1.0, schedule="constant")).fit([[2.0]], [1.0])
@@ -226,7 +234,7 @@ def test_a_lower_bound_holds_in_training_too(optimizer):
 
 def test_adam_corrects_the_bias_of_both_moments():
     model = VectorFlowRegressor(
-        optimizer=Adam(1.0, epsilon=1e-12), alpha=0.0, fit_intercept=False, max_iter=1, tol=None
+        optimizer=Adam(1.0, epsilon=1e-12), alpha=0.0, fit_intercept=False, batch_size=1, max_iter=1, tol=None
     ).fit([[1.0]], [0.3])
     assert model.coef_[0] == pytest.approx(1.0, rel=1e-6)  # the first step is the sign of the gradient
 

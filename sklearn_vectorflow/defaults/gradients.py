@@ -34,30 +34,33 @@ class Gradients:
         self.weight = np.ones(len(self.y)) if sample.weight is None else sample.weight
         self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
         self.n_terms = sample.n_terms
+        self.columns = np.arange(self.values.shape[1]) if sample.columns is None else sample.columns
+        self.total_loss, self.at_start = self._evaluate(self.raw)
 
     def mean_loss(self):
         """Return the mean loss before training; None without weights."""
         terms = self.weight.sum() if self.starts is None else self.n_terms
-        return float(self.kernel.evaluate(self.y, self.raw, self.weight, self.starts)[0] / terms) if terms > 0 else None
+        return float(self.total_loss / terms) if terms > 0 else None
 
-    def gradient(self, raw):
-        """Return the gradient of every row's loss, times its weight."""
-        return np.asarray(self.kernel.evaluate(self.y, raw, self.weight, self.starts)[1], dtype=float)
+    def _evaluate(self, raw):
+        """Return the sum of losses, and the gradient of every row's loss, times its weight."""
+        total, gradient, *_ = self.kernel.evaluate(self.y, raw, self.weight, self.starts)
+        return total, np.asarray(gradient, dtype=float)
 
     def curvature(self, distance):
         """Return the mean second derivative by an output, over a distance to both sides; 1 if it isn't positive.
 
-        Rows go to either side at random: a loss that sees rows together may not feel it when all go to the same side.
-        So do outputs where there are many.
+        Rows go to either side by what is in them, as if at random: a loss that sees rows together may not feel it when
+        all go to the same side. So do outputs where there are many, truly at random.
         """
-        n_rows, n_outputs = self.raw.shape
-        sides = _signs((n_rows, 1), 2)
+        n_outputs = self.raw.shape[1]
+        sides = np.where(self.values @ np.sin(1e4 * (self.columns + 1.0)) < 0.0, -1.0, 1.0)[:, None]
         directions = np.eye(n_outputs) if n_outputs <= MOST_DIRECTIONS else [_signs(self.raw.shape, 0)]
         change = 0.0
         for direction in directions:
             direction = sides * direction
             step = distance * direction
-            change += np.sum((self.gradient(self.raw + step) - self.gradient(self.raw - step)) * direction)
+            change += np.sum((self._evaluate(self.raw + step)[1] - self._evaluate(self.raw - step)[1]) * direction)
         total = self.weight.sum() * n_outputs
         curvature = change / (2 * distance * total) if total > 0 else 0.0
         return float(curvature) if np.isfinite(curvature) and curvature > 0 else 1.0
@@ -66,7 +69,7 @@ class Gradients:
         """Return the variance of the gradients over the curvature: 1 where the loss is the likelihood of y."""
         total = self.weight.sum() * self.raw.shape[1]
         root = np.sqrt(np.where(self.weight > 0, self.weight, 1.0))[:, None]
-        variance = np.sum((self.gradient(self.raw) / root) ** 2) / total if total > 0 else 0.0
+        variance = np.sum((self.at_start / root) ** 2) / total if total > 0 else 0.0
         found = variance / curvature
         return float(found) if np.isfinite(found) and found > 0 else 1.0
 
@@ -76,7 +79,7 @@ class Gradients:
         It is the square of the gradients' mean length, over their mean square.
         """
         total, weight = self.weight.sum(), np.where(self.weight > 0, self.weight, 1.0)
-        size = np.linalg.norm(self.gradient(self.raw) / weight[:, None], axis=1)
+        size = np.linalg.norm(self.at_start / weight[:, None], axis=1)
         largest = size.max(initial=0.0)
         if not (largest > 0 and total > 0 and np.isfinite(largest)):
             return 1.0
@@ -98,7 +101,7 @@ class Gradients:
         root, lengths = np.sqrt(self.weight)[:, None], row_lengths(self.values)[:, None]
         scales = np.divide(root, lengths, out=np.zeros_like(root), where=lengths > 0)
         rows = sparse.diags_array(scales[:, 0]) @ self.values
-        gradient = self.gradient(self.raw) / np.where(root > 0, root, 1.0)
+        gradient = self.at_start / np.where(root > 0, root, 1.0)
         mean = root / max(np.linalg.norm(root), 1e-300)
 
         def centered(values):

@@ -338,7 +338,8 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
                 data.encoded = units.stated(data.encoded)
 
     def _finish(self, data):
-        if self._loss.balances and self.fit_intercept and self.network_.is_linear and isinstance(data, Data):
+        once = self.fit_intercept and not self.warm_start and isinstance(data, Data)
+        if once and self._loss.balances and self.network_.is_linear:
             self._balance(data)
 
     def _balance(self, data):

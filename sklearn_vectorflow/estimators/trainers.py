@@ -67,12 +67,14 @@ class TrainerMixin:
     def _validates_strength(self, kernel, batch_size):
         """Return whether the strength of the penalty is chosen by cross-validation on a sample.
 
-        It is where nothing sets it, the model is linear, models of halves of a sample cost little, and training is
-        long enough for the penalty to matter.
+        It is where nothing sets it, the model is linear, models of parts of a sample cost little and tell what is
+        wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
         is_linear = self.network is None and len(self.hidden_layer_sizes) == 0
-        is_slow = self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
+        is_slow = (
+            self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
+        )
         return is_open and is_linear and not is_slow
 
     def _validated_prior(self, scales, start, data, batch_size):
