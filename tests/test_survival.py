@@ -286,7 +286,7 @@ def test_a_weight_of_two_is_a_row_twice(name):
         given = {}
     weight = np.where(np.arange(30) % 3 == 0, 2.0, 1.0)
     repeated = np.repeat(np.arange(30), weight.astype(int))
-    given = {"max_iter": 30, "alpha": 1e-3, **given}  # by default it is chosen on parts of the rows
+    given = {"max_iter": 30, "alpha": 1e-3, "learning_rate": 0.1, **given}  # alpha is else chosen on parts of the rows
     weighted = model_of(name, **given).fit(X[some], Y[some], weight)
     twice = model_of(name, **given).fit(X[repeated], Y[repeated])
     assert_allclose(weighted.predict_median(X), twice.predict_median(X), rtol=2e-3)

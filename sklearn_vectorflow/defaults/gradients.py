@@ -44,7 +44,10 @@ class Gradients:
 
     def _evaluate(self, raw):
         """Return the sum of losses, and the gradient of every row's loss, times its weight."""
-        total, gradient, *_ = self.kernel.evaluate(self.y, raw, self.weight, self.starts)
+        weight = self.weight
+        if self.starts is not None and np.any(weight):  # whose losses may not be in proportion to weights
+            weight = weight * (len(weight) / weight.sum())
+        total, gradient, *_ = self.kernel.evaluate(self.y, raw, weight, self.starts)
         return total, np.asarray(gradient, dtype=float)
 
     def curvature(self, distance):

@@ -409,6 +409,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             return super()._auto_batch_size(n_rows, more)
         return n_rows if n_rows <= WHOLE else BLOCK
 
+    def _n_passes(self, n_rows):
+        return 1  # in full batches shapes and scores together would overshoot for many steps
+
     def _encode(self, y, n_rows, *, reset):
         times = parse(y, n_rows, all_censored=not reset)
         loss = self._distribution() if reset else self.loss_

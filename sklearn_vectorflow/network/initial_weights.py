@@ -14,8 +14,9 @@ def initialize(network, random_state, initial_raw, penalties, crew):
 
     Weights before an activation are uniform with the variance of He or Glorot. The last layers start from
     zero or from their prior: outputs then are those of a constant model, and no layer has to unlearn what
-    another was drawn to say. Every weight is drawn from its
-    own place in a stream, so its value depends on nothing but the seed.
+    another was drawn to say. Under a lower bound they are drawn, too: if all were equal, the layers behind
+    would have no gradient. Every weight is drawn from its own place in a stream, so its value depends on
+    nothing but the seed.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def initialize(network, random_state, initial_raw, penalties, crew):
     seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
     _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
-        _draw(place, parameters, int(seed), crew)
+        _draw(place, parameters, int(seed), crew, "lower" in fields)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
@@ -43,9 +44,9 @@ def initialize(network, random_state, initial_raw, penalties, crew):
             np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
 
 
-def _draw(place, parameters, seed, crew):
+def _draw(place, parameters, seed, crew, bounded):
     init = place.layer.init
-    if isinstance(init, str) or init is None and place.is_last:
+    if isinstance(init, str) or init is None and place.is_last and not bounded:
         return
     if isinstance(init, numbers.Real):
         deviation = float(init)
