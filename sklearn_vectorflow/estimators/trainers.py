@@ -58,11 +58,16 @@ class TrainerMixin:
             batch_size,
             network.is_linear,
         )
+        scales = self._adjusted(scales)
         check_units(scales.length, scales.output, float(np.abs(start[1]).max()), network.is_linear)
         warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+
+    def _adjusted(self, scales):
+        """Return the units as an estimator wants them."""
+        return scales
 
     def _validates_strength(self, kernel, batch_size):
         """Return whether the strength of the penalty is chosen by cross-validation on a sample.
