@@ -1,0 +1,1 @@
+"""The exact optimum of linear models, and what follows from it: standard errors, likelihoods."""

@@ -1,0 +1,190 @@
+"""Truncated Newton steps, within the orthant of the weights where L1 or bounds make corners.
+
+The step of a quadratic model is found by conjugate gradients, preconditioned by the second
+derivatives among frequent columns (Steihaug, 1983, doi:10.1137/0720042; Dembo and Steihaug, 1983,
+doi:10.1007/BF02592055). Weights at a kink or bound that the slope presses against stay
+(Bertsekas, 1982, doi:10.1137/0320018), and those that would cross one end there, as in Andrew and
+Gao (2007), doi:10.1145/1273496.1273501, and Byrd et al. (2016), doi:10.1007/s10107-015-0965-3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_vectorflow.exact.preconditioner import Preconditioner
+
+MOST_HALVINGS = 30
+SUFFICIENT = 1e-4  # of the decrease that the slope foretells
+ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
+MOST_PRODUCTS = 500  # in one step
+FEW = 0.5  # of all entries: so many or fewer are read apart
+
+
+@dataclass
+class Report:
+    """What became of a minimisation.
+
+    Attributes
+    ----------
+    n_iter : int
+        Steps taken.
+    optimality : float
+        Norm of the projected gradient, relative to that without weights.
+    converged : bool
+    """
+
+    n_iter: int
+    optimality: float
+    converged: bool
+
+
+def norm_of(slope, diagonal):
+    """Return the norm of a slope, each coordinate in the unit that its curvature gives it."""
+    return float(np.sqrt(sum(np.sum(one**2 / np.where(own > 0, own, np.inf)) for one, own in zip(slope, diagonal))))
+
+
+def minimise(objective, point, reference, tol, max_iter, say):
+    """Return the point of the least value, and a report.
+
+    Parameters
+    ----------
+    objective : Objective
+    point : Point
+        Where to start.
+    reference : float
+        The norm of the projected gradient without weights.
+    tol : float
+        Of the norm, relative to the reference.
+    max_iter : int
+        Most steps.
+    say : callable
+        Told of every step.
+    """
+    stalls = 0
+    for step in range(max_iter + 1):
+        gradient, by_constants = objective.gradient(point)
+        hessian = objective.hessian(point)
+        diagonal = hessian.diagonal()
+        slope = objective.terms.pseudo_gradient(point.weights, gradient), by_constants
+        optimality = norm_of(slope, diagonal) / reference
+        say(step, point.value, optimality)
+        if optimality <= tol or stalls > 2 or step == max_iter:
+            return point, Report(step, optimality, optimality <= tol)
+        model = Model(objective, hessian, point, slope, diagonal)
+        forcing = min(0.1, optimality**0.5)
+        moved = searched(objective, point, slope, *model.direction(forcing))
+        if moved is None:
+            moved = shrunk(objective, point, gradient, by_constants, diagonal)
+        if moved is None:
+            return point, Report(step, optimality, False)
+        stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
+        point = moved
+
+
+class Model:
+    """The quadratic model around a point, for the weights that may move."""
+
+    def __init__(self, objective, hessian, point, slope, diagonal):
+        self.hessian, self.slope = hessian, slope
+        self.design, self.l2, self.some = objective.design, objective.terms.l2, None
+        moves = self._moving(objective, point, slope[0])
+        if not np.all(moves):
+            some = moves.any(axis=1)
+            if objective.design.share(some) <= FEW:
+                self.some = some
+                self.design, self.l2 = objective.design.restricted(some), self.l2[some]
+                moves = moves[some]
+                slope = slope[0][some], slope[1]
+                diagonal = diagonal[0][some], diagonal[1]
+        self.moves = moves
+        self.side = -np.where(moves, slope[0], 0.0), -slope[1]
+        self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves)
+
+    @staticmethod
+    def _moving(objective, point, slope):
+        terms = objective.terms
+        moves = np.ones(point.weights.shape, dtype=bool)
+        if not terms.smooth:
+            low, high = terms.box(point.weights, slope)
+            moves = ~((point.weights <= low) & (slope >= 0) | (point.weights >= high) & (slope <= 0))
+        if not objective.moves_intercept:
+            moves[0] = False
+        return moves
+
+    def times(self, weights, constants):
+        """Return the product of second derivatives and a direction."""
+        product, of_constants = self.hessian.times(weights, constants, self.design, self.l2)
+        product[~self.moves] = 0.0
+        return product, of_constants
+
+    def direction(self, forcing):
+        """Return about the minimum of the model."""
+        residual = tuple(one.copy() for one in self.side)
+        direction = tuple(np.zeros_like(one) for one in residual)
+        solved = self.preconditioner.times(*residual)
+        toward, norm = solved, _dot(residual, solved)
+        enough = forcing**2 * norm
+        for k in range(MOST_PRODUCTS):
+            if norm <= enough or norm <= 0.0:
+                break
+            product = self.times(*toward)
+            curvature = _dot(toward, product)
+            if curvature <= 1e-16 * norm:  # flat or bent downwards
+                if k == 0:
+                    direction = toward
+                break
+            length = norm / curvature
+            for own, change in zip(direction, toward):
+                own += length * change
+            for own, change in zip(residual, product):
+                own -= length * change
+            solved = self.preconditioner.times(*residual)
+            before, norm = norm, _dot(residual, solved)
+            toward = tuple(one + norm / before * old for one, old in zip(solved, toward))
+        return self._whole(direction)
+
+    def _whole(self, direction):
+        if self.some is None:
+            return direction
+        whole = np.zeros(self.slope[0].shape)
+        whole[self.some] = direction[0]
+        return whole, direction[1]
+
+
+def _dot(one, other):
+    return sum(float(np.vdot(a, b)) for a, b in zip(one, other))
+
+
+def searched(objective, point, slope, direction, of_constants):
+    """Return the first point along a direction, halved again and again, that is low enough; None if there is none."""
+    terms = objective.terms
+    low, high = (None, None) if terms.smooth else terms.box(point.weights, slope[0])
+    change, length = None, 1.0
+    allowance = ROUNDING * abs(point.value)
+    for _ in range(MOST_HALVINGS):
+        weights, constants = point.weights + length * direction, point.constants + length * of_constants
+        inside = weights if low is None else np.clip(weights, low, high)
+        if np.array_equal(inside, weights):
+            if change is None:
+                change = objective.with_constants(objective.design.forward(direction), of_constants)
+            moved = objective.at(weights, constants, point.raw + length * change)
+        else:
+            moved = objective.at(inside, constants)
+        foretold = _dot(slope, (inside - point.weights, constants - point.constants))
+        if moved.value <= point.value + SUFFICIENT * foretold + allowance and foretold < 0:
+            return moved
+        length *= 0.5
+    return None
+
+
+def shrunk(objective, point, gradient, by_constants, diagonal):
+    """Return a point of less value by a step that treats weights apart; None if there is none."""
+    damping = 1.0
+    for _ in range(MOST_HALVINGS):
+        own, of_constants = (np.where(one > 0, one, 1.0) * damping for one in diagonal)
+        weights = objective.terms.shrunk(point.weights, gradient, own)
+        moved = objective.at(weights, point.constants - by_constants / of_constants)
+        if moved.value < point.value:
+            return moved
+        damping *= 4.0
+    return None
