@@ -1,203 +1,143 @@
-"""Rows in memory for full passes: by rows and by columns, with the columns alone that occur."""
+"""X as the columns that occur, and one of ones before them for the intercept."""
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_vectorflow.engine.exact import sweeps
+from sklearn_vectorflow.exact.stores import CACHED, arrays_of, kept, store
 
-PARTS = 32  # of a pass, for threads to share
-FEWEST = 20_000  # entries that are worth a part
-MOST_SUMS = 1 << 22  # numbers that sums over parts of the rows take at most
+RAREST = 2**16 - 1  # counts from which on columns are alike: numbers of two bytes are sorted in linear time
 
 
-class Columns:
-    """Which columns occur, the most frequent first.
+def columns_of(arrays, n_features, width):
+    """Return which columns take part, and in which order; None for all as they are.
 
-    Parameters
-    ----------
-    counts : ndarray of int32, shape (n_features,)
-        How many entries each column has.
-    intercept : bool
-        Whether a column of ones stands before all others.
-
-    Attributes
-    ----------
-    present : ndarray of shape (n_present,)
-        The columns of X that occur, in their order here.
-    place : ndarray of int32, shape (n_features,)
-        Where each column of X is here, -1 if it does not occur.
-    n : int
-        Number of columns here, that of ones among them.
+    Where columns are few that is the cheapest. Else those that occur, the most frequent first:
+    their weights then are side by side in memory.
     """
-
-    def __init__(self, counts, intercept):
-        present = np.flatnonzero(counts)
-        rarity = np.minimum(counts[present], 2**16 - 1).astype(np.uint16)
-        rarity = np.uint16(2**16 - 1) - rarity  # numbers of two bytes are sorted in linear time
-        self.present = present[np.argsort(rarity, kind="stable")]
-        self.intercept = bool(intercept)
-        self.n = len(self.present) + self.intercept
-        self.place = np.full(len(counts), -1, dtype=np.int32)
-        self.place[self.present] = np.arange(self.intercept, self.n, dtype=np.int32)
-
-    def gathered(self, values, fill=0.0):
-        """Return an array of X's columns for the columns here, with a value for that of ones."""
-        own = values[self.present]
-        if not self.intercept:
-            return own
-        return np.concatenate([np.full((1, *own.shape[1:]), fill, dtype=own.dtype), own])
-
-
-class Compressed:
-    """A sparse matrix by rows: values, columns, row starts."""
-
-    def __init__(self, values, indices, indptr, n_columns):
-        self.arrays = values, indices, indptr
-        self.n_rows, self.n_columns = len(indptr) - 1, n_columns
-        self.n_nonzero = int(indptr[-1])
-        self.ranges = even_ranges(indptr)
-
-    def times(self, factors, crew, squares=False):
-        """Return the matrix, or that of its squared values, times a dense one."""
-        out = np.empty((self.n_rows, factors.shape[1]))
-        crew.map(lambda span: sweeps.product(*self.arrays, factors, out, *span, squares), self.ranges)
-        return out
-
-    def transposed(self, crew):
-        """Return the transposed matrix; entries of a column are in the order of their rows."""
-        values, indices, indptr = self.arrays
-        spans = row_parts(indptr, crew.n_workers)
-
-        def count(span):
-            counts = np.zeros(self.n_columns, dtype=np.int32)
-            sweeps.count_columns(indices, int(indptr[span[0]]), int(indptr[span[1]]), counts)
-            return counts
-
-        counts = crew.map(count, spans)
-        starts = np.zeros(self.n_columns + 1, dtype=np.int64)
-        np.cumsum(sum(counts[1:], counts[0].astype(np.int64)), out=starts[1:])
-        rows, turned, at = np.empty(self.n_nonzero, np.int32), np.empty(self.n_nonzero, values.dtype), []
-        begin = starts[:-1].copy()
-        for of_part in counts:
-            at.append(begin.copy())
-            begin += of_part
-        crew.map(
-            lambda k: sweeps.transpose(values, indices, indptr, at[k], rows, turned, *spans[k]), range(len(spans))
-        )
-        return Compressed(turned, rows, starts, self.n_rows)
-
-    def kept(self, place, n_columns, crew, ones=False):
-        """Return the columns that have a place, in its order; before them one of ones, if asked for."""
-        arrays = kept(*self.arrays, place, self.n_rows, crew, ones)
-        return Compressed(*arrays, n_columns)
-
-
-def kept(values, indices, indptr, place, n_rows, crew, ones):
-    """Return values, columns and row starts of the entries whose column has a place."""
-    spans = row_parts(indptr, 4 * crew.n_workers if crew.n_workers > 1 else 1)
-    lengths = np.empty(n_rows, dtype=np.int64)
-    crew.map(lambda span: sweeps.kept_lengths(indices, indptr, place, lengths, *span), spans)
-    starts = np.zeros(n_rows + 1, dtype=np.int64)
-    np.cumsum(lengths + ones, out=starts[1:])
-    some, columns = np.empty(starts[-1], dtype=values.dtype), np.empty(starts[-1], dtype=np.int32)
-    crew.map(
-        lambda span: sweeps.keep(values, indices, indptr, place, starts, columns, some, ones, *span),
-        spans,
-    )
-    return some, columns, starts
-
-
-def row_parts(indptr, n_parts):
-    """Cut rows into parts of about as many entries."""
-    n_rows = len(indptr) - 1
-    edges = np.searchsorted(indptr, np.linspace(indptr[0], indptr[-1], n_parts + 1)[1:-1])
-    edges = np.concatenate([[0], np.clip(edges, 0, n_rows), [n_rows]]).tolist()
-    return [(start, end) for start, end in zip(edges[:-1], edges[1:]) if end > start] or [(0, 0)]
-
-
-def even_ranges(indptr):
-    """Cut rows into ranges for threads: by entries and rows, the same whatever the number of threads."""
-    n_parts = int(np.clip((int(indptr[-1]) + len(indptr)) // FEWEST, 1, PARTS))
-    return row_parts(indptr + np.arange(len(indptr)), n_parts)
-
-
-def parts_of(matrix):
-    """Return values, columns and row starts of a matrix without repeated columns."""
-    if not sparse.issparse(matrix.values):
-        stored = sparse.csr_array(matrix.values)
-        return stored.data, stored.indices, stored.indptr
-    matrix = matrix if matrix.rows.canonical else matrix.summed()
-    values = matrix.values
-    return tuple(np.ascontiguousarray(part) for part in (values.data, values.indices, values.indptr))
+    values, indices, indptr = arrays
+    if n_features * width <= CACHED:
+        return None
+    counts = np.zeros(n_features, dtype=np.int32)
+    sweeps.count_columns(indices, int(indptr[0]), int(indptr[-1]), counts)
+    present = np.flatnonzero(counts)
+    rarity = (RAREST - np.minimum(counts[present], RAREST)).astype(np.uint16)
+    return present[np.argsort(rarity, kind="stable")]
 
 
 class Design:
-    """Rows of X in memory, as matrices by rows and by columns.
+    """Columns of X, and perhaps one of ones before them.
 
     Parameters
     ----------
-    by_rows : Compressed
-    crew : Crew
-    columns : Columns, default=None
+    rows : RowStore
+    intercept : bool
+    columns : ndarray, default=None
+        Which columns of X these are; None if they are all.
 
     Attributes
     ----------
+    n : int
+        Number of columns, that of ones among them.
     n_passes : int
         How often all rows were read.
     """
 
-    def __init__(self, by_rows, crew, columns=None):
-        self.by_rows, self.crew, self.columns = by_rows, crew, columns
-        self.by_columns = by_rows.transposed(crew)
-        self.n_rows, self.n = by_rows.n_rows, by_rows.n_columns
+    def __init__(self, rows, intercept, columns=None):
+        self.rows, self.intercept, self.columns = rows, bool(intercept), columns
+        self.n_rows, self.n = rows.n_rows, rows.n_columns + self.intercept
         self.n_passes = 0
 
     @classmethod
-    def of(cls, matrix, intercept, crew):
-        """Return the design of a `Matrix`, with a column of ones if there is an intercept."""
-        values, indices, indptr = parts_of(matrix)
-        counts = np.zeros(matrix.shape[1], dtype=np.int32)
-        sweeps.count_columns(indices, int(indptr[0]), int(indptr[-1]), counts)
-        columns = Columns(counts, intercept)
-        arrays = kept(values, indices, indptr, columns.place, matrix.shape[0], crew, intercept)
-        return cls(Compressed(*arrays, columns.n), crew, columns)
+    def of(cls, matrix, width, intercept, crew):
+        """Return the design of a `Matrix` that is multiplied with `width` columns at a time."""
+        arrays, n_columns = arrays_of(matrix), matrix.shape[1]
+        columns = columns_of(arrays, n_columns, width)
+        if columns is not None:
+            place = np.full(n_columns, -1, dtype=np.int32)
+            n_columns = len(columns)
+            place[columns] = np.arange(n_columns, dtype=np.int32)
+            arrays = kept(arrays, place, crew)
+        return cls(store(arrays, n_columns, width, crew), intercept, columns)
+
+    @property
+    def parts(self):
+        """Parts of the rows for threads."""
+        return self.rows.parts
+
+    # ---- between X's columns and these ----------------------------------------------
+
+    def gathered(self, values, first=0.0):
+        """Return values by columns of X for the columns here, with one for that of ones."""
+        own = values if self.columns is None else values[self.columns]
+        if not self.intercept:
+            return np.ascontiguousarray(own)
+        return np.concatenate([np.broadcast_to(np.asarray(first, own.dtype), (1, *own.shape[1:])), own])
+
+    def scattered(self, values, n_features, others=0.0):
+        """Return values by the columns here for all columns of X, and others for those that do not occur."""
+        own = values[self.intercept :]
+        if self.columns is None:
+            return own
+        out = np.empty((n_features, *own.shape[1:]), dtype=own.dtype)
+        out[...] = others
+        out[self.columns] = own
+        return out
+
+    # ---- products -------------------------------------------------------------------
 
     def forward(self, factors):
-        """Return X times factors, shape (n_rows, width)."""
+        """Return the design times factors, shape (n_rows, width)."""
         self.n_passes += 1
-        return self.by_rows.times(factors, self.crew)
+        if not self.intercept:
+            return self.rows.times(factors)
+        out = self.rows.times(factors[1:])
+        out += factors[0]
+        return out
 
     def backward(self, values, squares=False):
-        """Return the transpose of X, or of its squares, times values, shape (n, width)."""
+        """Return the transpose of the design, or of its squares, times values, shape (n, width)."""
         self.n_passes += 1
-        return self.by_columns.times(values, self.crew, squares)
+        out = self.rows.turned_times(values, squares)
+        return np.concatenate([values.sum(axis=0)[None, :], out]) if self.intercept else out
 
-    def through(self, factors, function):
-        """Return X^T f(X factors), and f's values; f is given what comes of the factors."""
-        values = function(self.forward(factors))
-        return self.backward(values), values
-
-    def gram(self, weight, width):
-        """Return the weighted products of the first columns with each other."""
-        n_parts = int(np.clip(MOST_SUMS // max(width, 1) ** 2, 1, 8))
-        spans = row_parts(self.by_rows.arrays[2], n_parts)
-        sums = [np.zeros((width, width)) for _ in spans]
-        self.crew.map(lambda k: sweeps.gram(*self.by_rows.arrays, weight, sums[k], *spans[k]), range(len(spans)))
+    def curved(self, factors, weight):
+        """Return what `backward` makes of weight times `forward`, for one column of factors."""
         self.n_passes += 1
-        return sum(sums[1:], sums[0])
+        shift, factors = (factors[0, 0], factors[1:, 0]) if self.intercept else (0.0, factors[:, 0])
+        out, total = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
+        return np.concatenate([[total], out])[:, None] if self.intercept else out[:, None]
+
+    def hottest(self, most):
+        """Return the most frequent columns, that of ones first, and how many entries each has."""
+        counts = self.rows.counts()
+        some = min(most, len(counts))
+        columns = np.sort(np.argpartition(-counts, some - 1)[:some]) if some else np.empty(0, int)
+        columns = columns[np.argsort(-counts[columns], kind="stable")]
+        if not self.intercept:
+            return columns, counts[columns]
+        return np.append(0, columns + 1), np.append(self.n_rows, counts[columns])
+
+    def gram(self, weight, columns, share=1.0):
+        """Return weighted products of columns with each other; about, from a share of the rows.
+
+        The column of ones, if it is among them, is the first.
+        """
+        self.n_passes += 1
+        ones = int(self.intercept and len(columns) > 0 and columns[0] == 0)
+        place = np.full(self.rows.n_columns, -1, dtype=np.int32)
+        place[columns[ones:] - self.intercept] = np.arange(ones, len(columns), dtype=np.int32)
+        return self.rows.gram(weight, place, ones, len(columns), share)
+
+    # ---- some columns alone ---------------------------------------------------------
 
     def share(self, some):
         """Return the share of the entries that some columns have; `some` is a mask."""
-        lengths = np.diff(self.by_columns.arrays[2])
-        return lengths[some].sum() / max(self.by_columns.n_nonzero, 1)
+        return self.rows.counts()[some[self.intercept :]].sum() / max(self.rows.n_nonzero, 1)
 
     def restricted(self, some):
         """Return the design of some columns alone; `some` is a mask."""
-        place = np.full(self.n, -1, dtype=np.int32)
-        chosen = np.flatnonzero(some)
+        own = some[self.intercept :]
+        chosen = np.flatnonzero(own)
+        place = np.full(len(own), -1, dtype=np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
-        return Design(self.by_rows.kept(place, len(chosen), self.crew), self.crew)
-
-    def row_ranges(self):
-        """Return ranges of rows for the threads."""
-        return self.by_rows.ranges
+        return Design(self.rows.restricted(place, len(chosen)), self.intercept and some[0])

@@ -17,6 +17,7 @@ MOST_HALVINGS = 30
 SUFFICIENT = 1e-4  # of the decrease that the slope foretells
 ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
 MOST_PRODUCTS = 500  # in one step
+FORCING = 0.1  # of the slope, at most, that a step may leave
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
 
@@ -71,7 +72,7 @@ def minimise(objective, point, reference, tol, max_iter, say):
         if optimality <= tol or stalls > 2 or step == max_iter:
             return point, Report(step, optimality, optimality <= tol)
         model = Model(objective, hessian, point, slope, diagonal)
-        forcing = min(0.1, optimality**0.5)
+        forcing = min(FORCING, optimality**0.5)
         moved = searched(objective, point, slope, *model.direction(forcing))
         if moved is None:
             moved = shrunk(objective, point, gradient, by_constants, diagonal)

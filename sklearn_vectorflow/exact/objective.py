@@ -108,45 +108,45 @@ class Hessian:
             Of some columns alone, which the weights are then for.
         """
         design, l2 = design or self.design, self.terms.l2 if l2 is None else l2
-        sums = []
-
-        def curved(change):
-            change = self.curvature.times(Objective.with_constants(change, constants))
-            sums.append(change[:, self.n_linear :].sum(axis=0))
-            return np.ascontiguousarray(change[:, : self.n_linear])
-
-        product, _ = design.through(weights, curved)
+        of_constants = constants
+        if self.structure == "diagonal" and self.n_linear == 1 and self.n_constant == 0:
+            product = design.curved(weights, self.curvature.values[:, 0])
+        else:
+            change = self.curvature.times(Objective.with_constants(design.forward(weights), constants))
+            of_constants = change[:, self.n_linear :].sum(axis=0) / self.losses.total
+            product = design.backward(np.ascontiguousarray(change[:, : self.n_linear]))
         product /= self.losses.total
         product += l2 * weights
-        return product, sums[0] / self.losses.total
+        return product, of_constants
 
-    def block(self, design, l2, width, outputs, with_constants):
-        """Return the matrix of second derivatives by the first columns' weights of some outputs, and by constants.
+    def block(self, design, l2, columns, outputs, with_constants, share=1.0):
+        """Return the matrix of second derivatives by some columns' weights of some outputs, and by constants.
 
-        Weights come output by output, the first column of each first.
+        Weights come output by output. A share of the rows tells about.
         """
+        width = len(columns)
         size = width * len(outputs)
         found = np.zeros((size + with_constants * self.n_constant,) * 2)
         for i, one in enumerate(outputs):
             for j, other in enumerate(outputs[: i + 1]):
                 weight = self.curvature.between(one, other)
                 if weight is not None:
-                    part = design.gram(weight, width)
+                    part = design.gram(weight, columns, share)
                     found[i * width : (i + 1) * width, j * width : (j + 1) * width] = part
                     found[j * width : (j + 1) * width, i * width : (i + 1) * width] = part.T
         if with_constants and self.n_constant:
-            self._fill_constants(found, design, width, outputs)
+            self._fill_constants(found, design, columns, outputs)
         found /= self.losses.total
-        found[np.arange(size), np.arange(size)] += np.tile(l2[:width, 0], len(outputs))
+        found[np.arange(size), np.arange(size)] += np.tile(l2[columns, 0], len(outputs))
         return found
 
-    def _fill_constants(self, found, design, width, outputs):
-        size, absent = width * len(outputs), np.zeros(self.losses.weight.shape)
+    def _fill_constants(self, found, design, columns, outputs):
+        size, absent = len(columns) * len(outputs), np.zeros(self.losses.weight.shape)
         for k in range(self.n_constant):
             constant = self.n_linear + k
             weights = [self.curvature.between(one, constant) for one in outputs]
             crossed = design.backward(np.column_stack([absent if one is None else one for one in weights]))
-            found[size + k, :size] = found[:size, size + k] = crossed[:width].T.ravel()
+            found[size + k, :size] = found[:size, size + k] = crossed[columns].T.ravel()
             for m in range(k + 1):
                 weight = self.curvature.between(constant, self.n_linear + m)
                 found[size + k, size + m] = found[size + m, size + k] = 0.0 if weight is None else weight.sum()

@@ -28,25 +28,25 @@ class Problem:
     """
 
     def __init__(self, network, data, kernel, fields, crew):
-        self.network, self.crew = network, crew
+        self.network, self.fields = network, fields
         linear, *constants = network.graph.weighted
         self.n_linear = linear.n_weights
         intercept = network.has_bias(linear)
-        self.design = Design.of(data.matrix, intercept, crew)
+        self.design = Design.of(data.matrix, self.n_linear, intercept, crew)
         n_rows = data.matrix.shape[0]
         weight = np.ones(n_rows) if data.weight is None else np.ascontiguousarray(data.weight, dtype=np.float64)
         y = data.dense_targets(0, n_rows)
-        losses = Losses(kernel, y, weight, network.scales.output, self.design.row_ranges(), crew)
-        terms = Terms(fields, self.design.columns, self.n_linear)
+        losses = Losses(kernel, y, weight, network.scales.output, self.design.parts, crew)
+        terms = Terms(fields, self.design, self.n_linear)
         moves_intercept = not intercept or getattr(kernel.loss, "free_intercept", True)
         self.objective = Objective(self.design, losses, terms, moves_intercept)
 
     def start(self):
         """Return the point where the net is."""
-        columns, terms = self.design.columns, self.objective.terms
-        weights = columns.gathered(self.network.weights()[0]).astype(np.float64)
+        design, terms = self.design, self.objective.terms
+        weights = design.gathered(self.network.weights()[0]).astype(np.float64)
         intercepts = self.network.intercepts()
-        if columns.intercept:
+        if design.intercept:
             weights[0] = intercepts[0] if self.objective.moves_intercept else 0.0
         if terms.center is not None:
             weights -= terms.center
@@ -56,10 +56,10 @@ class Problem:
     def without_weights(self, point, initial):
         """Return the point with no weights and the intercepts of a constant model, or those of another point."""
         weights, constants = np.zeros_like(point.weights), point.constants
-        if self.design.columns.intercept:
+        if self.design.intercept:
             weights[0] = point.weights[0]
         if initial is not None:
-            if self.design.columns.intercept:
+            if self.design.intercept:
                 weights[0] = initial[: self.n_linear]
             constants = initial[self.n_linear :]
         return self.objective.at(self.objective.terms.inside(weights), constants)
@@ -74,13 +74,15 @@ class Problem:
 
     def put(self, point):
         """Write a point's parameters into the net."""
-        columns, terms, network = self.design.columns, self.objective.terms, self.network
-        weights, fields = point.weights, np.zeros((network.n_features, self.n_linear), dtype=np.float32)
+        design, terms, network = self.design, self.objective.terms, self.network
+        weights, absent = point.weights, 0.0
         if terms.center is not None:
-            weights = weights + terms.center
-        fields[columns.present] = weights[columns.intercept :]
-        intercept = weights[0] if columns.intercept else np.zeros(self.n_linear)
-        network.start_anew([fields], [intercept, *([point.constants] if len(point.constants) else [])])
+            weights, absent = weights + terms.center, self.fields["center"]
+        if "lower" in self.fields:
+            absent = np.maximum(absent, self.fields["lower"])
+        values = design.scattered(weights, network.n_features, absent)
+        intercept = weights[0] if design.intercept else np.zeros(self.n_linear)
+        network.start_anew([values], [intercept, *([point.constants] if len(point.constants) else [])])
 
 
 def converge(problem, initial, tol, max_iter, say):

@@ -3,17 +3,25 @@
 import numpy as np
 from scipy import linalg
 
-MOST = 512  # columns whose second derivatives are taken exactly
+MOST = 512  # columns whose second derivatives are taken together
 MOST_TOGETHER = 600  # weights of several outputs that are
-WORTH = 40  # passes over the rows that these may cost
+WORTH = 3  # products of pairs for every entry, which the rows may cost
+WORTH_ALL = 60  # where these are all columns there are, and the steps become Newton's own
+FEWEST_ROWS = 20  # for every column, which samples have
 
 
 def frequent(design, n_blocks=1):
-    """Return how many of the first columns to take: products of pairs cost no more than some passes."""
-    counts = np.diff(design.by_columns.arrays[2])[:MOST]
-    cost = np.cumsum(counts) ** 2 / max(design.n_rows, 1)  # pairs, if columns meet by chance
-    worth = WORTH * design.by_rows.n_nonzero / n_blocks
-    return int(np.searchsorted(cost, worth, side="right"))
+    """Return the columns to take, and from which share of the rows."""
+    columns, counts = design.hottest(MOST)
+    if len(columns) == 0:
+        return columns, 1.0
+    cost = n_blocks * np.cumsum(counts, dtype=float) ** 2 / max(design.n_rows, 1)  # pairs, if columns meet by chance
+    entries = max(design.rows.n_nonzero, design.n_rows)
+    if len(columns) == design.n and cost[-1] <= WORTH_ALL * entries:
+        return columns, 1.0
+    rows = design.n_rows / (FEWEST_ROWS * np.arange(1, len(columns) + 1))  # how many times as many as are enough
+    width = max(1, int(np.searchsorted(cost / np.maximum(rows, 1.0), WORTH * entries, side="right")))
+    return columns[:width], float(min(1.0, WORTH * entries / cost[width - 1]))
 
 
 class Preconditioner:
@@ -31,23 +39,23 @@ class Preconditioner:
     """
 
     def __init__(self, hessian, design, l2, diagonal, moves):
-        self.diagonal, self.diagonal_of_constants = diagonal
+        self.diagonal, self.diagonal_of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
         self.moves, n_linear = moves, hessian.n_linear
         n_pairs = n_linear * (n_linear + 1) // 2
-        width = frequent(design, n_pairs + hessian.n_constant)
-        if hessian.structure == "diagonal" or n_linear == 1 or width * n_linear > MOST_TOGETHER:
+        columns, share = frequent(design, n_pairs + hessian.n_constant)
+        if hessian.structure == "diagonal" or n_linear == 1 or len(columns) * n_linear > MOST_TOGETHER:
             groups = [[output] for output in range(n_linear)]
-            width = frequent(design, n_linear)
+            columns, share = frequent(design, n_linear)
         else:
             groups = [list(range(n_linear))]
-        self.width, self.groups = width, groups
+        self.columns, self.share, self.groups = columns, share, groups
         self.with_constants = hessian.n_constant > 0 and len(groups) == 1
         self.factors = [self._factor(hessian, design, l2, group) for group in groups]
 
     def _factor(self, hessian, design, l2, group):
         """Return a Cholesky factor of the second derivatives of some outputs' frequent columns."""
-        block = hessian.block(design, l2, self.width, group, self.with_constants)
-        fixed = ~self.moves[: self.width, group].T.ravel()
+        block = hessian.block(design, l2, self.columns, group, self.with_constants, self.share)
+        fixed = ~self.moves[np.ix_(self.columns, group)].T.ravel()
         fixed = np.append(fixed, np.zeros(len(block) - len(fixed), bool))
         block[fixed] = 0.0
         block[:, fixed] = 0.0
@@ -65,13 +73,15 @@ class Preconditioner:
         """Return an approximate quotient."""
         out = weights / self.diagonal
         out_constants = constants / self.diagonal_of_constants
+        size = len(self.columns)
         for group, factor in zip(self.groups, self.factors):
-            side = weights[: self.width, group].T.ravel()
+            some = np.ix_(self.columns, group)
+            side = weights[some].T.ravel()
             if self.with_constants:
                 side = np.append(side, constants)
             solved = linalg.cho_solve(factor, side, check_finite=False)
-            out[: self.width, group] = solved[: self.width * len(group)].reshape(len(group), -1).T
+            out[some] = solved[: size * len(group)].reshape(len(group), -1).T
             if self.with_constants:
-                out_constants = solved[self.width * len(group) :]
+                out_constants = solved[size * len(group) :]
         out[~self.moves] = 0.0
         return out, out_constants

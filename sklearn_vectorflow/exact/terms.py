@@ -10,7 +10,7 @@ class Terms:
     ----------
     fields : dict
         Of `penalties.combine`.
-    columns : Columns
+    design : Design
     n_outputs : int
         Outputs that have weights.
 
@@ -23,26 +23,26 @@ class Terms:
         Least distances from the centre.
     """
 
-    def __init__(self, fields, columns, n_outputs):
-        self.l1, self.l2 = (self._strengths(fields, name, columns) for name in ("l1", "l2"))
+    def __init__(self, fields, design, n_outputs):
+        self.l1, self.l2 = (self._strengths(fields, name, design) for name in ("l1", "l2"))
         self.center = self.lower = None
         if "center" in fields:
-            self.center = columns.gathered(np.asarray(fields["center"], dtype=np.float64))
+            self.center = design.gathered(np.asarray(fields["center"], dtype=np.float64))
         if "lower" in fields:
-            self.lower = np.full((columns.n, n_outputs), float(fields["lower"]))
-            if columns.intercept:
+            self.lower = np.full((design.n, n_outputs), float(fields["lower"]))
+            if design.intercept:
                 self.lower[0] = -np.inf
             if self.center is not None:
                 self.lower -= self.center
 
     @staticmethod
-    def _strengths(fields, name, columns):
+    def _strengths(fields, name, design):
         strength, each = fields.get(name, 0.0), fields.get(f"{name}_each")
         if each is None:
-            values = np.full((columns.n, 1), float(strength))
+            values = np.full((design.n, 1), float(strength))
         else:
-            values = float(strength) * columns.gathered(np.asarray(each, dtype=np.float64))[:, None]
-        if columns.intercept:
+            values = float(strength) * design.gathered(np.asarray(each, dtype=np.float64))[:, None]
+        if design.intercept:
             values[0] = 0.0
         return values
 

@@ -8,10 +8,6 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from sklearn_vectorflow.engine.kernels.platform cimport VF_PREFETCH_READ
-
-cdef enum:
-    AHEAD = 32  # entries whose factors are asked for before their use
 
 ctypedef fused value_t:
     float
@@ -47,18 +43,14 @@ def kept_lengths(const index_t[::1] indices, const pointer_t[::1] indptr, const 
 
 
 def keep(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr, const int32_t[::1] place,
-         const int64_t[::1] new_indptr, int32_t[::1] new_indices, value_t[::1] new_values, bint ones, int64_t from_row,
+         const int64_t[::1] new_indptr, int32_t[::1] new_indices, value_t[::1] new_values, int64_t from_row,
          int64_t to_row):
-    """Write the entries of rows that have a place, under its number; before them a one in column 0, if asked for."""
+    """Write the entries of rows that have a place, under its number."""
     cdef int64_t row, k, at
     cdef int32_t column
     with nogil:
         for row in range(from_row, to_row):
             at = new_indptr[row]
-            if ones:
-                new_indices[at] = 0
-                new_values[at] = 1
-                at += 1
             for k in range(indptr[row], indptr[row + 1]):
                 column = place[indices[k]]
                 if column >= 0:
@@ -80,7 +72,7 @@ def transpose(const value_t[::1] values, const int32_t[::1] indices, const int64
                 transposed[to] = values[k]
 
 
-cdef inline double _sum(const value_t *values, const int32_t *indices, int64_t n, const double *factors) noexcept nogil:
+cdef inline double _sum(const value_t *values, const index_t *indices, int64_t n, const double *factors) noexcept nogil:
     """Four sums, so that none waits for its own additions."""
     cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
     cdef int64_t k = 0
@@ -96,7 +88,7 @@ cdef inline double _sum(const value_t *values, const int32_t *indices, int64_t n
     return (a + b) + (c + d)
 
 
-cdef inline double _sum_of_squares(const value_t *values, const int32_t *indices, int64_t n,
+cdef inline double _sum_of_squares(const value_t *values, const index_t *indices, int64_t n,
                                    const double *factors) noexcept nogil:
     cdef double total = 0.0, value
     cdef int64_t k
@@ -106,7 +98,7 @@ cdef inline double _sum_of_squares(const value_t *values, const int32_t *indices
     return total
 
 
-cdef inline void _sums(const value_t *values, const int32_t *indices, int64_t n, const double *factors,
+cdef inline void _sums(const value_t *values, const index_t *indices, int64_t n, const double *factors,
                        int64_t width, bint squares, double *out) noexcept nogil:
     cdef int64_t k, c
     cdef double value
@@ -121,10 +113,29 @@ cdef inline void _sums(const value_t *values, const int32_t *indices, int64_t n,
             out[c] += value * row[c]
 
 
-def product(const value_t[::1] values, const int32_t[::1] indices, const int64_t[::1] indptr,
+cdef inline void _spread(const value_t *values, const index_t *indices, int64_t n, const double *factors,
+                         int64_t width, bint squares, double *out) noexcept nogil:
+    """Add a row's entries times its factors to their columns' sums."""
+    cdef int64_t k, c
+    cdef double value
+    cdef double *to
+    if width == 1 and not squares:
+        for k in range(n):
+            out[indices[k]] += values[k] * factors[0]
+        return
+    for k in range(n):
+        value = values[k]
+        if squares:
+            value *= value
+        to = out + <int64_t>indices[k] * width
+        for c in range(width):
+            to[c] += value * factors[c]
+
+
+def product(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
             const double[:, ::1] factors, double[:, ::1] out, int64_t first, int64_t last, bint squares=False):
     """Write rows [first, last) of the matrix, or of its squared values, times a dense one."""
-    cdef int64_t row, start, width = out.shape[1]
+    cdef int64_t row, start, n, width = out.shape[1]
     if last <= first or width == 0:
         return
     if factors.shape[0] == 0 or values.shape[0] == 0:
@@ -133,38 +144,57 @@ def product(const value_t[::1] values, const int32_t[::1] indices, const int64_t
     with nogil:
         for row in range(first, last):
             start = indptr[row]
+            n = indptr[row + 1] - start
             if width != 1:
-                _sums(&values[0] + start, &indices[0] + start, indptr[row + 1] - start, &factors[0, 0], width, squares,
-                      &out[row, 0])
+                _sums(&values[0] + start, &indices[0] + start, n, &factors[0, 0], width, squares, &out[row, 0])
             elif squares:
-                out[row, 0] = _sum_of_squares(&values[0] + start, &indices[0] + start, indptr[row + 1] - start,
-                                              &factors[0, 0])
+                out[row, 0] = _sum_of_squares(&values[0] + start, &indices[0] + start, n, &factors[0, 0])
             else:
-                out[row, 0] = _sum(&values[0] + start, &indices[0] + start, indptr[row + 1] - start, &factors[0, 0])
+                out[row, 0] = _sum(&values[0] + start, &indices[0] + start, n, &factors[0, 0])
 
 
 def add_transposed(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
-                   const double[:, ::1] factors, double[:, ::1] out, bint squares=False):
-    """Add the transposed matrix times a dense one, row after row."""
-    cdef int64_t row, k, c, width = out.shape[1]
-    cdef double value
+                   const double[:, ::1] factors, double[:, ::1] out, int64_t first, int64_t last, bint squares=False):
+    """Add the transpose of rows [first, last), or of their squared values, times a dense matrix."""
+    cdef int64_t row, start, width = out.shape[1]
+    if last <= first or width == 0 or values.shape[0] == 0:
+        return
     with nogil:
-        for row in range(factors.shape[0]):
-            for k in range(indptr[row], indptr[row + 1]):
-                value = values[k]
-                if squares:
-                    value *= value
-                for c in range(width):
-                    out[indices[k], c] += value * factors[row, c]
+        for row in range(first, last):
+            start = indptr[row]
+            _spread(&values[0] + start, &indices[0] + start, indptr[row + 1] - start, &factors[row, 0], width, squares,
+                    &out[0, 0])
 
 
-def gram(const value_t[::1] values, const int32_t[::1] indices, const int64_t[::1] indptr, const double[::1] weight,
-         double[:, ::1] out, int64_t first, int64_t last):
-    """Add the weighted products of the first columns with each other, over rows [first, last).
+def add_curved(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
+               const double[::1] factors, double shift, const double[::1] weight, double[::1] out, int64_t first,
+               int64_t last):
+    """Add X^T (weight (X factors + shift)), of rows [first, last) in one pass; return the sum of what is spread."""
+    cdef int64_t row, start, n
+    cdef double change, total = 0.0
+    if last <= first:
+        return 0.0
+    with nogil:
+        for row in range(first, last):
+            start = indptr[row]
+            n = indptr[row + 1] - start
+            change = shift
+            if n:
+                change += _sum(&values[0] + start, &indices[0] + start, n, &factors[0])
+            change *= weight[row]
+            total += change
+            if n:
+                _spread(&values[0] + start, &indices[0] + start, n, &change, 1, False, &out[0])
+    return total
 
-    As many columns as the array of the sums has.
+
+def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
+         const int32_t[::1] place, bint ones, const double[::1] weight, double[:, ::1] out, int64_t first, int64_t last):
+    """Add the weighted products of some columns with each other, over rows [first, last).
+
+    `place` says where a column is among them, -1 if it is not; a column of ones may stand before them.
     """
-    cdef int64_t row, k, i, j, n, longest = 0, width = out.shape[0]
+    cdef int64_t row, k, i, j, n, longest = 0
     cdef double value
     cdef double *own
     cdef double *some
@@ -179,14 +209,18 @@ def gram(const value_t[::1] values, const int32_t[::1] indices, const int64_t[::
         raise MemoryError
     with nogil:
         for row in range(first, last):
-            n = 0
-            for k in range(indptr[row], indptr[row + 1]):
-                if indices[k] < width:
-                    columns[n] = indices[k]
-                    some[n] = values[k]
-                    n += 1
             if weight[row] == 0.0:
                 continue
+            n = 0
+            if ones:
+                columns[0] = 0
+                some[0] = 1.0
+                n = 1
+            for k in range(indptr[row], indptr[row + 1]):
+                if place[indices[k]] >= 0:
+                    columns[n] = place[indices[k]]
+                    some[n] = values[k]
+                    n += 1
             for i in range(n):
                 value = weight[row] * some[i]
                 own = &out[columns[i], 0]
