@@ -16,6 +16,7 @@ from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
+from sklearn_vectorflow.estimators.exact import ExactMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
@@ -44,7 +45,7 @@ from sklearn_vectorflow.validation.errors import brief, naming
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
 
-class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMixin, BaseEstimator):
+class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -103,7 +104,9 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
         with contextlib.closing(data):
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             network, start = self._network(data)
+            self._check_exact(network, data)
             self._train(network, start, data, validation, task)
+            self._finish_exactly(network, start, data)
         self.network_ = network
         network.keep_state = self.warm_start
         self._finish(data)
@@ -365,12 +368,13 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, CallbackSupportMi
                 if stopping.should_stop(watched) or stop or data.once:
                     break
             else:
-                stopping.warn_if_improving(self.max_iter)
+                if not self._is_exact:
+                    stopping.warn_if_improving(self.max_iter)
             best.restore(network)
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
-        if stopping.could_stop(self.max_iter) and not stop:
+        if stopping.could_stop(self.max_iter) and not stop and not self._is_exact:
             self._warn_if_worse(network, loss_curve, best.loss, data.matrix.shape[0], validation, start)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)

@@ -21,7 +21,7 @@ from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import naming
-from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
 class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
@@ -94,6 +94,16 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
+        Newton steps over all rows to the optimum of the penalised mean loss, for linear models whose
+        loss has a continuous gradient. Its result depends on nothing but the data: not on the order of
+        rows, `random_state` or `n_jobs`. "auto" is "sgd".
+    exact_tol : float, default=1e-6
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -110,11 +120,15 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
-        Epochs trained.
+        Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean training loss of each epoch, each row before its own step, without penalty.
     validation_scores_ : list of float
         Negative mean loss on the validation rows after each epoch, if there were any.
+    optimality_ : float
+        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    n_passes_ : int
+        With ``solver="exact"``, how often all rows were read, epochs among them.
 
     References
     ----------
@@ -158,6 +172,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-6,
+        exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -183,6 +200,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -25,7 +25,7 @@ from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
-from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, TimesLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, Solver, TimesLike
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000  # of which curves are drawn unless times are given
@@ -143,6 +143,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
+        Newton steps over all rows to the optimum of the penalised mean loss, for linear models whose
+        loss has a continuous gradient. Its result depends on nothing but the data: not on the order of
+        rows, `random_state` or `n_jobs`. "auto" is "sgd".
+    exact_tol : float, default=1e-6
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -170,12 +180,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
-        Epochs trained.
+        Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean negative log-likelihood of each epoch, times in the unit of y, each row before its
         own step, without penalty.
     validation_scores_ : list of float
         Mean log-likelihood of the validation rows after each epoch, if there were any.
+    optimality_ : float
+        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    n_passes_ : int
+        With ``solver="exact"``, how often all rows were read, epochs among them.
 
     References
     ----------
@@ -227,6 +241,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-6,
+        exact_max_iter: int = 100,
     ) -> None:
         self.distribution = distribution
         self.breakpoints = breakpoints
@@ -254,6 +271,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     @with_callbacks
     def fit(

@@ -17,6 +17,7 @@ MOST_HALVINGS = 30
 SUFFICIENT = 1e-4  # of the decrease that the slope foretells
 ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
 MOST_PRODUCTS = 500  # in one step
+MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
 FORCING = 0.1  # of the slope, at most, that a step may leave
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
@@ -32,11 +33,24 @@ class Report:
     optimality : float
         Norm of the projected gradient, relative to that without weights.
     converged : bool
+    stuck : bool
+        Whether no step led on.
     """
 
     n_iter: int
     optimality: float
     converged: bool
+    stuck: bool = False
+
+    @property
+    def advice(self):
+        """What could be done about an end without convergence."""
+        if self.stuck:
+            return (
+                "No step lowers the objective any more: its sums are at the end of double precision, or it has no "
+                "minimum (separable classes without a penalty, for example: raise alpha)."
+            )
+        return "Increase exact_max_iter."
 
 
 def norm_of(slope, diagonal):
@@ -69,15 +83,15 @@ def minimise(objective, point, reference, tol, max_iter, say):
         slope = objective.terms.pseudo_gradient(point.weights, gradient), by_constants
         optimality = norm_of(slope, diagonal) / reference
         say(step, point.value, optimality)
-        if optimality <= tol or stalls > 2 or step == max_iter:
-            return point, Report(step, optimality, optimality <= tol)
+        if optimality <= tol or stalls > MOST_STALLS or step == max_iter:
+            return point, Report(step, optimality, optimality <= tol, stalls > MOST_STALLS)
         model = Model(objective, hessian, point, slope, diagonal)
         forcing = min(FORCING, optimality**0.5)
         moved = searched(objective, point, slope, *model.direction(forcing))
         if moved is None:
             moved = shrunk(objective, point, gradient, by_constants, diagonal)
         if moved is None:
-            return point, Report(step, optimality, False)
+            return point, Report(step, optimality, False, True)
         stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
         point = moved
 

@@ -1,15 +1,12 @@
 """From a net that stochastic steps have brought near the optimum to the optimum."""
 
-from sklearn.exceptions import ConvergenceWarning
-
 import numpy as np
 
 from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
-from sklearn_vectorflow.exact.newton import Report, minimise, norm_of
+from sklearn_vectorflow.exact.newton import minimise, norm_of
 from sklearn_vectorflow.exact.objective import Objective
 from sklearn_vectorflow.exact.terms import Terms
-from sklearn_vectorflow.validation.errors import warn
 
 FLAT = 1e-10  # of the objective's size, below which no gradient is told from rounding
 
@@ -54,11 +51,14 @@ class Problem:
         return self.objective.at(terms.inside(weights), constants)
 
     def without_weights(self, point, initial):
-        """Return the point with no weights and the intercepts of a constant model, or those of another point."""
+        """Return the point with no weights (or what bounds leave of them) and the intercepts of a constant model, or those of another point."""
         weights, constants = np.zeros_like(point.weights), point.constants
+        if self.objective.terms.center is not None:
+            weights -= self.objective.terms.center
         if self.design.intercept:
             weights[0] = point.weights[0]
         if initial is not None:
+            initial = np.broadcast_to(initial, self.network.n_outputs)
             if self.design.intercept:
                 weights[0] = initial[: self.n_linear]
             constants = initial[self.n_linear :]
@@ -88,15 +88,16 @@ class Problem:
 def converge(problem, initial, tol, max_iter, say):
     """Take a problem's net to the optimum; return a report.
 
-    Warns
-    -----
-    ConvergenceWarning
-        If the tolerance was not reached.
+    Parameters
+    ----------
+    problem : Problem
+    initial : ndarray of shape () or (n_outputs,), or None
+        Raw outputs of the best constant model, if they are known.
+    tol, max_iter, say
+        See `newton.minimise`.
     """
     point = problem.start()
     reference = problem.reference(point, initial)
     point, report = minimise(problem.objective, point, reference, tol, max_iter, say)
     problem.put(point)
-    if not report.converged:
-        warn("not converged", ConvergenceWarning)
     return report

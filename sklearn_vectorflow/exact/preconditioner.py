@@ -4,24 +4,25 @@ import numpy as np
 from scipy import linalg
 
 MOST = 512  # columns whose second derivatives are taken together
-MOST_TOGETHER = 600  # weights of several outputs that are
+MOST_TOGETHER = 1_200  # weights of several outputs that are
 WORTH = 3  # products of pairs for every entry, which the rows may cost
-WORTH_ALL = 60  # where these are all columns there are, and the steps become Newton's own
+WORTH_ALL = 200  # where these are all columns there are, and the steps become Newton's own
 FEWEST_ROWS = 20  # for every column, which samples have
 
 
-def frequent(design, n_blocks=1):
+def frequent(design, n_outputs, n_blocks):
     """Return the columns to take, and from which share of the rows."""
     columns, counts = design.hottest(MOST)
     if len(columns) == 0:
         return columns, 1.0
     cost = n_blocks * np.cumsum(counts, dtype=float) ** 2 / max(design.n_rows, 1)  # pairs, if columns meet by chance
     entries = max(design.rows.n_nonzero, design.n_rows)
-    if len(columns) == design.n and cost[-1] <= WORTH_ALL * entries:
+    if len(columns) == design.n and cost[-1] <= WORTH_ALL * n_outputs * entries:
         return columns, 1.0
     rows = design.n_rows / (FEWEST_ROWS * np.arange(1, len(columns) + 1))  # how many times as many as are enough
-    width = max(1, int(np.searchsorted(cost / np.maximum(rows, 1.0), WORTH * entries, side="right")))
-    return columns[:width], float(min(1.0, WORTH * entries / cost[width - 1]))
+    worth = WORTH * n_outputs * entries
+    width = max(1, int(np.searchsorted(cost / np.maximum(rows, 1.0), worth, side="right")))
+    return columns[:width], float(min(1.0, worth / cost[width - 1]))
 
 
 class Preconditioner:
@@ -42,10 +43,10 @@ class Preconditioner:
         self.diagonal, self.diagonal_of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
         self.moves, n_linear = moves, hessian.n_linear
         n_pairs = n_linear * (n_linear + 1) // 2
-        columns, share = frequent(design, n_pairs + hessian.n_constant)
+        columns, share = frequent(design, n_linear, n_pairs)
         if hessian.structure == "diagonal" or n_linear == 1 or len(columns) * n_linear > MOST_TOGETHER:
             groups = [[output] for output in range(n_linear)]
-            columns, share = frequent(design, n_linear)
+            columns, share = frequent(design, n_linear, n_linear)
         else:
             groups = [list(range(n_linear))]
         self.columns, self.share, self.groups = columns, share, groups

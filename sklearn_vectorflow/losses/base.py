@@ -40,12 +40,18 @@ class Loss(BaseEstimator):
         and ``node_gradients`` after it; ``kernel`` finds them in its struct.
     sampled : bool
         Whether a step computes and updates few of the outputs, which `sampler` draws.
+    smooth : bool
+        Whether the gradient is continuous, as ``solver="exact"`` needs it.
+    free_intercept : bool
+        Whether the loss depends on an intercept in a way that other outputs can't make up for.
     """
 
     coupled = False
     jumps = False
     reads = ()
     sampled = False
+    smooth = True
+    free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:
         """Return how many outputs of a row a step computes, about; None are all."""

@@ -133,6 +133,7 @@ class Hinge(ClassificationLoss):
     """
 
     kernel = KERNELS["hinge"]
+    smooth = False
 
     def initial_raw(self, prior: Array) -> Array:
         """Return the likelier sign."""

@@ -85,6 +85,7 @@ class AbsoluteError(RegressionLoss):
     """
 
     kernel = KERNELS["absolute_error"]
+    smooth = False
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
@@ -141,6 +142,7 @@ class QuantileLoss(RegressionLoss):
     """
 
     kernel = KERNELS["quantile"]
+    smooth = False
 
     def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = quantile
