@@ -33,19 +33,19 @@ class Design:
     intercept : bool
     columns : ndarray, default=None
         Which columns of X these are; None if they are all.
+    passes : list of int, default=None
+        How often rows were read, for a design of some of the columns of another one.
 
     Attributes
     ----------
     n : int
         Number of columns, that of ones among them.
-    n_passes : int
-        How often all rows were read.
     """
 
-    def __init__(self, rows, intercept, columns=None):
+    def __init__(self, rows, intercept, columns=None, passes=None):
         self.rows, self.intercept, self.columns = rows, bool(intercept), columns
         self.n_rows, self.n = rows.n_rows, rows.n_columns + self.intercept
-        self.n_passes = 0
+        self._passes = [0] if passes is None else passes
 
     @classmethod
     def of(cls, matrix, width, intercept, crew):
@@ -58,6 +58,11 @@ class Design:
             place[columns] = np.arange(n_columns, dtype=np.int32)
             arrays = kept(arrays, place, crew)
         return cls(store(arrays, n_columns, width, crew), intercept, columns)
+
+    @property
+    def n_passes(self):
+        """How often all rows were read."""
+        return self._passes[0]
 
     @property
     def parts(self):
@@ -87,7 +92,7 @@ class Design:
 
     def forward(self, factors):
         """Return the design times factors, shape (n_rows, width)."""
-        self.n_passes += 1
+        self._passes[0] += 1
         if not self.intercept:
             return self.rows.times(factors)
         out = self.rows.times(factors[1:])
@@ -96,13 +101,13 @@ class Design:
 
     def backward(self, values, squares=False):
         """Return the transpose of the design, or of its squares, times values, shape (n, width)."""
-        self.n_passes += 1
+        self._passes[0] += 1
         out = self.rows.turned_times(values, squares)
         return np.concatenate([values.sum(axis=0)[None, :], out]) if self.intercept else out
 
     def curved(self, factors, weight):
         """Return what `backward` makes of weight times `forward`, for one column of factors."""
-        self.n_passes += 1
+        self._passes[0] += 1
         shift, factors = (factors[0, 0], factors[1:, 0]) if self.intercept else (0.0, factors[:, 0])
         out, total = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
         return np.concatenate([[total], out])[:, None] if self.intercept else out[:, None]
@@ -122,7 +127,7 @@ class Design:
 
         The column of ones, if it is among them, is the first.
         """
-        self.n_passes += 1
+        self._passes[0] += 1
         ones = int(self.intercept and len(columns) > 0 and columns[0] == 0)
         place = np.full(self.rows.n_columns, -1, dtype=np.int32)
         place[columns[ones:] - self.intercept] = np.arange(ones, len(columns), dtype=np.int32)
@@ -131,7 +136,9 @@ class Design:
     # ---- some columns alone ---------------------------------------------------------
 
     def share(self, some):
-        """Return the share of the entries that some columns have; `some` is a mask."""
+        """Return the share of the entries that are read for the sake of some columns; `some` is a mask."""
+        if not self.rows.restrictable:
+            return 1.0
         return self.rows.counts()[some[self.intercept :]].sum() / max(self.rows.n_nonzero, 1)
 
     def restricted(self, some):
@@ -140,4 +147,5 @@ class Design:
         chosen = np.flatnonzero(own)
         place = np.full(len(own), -1, dtype=np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
-        return Design(self.rows.restricted(place, len(chosen)), self.intercept and some[0])
+        rows = self.rows.restricted(place, len(chosen))
+        return Design(rows, self.intercept and some[0], passes=self._passes)

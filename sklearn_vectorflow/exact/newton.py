@@ -122,8 +122,6 @@ class Model:
         if not terms.smooth:
             low, high = terms.box(point.weights, slope)
             moves = ~((point.weights <= low) & (slope >= 0) | (point.weights >= high) & (slope <= 0))
-        if not objective.moves_intercept:
-            moves[0] = False
         return moves
 
     def times(self, weights, constants):

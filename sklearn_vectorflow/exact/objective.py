@@ -32,13 +32,10 @@ class Objective:
     design : Design or StreamedDesign
     losses : Losses
     terms : Terms
-    free : tuple of (bool, bool)
-        Whether the intercepts of linear outputs, and constant outputs, may move.
     """
 
-    def __init__(self, design, losses, terms, moves_intercept=True):
+    def __init__(self, design, losses, terms):
         self.design, self.losses, self.terms = design, losses, terms
-        self.moves_intercept = moves_intercept
         self.offset = None if terms.center is None else design.forward(terms.center)
 
     # ---- values ---------------------------------------------------------------------
@@ -55,7 +52,9 @@ class Objective:
         """Return raw outputs with those beside them that are the same for all rows."""
         if len(constants) == 0:
             return raw
-        return np.hstack([raw, np.broadcast_to(constants, (len(raw), len(constants)))])
+        out = np.empty((len(raw), raw.shape[1] + len(constants)))
+        out[:, : raw.shape[1]], out[:, raw.shape[1] :] = raw, constants
+        return out
 
     def at(self, weights, constants, raw=None):
         """Return a point."""
@@ -70,8 +69,6 @@ class Objective:
         by_weights = self.design.backward(np.ascontiguousarray(point.slopes[:, :n_linear])) / self.losses.total
         by_weights += self.terms.l2 * point.weights
         by_constants = point.slopes[:, n_linear:].sum(axis=0) / self.losses.total
-        if not self.moves_intercept:
-            by_weights[0] = 0.0
         return by_weights, by_constants
 
     def hessian(self, point):

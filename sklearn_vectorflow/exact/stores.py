@@ -62,7 +62,14 @@ class RowStore:
         Values, columns and row starts.
     n_columns : int
     crew : Crew
+
+    Attributes
+    ----------
+    restrictable : bool
+        Whether some columns alone can be read sooner.
     """
+
+    restrictable = True
 
     def __init__(self, arrays, n_columns, crew):
         self.arrays, self.crew = arrays, crew

@@ -143,7 +143,7 @@ class Network:
         """Replace all weights and intercepts, and forget how they were trained: training goes on from them."""
         with self.turn.lock:
             plain = self._settled_state().densified(self.n_features).plain()
-            for parameters, own, intercept in zip(plain.parameters, weights, intercepts):
+            for parameters, own, intercept in zip(plain.parameters, weights, intercepts, strict=True):
                 parameters.weights()[:] = own
                 if parameters.bias is not None:
                     parameters.intercept()[:] = intercept
