@@ -80,6 +80,10 @@ class DiagonalCurvature:
         """Return the second derivatives by two outputs; None if they are zero."""
         return np.ascontiguousarray(self.values[:, one]) if one == other else None
 
+    def by_mode(self):
+        """Return the engine's name of it, its numbers and rows' weights."""
+        return "diagonal", self.values, self.values[:, 0].copy()
+
 
 class FullCurvature:
     """Of outputs that a loss reads together: a matrix a row."""
@@ -100,6 +104,10 @@ class FullCurvature:
     def between(self, one, other):
         """Return the second derivatives by two outputs."""
         return np.ascontiguousarray(self.values[:, one, other])
+
+    def by_mode(self):
+        """Return the engine's name of it, its numbers and rows' weights."""
+        return "full", self.values, self.values[:, 0, 0].copy()
 
 
 class SoftmaxCurvature:
@@ -122,6 +130,10 @@ class SoftmaxCurvature:
     def between(self, one, other):
         """Return the second derivatives by two outputs."""
         return self.weight * self.probability[:, one] * ((one == other) - self.probability[:, other])
+
+    def by_mode(self):
+        """Return the engine's name of it, its numbers and rows' weights."""
+        return "softmax", self.probability, self.weight
 
 
 class CoupledCurvature:
@@ -146,3 +158,7 @@ class CoupledCurvature:
     def between(self, one, other):
         """Return the bounds where the two are one output."""
         return np.ascontiguousarray(self._diagonal[:, one]) if one == other else None
+
+    def by_mode(self):
+        """Return the engine's name of the bounds, their numbers and rows' weights."""
+        return "diagonal", self._diagonal, self._diagonal[:, 0].copy()

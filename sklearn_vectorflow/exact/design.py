@@ -143,9 +143,27 @@ class Design:
 
     def restricted(self, some):
         """Return the design of some columns alone; `some` is a mask."""
+        place, n_columns = self._place(some)
+        rows = self.rows.restricted(place, n_columns)
+        return Design(rows, self.intercept and some[0], passes=self._passes)
+
+    def by_columns(self, some):
+        """Return values, rows and column starts of some columns, that of ones among them."""
+        self._passes[0] += 1
+        place, n_columns = self._place(some)
+        values, rows, starts = self.rows.restricted(place, n_columns).by_columns()
+        if not (self.intercept and some[0]):
+            return values, rows, starts
+        return (
+            np.concatenate([np.ones(self.n_rows, values.dtype), values]),
+            np.concatenate([np.arange(self.n_rows, dtype=np.int32), rows]),
+            np.concatenate([[0], starts + self.n_rows]),
+        )
+
+    def _place(self, some):
+        """Return where columns of X are among some of the columns here, and how many there are."""
         own = some[self.intercept :]
         chosen = np.flatnonzero(own)
         place = np.full(len(own), -1, dtype=np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
-        rows = self.rows.restricted(place, len(chosen))
-        return Design(rows, self.intercept and some[0], passes=self._passes)
+        return place, len(chosen)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_vectorflow.exact.descent import CornerModel
 from sklearn_vectorflow.exact.preconditioner import Preconditioner
 
 MOST_HALVINGS = 30
@@ -85,9 +86,14 @@ def minimise(objective, point, reference, tol, max_iter, say):
         say(step, point.value, optimality)
         if optimality <= tol or stalls > MOST_STALLS or step == max_iter:
             return point, Report(step, optimality, optimality <= tol, stalls > MOST_STALLS)
-        model = Model(objective, hessian, point, slope, diagonal)
         forcing = min(FORCING, optimality**0.5)
-        moved = searched(objective, point, slope, *model.direction(forcing))
+        moves = moving(objective.terms, point, slope[0])
+        if objective.terms.smooth or not objective.design.rows.restrictable:
+            model = Model(objective, hessian, slope, diagonal, moves)
+            moved = searched(objective, point, slope, *model.direction(forcing))
+        else:
+            model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
+            moved = led(objective, point, (gradient, by_constants), *model.minimise(0.1 * forcing))
         if moved is None:
             moved = shrunk(objective, point, gradient, by_constants, diagonal)
         if moved is None:
@@ -96,13 +102,21 @@ def minimise(objective, point, reference, tol, max_iter, say):
         point = moved
 
 
+def moving(terms, point, slope):
+    """Return which weights a slope does not press against a kink or bound."""
+    moves = np.ones(point.weights.shape, dtype=bool)
+    if not terms.smooth:
+        low, high = terms.box(point.weights, slope)
+        moves = ~((point.weights <= low) & (slope >= 0) | (point.weights >= high) & (slope <= 0))
+    return moves
+
+
 class Model:
     """The quadratic model around a point, for the weights that may move."""
 
-    def __init__(self, objective, hessian, point, slope, diagonal):
+    def __init__(self, objective, hessian, slope, diagonal, moves):
         self.hessian, self.slope = hessian, slope
         self.design, self.l2, self.some = objective.design, objective.terms.l2, None
-        moves = self._moving(objective, point, slope[0])
         if not np.all(moves):
             some = moves.any(axis=1)
             if objective.design.share(some) <= FEW:
@@ -114,15 +128,6 @@ class Model:
         self.moves = moves
         self.side = -np.where(moves, slope[0], 0.0), -slope[1]
         self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves)
-
-    @staticmethod
-    def _moving(objective, point, slope):
-        terms = objective.terms
-        moves = np.ones(point.weights.shape, dtype=bool)
-        if not terms.smooth:
-            low, high = terms.box(point.weights, slope)
-            moves = ~((point.weights <= low) & (slope >= 0) | (point.weights >= high) & (slope <= 0))
-        return moves
 
     def times(self, weights, constants):
         """Return the product of second derivatives and a direction."""
@@ -185,6 +190,23 @@ def searched(objective, point, slope, direction, of_constants):
             moved = objective.at(inside, constants)
         foretold = _dot(slope, (inside - point.weights, constants - point.constants))
         if moved.value <= point.value + SUFFICIENT * foretold + allowance and foretold < 0:
+            return moved
+        length *= 0.5
+    return None
+
+
+def led(objective, point, gradient, step, of_constants, change):
+    """Return the first point along the step of a model with corners that is low enough; None if there is none."""
+    terms, length = objective.terms, 1.0
+    allowance = ROUNDING * abs(point.value)
+    bends = np.sum(terms.l1 * (np.abs(point.weights + step) - np.abs(point.weights)))
+    foretold = _dot(gradient, (step, of_constants)) + bends
+    if not foretold < 0:
+        return None
+    for _ in range(MOST_HALVINGS):
+        weights, constants = point.weights + length * step, point.constants + length * of_constants
+        moved = objective.at(weights, constants, point.raw + length * change)
+        if moved.value <= point.value + SUFFICIENT * length * foretold + allowance:
             return moved
         length *= 0.5
     return None

@@ -53,6 +53,28 @@ def kept(arrays, place, crew):
     return some, columns, starts
 
 
+def turned(arrays, n_columns, crew):
+    """Return values, rows and column starts of a matrix by rows; entries of a column are in the order of their rows."""
+    values, indices, indptr = arrays
+    spans = row_parts(indptr, crew.n_workers)
+
+    def count(span):
+        counts = np.zeros(n_columns, dtype=np.int32)
+        sweeps.count_columns(indices, int(indptr[span[0]]), int(indptr[span[1]]), counts)
+        return counts
+
+    counts = crew.map(count, spans)
+    starts = np.zeros(n_columns + 1, dtype=np.int64)
+    np.cumsum(sum(counts[1:], counts[0].astype(np.int64)), out=starts[1:])
+    begin, at = starts[:-1].copy(), []
+    for of_part in counts:
+        at.append(begin.copy())
+        begin += of_part
+    rows, by_columns = np.empty(starts[-1], np.int32), np.empty(starts[-1], values.dtype)
+    crew.map(lambda k: sweeps.transpose(*arrays, at[k], rows, by_columns, *spans[k]), range(len(spans)))
+    return by_columns, rows, starts
+
+
 class RowStore:
     """A sparse matrix by rows, whose columns are few.
 
@@ -127,6 +149,10 @@ class RowStore:
         sweeps.count_columns(self.arrays[1], int(indptr[0]), int(indptr[-1]), counts)
         return counts
 
+    def by_columns(self):
+        """Return values, rows and column starts."""
+        return turned(self.arrays, self.n_columns, self.crew)
+
     def restricted(self, place, n_columns):
         """Return the columns alone that have a place, in its order."""
         return RowStore(kept(self.arrays, place, self.crew), n_columns, self.crew)
@@ -137,31 +163,12 @@ class TwoWayStore(RowStore):
 
     def __init__(self, arrays, n_columns, crew):
         super().__init__(arrays, n_columns, crew)
-        self.turned = self._transposed()
+        self.turned = turned(arrays, n_columns, crew)
         self.parts_of_columns = even_parts(self.turned[2])
 
-    def _transposed(self):
-        """Return the transpose by rows, entries of a column in the order of their rows."""
-        values, indices, indptr = self.arrays
-        spans = row_parts(indptr, self.crew.n_workers)
-
-        def count(span):
-            counts = np.zeros(self.n_columns, dtype=np.int32)
-            sweeps.count_columns(indices, int(indptr[span[0]]), int(indptr[span[1]]), counts)
-            return counts
-
-        counts = self.crew.map(count, spans)
-        starts = np.zeros(self.n_columns + 1, dtype=np.int64)
-        np.cumsum(sum(counts[1:], counts[0].astype(np.int64)), out=starts[1:])
-        begin, at = starts[:-1].copy(), []
-        for of_part in counts:
-            at.append(begin.copy())
-            begin += of_part
-        rows, turned = np.empty(self.n_nonzero, np.int32), np.empty(self.n_nonzero, values.dtype)
-        self.crew.map(
-            lambda k: sweeps.transpose(values, indices, indptr, at[k], rows, turned, *spans[k]), range(len(spans))
-        )
-        return turned, rows, starts
+    def by_columns(self):
+        """Return values, rows and column starts."""
+        return self.turned
 
     def turned_times(self, factors, squares=False):
         """Return the transpose, or that of squared values, times a dense matrix."""

@@ -59,7 +59,7 @@ def keep(const value_t[::1] values, const index_t[::1] indices, const pointer_t[
                     at += 1
 
 
-def transpose(const value_t[::1] values, const int32_t[::1] indices, const int64_t[::1] indptr, int64_t[::1] at,
+def transpose(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr, int64_t[::1] at,
               int32_t[::1] rows, value_t[::1] transposed, int64_t from_row, int64_t to_row):
     """Write rows' entries column by column; `at` says where the next one of each column goes."""
     cdef int64_t row, k, to
