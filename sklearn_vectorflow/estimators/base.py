@@ -86,7 +86,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, ExactMixin, Callb
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
         with self._turn.lock:
-            task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+            task = FitTask(self, self._most_epochs, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
             draft = self._draft()
             before = vars(draft).copy()
             draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
@@ -346,11 +346,11 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, ExactMixin, Callb
     def _train(self, network, start, data, validation, task):
         best = BestWeights()
         loss_curve, validation_scores = [], []
-        with Crew(self._n_workers(data, network)) as crew:
+        with Crew(1 if self._is_exact else self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
             stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss)
             stop = False
-            for epoch in range(self.max_iter):
+            for epoch in range(self._most_epochs):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()
                 loss_curve.append(self._epoch(trainer))

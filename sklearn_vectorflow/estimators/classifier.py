@@ -120,10 +120,10 @@ class VectorFlowClassifier(
     verbose : int, default=0
         Prints a line for every epoch if not 0.
     solver : {"auto", "sgd", "exact"}, default="auto"
-        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
-        Newton steps over all rows to the optimum of the penalised mean loss, for linear models whose
-        loss has a continuous gradient. Its result depends on nothing but the data: not on the order of
-        rows, `random_state` or `n_jobs`. "auto" is "sgd".
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
+        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
+        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
+        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
     exact_tol : float, default=1e-6
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.

@@ -8,6 +8,8 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import warn
 
+EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
+
 
 class ExactMixin:
     """Newton steps to the optimum of linear models."""
@@ -15,6 +17,11 @@ class ExactMixin:
     @property
     def _is_exact(self):
         return self.solver == "exact"
+
+    @property
+    def _most_epochs(self):
+        """Epochs of stochastic steps, at most."""
+        return min(self.max_iter, EPOCHS) if self._is_exact else self.max_iter
 
     def _check_exact(self, network, data):
         """Raise ValueError, before any step, if there is no exact optimum of what the parameters ask for."""

@@ -114,6 +114,8 @@ def converge(problem, initial, tol, max_iter, say):
         See `newton.minimise`.
     """
     point = problem.start()
+    if not np.isfinite(point.value):
+        point = problem.without_weights(initial)
     reference = problem.reference(initial)
     point, report = minimise(problem.objective, point, reference, tol, max_iter, say)
     problem.put(point)

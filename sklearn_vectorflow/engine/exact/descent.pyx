@@ -83,6 +83,7 @@ cdef class Model:
     cdef double[::1] moved
     cdef Rows rows
     cdef double scale
+    cdef bint narrow  # whether values are floats
     cdef tuple arrays
 
     def __init__(self, values, const int32_t[::1] rows, const int64_t[::1] starts, mode, const double[::1] curvature,
@@ -90,7 +91,8 @@ cdef class Model:
                  const double[::1] gradient, const double[::1] second, const double[::1] l1, const double[::1] l2,
                  const double[::1] lower, const double[::1] start, double[::1] moved, double[:, ::1] change,
                  double[::1] mean):
-        if values.itemsize == 4:
+        self.narrow = values.itemsize == 4
+        if self.narrow:
             self.floats = values
         else:
             self.doubles = values
@@ -124,7 +126,7 @@ cdef class Model:
         return self.second[k] * change * change
 
     cdef double one(self, int64_t k) noexcept nogil:
-        if self.floats is not None:
+        if self.narrow:
             return self.step(&self.floats[0], k)
         return self.step(&self.doubles[0], k)
 
