@@ -16,6 +16,7 @@ from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
 from sklearn_vectorflow.estimators.top_classes import TopClassesMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, Loss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
@@ -307,6 +308,32 @@ class VectorFlowClassifier(
         self._check_expected(y, classes)
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
+    def inference(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
+            (White's estimator, HC0). Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        return self._inference(X, y, sample_weight, covariance)
+
     def decision_function(self, X: RowsLike) -> Array:
         """Return raw outputs.
 
@@ -447,6 +474,9 @@ class VectorFlowClassifier(
         if self.multilabel_:
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
         return ClassWeigher(self.class_weight, self.classes_, encoded, weight)
+
+    def _labels_of_outputs(self, n):
+        return [self.classes_[-1]] if n == 1 else self.classes_.tolist()
 
     def _strata(self, data):
         return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]

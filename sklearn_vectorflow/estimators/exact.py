@@ -1,11 +1,18 @@
 """What follows the stochastic epochs of ``solver="exact"``."""
 
-from sklearn.exceptions import ConvergenceWarning
+import contextlib
 
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.exact.inference import Inference
 from sklearn_vectorflow.exact.optimum import Problem, converge
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.training.source_data import open_data
 from sklearn_vectorflow.validation.errors import warn
 
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
@@ -50,6 +57,7 @@ class ExactMixin:
         if not self._is_exact:
             return
         fields = network.penalties_of(network.graph.weighted[0])
+        self._penalties_of_fit = fields
         initial = None if start is None else start[1]
         with Crew(self._n_workers(data, network)) as crew:
             problem = Problem(network, data, kernel_of(self._loss), fields, crew)
@@ -67,3 +75,35 @@ class ExactMixin:
     def _say_step(self, step, value, optimality):
         if self.verbose:
             print(f"exact {step}: objective {value:.10g}, relative gradient {optimality:.2e}")
+
+    # ---- inference ------------------------------------------------------------------
+
+    def _inference(self, X, y, sample_weight, covariance):
+        """Return what rows say of the weights of a fitted linear model."""
+        check_is_fitted(self, "network_")
+        if not self.network_.is_linear or not self._loss.smooth or self._loss.sampled or self._loss.coupled:
+            raise ValueError("inference needs a linear model, and a loss of single rows with a continuous gradient.")
+        data = open_data(self, X, y, sample_weight, reset=False) if is_source(X) else self._data(X, y, sample_weight, reset=False)
+        network = self.network_
+        linear = network.graph.weighted[0]
+        with contextlib.closing(data), Crew(self._n_workers(data, network)) as crew:
+            problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
+            names = getattr(self, "feature_names_in_", None)
+            names = [f"x{k}" for k in range(network.n_features)] if names is None else list(names)
+            raw = np.concatenate(network.intercepts()).astype(float)
+            return Inference(
+                problem, covariance, names, self._labels_of_outputs(linear.n_weights), self._names_of_constants(),
+                self._reported(raw[None, :]) - raw,
+            )
+
+    def _labels_of_outputs(self, n):
+        """Return what the raw outputs are of."""
+        return [""] if n == 1 else list(range(n))
+
+    def _names_of_constants(self):
+        """Return the names of raw outputs that are the same for all rows."""
+        return [f"constant{k}" for k in range(self._n_constant())]
+
+    def _reported(self, raw):
+        """Return the raw outputs of a row without features in the unit of y."""
+        return raw[0]

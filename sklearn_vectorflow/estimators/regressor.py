@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
@@ -280,6 +281,32 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
             The estimator.
         """
         return self._partial_fit(X, y, sample_weight, groups)
+
+    def inference(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
+            (White's estimator, HC0). Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        return self._inference(X, y, sample_weight, covariance)
 
     def predict_raw(self, X: RowsLike) -> Array:
         """Return raw outputs, before the loss turns them into predictions.

@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
@@ -344,6 +345,33 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         _refuse_source(X)
         return self._partial_fit(X, y, sample_weight)
 
+    def inference(
+        self,
+        X: MatrixLike,
+        y: TimesLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; here they are one. "sandwich" is robust where the model's variance is wrong (White's estimator, HC0),
+            and does not exist for Cox's likelihood. Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        _refuse_source(X)
+        return self._inference(X, y, sample_weight, covariance)
+
     def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
@@ -378,6 +406,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         if not hasattr(self.loss_, "log_shape") or self.loss_.n_constant == 0:
             raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
         return float(np.exp(self.network_.intercepts()[-1][0]))
+
+    def _names_of_constants(self):
+        if hasattr(self.loss_, "log_shape"):
+            return ["log_shape"] * self.loss_.n_constant
+        return [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+
+    def _reported(self, raw):
+        intercepts, out = self.loss_.intercept(raw), raw[0].copy()
+        out[0 if self.loss_.free_intercept else self.loss_.n_outputs - len(intercepts) :][: len(intercepts)] = intercepts
+        return out
 
     def _raw_of_nothing(self):
         """Return the raw outputs of a row without features, of a linear model."""

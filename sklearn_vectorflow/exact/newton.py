@@ -135,9 +135,13 @@ class Model:
         product[~self.moves] = 0.0
         return product, of_constants
 
-    def direction(self, forcing):
-        """Return about the minimum of the model."""
-        residual = tuple(one.copy() for one in self.side)
+    def direction(self, forcing, side=None):
+        """Return about the minimum of the model, or the solution of equations of its second derivatives with a side."""
+        if side is None:
+            side = self.side
+        elif self.some is not None:
+            side = side[0][self.some], side[1]
+        residual = tuple(one.copy() for one in side)
         direction = tuple(np.zeros_like(one) for one in residual)
         solved = self.preconditioner.times(*residual)
         toward, norm = solved, _dot(residual, solved)

@@ -116,6 +116,15 @@ class Hessian:
         product += l2 * weights
         return product, of_constants
 
+    def matrix(self, columns):
+        """Return the matrix of second derivatives by some columns' weights, from its products, for a loss of one output."""
+        found = np.empty((len(columns), len(columns)))
+        for k, column in enumerate(columns):
+            unit = np.zeros((self.design.n, self.n_linear))
+            unit[column] = 1.0
+            found[:, k] = self.times(unit, np.empty(0))[0][columns, 0]
+        return 0.5 * (found + found.T)
+
     def block(self, design, l2, columns, outputs, with_constants, share=1.0):
         """Return the matrix of second derivatives by some columns' weights of some outputs, and by constants.
 

@@ -1,5 +1,7 @@
 """Rows of a source for full passes: each reads the source from its first row to its last."""
 
+import functools
+
 import numpy as np
 from scipy import sparse
 
@@ -67,8 +69,8 @@ class StreamedStore:
         """Return the matrix times a dense one."""
         out = np.empty((self.n_rows, factors.shape[1]))
         for first, arrays in self._blocks():
-            some = out[first : first + len(arrays[2]) - 1]
-            self.crew.map(lambda span: sweeps.product(*arrays, factors, some, *span), even_parts(arrays[2]))
+            of_block = functools.partial(_product, arrays, factors, out[first : first + len(arrays[2]) - 1])
+            self.crew.map(of_block, even_parts(arrays[2]))
         return out
 
     def turned_times(self, factors, squares=False):
@@ -96,3 +98,8 @@ class StreamedStore:
             own = weight[first : first + n_rows] * (n_rows / max(some, 1))
             sweeps.gram(*arrays, place, ones, own, out, 0, some)
         return out
+
+
+def _product(arrays, factors, out, span):
+    """Write a range of a block's rows times factors."""
+    sweeps.product(*arrays, factors, out, *span)

@@ -5,6 +5,7 @@ outputs add up.
 """
 
 import numpy as np
+from scipy.special import gammaln
 
 from sklearn_vectorflow.engine.losses.regression import KERNELS
 from sklearn_vectorflow.losses.base import Loss
@@ -73,6 +74,16 @@ class SquaredError(RegressionLoss):
     """
 
     kernel = KERNELS["squared_error"]
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return the variance around the prediction; of several targets, its mean."""
+        return _pearson(y, raw, 1.0, sample_weight, n_free)
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows under normal distributions, whose variance is the likeliest."""
+        total = sample_weight.sum() * y.shape[1]
+        variance = np.sum(sample_weight[:, None] * (y - raw) ** 2) / total
+        return -0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0)
 
 
 class AbsoluteError(RegressionLoss):
@@ -187,6 +198,10 @@ class PoissonLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["poisson"]
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows."""
+        return float(np.sum(sample_weight[:, None] * (y * raw - np.exp(raw) - gammaln(y + 1.0))))
     y_low = 0.0
 
 
@@ -200,6 +215,20 @@ class GammaLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["gamma"]
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return Pearson's estimate."""
+        return _pearson(y, np.exp(raw), np.exp(2.0 * raw), sample_weight, n_free)
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows, for the shape that the dispersion gives."""
+        shape = 1.0 / dispersion
+        of_rows = shape * np.log(shape * y) - shape * raw - shape * y * np.exp(-raw) - np.log(y) - gammaln(shape)
+        return float(np.sum(sample_weight[:, None] * of_rows))
+
+    def expected_curvature(self, y: Array, raw: Array) -> Array:
+        """Return ones."""
+        return np.ones_like(raw)
     y_low = 0.0
     y_low_open = True
 
@@ -242,6 +271,19 @@ class TweedieLoss(LogLinkLoss):
     def kernel_parameters(self) -> Array:
         """Return the power."""
         return np.array([self.power], dtype=np.float64)
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return Pearson's estimate."""
+        return _pearson(y, np.exp(raw), np.exp(self.power * raw), sample_weight, n_free)
+
+    def expected_curvature(self, y: Array, raw: Array) -> Array:
+        """Return the mean to the power of 2 - power."""
+        return np.exp((2.0 - self.power) * raw)
+
+
+def _pearson(y, mean, variance, weight, n_free):
+    """Return the sum of squared residuals in units of the variance function, over the degrees of freedom."""
+    return np.sum(weight[:, None] * (y - mean) ** 2 / variance) / (max(n_free, 1.0) * y.shape[1])
 
 
 def _huber_location(y, weight, delta):
