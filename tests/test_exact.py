@@ -52,13 +52,14 @@ def newton(X, y, alpha, weight=None, fit_intercept=True):
     A = np.column_stack([X, np.full(len(y), float(fit_intercept))])
     weight = np.ones(len(y)) if weight is None else weight
     penalty, w = np.append(np.full(X.shape[1], alpha), 0.0 if fit_intercept else 1.0), np.zeros(A.shape[1])
-    for _ in range(30):
+    for _ in range(20):
         p = expit(A @ w)
         gradient = A.T @ (weight * (p - y)) / weight.sum() + penalty * w
-        hessian = (A.T * (weight * p * (1 - p) / weight.sum())) @ A + np.diag(penalty)
-        w -= np.linalg.lstsq(hessian, gradient)[0]
-    assert np.abs(gradient).max() < 1e-10
-    return w
+        if np.abs(gradient).max() < 1e-12:
+            return w
+        hessian = (A.T * (weight * p * (1 - p) / weight.sum())) @ A + np.diag(penalty + 1e-12)
+        w -= np.linalg.solve(hessian, gradient)
+    raise AssertionError("the reference did not converge")
 
 
 def objective(model, X, y, alpha, l1_ratio=0.0):
@@ -81,7 +82,7 @@ def parameters_of(model, output=0):
 def test_log_loss(weight, fit_intercept):
     model = exact(alpha=1e-3, fit_intercept=fit_intercept).fit(X, LABEL, weight)
     assert_same(parameters_of(model), newton(X.toarray(), LABEL, 1e-3, weight, fit_intercept))
-    assert model.optimality_ <= 1e-6
+    assert model.optimality_ <= 1e-8
 
 
 def test_even_and_odd_digits():
@@ -132,7 +133,7 @@ def test_squared_error_of_several_targets():
 def test_regression_with_a_log_link(loss, other, y):
     rows = X[:, :40]
     model = exact(VectorFlowRegressor, loss=loss, alpha=1e-2).fit(rows, y, WEIGHT)
-    other.set_params(alpha=1e-2, tol=1e-7, solver="newton-cholesky").fit(rows.toarray(), y, WEIGHT)
+    other.set_params(alpha=1e-2, tol=1e-10, solver="newton-cholesky").fit(rows.toarray(), y, WEIGHT)
     assert_same(parameters_of(model), np.append(other.coef_, other.intercept_), 1e-6)
 
 
@@ -247,7 +248,7 @@ def test_bits_do_not_depend_on_threads(width, l1_ratio):
 
 
 def test_bits_of_several_classes_do_not_depend_on_threads():
-    rows, y = np.tile(DIGITS[:, 10:30], (20, 1)), np.tile(DIGIT, 20)
+    rows, y = np.tile(DIGITS[:, 10:30], (4, 1)), np.tile(DIGIT, 4)
     coefs = [exact(alpha=1e-3, n_jobs=n_jobs).fit(rows, y).coef_ for n_jobs in (1, 2)]
     assert_array_equal(*coefs)
 
@@ -353,7 +354,7 @@ def test_what_is_said_of_convergence(capsys):
     assert model.n_passes_ > model.n_iter_
     with pytest.warns(ConvergenceWarning, match="Increase exact_max_iter"):
         short = exact(alpha=1e-6, exact_max_iter=1).fit(X, LABEL)
-    assert short.optimality_ > 1e-6
+    assert short.optimality_ > 1e-8
 
 
 def test_no_minimum_is_said_to_be_none():

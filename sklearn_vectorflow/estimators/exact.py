@@ -83,7 +83,11 @@ class ExactMixin:
         check_is_fitted(self, "network_")
         if not self.network_.is_linear or not self._loss.smooth or self._loss.sampled or self._loss.coupled:
             raise ValueError("inference needs a linear model, and a loss of single rows with a continuous gradient.")
-        data = open_data(self, X, y, sample_weight, reset=False) if is_source(X) else self._data(X, y, sample_weight, reset=False)
+        data = (
+            open_data(self, X, y, sample_weight, reset=False)
+            if is_source(X)
+            else self._data(X, y, sample_weight, reset=False)
+        )
         network = self.network_
         linear = network.graph.weighted[0]
         with contextlib.closing(data), Crew(self._n_workers(data, network)) as crew:
@@ -92,7 +96,11 @@ class ExactMixin:
             names = [f"x{k}" for k in range(network.n_features)] if names is None else list(names)
             raw = np.concatenate(network.intercepts()).astype(float)
             return Inference(
-                problem, covariance, names, self._labels_of_outputs(linear.n_weights), self._names_of_constants(),
+                problem,
+                covariance,
+                names,
+                self._labels_of_outputs(linear.n_weights),
+                self._names_of_constants(),
                 self._reported(raw[None, :]) - raw,
             )
 

@@ -97,7 +97,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     solver : {"auto", "sgd", "exact"}, default="auto"
         How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
         Newton steps over all rows, which losses of groups do not have yet: it raises ValueError. "auto" is "sgd".
-    exact_tol : float, default=1e-6
+    exact_tol : float, default=1e-8
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
@@ -167,7 +167,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         random_state: RandomState = None,
         verbose: int = 0,
         solver: Solver = "auto",
-        exact_tol: float = 1e-6,
+        exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

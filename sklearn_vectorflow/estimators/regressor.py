@@ -100,7 +100,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
         of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
         `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
-    exact_tol : float, default=1e-6
+    exact_tol : float, default=1e-8
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
@@ -174,7 +174,7 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         random_state: RandomState = None,
         verbose: int = 0,
         solver: Solver = "auto",
-        exact_tol: float = 1e-6,
+        exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -149,7 +149,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
         of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
         `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
-    exact_tol : float, default=1e-6
+    exact_tol : float, default=1e-8
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
@@ -243,7 +243,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         random_state: RandomState = None,
         verbose: int = 0,
         solver: Solver = "auto",
-        exact_tol: float = 1e-6,
+        exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
     ) -> None:
         self.distribution = distribution
@@ -414,7 +414,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
 
     def _reported(self, raw):
         intercepts, out = self.loss_.intercept(raw), raw[0].copy()
-        out[0 if self.loss_.free_intercept else self.loss_.n_outputs - len(intercepts) :][: len(intercepts)] = intercepts
+        out[0 if self.loss_.free_intercept else self.loss_.n_outputs - len(intercepts) :][: len(intercepts)] = (
+            intercepts
+        )
         return out
 
     def _raw_of_nothing(self):

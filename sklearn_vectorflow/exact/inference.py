@@ -1,5 +1,8 @@
 """Standard errors, tests and likelihoods of a linear model at its optimum."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from scipy import linalg, special
 
@@ -8,6 +11,7 @@ from sklearn_vectorflow.exact.newton import Model, moving
 from sklearn_vectorflow.exact.scores import ScoreProducts
 from sklearn_vectorflow.validation.errors import brief, warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_number
+from sklearn_vectorflow.validation.types import Array
 
 MOST_EXACT = 3_000  # weights whose information is inverted whole
 SOLVED = 1e-8  # of a side, which conjugate gradients leave
@@ -64,7 +68,6 @@ class Inference:
         self._moves &= seen
         self.n_parameters = int(self._moves.sum()) + len(self._point.constants)
         loss, total = losses.kernel.loss, losses.total
-        self._n_rows = int(np.count_nonzero(losses.weight))
         raw, y, weight = self._point.raw, losses.y, losses.weight
         self.dispersion = float(loss.dispersion(y, raw, weight, total - self.n_parameters))
         likelihood = loss.log_likelihood(y, raw, weight, self.dispersion)
@@ -75,20 +78,16 @@ class Inference:
         self._warn_if_far(slope)
 
     @property
-    def aic(self):
+    def aic(self) -> float | None:
         """Akaike's information criterion."""
-        return None if self.log_likelihood is None else 2.0 * self._n_estimated - 2.0 * self.log_likelihood
+        return None if self.log_likelihood is None else 2.0 * self.n_parameters - 2.0 * self.log_likelihood
 
     @property
-    def bic(self):
+    def bic(self) -> float | None:
         """The Bayesian information criterion."""
         if self.log_likelihood is None:
             return None
-        return np.log(self._objective.losses.total) * self._n_estimated - 2.0 * self.log_likelihood
-
-    @property
-    def _n_estimated(self):
-        return self.n_parameters
+        return np.log(self._objective.losses.total) * self.n_parameters - 2.0 * self.log_likelihood
 
     def _at_corner(self):
         """Which weights are where L1 or a bound holds them."""
@@ -114,7 +113,7 @@ class Inference:
 
     def _invert(self):
         """Invert the information of all weights that move."""
-        hessian, design = self._hessian, self._objective.design
+        hessian = self._hessian
         some = np.flatnonzero(self._moves.any(axis=1))
         full = self._block(hessian, some, self._objective.terms.l2)
         kept = np.append(self._moves[some].T.ravel(), np.ones(len(self._point.constants), bool))
@@ -122,7 +121,6 @@ class Inference:
         scale = 1.0 / np.sqrt(np.diag(full))
         values, vectors = linalg.eigh(full * scale * scale[:, None])
         fine = values > RANK * values[-1]
-        self._rank = int(fine.sum())
         inverse = (vectors[:, fine] / values[fine]) @ vectors[:, fine].T * scale * scale[:, None]
         if not np.all(fine):
             inverse = linalg.pinvh(full, rtol=RANK)  # of the shortest weights that predict the same
@@ -134,7 +132,6 @@ class Inference:
         else:
             inverse = inverse * self.dispersion
         self._whole = inverse
-        self._design_columns = some
 
     def _block(self, products, some, l2):
         """Return the matrix of products by the columns of the design that some weights move in."""
@@ -188,13 +185,13 @@ class Inference:
         distance = np.sqrt(max(decrement, 0.0) * self._objective.losses.total / self.dispersion)
         if distance > FAR:
             warn(
-                f"The weights are {distance:.2g} standard errors from the optimum of these rows, so errors, intervals and "
-                "likelihoods are doubtful. Fit with solver='exact', and give the rows and weights of that fit."
+                f"The weights are {distance:.2g} standard errors from the optimum of these rows, so errors, intervals "
+                "and likelihoods are doubtful. Fit with solver='exact', and give the rows and weights of that fit."
             )
 
     # ---- tables ---------------------------------------------------------------------
 
-    def std_errors(self, columns=None):
+    def std_errors(self, columns: Sequence[str | int] | None = None) -> Array:
         """Return standard errors.
 
         Parameters
@@ -211,7 +208,7 @@ class Inference:
         """
         return np.sqrt(self._variances(self._wanted(columns)))
 
-    def summary(self, columns=None, confidence=0.95):
+    def summary(self, columns: Sequence[str | int] | None = None, confidence: float = 0.95) -> Any:
         """Return a table of coefficients.
 
         Parameters

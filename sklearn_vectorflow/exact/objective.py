@@ -117,7 +117,7 @@ class Hessian:
         return product, of_constants
 
     def matrix(self, columns):
-        """Return the matrix of second derivatives by some columns' weights, from its products, for a loss of one output."""
+        """Return the matrix of second derivatives by some columns' weights from products, for a loss of one output."""
         found = np.empty((len(columns), len(columns)))
         for k, column in enumerate(columns):
             unit = np.zeros((self.design.n, self.n_linear))

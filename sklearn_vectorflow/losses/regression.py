@@ -202,6 +202,7 @@ class PoissonLoss(LogLinkLoss):
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
         """Return the log-likelihood of rows."""
         return float(np.sum(sample_weight[:, None] * (y * raw - np.exp(raw) - gammaln(y + 1.0))))
+
     y_low = 0.0
 
 
@@ -229,6 +230,7 @@ class GammaLoss(LogLinkLoss):
     def expected_curvature(self, y: Array, raw: Array) -> Array:
         """Return ones."""
         return np.ones_like(raw)
+
     y_low = 0.0
     y_low_open = True
 
