@@ -33,7 +33,7 @@ class Design:
     intercept : bool
     columns : ndarray, default=None
         Which columns of X these are; None if they are all.
-    passes : list of int, default=None
+    passes : list of float, default=None
         How often rows were read, for a design of some of the columns of another one.
 
     Attributes
@@ -61,8 +61,8 @@ class Design:
 
     @property
     def n_passes(self):
-        """How often all rows were read."""
-        return self._passes[0]
+        """How often all rows were read; a share of them counts as that."""
+        return int(np.ceil(self._passes[0]))
 
     @property
     def parts(self):
@@ -127,7 +127,7 @@ class Design:
 
         The column of ones, if it is among them, is the first.
         """
-        self._passes[0] += 1
+        self._passes[0] += share
         ones = int(self.intercept and len(columns) > 0 and columns[0] == 0)
         place = np.full(self.rows.n_columns, -1, dtype=np.int32)
         place[columns[ones:] - self.intercept] = np.arange(ones, len(columns), dtype=np.int32)

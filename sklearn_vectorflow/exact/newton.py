@@ -20,6 +20,9 @@ ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
 MOST_PRODUCTS = 500  # in one step
 MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
 FORCING = 0.1  # of the slope, at most, that a step may leave
+import os
+PATIENCE = float(os.environ.get("PAT", "0.5"))
+FIRST = float(os.environ.get("FIRST", "2"))
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
 
@@ -76,7 +79,7 @@ def minimise(objective, point, reference, tol, max_iter, say):
     say : callable
         Told of every step.
     """
-    stalls = 0
+    stalls, region = 0, Region()
     for step in range(max_iter + 1):
         gradient, by_constants = objective.gradient(point)
         hessian = objective.hessian(point)
@@ -90,7 +93,8 @@ def minimise(objective, point, reference, tol, max_iter, say):
         moves = moving(objective.terms, point, slope[0])
         if objective.terms.smooth or not objective.design.rows.restrictable:
             model = Model(objective, hessian, slope, diagonal, moves)
-            moved = searched(objective, point, slope, *model.direction(forcing))
+            patience = min(PATIENCE, optimality**0.5)
+            moved = searched(objective, point, slope, *model.direction(forcing, None, patience, region), region, model)
         else:
             model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
             moved = led(objective, point, (gradient, by_constants), *model.minimise(0.1 * forcing))
@@ -135,8 +139,19 @@ class Model:
         product[~self.moves] = 0.0
         return product, of_constants
 
-    def direction(self, forcing, side=None):
-        """Return about the minimum of the model, or the solution of equations of its second derivatives with a side."""
+    def direction(self, forcing, side=None, patience=0.0, region=None):
+        """Return about the minimum of the model, or the solution of equations of its second derivatives with a side.
+
+        Parameters
+        ----------
+        forcing : float
+            Share of the slope that may be left.
+        side : tuple of ndarray, default=None
+        patience : float, default=0.0
+            Ends earlier: when a product gains less than this share of the mean gain of those before.
+        region : Region, default=None
+            Where the model is trusted; the direction ends on its rim.
+        """
         if side is None:
             side = self.side
         elif self.some is not None:
@@ -145,24 +160,30 @@ class Model:
         direction = tuple(np.zeros_like(one) for one in residual)
         solved = self.preconditioner.times(*residual)
         toward, norm = solved, _dot(residual, solved)
-        enough = forcing**2 * norm
+        enough, fallen = forcing**2 * norm, 0.0
+        reach = Reach(norm, region)
         for k in range(MOST_PRODUCTS):
             if norm <= enough or norm <= 0.0:
                 break
             product = self.times(*toward)
             curvature = _dot(toward, product)
-            if curvature <= 1e-16 * norm:  # flat or bent downwards
-                if k == 0:
-                    direction = toward
-                break
-            length = norm / curvature
+            bent = curvature <= 1e-16 * norm  # flat or downwards
+            length, on_rim = reach.length(np.inf if bent else norm / curvature)
+            if bent and not on_rim:
+                length = 1.0 if k == 0 else 0.0
             for own, change in zip(direction, toward):
                 own += length * change
+            fall = length * (norm - 0.5 * length * curvature)  # of the model
+            fallen += fall
+            self.fallen, self.reached, self.on_rim = fallen, np.sqrt(max(reach.reached, 0.0)), on_rim
+            if on_rim or bent or (k + 1) * fall <= patience * fallen:
+                break
             for own, change in zip(residual, product):
                 own -= length * change
             solved = self.preconditioner.times(*residual)
             before, norm = norm, _dot(residual, solved)
             toward = tuple(one + norm / before * old for one, old in zip(solved, toward))
+            reach.turn(length, before, norm)
         return self._whole(direction)
 
     def _whole(self, direction):
@@ -173,11 +194,64 @@ class Model:
         return whole, direction[1]
 
 
+class Region:
+    """Where quadratic models have turned out to be good: a distance in the norm of the preconditioner.
+
+    As in Lin and Moré (1999), doi:10.1137/S1052623498345075.
+    """
+
+    def __init__(self):
+        self.radius = None
+
+    def adapt(self, model, length, actual):
+        """Take in how much of what the model foretold came true, at which part of the step."""
+        share = actual / model.fallen if model.fallen > 0 else 1.0
+        if length < 1.0:
+            self.radius = max(length, 0.1) * model.reached
+        elif share < 0.25:
+            self.radius = 0.5 * model.reached
+        elif share > 0.75 and model.on_rim:
+            self.radius *= 4.0
+
+
+class Reach:
+    """How far a direction has come in the norm of the preconditioner.
+
+    Follows from conjugacy, without a product (Conn, Gould and Toint, 2000, doi:10.1137/1.9780898719857, 7.5.1).
+    """
+
+    def __init__(self, norm, region):
+        if region is not None and region.radius is None:
+            region.radius = FIRST * np.sqrt(norm)
+        self.radius = np.inf if region is None else region.radius
+        self.so_far, self.crossed, self.ahead = 0.0, 0.0, norm
+        self.on_rim = False
+
+    def length(self, wanted):
+        """Return how far to go, and whether that is the rim."""
+        if wanted < np.inf:
+            reached = self.so_far + wanted * (2.0 * self.crossed + wanted * self.ahead)
+            if reached < self.radius**2:
+                self.reached = reached
+                return wanted, False
+        if self.radius == np.inf:
+            return 0.0, False
+        self.on_rim, self.reached = True, self.radius**2
+        root = self.crossed**2 + self.ahead * (self.radius**2 - self.so_far)
+        return (self.radius**2 - self.so_far) / (self.crossed + np.sqrt(root)), True
+
+    def turn(self, length, before, norm):
+        """Take in a new direction, for the lengths of the residual before and now."""
+        self.so_far = self.reached
+        self.crossed = norm / before * (self.crossed + length * self.ahead)
+        self.ahead = norm + (norm / before) ** 2 * self.ahead
+
+
 def _dot(one, other):
     return sum(float(np.vdot(a, b)) for a, b in zip(one, other))
 
 
-def searched(objective, point, slope, direction, of_constants):
+def searched(objective, point, slope, direction, of_constants, region, model):
     """Return the first point along a direction, halved again and again, that is low enough; None if there is none."""
     terms = objective.terms
     low, high = (None, None) if terms.smooth else terms.box(point.weights, slope[0])
@@ -194,6 +268,8 @@ def searched(objective, point, slope, direction, of_constants):
             moved = objective.at(inside, constants)
         foretold = _dot(slope, (inside - point.weights, constants - point.constants))
         if moved.value <= point.value + SUFFICIENT * foretold + allowance and foretold < 0:
+            if os.environ.get("DBG"): print('   length', length, region.radius, model.on_rim, (point.value-moved.value)/model.fallen)
+            region.adapt(model, length, point.value - moved.value)
             return moved
         length *= 0.5
     return None

@@ -5,6 +5,7 @@ from scipy import linalg
 
 MOST = 512  # columns whose second derivatives are taken together
 MOST_TOGETHER = 1_200  # weights of several outputs that are
+FEW_OUTPUTS = 3  # whose weights are taken together where there are other columns, too
 WORTH = 3  # products of pairs for every entry, which the rows may cost
 WORTH_ALL = 200  # where these are all columns there are, and the steps become Newton's own
 FEWEST_ROWS = 20  # for every column, which samples have
@@ -42,13 +43,13 @@ class Preconditioner:
     def __init__(self, hessian, design, l2, diagonal, moves):
         self.diagonal, self.diagonal_of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
         self.moves, n_linear = moves, hessian.n_linear
-        n_pairs = n_linear * (n_linear + 1) // 2
-        columns, share = frequent(design, n_linear, n_pairs)
-        if hessian.structure == "diagonal" or n_linear == 1 or len(columns) * n_linear > MOST_TOGETHER:
+        together = hessian.structure != "diagonal" and n_linear > 1
+        columns, share = frequent(design, n_linear, n_linear * (n_linear + 1) // 2 if together else n_linear)
+        few = n_linear <= FEW_OUTPUTS or len(columns) == design.n
+        groups = [list(range(n_linear))]
+        if n_linear > 1 and not (together and few and len(columns) * n_linear <= MOST_TOGETHER):
             groups = [[output] for output in range(n_linear)]
             columns, share = frequent(design, n_linear, n_linear)
-        else:
-            groups = [list(range(n_linear))]
         self.columns, self.share, self.groups = columns, share, groups
         self.with_constants = hessian.n_constant > 0 and len(groups) == 1
         self.factors = [self._factor(hessian, design, l2, group) for group in groups]
