@@ -20,9 +20,8 @@ ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
 MOST_PRODUCTS = 500  # in one step
 MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
 FORCING = 0.1  # of the slope, at most, that a step may leave
-import os
-PATIENCE = float(os.environ.get("PAT", "0.5"))
-FIRST = float(os.environ.get("FIRST", "2"))
+PATIENCE = 0.5  # of the mean gain of products, less of which is not worth another
+FIRST = 2.0  # radius of trust, in lengths of the preconditioned slope
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
 
@@ -268,7 +267,6 @@ def searched(objective, point, slope, direction, of_constants, region, model):
             moved = objective.at(inside, constants)
         foretold = _dot(slope, (inside - point.weights, constants - point.constants))
         if moved.value <= point.value + SUFFICIENT * foretold + allowance and foretold < 0:
-            if os.environ.get("DBG"): print('   length', length, region.radius, model.on_rim, (point.value-moved.value)/model.fallen)
             region.adapt(model, length, point.value - moved.value)
             return moved
         length *= 0.5
