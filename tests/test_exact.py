@@ -371,6 +371,15 @@ def test_no_minimum_is_said_to_be_none():
     assert np.all(np.isfinite(model.coef_))
 
 
+def test_stochastic_steps_that_diverge_do_no_harm():
+    params = {"optimizer": "sgd", "learning_rate": 1e30, "alpha": 1e-3}
+    with pytest.raises(ValueError, match="diverged"):
+        VectorFlowRegressor(random_state=0, **params).fit(X, SIGNAL)
+    model = exact(VectorFlowRegressor, **params).fit(X, SIGNAL)
+    assert_same(model.coef_, exact(VectorFlowRegressor, alpha=1e-3).fit(X, SIGNAL).coef_)
+    assert model.loss_curve_ == []
+
+
 def test_sgd_after_exact_forgets_what_was_said():
     model = exact(alpha=1e-3).fit(X, LABEL)
     model.set_params(solver="sgd").fit(X, LABEL)

@@ -16,7 +16,7 @@ from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
-from sklearn_vectorflow.estimators.exact import ExactMixin
+from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
@@ -105,7 +105,8 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, ExactMixin, Callb
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             network, start = self._network(data)
             self._check_exact(network, data)
-            self._train(network, start, data, validation, task)
+            with self._even_if_diverged(network, start):
+                self._train(network, start, data, validation, task)
             self._finish_exactly(network, start, data)
         self.network_ = network
         network.keep_state = self.warm_start
@@ -418,7 +419,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, AssessmentMixin, ExactMixin, Callb
 
 def _raise_if_diverged(fine):
     if not fine:
-        raise ValueError(
+        raise Diverged(
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )

@@ -18,6 +18,10 @@ from sklearn_vectorflow.validation.errors import warn
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
 
 
+class Diverged(ValueError):
+    """Stochastic steps led to numbers that are not finite."""
+
+
 class ExactMixin:
     """Newton steps to the optimum of linear models."""
 
@@ -52,12 +56,26 @@ class ExactMixin:
             if wrong:
                 raise ValueError(f"solver='exact' needs {what}. Use solver='sgd'.")
 
+    @contextlib.contextmanager
+    def _even_if_diverged(self, network, start):
+        """Let ``solver="exact"`` go on from a constant model where stochastic steps diverged."""
+        try:
+            yield
+        except Diverged:
+            if not self._is_exact or start is None:
+                raise
+            self._fields = network.penalties_of(network.graph.weighted[0])
+            initial = np.broadcast_to(start[1], network.n_outputs)
+            ends = np.cumsum([place.n_weights for place in network.graph.weighted])[:-1]
+            network.start_anew([0.0] * (len(ends) + 1), np.split(initial, ends))
+            vars(self).update(self._attributes(network, []))
+
     def _finish_exactly(self, network, start, data):
         """Take a trained net to the optimum."""
         if not self._is_exact:
             return
-        fields = network.penalties_of(network.graph.weighted[0])
-        self._penalties_of_fit = fields
+        fields = vars(self).pop("_fields", None)
+        self._penalties_of_fit = fields = fields or network.penalties_of(network.graph.weighted[0])
         initial = None if start is None else start[1]
         with Crew(self._n_workers(data, network)) as crew:
             problem = Problem(network, data, kernel_of(self._loss), fields, crew)

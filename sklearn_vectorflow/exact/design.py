@@ -5,17 +5,18 @@ import numpy as np
 from sklearn_vectorflow.engine.exact import sweeps
 from sklearn_vectorflow.exact.stores import CACHED, arrays_of, kept, store
 
+OFTEN = 8  # entries of a column, on average, from which on it is not worth to leave empty ones out
 RAREST = 2**16 - 1  # counts from which on columns are alike: numbers of two bytes are sorted in linear time
 
 
 def columns_of(arrays, n_features, width):
     """Return which columns take part, and in which order; None for all as they are.
 
-    Where columns are few that is the cheapest. Else those that occur, the most frequent first:
+    Where columns are few and full that is the cheapest. Else those that occur, the most frequent first:
     their weights then are side by side in memory.
     """
     values, indices, indptr = arrays
-    if n_features * width <= CACHED:
+    if n_features * width <= CACHED and OFTEN * n_features <= indptr[-1] - indptr[0]:
         return None
     counts = np.zeros(n_features, dtype=np.int32)
     sweeps.count_columns(indices, int(indptr[0]), int(indptr[-1]), counts)
