@@ -128,14 +128,15 @@ class Model:
                 moves = moves[some]
                 slope = slope[0][some], slope[1]
                 diagonal = diagonal[0][some], diagonal[1]
-        self.moves = moves
+        self.held = None if np.all(moves) else ~moves
         self.side = -np.where(moves, slope[0], 0.0), -slope[1]
         self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves)
 
     def times(self, weights, constants):
         """Return the product of second derivatives and a direction."""
         product, of_constants = self.hessian.times(weights, constants, self.design, self.l2)
-        product[~self.moves] = 0.0
+        if self.held is not None:
+            product[self.held] = 0.0
         return product, of_constants
 
     def direction(self, forcing, side=None, patience=0.0, region=None):
@@ -158,7 +159,7 @@ class Model:
         residual = tuple(one.copy() for one in side)
         direction = tuple(np.zeros_like(one) for one in residual)
         solved = self.preconditioner.times(*residual)
-        toward, norm = solved, _dot(residual, solved)
+        toward, norm = tuple(one.copy() for one in solved), _dot(residual, solved)
         enough, fallen = forcing**2 * norm, 0.0
         reach = Reach(norm, region)
         for k in range(MOST_PRODUCTS):
@@ -181,7 +182,9 @@ class Model:
                 own -= length * change
             solved = self.preconditioner.times(*residual)
             before, norm = norm, _dot(residual, solved)
-            toward = tuple(one + norm / before * old for one, old in zip(solved, toward))
+            for own, change in zip(toward, solved):
+                own *= norm / before
+                own += change
             reach.turn(length, before, norm)
         return self._whole(direction)
 

@@ -41,8 +41,10 @@ class Preconditioner:
     """
 
     def __init__(self, hessian, design, l2, diagonal, moves):
-        self.diagonal, self.diagonal_of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
-        self.moves, n_linear = moves, hessian.n_linear
+        own, of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
+        own[~moves] = np.inf
+        self.inverse, self.inverse_of_constants = 1.0 / own, 1.0 / of_constants
+        n_linear = hessian.n_linear
         together = hessian.structure != "diagonal" and n_linear > 1
         columns, share = frequent(design, n_linear, n_linear * (n_linear + 1) // 2 if together else n_linear)
         few = n_linear <= FEW_OUTPUTS or len(columns) == design.n
@@ -52,12 +54,12 @@ class Preconditioner:
             columns, share = frequent(design, n_linear, n_linear)
         self.columns, self.share, self.groups = columns, share, groups
         self.with_constants = hessian.n_constant > 0 and len(groups) == 1
-        self.factors = [self._factor(hessian, design, l2, group) for group in groups]
+        self.factors = [self._factor(hessian, design, l2, group, moves) for group in groups]
 
-    def _factor(self, hessian, design, l2, group):
+    def _factor(self, hessian, design, l2, group, moves):
         """Return a Cholesky factor of the second derivatives of some outputs' frequent columns."""
         block = hessian.block(design, l2, self.columns, group, self.with_constants, self.share)
-        fixed = ~self.moves[np.ix_(self.columns, group)].T.ravel()
+        fixed = ~moves[np.ix_(self.columns, group)].T.ravel()
         fixed = np.append(fixed, np.zeros(len(block) - len(fixed), bool))
         block[fixed] = 0.0
         block[:, fixed] = 0.0
@@ -73,8 +75,7 @@ class Preconditioner:
 
     def times(self, weights, constants):
         """Return an approximate quotient."""
-        out = weights / self.diagonal
-        out_constants = constants / self.diagonal_of_constants
+        out, out_constants = weights * self.inverse, constants * self.inverse_of_constants
         size = len(self.columns)
         for group, factor in zip(self.groups, self.factors):
             some = np.ix_(self.columns, group)
@@ -85,5 +86,4 @@ class Preconditioner:
             out[some] = solved[: size * len(group)].reshape(len(group), -1).T
             if self.with_constants:
                 out_constants = solved[size * len(group) :]
-        out[~self.moves] = 0.0
         return out, out_constants
