@@ -13,6 +13,7 @@ from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
+from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
@@ -41,7 +42,9 @@ from sklearn_vectorflow.validation.scalars import check_integer
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
 
 
-class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, CallbackSupportMixin, BaseEstimator):
+class BaseVectorFlow(
+    FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator
+):
     """What all estimators share.
 
     Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
@@ -92,7 +95,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
         with self._turn.lock:
-            task = FitTask(self, self.max_iter, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+            task = FitTask(self, self._most_epochs, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
             draft = self._draft()
             before = vars(draft).copy()
             draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
@@ -111,7 +114,10 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
             self._choose_units(data)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             network, start = self._network(data)
-            self._train(network, start, data, validation, task)
+            self._check_exact(network, data)
+            with self._even_if_diverged(network, start):
+                self._train(network, start, data, validation, task)
+            self._finish_exactly(network, start, data)
         self.network_ = network
         vars(self).pop("_first_rows", None)
         self._finish(data)
@@ -348,11 +354,11 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
     def _train(self, network, start, data, validation, task):
         best = BestWeights()
         loss_curve, validation_scores = [], []
-        with Crew(self._n_workers(data, network)) as crew:
+        with Crew(1 if self._is_exact else self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
             stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss, trainer.n_steps)
             stop = False
-            for epoch in range(self.max_iter):
+            for epoch in range(self._most_epochs):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()
                 loss_curve.append(self._epoch(trainer))
@@ -370,14 +376,16 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
                 if stopping.should_stop(watched) or stop or data.once:
                     break
             else:
-                stopping.warn_if_improving(self.max_iter)
+                if not self._is_exact:
+                    stopping.warn_if_improving(self.max_iter)
             best.restore(network)
             _raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
             losses = loss_curve[0], self._last_loss(network, data, loss_curve, crew)
         factor = 1.0 if stopping.could_stop(self.max_iter) and not stop else BLOWN_UP
-        self._warn_if_worse(network, losses, best.loss, data, validation, start, factor)
+        if not self._is_exact:
+            self._warn_if_worse(network, losses, best.loss, data, validation, start, factor)
         vars(self).update(self._attributes(network, loss_curve))
         vars(self).pop("validation_scores_", None)
         if validation is not None:
@@ -438,7 +446,7 @@ class BaseVectorFlow(FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, Cal
 
 def _raise_if_diverged(fine):
     if not fine:
-        raise ValueError(
+        raise Diverged(
             "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
             "(or y), or raise alpha. The estimator is as it was before."
         )

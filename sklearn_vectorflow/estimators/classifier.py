@@ -16,6 +16,7 @@ from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
 from sklearn_vectorflow.estimators.top_classes import TopClassesMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, Loss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
@@ -34,7 +35,7 @@ from sklearn_vectorflow.targets.labels import (
 )
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief
-from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
 def _gives_probabilities(estimator):
@@ -119,6 +120,16 @@ class VectorFlowClassifier(
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
+        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
+        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
+        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
+    exact_tol : float, default=1e-8
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -137,11 +148,15 @@ class VectorFlowClassifier(
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
-        Epochs trained.
+        Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean training loss of each epoch, each row before its own step, without penalty.
     validation_scores_ : list of float
         Negative mean loss on the validation rows after each epoch, if there were any.
+    optimality_ : float
+        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    n_passes_ : int
+        With ``solver="exact"``, how often all rows were read, epochs among them.
 
     References
     ----------
@@ -186,6 +201,9 @@ class VectorFlowClassifier(
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-8,
+        exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -212,6 +230,9 @@ class VectorFlowClassifier(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -286,6 +307,32 @@ class VectorFlowClassifier(
             classes = getattr(X, "classes", None)  # a source may know
         self._check_expected(y, classes)
         return self._partial_fit(X, y, sample_weight, classes=classes)
+
+    def inference(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
+            (White's estimator, HC0). Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        return self._inference(X, y, sample_weight, covariance)
 
     def decision_function(self, X: RowsLike) -> Array:
         """Return raw outputs.
@@ -434,6 +481,9 @@ class VectorFlowClassifier(
         if self.multilabel_:
             raise ValueError("class_weight is not defined for labels (an indicator matrix); use sample_weight.")
         return ClassWeigher(self.class_weight, self.classes_, encoded, weight)
+
+    def _labels_of_outputs(self, n):
+        return [self.classes_[-1]] if n == 1 else self.classes_.tolist()
 
     def _strata(self, data):
         return None if self.multilabel_ or self._loss.sampled else data.encoded[:, 0]

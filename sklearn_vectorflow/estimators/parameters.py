@@ -19,6 +19,8 @@ from sklearn_vectorflow.validation.scalars import (
     check_positive,
 )
 
+SOLVERS = ("auto", "sgd", "exact")
+
 OBJECTS = {  # examples of those that have parameters of their own
     "optimizer": "FTRL()",
     "penalty": "L2()",
@@ -133,6 +135,9 @@ def check_training_parameters(estimator):
     check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
     for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
         check_flag(name, getattr(estimator, name))
+    check_choice("solver", estimator.solver, SOLVERS)
+    check_number(owner, "exact_tol", estimator.exact_tol, 0, 1)
+    check_integer("exact_max_iter", estimator.exact_max_iter, 1)
     if not isinstance(estimator.average, (bool, np.bool_)):
         check_integer("average", estimator.average, 1)
     _check_n_jobs(estimator.n_jobs)

@@ -21,7 +21,7 @@ from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief, naming
-from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState
+from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Solver
 
 OF_PRIOR, OF_LOSS = 3.0, 8.0  # times the units that a likelihood has
 
@@ -97,6 +97,14 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
+        Newton steps over all rows, which losses of groups do not have yet: it raises ValueError. "auto" is "sgd".
+    exact_tol : float, default=1e-8
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -161,6 +169,9 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-8,
+        exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -186,6 +197,9 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     @with_callbacks
     def fit(

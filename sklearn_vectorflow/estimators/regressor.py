@@ -15,6 +15,7 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
@@ -26,7 +27,7 @@ from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import naming
-from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, TargetLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
 class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
@@ -99,6 +100,16 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
+        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
+        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
+        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
+    exact_tol : float, default=1e-8
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -115,11 +126,15 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
-        Epochs trained.
+        Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean training loss of each epoch, each row before its own step, without penalty.
     validation_scores_ : list of float
         Negative mean loss on the validation rows after each epoch, if there were any.
+    optimality_ : float
+        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    n_passes_ : int
+        With ``solver="exact"``, how often all rows were read, epochs among them.
 
     References
     ----------
@@ -163,6 +178,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-8,
+        exact_max_iter: int = 100,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -188,6 +206,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -266,6 +287,32 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
         """
         return self._partial_fit(X, y, sample_weight, groups)
 
+    def inference(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
+            (White's estimator, HC0). Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        return self._inference(X, y, sample_weight, covariance)
+
     def predict_raw(self, X: RowsLike) -> Array:
         """Return raw outputs, before the loss turns them into predictions.
 
@@ -332,13 +379,13 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
     def _choose_units(self, data):
         if isinstance(data, Data) and not self._continues:
             loss = self._loss
-            shifts = self.fit_intercept and loss.shifts_with_y
-            self._target_units = units = units_of(data.encoded, data.weight, shifts, loss.scales_with_y, loss.has_kink)
+            shifts, scales = self.fit_intercept and loss.shifts_with_y, loss.scales_with_y and not self._is_exact
+            self._target_units = units = units_of(data.encoded, data.weight, shifts, scales, not loss.smooth)
             if units is not None:
                 data.encoded = units.stated(data.encoded)
 
     def _finish(self, data):
-        once = self.fit_intercept and not self.warm_start and isinstance(data, Data)
+        once = self.fit_intercept and not (self.warm_start or self._is_exact) and isinstance(data, Data)
         if once and self._loss.balances and self.network_.is_linear:
             self._balance(data)
 
@@ -354,6 +401,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)
+
+    def _reported(self, raw):
+        return self._in_units_of_y(raw)[0]
 
     @property
     def coef_(self) -> Any:

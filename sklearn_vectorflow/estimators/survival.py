@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
+from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
@@ -25,7 +26,7 @@ from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
-from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, TimesLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, Solver, TimesLike
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000  # of which curves are drawn unless times are given
@@ -143,6 +144,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         every time.
     verbose : int, default=0
         Prints a line for every epoch if not 0.
+    solver : {"auto", "sgd", "exact"}, default="auto"
+        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
+        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
+        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
+        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
+    exact_tol : float, default=1e-8
+        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
+        weights, each coordinate in the unit that its curvature gives it.
+    exact_max_iter : int, default=100
+        Most Newton steps of ``solver="exact"``.
 
     Attributes
     ----------
@@ -170,12 +181,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a data frame with string columns.
     n_iter_ : int
-        Epochs trained.
+        Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean negative log-likelihood of each epoch, times in the unit of y, each row before its
         own step, without penalty.
     validation_scores_ : list of float
         Mean log-likelihood of the validation rows after each epoch, if there were any.
+    optimality_ : float
+        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    n_passes_ : int
+        With ``solver="exact"``, how often all rows were read, epochs among them.
 
     References
     ----------
@@ -227,6 +242,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         n_jobs: int | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
+        solver: Solver = "auto",
+        exact_tol: float = 1e-8,
+        exact_max_iter: int = 100,
     ) -> None:
         self.distribution = distribution
         self.breakpoints = breakpoints
@@ -254,6 +272,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.solver = solver
+        self.exact_tol = exact_tol
+        self.exact_max_iter = exact_max_iter
 
     @with_callbacks
     def fit(
@@ -324,6 +345,33 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         _refuse_source(X)
         return self._partial_fit(X, y, sample_weight)
 
+    def inference(
+        self,
+        X: MatrixLike,
+        y: TimesLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; here they are one. "sandwich" is robust where the model's variance is wrong (White's estimator, HC0),
+            and does not exist for Cox's likelihood. Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
+        _refuse_source(X)
+        return self._inference(X, y, sample_weight, covariance)
+
     def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
@@ -358,6 +406,18 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
         if not hasattr(self.loss_, "log_shape") or self.loss_.n_constant == 0:
             raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
         return float(np.exp(self.network_.intercepts()[-1][0]))
+
+    def _names_of_constants(self):
+        if hasattr(self.loss_, "log_shape"):
+            return ["log_shape"] * self.loss_.n_constant
+        return [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+
+    def _reported(self, raw):
+        intercepts, out = self.loss_.intercept(raw), raw[0].copy()
+        out[0 if self.loss_.free_intercept else self.loss_.n_outputs - len(intercepts) :][: len(intercepts)] = (
+            intercepts
+        )
+        return out
 
     def _raw_of_nothing(self):
         """Return the raw outputs of a row without features, of a linear model."""

@@ -40,12 +40,18 @@ class Loss(BaseEstimator):
         and ``node_gradients`` after it; ``kernel`` finds them in its struct.
     sampled : bool
         Whether a step computes and updates few of the outputs, which `sampler` draws.
+    smooth : bool
+        Whether the gradient is continuous, as ``solver="exact"`` needs it.
+    free_intercept : bool
+        Whether the loss depends on an intercept in a way that other outputs can't make up for.
     """
 
     coupled = False
     jumps = False
     reads = ()
     sampled = False
+    smooth = True
+    free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:
         """Return how many outputs of a row a step computes, about; None are all."""
@@ -60,6 +66,30 @@ class Loss(BaseEstimator):
     def inverse_link(self, raw: Array) -> Array:
         """Return predictions on the scale of y for raw outputs, elementwise."""
         return raw
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return what multiplies the variance of y; 1 where the loss fixes it.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_targets)
+        raw : ndarray of shape (n_rows, n_outputs)
+        sample_weight : ndarray of shape (n_rows,)
+        n_free : float
+            The sum of the weights less the number of parameters.
+        """
+        return 1.0
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float | None:
+        """Return the log-likelihood of rows, with all constants; None if the loss is none."""
+        return None
+
+    def expected_curvature(self, y: Array, raw: Array) -> Array | None:
+        """Return the expectation of the second derivatives by raw outputs, where they depend on y; None for themselves.
+
+        Its shape is that of raw.
+        """
+        return None
 
     def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless the compiled function can read targets and raw outputs together."""

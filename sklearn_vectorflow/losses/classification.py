@@ -56,6 +56,10 @@ class LogLoss(ClassificationLoss):
 
     kernel = KERNELS["log_loss"]
 
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows."""
+        return -self(y, raw, sample_weight)[0]
+
     def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each output's class."""
         return expit(raw)
@@ -98,6 +102,10 @@ class MultinomialLoss(ClassificationLoss):
     kernel = KERNELS["multinomial"]
     multilabel = False
 
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows."""
+        return -self(y, raw, sample_weight)[0]
+
     def n_outputs(self, n_classes: int) -> int:
         """Return one output for each class."""
         return n_classes
@@ -133,6 +141,7 @@ class Hinge(ClassificationLoss):
     """
 
     kernel = KERNELS["hinge"]
+    smooth = False
 
     def initial_raw(self, prior: Array) -> Array:
         """Return the likelier sign."""

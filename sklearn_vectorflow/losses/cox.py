@@ -44,6 +44,7 @@ class CoxPH(SurvivalLoss):
 
     kernel = KERNELS["cox"]
     separates = False
+    free_intercept = False
     n_targets = (2, 3)
 
     def __init__(self, ties: Literal["efron", "breslow"] = "efron") -> None:

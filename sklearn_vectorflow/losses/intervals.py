@@ -30,6 +30,11 @@ class IntervalLoss(SurvivalLoss):
         check_breakpoints(self.breakpoints)
 
     @property
+    def free_intercept(self):
+        """Whether there is no baseline that an intercept would only shift."""
+        return self.shape != "constant"
+
+    @property
     def n_constant(self):
         return self.n_intervals if self.shape == "constant" else 0
 

@@ -5,6 +5,7 @@ outputs add up.
 """
 
 import numpy as np
+from scipy.special import gammaln
 
 from sklearn_vectorflow.engine.losses.regression import KERNELS
 from sklearn_vectorflow.losses.base import Loss
@@ -24,15 +25,13 @@ class RegressionLoss(Loss):
     shifts_with_y, scales_with_y : bool
         Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
         a power of c.
-    has_kink : bool
-        Whether the slope jumps where f is y.
     balances : bool
         Whether the predictions of a linear model for its training rows should total those of y.
     """
 
     y_low = -np.inf
     y_low_open = False
-    shifts_with_y = scales_with_y = has_kink = balances = False
+    shifts_with_y = scales_with_y = balances = False
 
     def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
@@ -80,6 +79,16 @@ class SquaredError(RegressionLoss):
     kernel = KERNELS["squared_error"]
     shifts_with_y = scales_with_y = True
 
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return the variance around the prediction; of several targets, its mean."""
+        return _pearson(y, raw, 1.0, sample_weight, n_free)
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows under normal distributions, whose variance is the likeliest."""
+        total = sample_weight.sum() * y.shape[1]
+        variance = np.sum(sample_weight[:, None] * (y - raw) ** 2) / total
+        return -0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0)
+
 
 class AbsoluteError(RegressionLoss):
     r"""Absolute error; predicts the median.
@@ -91,7 +100,8 @@ class AbsoluteError(RegressionLoss):
     """
 
     kernel = KERNELS["absolute_error"]
-    shifts_with_y = scales_with_y = has_kink = True
+    shifts_with_y = scales_with_y = True
+    smooth = False
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the weighted median."""
@@ -149,7 +159,8 @@ class QuantileLoss(RegressionLoss):
     """
 
     kernel = KERNELS["quantile"]
-    shifts_with_y = scales_with_y = has_kink = True
+    shifts_with_y = scales_with_y = True
+    smooth = False
 
     def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = quantile
@@ -196,6 +207,11 @@ class PoissonLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["poisson"]
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows."""
+        return float(np.sum(sample_weight[:, None] * (y * raw - np.exp(raw) - gammaln(y + 1.0))))
+
     y_low = 0.0
 
 
@@ -209,6 +225,21 @@ class GammaLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["gamma"]
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return Pearson's estimate."""
+        return _pearson(y, np.exp(raw), np.exp(2.0 * raw), sample_weight, n_free)
+
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows, for the shape that the dispersion gives."""
+        shape = 1.0 / dispersion
+        of_rows = shape * np.log(shape * y) - shape * raw - shape * y * np.exp(-raw) - np.log(y) - gammaln(shape)
+        return float(np.sum(sample_weight[:, None] * of_rows))
+
+    def expected_curvature(self, y: Array, raw: Array) -> Array:
+        """Return ones."""
+        return np.ones_like(raw)
+
     y_low = 0.0
     y_low_open = True
 
@@ -251,6 +282,19 @@ class TweedieLoss(LogLinkLoss):
     def kernel_parameters(self) -> Array:
         """Return the power."""
         return np.array([self.power], dtype=np.float64)
+
+    def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
+        """Return Pearson's estimate."""
+        return _pearson(y, np.exp(raw), np.exp(self.power * raw), sample_weight, n_free)
+
+    def expected_curvature(self, y: Array, raw: Array) -> Array:
+        """Return the mean to the power of 2 - power."""
+        return np.exp((2.0 - self.power) * raw)
+
+
+def _pearson(y, mean, variance, weight, n_free):
+    """Return the sum of squared residuals in units of the variance function, over the degrees of freedom."""
+    return np.sum(weight[:, None] * (y - mean) ** 2 / variance) / (max(n_free, 1.0) * y.shape[1])
 
 
 def _huber_location(y, weight, delta):

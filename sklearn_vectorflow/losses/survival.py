@@ -82,6 +82,10 @@ class SurvivalLoss(Loss):
         start, options = np.zeros(self.n_outputs), {"gtol": 1e-9, "ftol": 0}
         return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
+    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
+        """Return the log-likelihood of rows."""
+        return -self(y, raw, sample_weight)[0]
+
     def intercept(self, raw: Array) -> Array:
         """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
         return raw[0]

@@ -108,6 +108,11 @@ class Network:
         """Parameters of the layers with weights, in order."""
         return self._state.parameters
 
+    def penalties_of(self, place):
+        """Return the fields of the penalty that a layer was last trained under, see `penalties.combine`."""
+        training = self._state.training
+        return {} if training is None else training.plans[self.graph.weighted.index(place)][3]
+
     @property
     def settled(self):
         """Whether weights have caught up on all penalties and averages."""
@@ -141,6 +146,16 @@ class Network:
                 parameters.weights(state.has_averages)[:] = own
                 if parameters.bias is not None:
                     parameters.intercept(state.has_averages)[:] = intercept
+
+    def start_anew(self, weights, intercepts):
+        """Replace all weights and intercepts, and forget how they were trained: training goes on from them."""
+        with self.turn.lock:
+            plain = self._settled_state().densified(self.n_features).plain()
+            for parameters, own, intercept in zip(plain.parameters, weights, intercepts, strict=True):
+                parameters.weights()[:] = own
+                if parameters.bias is not None:
+                    parameters.intercept()[:] = intercept
+            self._state = plain
 
     def sparsify(self):
         """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""

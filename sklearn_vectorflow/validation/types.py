@@ -23,3 +23,4 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 Strength: TypeAlias = float | ArrayLike  # one for all features, or one for each
 ActivationName: TypeAlias = Literal["relu", "tanh", "selu", "logistic", "identity"]
 Shape: TypeAlias = Literal["constant", "linear"]
+Solver: TypeAlias = Literal["auto", "sgd", "exact"]

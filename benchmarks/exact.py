@@ -1,0 +1,336 @@
+"""Seconds to the optimum of linear models, side by side with solvers that converge, in one run.
+
+    python benchmarks/exact.py [CASE ...] [--threads 2] [--data FOLDER] [--seconds 600] [--quick]
+    python benchmarks/exact.py --plot FILE
+
+Every solver fits the same objective with tighter and tighter tolerances, each time from the start, until
+its value is within a millionth of the optimum. What is printed is the time of each fit and its relative gap. Each
+solver has a process of its own, which ends after so many seconds. The cases "news20", "rcv1_l1" and "cox" need
+the folder of real sets that VECTORFLOW_DATA names; peers that are not installed are left out.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import workloads
+from scipy import sparse
+from scipy.special import logsumexp
+
+GAP = 1e-6
+RESERVE = 1e-9  # of the optimum, to which the reference is solved
+
+
+class Logistic:
+    """Log loss or multinomial loss with L2 or L1, an intercept unpenalised if there is one."""
+
+    def __init__(self, X, y, alpha, l1=False, intercept=True):
+        self.X, self.y, self.alpha, self.l1, self.intercept = X, np.asarray(y).astype(int), alpha, l1, intercept
+        self.C = 1.0 / (len(self.y) * alpha)
+
+    def value(self, coef, intercept):
+        """The objective in double precision."""
+        coef, intercept = np.atleast_2d(coef).astype(np.float64), np.ravel(intercept).astype(np.float64)
+        raw = self.X @ coef.T + (intercept if self.intercept else 0.0)
+        if raw.shape[1] == 1:
+            losses = np.logaddexp(0.0, raw[:, 0]) - self.y * raw[:, 0]
+        else:
+            losses = logsumexp(raw, axis=1) - raw[np.arange(len(raw)), self.y]
+        penalty = np.abs(coef).sum() if self.l1 else 0.5 * np.sum(coef**2)
+        return losses.mean() + self.alpha * penalty
+
+    def ours(self, tol, threads):
+        from sklearn_vectorflow import VectorFlowClassifier
+
+        model = VectorFlowClassifier(
+            solver="exact",
+            alpha=self.alpha,
+            l1_ratio=float(self.l1),
+            fit_intercept=self.intercept,
+            exact_tol=tol,
+            n_jobs=threads,
+            random_state=0,
+        ).fit(self.X, self.y)
+        return model.coef_, model.intercept_
+
+    def _sklearn(self, solver, tol):
+        from sklearn.linear_model import LogisticRegression
+
+        params = {"l1_ratio": 1.0} if self.l1 else {}
+        model = LogisticRegression(
+            C=self.C, solver=solver, tol=tol, max_iter=100_000, fit_intercept=self.intercept, **params
+        ).fit(self.X, self.y)
+        return model.coef_, model.intercept_
+
+    def lbfgs(self, tol, threads):
+        return self._sklearn("lbfgs", tol)
+
+    def newton_cg(self, tol, threads):
+        return self._sklearn("newton-cg", tol)
+
+    def liblinear(self, tol, threads):
+        return self._sklearn("liblinear", tol)
+
+    def saga(self, tol, threads):
+        return self._sklearn("saga", tol)
+
+    def skglm(self, tol, threads):
+        from skglm import SparseLogisticRegression
+
+        model = SparseLogisticRegression(alpha=self.alpha, tol=tol, fit_intercept=self.intercept, max_epochs=100_000)
+        model.fit(sparse.csc_matrix(self.X, dtype=np.float64), 2 * self.y - 1)
+        return model.coef_, model.intercept_
+
+    def snapml(self, tol, threads):
+        from snapml import LogisticRegression
+
+        model = LogisticRegression(
+            regularizer=1.0 / self.C, tol=tol, max_iter=10_000, n_jobs=threads, fit_intercept=self.intercept
+        ).fit(self.X, self.y)
+        return model.coef_, model.intercept_
+
+    def glum(self, tol, threads):
+        from glum import GeneralizedLinearRegressor
+
+        model = GeneralizedLinearRegressor(
+            family="binomial", alpha=self.alpha, gradient_tol=tol, fit_intercept=self.intercept, max_iter=10_000
+        ).fit(sparse.csc_matrix(self.X, dtype=np.float64), self.y)
+        return model.coef_, model.intercept_
+
+
+class Exponential:
+    """Exponential times to an event: a Poisson regression of events on log times as offsets."""
+
+    def __init__(self, X, y, alpha):
+        self.X, (self.event, self.time), self.alpha = X, y, alpha
+
+    def value(self, coef, intercept):
+        """The objective in double precision."""
+        raw = self.X @ np.ravel(coef).astype(np.float64) + float(np.ravel(intercept)[0])
+        losses = np.exp(raw) * self.time - self.event * raw
+        return losses.mean() + 0.5 * self.alpha * np.sum(np.ravel(coef).astype(np.float64) ** 2)
+
+    def ours(self, tol, threads):
+        from sklearn_vectorflow import VectorFlowSurvivalEstimator
+
+        model = VectorFlowSurvivalEstimator(
+            solver="exact", alpha=self.alpha, exact_tol=tol, n_jobs=threads, random_state=0
+        ).fit(self.X, {"event": self.event, "time": self.time})
+        return model.coef_, model.intercept_
+
+    def poisson(self, tol, threads):
+        from sklearn.linear_model import PoissonRegressor
+
+        total = self.time.sum()  # rates weighted by times; the mean is over times, too
+        model = PoissonRegressor(alpha=self.alpha * len(self.time) / total, tol=tol, max_iter=100_000)
+        model.fit(self.X, self.event / self.time, self.time)
+        return model.coef_, model.intercept_
+
+    def glum(self, tol, threads):
+        from glum import GeneralizedLinearRegressor
+
+        model = GeneralizedLinearRegressor(
+            family="poisson", alpha=self.alpha * len(self.time) / self.time.sum(), gradient_tol=tol, max_iter=10_000
+        ).fit(sparse.csc_matrix(self.X, dtype=np.float64), self.event / self.time, sample_weight=self.time)
+        return model.coef_, model.intercept_
+
+
+class Cox:
+    """Cox's partial likelihood over all rows, ties after Breslow, with L1."""
+
+    def __init__(self, X, y, alpha):
+        self.X, (self.event, self.time), self.alpha = X, y, alpha
+
+    def value(self, coef, intercept):
+        """The objective in double precision."""
+        raw = self.X @ np.ravel(coef).astype(np.float64)
+        order = np.argsort(-self.time, kind="stable")
+        risk = np.logaddexp.accumulate(raw[order])
+        last = np.searchsorted(-self.time[order], -self.time[order], side="right") - 1
+        total = np.sum((risk[last] - raw[order])[self.event[order]])
+        return total / len(raw) + self.alpha * np.abs(np.ravel(coef).astype(np.float64)).sum()
+
+    def ours(self, tol, threads):
+        from sklearn_vectorflow import VectorFlowSurvivalEstimator
+        from sklearn_vectorflow.losses import CoxPH
+
+        model = VectorFlowSurvivalEstimator(
+            CoxPH("breslow"),
+            solver="exact",
+            alpha=self.alpha,
+            l1_ratio=1.0,
+            exact_tol=tol,
+            n_jobs=threads,
+            random_state=0,
+        ).fit(self.X, {"event": self.event, "time": self.time})
+        return model.coef_, 0.0
+
+    def skglm(self, tol, threads):
+        from skglm import GeneralizedLinearEstimator
+        from skglm.datafits import Cox as Datafit
+        from skglm.penalties import L1
+        from skglm.solvers import ProxNewton
+
+        X = sparse.csc_matrix(self.X, dtype=np.float64)
+        y = np.column_stack([self.time, self.event]).astype(np.float64)
+        model = GeneralizedLinearEstimator(
+            Datafit(), L1(self.alpha), ProxNewton(fit_intercept=False, max_iter=500, tol=tol)
+        ).fit(X, np.asfortranarray(y))
+        return model.coef_, 0.0
+
+
+def real(name):
+    """Return X and y of a real set."""
+    with np.load(Path(os.environ["VECTORFLOW_DATA"], f"{name}.npz")) as archive:
+        parts = [archive[f"X.{part}"] for part in ("data", "indices", "indptr")]
+        shape = tuple(archive["X.shape"].tolist())
+        arrays = {key: archive[key] for key in archive.files if "." not in key}
+    return sparse.csr_matrix((parts[0], parts[1], parts[2].astype(np.int32)), shape=shape), arrays
+
+
+def made(name):
+    def case(folder, quick):
+        X, y = workloads.load(folder, name, "train", quick)
+        return Logistic(X, y > 0, {"text": 1e-6, "ctr": 1e-5}[name])
+
+    return case
+
+
+def surv1m(folder, quick):
+    return Exponential(*workloads.load_times(folder, "train", quick), 1e-5)
+
+
+def news20(folder, quick):
+    X, arrays = real("news20")
+    lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    return Logistic(sparse.csr_matrix(sparse.diags_array(1.0 / np.maximum(lengths, 1e-30)) @ X), arrays["y"], 1e-5)
+
+
+def rcv1_l1(folder, quick):
+    X, arrays = real("rcv1_small")
+    return Logistic(X, arrays["y"] > 0, 1e-4, l1=True, intercept=False)
+
+
+def cox(folder, quick):
+    X, arrays = real("surv_numpy_history")
+    columns = np.unique(X.indices)
+    time = np.maximum(arrays["time"].astype(float), 1e-6)
+    return Cox(X[:, columns], (arrays["event"].astype(bool), time), 1e-3)
+
+
+TIGHTER = [10.0**-power for power in range(1, 13)]
+SMOOTH = ("ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum")
+CASES = {
+    "text": (made("text"), SMOOTH),
+    "ctr": (made("ctr"), SMOOTH),
+    "surv1m": (surv1m, ("ours", "poisson", "glum")),
+    "news20": (news20, ("ours", "lbfgs", "newton_cg", "saga")),
+    "rcv1_l1": (rcv1_l1, ("ours", "liblinear", "saga", "skglm")),
+    "cox": (cox, ("ours", "skglm")),
+}
+
+
+def run(case, solver, folder, quick, threads, reference, pipe):
+    """Fit with tighter and tighter tolerances; send seconds and gaps."""
+    warnings.simplefilter("ignore")
+    problem = CASES[case][0](folder, quick)
+    if reference is None:
+        pipe.send(problem.value(*problem.ours(RESERVE, threads)))
+        return
+    for k, tol in enumerate([TIGHTER[0], *TIGHTER]):  # the first fit pays for imports
+        begun = time.perf_counter()
+        try:
+            found = getattr(problem, solver)(tol, threads)
+        except ImportError as error:
+            pipe.send(f"not installed ({error.name})")
+            return
+        seconds = time.perf_counter() - begun
+        gap = (problem.value(*found) - reference) / abs(reference)
+        if k:
+            pipe.send((tol, seconds, gap))
+        if k and gap <= GAP:
+            return
+
+
+def results_of(limit, *args):
+    """Return what a process sends until it ends, or its time is over."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run, args=(*args, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    found, end = [], time.monotonic() + limit
+    try:
+        while ours.poll(max(0.0, end - time.monotonic())):
+            found.append(ours.recv())
+        found.append(f"no more after {limit} s")
+    except EOFError:
+        pass
+    if process.is_alive():
+        process.terminate()
+    process.join()
+    return found
+
+
+def plot(results, path):
+    """Draw gaps against seconds."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(results), figsize=(4 * len(results), 3.5), squeeze=False)
+    for axis, (case, solvers) in zip(axes[0], results.items()):
+        for solver, points in solvers.items():
+            if points:
+                _, seconds, gaps = zip(*points)
+                axis.loglog(seconds, np.maximum(gaps, 1e-9), "o-", label=solver, linewidth=2 if solver == "ours" else 1)
+        axis.axhline(GAP, color="gray", linewidth=0.5)
+        axis.set(title=case, xlabel="seconds", ylabel="relative gap")
+        axis.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", default="workload-data", help="where synthetic rows are kept")
+    parser.add_argument("--seconds", type=int, default=600, help="for one solver")
+    parser.add_argument("--solvers", nargs="*", help="only these")
+    parser.add_argument("--quick", action="store_true", help="fewer rows")
+    parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="where the numbers go")
+    args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(args.threads)
+    results = {}
+    for case in args.cases:
+        if case in ("news20", "rcv1_l1", "cox") and "VECTORFLOW_DATA" not in os.environ:
+            print(f"{case}: VECTORFLOW_DATA names no folder", file=sys.stderr)
+            continue
+        common = args.data, args.quick, args.threads
+        (reference,) = results_of(args.seconds, case, "ours", *common, None)
+        print(f"\n{case}: optimum {reference:.10f}")
+        results[case] = {}
+        for solver in CASES[case][1]:
+            if args.solvers and solver not in args.solvers:
+                continue
+            found = results_of(args.seconds, case, solver, *common, reference)
+            points = [one for one in found if not isinstance(one, str)]
+            results[case][solver] = points
+            for tol, seconds, gap in points:
+                print(f"  {solver:10} tol {tol:.0e}  {seconds:8.2f} s  gap {gap:9.2e}", flush=True)
+            for message in (one for one in found if isinstance(one, str)):
+                print(f"  {solver:10} {message}", flush=True)
+    if args.json:
+        Path(args.json).write_text(json.dumps(results))
+    if args.plot:
+        plot(results, args.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Compiled modules: to type checkers, everything in them is Any."""
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

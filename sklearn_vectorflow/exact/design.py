@@ -1,0 +1,170 @@
+"""X as the columns that occur, and one of ones before them for the intercept."""
+
+import numpy as np
+
+from sklearn_vectorflow.engine.exact import sweeps
+from sklearn_vectorflow.exact.stores import CACHED, arrays_of, kept, store
+
+OFTEN = 8  # entries of a column, on average, from which on it is not worth to leave empty ones out
+RAREST = 2**16 - 1  # counts from which on columns are alike: numbers of two bytes are sorted in linear time
+
+
+def columns_of(arrays, n_features, width):
+    """Return which columns take part, and in which order; None for all as they are.
+
+    Where columns are few and full that is the cheapest. Else those that occur, the most frequent first:
+    their weights then are side by side in memory.
+    """
+    values, indices, indptr = arrays
+    if n_features * width <= CACHED and OFTEN * n_features <= indptr[-1] - indptr[0]:
+        return None
+    counts = np.zeros(n_features, dtype=np.int32)
+    sweeps.count_columns(indices, int(indptr[0]), int(indptr[-1]), counts)
+    present = np.flatnonzero(counts)
+    rarity = (RAREST - np.minimum(counts[present], RAREST)).astype(np.uint16)
+    return present[np.argsort(rarity, kind="stable")]
+
+
+class Design:
+    """Columns of X, and perhaps one of ones before them.
+
+    Parameters
+    ----------
+    rows : RowStore
+    intercept : bool
+    columns : ndarray, default=None
+        Which columns of X these are; None if they are all.
+    passes : list of float, default=None
+        How often rows were read, for a design of some of the columns of another one.
+
+    Attributes
+    ----------
+    n : int
+        Number of columns, that of ones among them.
+    """
+
+    def __init__(self, rows, intercept, columns=None, passes=None):
+        self.rows, self.intercept, self.columns = rows, bool(intercept), columns
+        self.n_rows, self.n = rows.n_rows, rows.n_columns + self.intercept
+        self._passes = [0] if passes is None else passes
+
+    @classmethod
+    def of(cls, matrix, width, intercept, crew):
+        """Return the design of a `Matrix` that is multiplied with `width` columns at a time."""
+        arrays, n_columns = arrays_of(matrix), matrix.shape[1]
+        columns = columns_of(arrays, n_columns, width)
+        if columns is not None:
+            place = np.full(n_columns, -1, dtype=np.int32)
+            n_columns = len(columns)
+            place[columns] = np.arange(n_columns, dtype=np.int32)
+            arrays = kept(arrays, place, crew)
+        return cls(store(arrays, n_columns, width, crew), intercept, columns)
+
+    @property
+    def n_passes(self):
+        """How often all rows were read; a share of them counts as that."""
+        return int(np.ceil(self._passes[0]))
+
+    @property
+    def parts(self):
+        """Parts of the rows for threads."""
+        return self.rows.parts
+
+    # ---- between X's columns and these ----------------------------------------------
+
+    def gathered(self, values, first=0.0):
+        """Return values by columns of X for the columns here, with one for that of ones."""
+        own = values if self.columns is None else values[self.columns]
+        if not self.intercept:
+            return np.ascontiguousarray(own)
+        return np.concatenate([np.broadcast_to(np.asarray(first, own.dtype), (1, *own.shape[1:])), own])
+
+    def scattered(self, values, n_features, others=0.0):
+        """Return values by the columns here for all columns of X, and others for those that do not occur."""
+        own = values[self.intercept :]
+        if self.columns is None:
+            return own
+        out = np.empty((n_features, *own.shape[1:]), dtype=own.dtype)
+        out[...] = others
+        out[self.columns] = own
+        return out
+
+    # ---- products -------------------------------------------------------------------
+
+    def forward(self, factors):
+        """Return the design times factors, shape (n_rows, width)."""
+        self._passes[0] += 1
+        if not self.intercept:
+            return self.rows.times(factors)
+        out = self.rows.times(factors[1:])
+        out += factors[0]
+        return out
+
+    def backward(self, values, squares=False):
+        """Return the transpose of the design, or of its squares, times values, shape (n, width)."""
+        self._passes[0] += 1
+        out = self.rows.turned_times(values, squares)
+        return np.concatenate([values.sum(axis=0)[None, :], out]) if self.intercept else out
+
+    def curved(self, factors, weight):
+        """Return what `backward` makes of weight times `forward`, for one column of factors."""
+        self._passes[0] += 1
+        shift, factors = (factors[0, 0], factors[1:, 0]) if self.intercept else (0.0, factors[:, 0])
+        out, total = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
+        return np.concatenate([[total], out])[:, None] if self.intercept else out[:, None]
+
+    def hottest(self, most):
+        """Return the most frequent columns, that of ones first, and how many entries each has."""
+        counts = self.rows.counts()
+        some = min(most, len(counts))
+        columns = np.sort(np.argpartition(-counts, some - 1)[:some]) if some else np.empty(0, int)
+        columns = columns[np.argsort(-counts[columns], kind="stable")]
+        if not self.intercept:
+            return columns, counts[columns]
+        return np.append(0, columns + 1), np.append(self.n_rows, counts[columns])
+
+    def gram(self, weight, columns, share=1.0):
+        """Return weighted products of columns with each other; about, from a share of the rows.
+
+        The column of ones, if it is among them, is the first.
+        """
+        self._passes[0] += share
+        ones = int(self.intercept and len(columns) > 0 and columns[0] == 0)
+        place = np.full(self.rows.n_columns, -1, dtype=np.int32)
+        place[columns[ones:] - self.intercept] = np.arange(ones, len(columns), dtype=np.int32)
+        return self.rows.gram(weight, place, ones, len(columns), share)
+
+    # ---- some columns alone ---------------------------------------------------------
+
+    def share(self, some):
+        """Return the share of the entries that are read for the sake of some columns; `some` is a mask."""
+        if not self.rows.restrictable:
+            return 1.0
+        return self.rows.counts()[some[self.intercept :]].sum() / max(self.rows.n_nonzero, 1)
+
+    def restricted(self, some):
+        """Return the design of some columns alone; `some` is a mask."""
+        place, n_columns = self._place(some)
+        rows = self.rows.restricted(place, n_columns)
+        return Design(rows, self.intercept and some[0], passes=self._passes)
+
+    def by_columns(self, some):
+        """Return values, rows and column starts of some columns, that of ones among them."""
+        self._passes[0] += 1
+        place, n_columns = self._place(some)
+        values, rows, starts = self.rows.restricted(place, n_columns).by_columns()
+        if not (self.intercept and some[0]):
+            return values, rows, starts
+        return (
+            np.concatenate([np.ones(self.n_rows, values.dtype), values]),
+            np.concatenate([np.arange(self.n_rows, dtype=np.int32), rows]),
+            np.concatenate([[0], starts + self.n_rows]),
+        )
+
+    def _place(self, some):
+        """Return where columns of X are among some of the columns here, and how many there are."""
+        own = some[self.intercept :]
+        chosen = np.flatnonzero(own)
+        place = np.full(len(own), -1, dtype=np.int32)
+        place[chosen] = np.arange(len(chosen), dtype=np.int32)
+        return place, len(chosen)

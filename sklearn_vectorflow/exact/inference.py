@@ -1,0 +1,316 @@
+"""Standard errors, tests and likelihoods of a linear model at its optimum."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg, special
+
+from sklearn_vectorflow.exact.curvature import DiagonalCurvature
+from sklearn_vectorflow.exact.newton import Model, moving
+from sklearn_vectorflow.exact.scores import ScoreProducts
+from sklearn_vectorflow.validation.errors import brief, warn
+from sklearn_vectorflow.validation.scalars import check_choice, check_number
+from sklearn_vectorflow.validation.types import Array
+
+MOST_EXACT = 3_000  # weights whose information is inverted whole
+SOLVED = 1e-8  # of a side, which conjugate gradients leave
+FAR = 0.05  # standard errors from the optimum, from which on they are doubtful
+RANK = 1e-11  # of the largest eigenvalue: below it, directions that the rows say nothing of
+COVARIANCES = ("model", "observed", "sandwich")
+
+
+class Inference:
+    """What the rows of a fit say of its weights; made by ``inference`` of a fitted estimator.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the net and the rows.
+    covariance : {"model", "observed", "sandwich"}
+    names : list of str
+        Of the columns of X.
+    labels : list
+        Of the raw outputs that have weights.
+    constant_names : list of str
+        Of the raw outputs that are the same for all rows.
+    shift : ndarray of shape (n_outputs,)
+        What reported intercepts and constants exceed raw ones by.
+
+    Attributes
+    ----------
+    n_parameters : int
+        Weights, intercepts and constants, but those that L1 or a bound holds.
+    dispersion : float
+        Estimate of what multiplies the variance; 1 where the loss fixes it.
+    log_likelihood : float
+        Of the rows; Cox's is partial. None if the loss is no likelihood.
+    aic, bic : float
+        Akaike's and the Bayesian information criterion; None if the loss is no likelihood.
+    """
+
+    def __init__(self, problem, covariance, names, labels, constant_names, shift):
+        check_choice("covariance", covariance, COVARIANCES)
+        self._problem, self._objective = problem, problem.objective
+        losses = self._objective.losses
+        if covariance == "sandwich" and losses.couples_rows:
+            raise ValueError("covariance='sandwich' needs losses of single rows, which Cox's likelihood has not.")
+        self.covariance, self._labels = covariance, labels
+        self._names, self._constant_names, self._shift = names, constant_names, shift
+        self._point = problem.start()
+        gradient = self._objective.gradient(self._point)
+        slope = self._objective.terms.pseudo_gradient(self._point.weights, gradient[0]), gradient[1]
+        self._moves = moving(self._objective.terms, self._point, slope[0])
+        self._moves &= ~self._at_corner()
+        self._hessian = self._information(covariance)
+        self._diagonal = self._hessian.diagonal()
+        seen = self._diagonal[0] > 0
+        self._moves &= seen
+        self.n_parameters = int(self._moves.sum()) + len(self._point.constants)
+        loss, total = losses.kernel.loss, losses.total
+        raw, y, weight = self._point.raw, losses.y, losses.weight
+        self.dispersion = float(loss.dispersion(y, raw, weight, total - self.n_parameters))
+        likelihood = loss.log_likelihood(y, raw, weight, self.dispersion)
+        self.log_likelihood = None if likelihood is None else float(likelihood)
+        self._whole = self._solved = None
+        if self.n_parameters <= MOST_EXACT:
+            self._invert()
+        self._warn_if_far(slope)
+
+    @property
+    def aic(self) -> float | None:
+        """Akaike's information criterion."""
+        return None if self.log_likelihood is None else 2.0 * self.n_parameters - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self) -> float | None:
+        """The Bayesian information criterion."""
+        if self.log_likelihood is None:
+            return None
+        return np.log(self._objective.losses.total) * self.n_parameters - 2.0 * self.log_likelihood
+
+    def _at_corner(self):
+        """Which weights are where L1 or a bound holds them."""
+        terms, weights = self._objective.terms, self._point.weights
+        held = (weights == 0) & (terms.l1 > 0)
+        return held if terms.lower is None else held | (weights <= terms.lower)
+
+    def _information(self, covariance):
+        hessian = self._objective.hessian(self._point)
+        losses = self._objective.losses
+        expected = losses.kernel.loss.expected_curvature(losses.y, self._point.raw) if covariance == "model" else None
+        if expected is not None:
+            hessian.curvature, hessian.structure = DiagonalCurvature(losses.weight[:, None] * expected), "diagonal"
+        return hessian
+
+    # ---- all weights at once --------------------------------------------------------
+
+    def _positions(self):
+        """Number the weights that move: output by output, then constants."""
+        n, n_linear = self._moves.shape
+        flat = np.flatnonzero(self._moves.T.ravel())
+        return flat, n * n_linear + np.arange(len(self._point.constants))
+
+    def _invert(self):
+        """Invert the information of all weights that move."""
+        hessian = self._hessian
+        some = np.flatnonzero(self._moves.any(axis=1))
+        full = self._block(hessian, some, self._objective.terms.l2)
+        kept = np.append(self._moves[some].T.ravel(), np.ones(len(self._point.constants), bool))
+        full = full[np.ix_(kept, kept)] * self._objective.losses.total
+        scale = 1.0 / np.sqrt(np.diag(full))
+        values, vectors = linalg.eigh(full * scale * scale[:, None])
+        fine = values > RANK * values[-1]
+        inverse = (vectors[:, fine] / values[fine]) @ vectors[:, fine].T * scale * scale[:, None]
+        if not np.all(fine):
+            inverse = linalg.pinvh(full, rtol=RANK)  # of the shortest weights that predict the same
+        self._solved = inverse
+        if self.covariance == "sandwich":
+            scores = ScoreProducts(hessian, self._point.slopes)
+            meat = self._block(scores, some, np.zeros_like(self._objective.terms.l2))
+            inverse = inverse @ (meat[np.ix_(kept, kept)] * self._objective.losses.total) @ inverse
+        else:
+            inverse = inverse * self.dispersion
+        self._whole = inverse
+
+    def _block(self, products, some, l2):
+        """Return the matrix of products by the columns of the design that some weights move in."""
+        design, outputs = self._objective.design, list(range(self._hessian.n_linear))
+        if products.structure == "rows":
+            return products.matrix(some)
+        return products.block(design, l2, some, outputs, True)
+
+    # ---- single weights -------------------------------------------------------------
+
+    def _variances(self, wanted):
+        """Return the variances of weights (column of the design, output), or (None, constant)."""
+        if self._whole is None:
+            return np.array([self._variance(*one) for one in wanted])
+        places, constants = self._positions()
+        at = {int(place): k for k, place in enumerate(np.concatenate([places, constants]))}
+        n, n_linear = self._moves.shape
+        flat = [n * n_linear + output if column is None else output * n + column for column, output in wanted]
+        variances = np.diag(self._whole)
+        return np.array([variances[at[one]] if one in at else np.nan for one in flat])
+
+    def _variance(self, column, output):
+        weights, constants = np.zeros(self._moves.shape), np.zeros(len(self._point.constants))
+        if column is None:
+            constants[output] = 1.0
+        elif not self._moves[column, output]:
+            return np.nan
+        else:
+            weights[column, output] = 1.0
+        solved = self._model().direction(SOLVED, (weights, constants))
+        total = self._objective.losses.total
+        if self.covariance == "sandwich":
+            change = self._objective.with_constants(self._objective.design.forward(solved[0]), solved[1])
+            return float(np.sum(np.sum(self._point.slopes * change, axis=1) ** 2)) / total**2
+        return self.dispersion / total * (solved[1][output] if column is None else solved[0][column, output])
+
+    def _model(self):
+        if not hasattr(self, "_solver"):
+            slope = np.zeros(self._moves.shape), np.zeros(len(self._point.constants))
+            self._solver = Model(self._objective, self._hessian, slope, self._diagonal, self._moves)
+        return self._solver
+
+    def _warn_if_far(self, slope):
+        """Warn if a Newton step leads farther than a share of a standard error."""
+        if self._whole is None:
+            step = self._model().direction(0.1, (-np.where(self._moves, slope[0], 0.0), -slope[1]))
+            decrement = -sum(float(np.vdot(a, b)) for a, b in zip(step, slope))
+        else:
+            side = np.append(slope[0].T.ravel()[self._moves.T.ravel()], slope[1])
+            decrement = float(side @ self._solved @ side) * self._objective.losses.total
+        distance = np.sqrt(max(decrement, 0.0) * self._objective.losses.total / self.dispersion)
+        if distance > FAR:
+            warn(
+                f"The weights are {distance:.2g} standard errors from the optimum of these rows, so errors, intervals "
+                "and likelihoods are doubtful. Fit with solver='exact', and give the rows and weights of that fit."
+            )
+
+    # ---- tables ---------------------------------------------------------------------
+
+    def std_errors(self, columns: Sequence[str | int] | None = None) -> Array:
+        """Return standard errors.
+
+        Parameters
+        ----------
+        columns : list of str or int, default=None
+            Names or numbers of columns of X, "intercept", or names of constants such as "log_shape". None
+            is all there are, if they are at most 3,000.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_rows_of_summary,)
+            In the order of :meth:`summary`. NaN for weights that L1 or a bound holds where they are, and for
+            columns without a value.
+        """
+        return np.sqrt(self._variances(self._wanted(columns)))
+
+    def summary(self, columns: Sequence[str | int] | None = None, confidence: float = 0.95) -> Any:
+        """Return a table of coefficients.
+
+        Parameters
+        ----------
+        columns : list of str or int, default=None
+            See :meth:`std_errors`.
+        confidence : float, default=0.95
+            Of the intervals, in (0, 1).
+
+        Returns
+        -------
+        table : DataFrame or structured array
+            A row for each column and output: output, name, coef, std_err, z, p (two-sided, normal),
+            lower and upper. The array is given where pandas is not installed.
+        """
+        check_number("summary", "confidence", confidence, 0, 1, low_open=True, high_open=True)
+        wanted = self._wanted(columns)
+        coef, errors = np.array([self._value(*one) for one in wanted]), np.sqrt(self._variances(wanted))
+        z = coef / errors
+        reach = special.ndtri(0.5 + confidence / 2) * errors
+        fields = {
+            "output": [self._label(*one) for one in wanted],
+            "name": [self._name(*one) for one in wanted],
+            "coef": coef,
+            "std_err": errors,
+            "z": z,
+            "p": 2.0 * special.ndtr(-np.abs(z)),
+            "lower": coef - reach,
+            "upper": coef + reach,
+        }
+        return _table(fields)
+
+    def _wanted(self, columns):
+        """Return pairs of column of the design (None: constant) and output."""
+        design, n_linear = self._objective.design, self._hessian.n_linear
+        constants = [(None, k) for k in range(len(self._constant_names))]
+        if columns is None:
+            if self.n_parameters > MOST_EXACT:
+                raise ValueError(
+                    f"columns must be given where there are more than {MOST_EXACT} weights, here {self.n_parameters}."
+                )
+            places = self._places(range(len(self._names)))
+            chosen = [0, *places] if design.intercept else list(places)
+            return [(place, output) for output in range(n_linear) for place in chosen] + constants
+        found = []
+        numbers = {name: k for k, name in enumerate(self._names)}
+        for one in np.atleast_1d(np.asarray(columns, dtype=object)).tolist():
+            if one == "intercept" and design.intercept:
+                found += [(0, output) for output in range(n_linear)]
+            elif one in self._constant_names:
+                found.append((None, self._constant_names.index(one)))
+            else:
+                number = numbers.get(one, one)
+                if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+                    raise ValueError(f"columns: there is no column {brief(one)}.")
+                if not 0 <= number < len(self._names):
+                    raise ValueError(f"columns must be in [0, {len(self._names)}), got {number}.")
+                found += [(self._places([number])[0], output) for output in range(n_linear)]
+        return found
+
+    def _places(self, numbers):
+        """Return where columns of X are in the design; columns that do not occur are behind all, by number."""
+        design, numbers = self._objective.design, np.asarray(numbers, dtype=np.int64)
+        if design.columns is None:
+            return (numbers + design.intercept).tolist()
+        place = np.full(len(self._names), -1, dtype=np.int64)
+        place[design.columns] = np.arange(design.intercept, design.n)
+        found = place[numbers]
+        return np.where(found < 0, -1 - numbers, found).tolist()
+
+    def _value(self, column, output):
+        network = self._problem.network
+        if column is None:
+            n_linear = self._hessian.n_linear
+            return self._point.constants[output] + self._shift[n_linear + output]
+        if column < 0:
+            return float(network.weights()[0][-1 - column, output])
+        center = self._objective.terms.center
+        value = self._point.weights[column, output] + (0.0 if center is None else center[column, output])
+        is_intercept = self._objective.design.intercept and column == 0
+        return value + (self._shift[output] if is_intercept else 0.0)
+
+    def _name(self, column, output):
+        design = self._objective.design
+        if column is None:
+            return self._constant_names[output]
+        if column < 0:
+            return self._names[-1 - column]
+        if design.intercept and column == 0:
+            return "intercept"
+        number = column - design.intercept
+        return self._names[number if design.columns is None else design.columns[number]]
+
+    def _label(self, column, output):
+        return "" if column is None else str(self._labels[output])
+
+
+def _table(fields):
+    """Return a data frame, or a structured array where pandas is missing."""
+    try:
+        import pandas as pd
+    except ImportError:
+        types = [(name, object if name in ("output", "name") else float) for name in fields]
+        return np.array(list(zip(*fields.values())), dtype=types)
+    return pd.DataFrame(fields)

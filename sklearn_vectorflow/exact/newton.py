@@ -1,0 +1,306 @@
+"""Truncated Newton steps, within the orthant of the weights where L1 or bounds make corners.
+
+The step of a quadratic model is found by conjugate gradients, preconditioned by the second
+derivatives among frequent columns (Steihaug, 1983, doi:10.1137/0720042; Dembo and Steihaug, 1983,
+doi:10.1007/BF02592055). Weights at a kink or bound that the slope presses against stay
+(Bertsekas, 1982, doi:10.1137/0320018), and those that would cross one end there, as in Andrew and
+Gao (2007), doi:10.1145/1273496.1273501, and Byrd et al. (2016), doi:10.1007/s10107-015-0965-3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_vectorflow.exact.descent import CornerModel
+from sklearn_vectorflow.exact.preconditioner import Preconditioner
+
+MOST_HALVINGS = 30
+SUFFICIENT = 1e-4  # of the decrease that the slope foretells
+ROUNDING = 1e-14  # of the objective, which sums over many rows may be off by
+MOST_PRODUCTS = 500  # in one step
+MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
+FORCING = 0.1  # of the slope, at most, that a step may leave
+PATIENCE = 0.5  # of the mean gain of products, less of which is not worth another
+FIRST = 2.0  # radius of trust, in lengths of the preconditioned slope
+FEW = 0.5  # of all entries: so many or fewer are read apart
+
+
+@dataclass
+class Report:
+    """What became of a minimisation.
+
+    Attributes
+    ----------
+    n_iter : int
+        Steps taken.
+    optimality : float
+        Norm of the projected gradient, relative to that without weights.
+    converged : bool
+    stuck : bool
+        Whether no step led on.
+    """
+
+    n_iter: int
+    optimality: float
+    converged: bool
+    stuck: bool = False
+
+    @property
+    def advice(self):
+        """What could be done about an end without convergence."""
+        if self.stuck:
+            return (
+                "No step lowers the objective any more: its sums are at the end of double precision, or it has no "
+                "minimum (separable classes without a penalty, for example: raise alpha)."
+            )
+        return "Increase exact_max_iter."
+
+
+def norm_of(slope, diagonal):
+    """Return the norm of a slope, each coordinate in the unit that its curvature gives it."""
+    return float(np.sqrt(sum(np.sum(one**2 / np.where(own > 0, own, np.inf)) for one, own in zip(slope, diagonal))))
+
+
+def minimise(objective, point, reference, tol, max_iter, say):
+    """Return the point of the least value, and a report.
+
+    Parameters
+    ----------
+    objective : Objective
+    point : Point
+        Where to start.
+    reference : float
+        The norm of the projected gradient without weights.
+    tol : float
+        Of the norm, relative to the reference.
+    max_iter : int
+        Most steps.
+    say : callable
+        Told of every step.
+    """
+    stalls, region = 0, Region()
+    for step in range(max_iter + 1):
+        gradient, by_constants = objective.gradient(point)
+        hessian = objective.hessian(point)
+        diagonal = hessian.diagonal()
+        slope = objective.terms.pseudo_gradient(point.weights, gradient), by_constants
+        optimality = norm_of(slope, diagonal) / reference
+        say(step, point.value, optimality)
+        if optimality <= tol or stalls > MOST_STALLS or step == max_iter:
+            return point, Report(step, optimality, optimality <= tol, stalls > MOST_STALLS)
+        forcing = min(FORCING, optimality**0.5)
+        moves = moving(objective.terms, point, slope[0])
+        if objective.terms.smooth or not objective.design.rows.restrictable:
+            model = Model(objective, hessian, slope, diagonal, moves)
+            patience = min(PATIENCE, optimality**0.5)
+            moved = searched(objective, point, slope, *model.direction(forcing, None, patience, region), region, model)
+        else:
+            model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
+            moved = led(objective, point, (gradient, by_constants), *model.minimise(0.1 * forcing))
+        if moved is None:
+            moved = shrunk(objective, point, gradient, by_constants, diagonal)
+        if moved is None:
+            return point, Report(step, optimality, False, True)
+        stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
+        point = moved
+
+
+def moving(terms, point, slope):
+    """Return which weights a slope does not press against a kink or bound."""
+    moves = np.ones(point.weights.shape, dtype=bool)
+    if not terms.smooth:
+        low, high = terms.box(point.weights, slope)
+        moves = ~((point.weights <= low) & (slope >= 0) | (point.weights >= high) & (slope <= 0))
+    return moves
+
+
+class Model:
+    """The quadratic model around a point, for the weights that may move."""
+
+    def __init__(self, objective, hessian, slope, diagonal, moves):
+        self.hessian, self.slope = hessian, slope
+        self.design, self.l2, self.some = objective.design, objective.terms.l2, None
+        if not np.all(moves):
+            some = moves.any(axis=1)
+            if objective.design.share(some) <= FEW:
+                self.some = some
+                self.design, self.l2 = objective.design.restricted(some), self.l2[some]
+                moves = moves[some]
+                slope = slope[0][some], slope[1]
+                diagonal = diagonal[0][some], diagonal[1]
+        self.held = None if np.all(moves) else ~moves
+        self.side = -np.where(moves, slope[0], 0.0), -slope[1]
+        self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves)
+
+    def times(self, weights, constants):
+        """Return the product of second derivatives and a direction."""
+        product, of_constants = self.hessian.times(weights, constants, self.design, self.l2)
+        if self.held is not None:
+            product[self.held] = 0.0
+        return product, of_constants
+
+    def direction(self, forcing, side=None, patience=0.0, region=None):
+        """Return about the minimum of the model, or the solution of equations of its second derivatives with a side.
+
+        Parameters
+        ----------
+        forcing : float
+            Share of the slope that may be left.
+        side : tuple of ndarray, default=None
+        patience : float, default=0.0
+            Ends earlier: when a product gains less than this share of the mean gain of those before.
+        region : Region, default=None
+            Where the model is trusted; the direction ends on its rim.
+        """
+        if side is None:
+            side = self.side
+        elif self.some is not None:
+            side = side[0][self.some], side[1]
+        residual = tuple(one.copy() for one in side)
+        direction = tuple(np.zeros_like(one) for one in residual)
+        solved = self.preconditioner.times(*residual)
+        toward, norm = tuple(one.copy() for one in solved), _dot(residual, solved)
+        enough, fallen = forcing**2 * norm, 0.0
+        reach = Reach(norm, region)
+        for k in range(MOST_PRODUCTS):
+            if norm <= enough or norm <= 0.0:
+                break
+            product = self.times(*toward)
+            curvature = _dot(toward, product)
+            bent = curvature <= 1e-16 * norm  # flat or downwards
+            length, on_rim = reach.length(np.inf if bent else norm / curvature)
+            if bent and not on_rim:
+                length = 1.0 if k == 0 else 0.0
+            for own, change in zip(direction, toward):
+                own += length * change
+            fall = length * (norm - 0.5 * length * curvature)  # of the model
+            fallen += fall
+            self.fallen, self.reached, self.on_rim = fallen, np.sqrt(max(reach.reached, 0.0)), on_rim
+            if on_rim or bent or (k + 1) * fall <= patience * fallen:
+                break
+            for own, change in zip(residual, product):
+                own -= length * change
+            solved = self.preconditioner.times(*residual)
+            before, norm = norm, _dot(residual, solved)
+            for own, change in zip(toward, solved):
+                own *= norm / before
+                own += change
+            reach.turn(length, before, norm)
+        return self._whole(direction)
+
+    def _whole(self, direction):
+        if self.some is None:
+            return direction
+        whole = np.zeros(self.slope[0].shape)
+        whole[self.some] = direction[0]
+        return whole, direction[1]
+
+
+class Region:
+    """Where quadratic models have turned out to be good: a distance in the norm of the preconditioner.
+
+    As in Lin and Moré (1999), doi:10.1137/S1052623498345075.
+    """
+
+    def __init__(self):
+        self.radius = None
+
+    def adapt(self, model, length, actual):
+        """Take in how much of what the model foretold came true, at which part of the step."""
+        share = actual / model.fallen if model.fallen > 0 else 1.0
+        if length < 1.0:
+            self.radius = max(length, 0.1) * model.reached
+        elif share < 0.25:
+            self.radius = 0.5 * model.reached
+        elif share > 0.75 and model.on_rim:
+            self.radius *= 4.0
+
+
+class Reach:
+    """How far a direction has come in the norm of the preconditioner.
+
+    Follows from conjugacy, without a product (Conn, Gould and Toint, 2000, doi:10.1137/1.9780898719857, 7.5.1).
+    """
+
+    def __init__(self, norm, region):
+        if region is not None and region.radius is None:
+            region.radius = FIRST * np.sqrt(norm)
+        self.radius = np.inf if region is None else region.radius
+        self.so_far, self.crossed, self.ahead = 0.0, 0.0, norm
+        self.on_rim = False
+
+    def length(self, wanted):
+        """Return how far to go, and whether that is the rim."""
+        if wanted < np.inf:
+            reached = self.so_far + wanted * (2.0 * self.crossed + wanted * self.ahead)
+            if reached < self.radius**2:
+                self.reached = reached
+                return wanted, False
+        if self.radius == np.inf:
+            return 0.0, False
+        self.on_rim, self.reached = True, self.radius**2
+        root = self.crossed**2 + self.ahead * (self.radius**2 - self.so_far)
+        return (self.radius**2 - self.so_far) / (self.crossed + np.sqrt(root)), True
+
+    def turn(self, length, before, norm):
+        """Take in a new direction, for the lengths of the residual before and now."""
+        self.so_far = self.reached
+        self.crossed = norm / before * (self.crossed + length * self.ahead)
+        self.ahead = norm + (norm / before) ** 2 * self.ahead
+
+
+def _dot(one, other):
+    return sum(float(np.vdot(a, b)) for a, b in zip(one, other))
+
+
+def searched(objective, point, slope, direction, of_constants, region, model):
+    """Return the first point along a direction, halved again and again, that is low enough; None if there is none."""
+    terms = objective.terms
+    low, high = (None, None) if terms.smooth else terms.box(point.weights, slope[0])
+    change, length = None, 1.0
+    allowance = ROUNDING * abs(point.value)
+    for _ in range(MOST_HALVINGS):
+        weights, constants = point.weights + length * direction, point.constants + length * of_constants
+        inside = weights if low is None else np.clip(weights, low, high)
+        if np.array_equal(inside, weights):
+            if change is None:
+                change = objective.with_constants(objective.design.forward(direction), of_constants)
+            moved = objective.at(weights, constants, point.raw + length * change)
+        else:
+            moved = objective.at(inside, constants)
+        foretold = _dot(slope, (inside - point.weights, constants - point.constants))
+        if moved.value <= point.value + SUFFICIENT * foretold + allowance and foretold < 0:
+            region.adapt(model, length, point.value - moved.value)
+            return moved
+        length *= 0.5
+    return None
+
+
+def led(objective, point, gradient, step, of_constants, change):
+    """Return the first point along the step of a model with corners that is low enough; None if there is none."""
+    terms, length = objective.terms, 1.0
+    allowance = ROUNDING * abs(point.value)
+    bends = np.sum(terms.l1 * (np.abs(point.weights + step) - np.abs(point.weights)))
+    foretold = _dot(gradient, (step, of_constants)) + bends
+    if not foretold < 0:
+        return None
+    for _ in range(MOST_HALVINGS):
+        weights, constants = point.weights + length * step, point.constants + length * of_constants
+        moved = objective.at(weights, constants, point.raw + length * change)
+        if moved.value <= point.value + SUFFICIENT * length * foretold + allowance:
+            return moved
+        length *= 0.5
+    return None
+
+
+def shrunk(objective, point, gradient, by_constants, diagonal):
+    """Return a point of less value by a step that treats weights apart; None if there is none."""
+    damping = 1.0
+    for _ in range(MOST_HALVINGS):
+        own, of_constants = (np.where(one > 0, one, 1.0) * damping for one in diagonal)
+        weights = objective.terms.shrunk(point.weights, gradient, own)
+        moved = objective.at(weights, point.constants - by_constants / of_constants)
+        if moved.value < point.value:
+            return moved
+        damping *= 4.0
+    return None

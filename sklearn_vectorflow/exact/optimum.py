@@ -1,0 +1,122 @@
+"""From a net that stochastic steps have brought near the optimum to the optimum."""
+
+import numpy as np
+
+from sklearn_vectorflow.exact.design import Design
+from sklearn_vectorflow.exact.losses import Losses
+from sklearn_vectorflow.exact.newton import minimise, norm_of
+from sklearn_vectorflow.exact.objective import Objective
+from sklearn_vectorflow.exact.streamed import StreamedStore, targets_of
+from sklearn_vectorflow.exact.terms import Terms
+from sklearn_vectorflow.io.matrix import Matrix
+
+FLAT = 1e-10  # of the objective's size, below which no gradient is told from rounding
+
+
+class Problem:
+    """The objective of a linear net on rows.
+
+    Parameters
+    ----------
+    network : Network
+    data : Data or StreamedData
+    kernel : Kernel
+    fields : dict
+        Of the penalties, as `penalties.combine` gives them.
+    crew : Crew
+    """
+
+    def __init__(self, network, data, kernel, fields, crew):
+        self.network, self.fields = network, fields
+        linear = network.graph.weighted[0]
+        self.n_linear = linear.n_weights
+        self.passed_on = not kernel.loss.free_intercept  # to the constants, which hold it
+        intercept = network.has_bias(linear) and not self.passed_on
+        self.design, y, weight = _rows_of(data, self.n_linear, intercept, crew)
+        losses = Losses(kernel, y, weight, network.scales.output, self.design.parts, crew)
+        self.objective = Objective(self.design, losses, Terms(fields, self.design, self.n_linear))
+
+    def start(self):
+        """Return the point where the net is."""
+        design, terms = self.design, self.objective.terms
+        weights = design.gathered(self.network.weights()[0]).astype(np.float64)
+        if terms.center is not None:
+            weights -= terms.center
+        return self._at(weights, np.concatenate(self.network.intercepts()).astype(np.float64))
+
+    def _at(self, weights, constant):
+        """Return a point with intercepts and constants from the raw outputs of a row without features."""
+        weights, constants = self.objective.terms.inside(weights), constant[self.n_linear :]
+        if self.design.intercept:
+            weights[0] = constant[: self.n_linear]
+        if self.passed_on:
+            constants = constants + constant[0]
+        return self.objective.at(weights, constants)
+
+    def without_weights(self, initial):
+        """Return the point of a constant model, or what bounds leave of it.
+
+        Its raw outputs are those of the net for a row without features if they are not given.
+        """
+        terms, n_outputs = self.objective.terms, self.network.n_outputs
+        weights = np.zeros((self.design.n, self.n_linear))
+        if terms.center is not None:
+            weights -= terms.center
+        initial = np.concatenate(self.network.intercepts()) if initial is None else initial
+        return self._at(weights, np.broadcast_to(initial, n_outputs).astype(np.float64))
+
+    def reference(self, initial):
+        """Return the norm of the projected gradient without weights."""
+        bare = self.without_weights(initial)
+        gradient, by_constants = self.objective.gradient(bare)
+        slope = self.objective.terms.pseudo_gradient(bare.weights, gradient), by_constants
+        norm = norm_of(slope, self.objective.hessian(bare).diagonal())
+        return max(norm, FLAT * np.sqrt(abs(bare.value)), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
+
+    def put(self, point):
+        """Write a point's parameters into the net."""
+        design, terms, network = self.design, self.objective.terms, self.network
+        weights, absent = point.weights, 0.0
+        if terms.center is not None:
+            weights, absent = weights + terms.center, self.fields["center"]
+        if "lower" in self.fields:
+            absent = np.maximum(absent, self.fields["lower"])
+        values = design.scattered(weights, network.n_features, absent)
+        intercept = weights[0] if design.intercept else np.zeros(self.n_linear)
+        if self.objective.losses.is_softmax:
+            intercept = intercept - intercept.mean()  # which of those that predict the same is a choice
+        ends = np.cumsum([place.n_weights for place in network.graph.weighted[1:]], dtype=int)
+        constants = np.split(point.constants, ends)[: len(ends)]
+        network.start_anew([values, *([0.0] * len(ends))], [intercept, *constants])
+
+
+def _rows_of(data, width, intercept, crew):
+    """Return the design of training rows, their targets and their weights."""
+    if not isinstance(data.matrix, Matrix):
+        y, weight = targets_of(data)
+        design = Design(StreamedStore(data, len(y), crew), intercept)
+        design._passes[0] = 2  # for the targets, and for the columns
+        return design, y, weight
+    n_rows = data.matrix.shape[0]
+    weight = np.ones(n_rows) if data.weight is None else np.ascontiguousarray(data.weight, dtype=np.float64)
+    return Design.of(data.matrix, width, intercept, crew), data.dense_targets(0, n_rows), weight
+
+
+def converge(problem, initial, tol, max_iter, say):
+    """Take a problem's net to the optimum; return a report.
+
+    Parameters
+    ----------
+    problem : Problem
+    initial : ndarray of shape () or (n_outputs,), or None
+        Raw outputs of the best constant model, if they are known.
+    tol, max_iter, say
+        See `newton.minimise`.
+    """
+    point = problem.start()
+    if not np.isfinite(point.value):
+        point = problem.without_weights(initial)
+    reference = problem.reference(initial)
+    point, report = minimise(problem.objective, point, reference, tol, max_iter, say)
+    problem.put(point)
+    return report

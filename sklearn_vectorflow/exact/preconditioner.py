@@ -1,0 +1,89 @@
+"""An approximate inverse of second derivatives: exact among frequent columns, diagonal for the others."""
+
+import numpy as np
+from scipy import linalg
+
+MOST = 512  # columns whose second derivatives are taken together
+MOST_TOGETHER = 1_200  # weights of several outputs that are
+FEW_OUTPUTS = 3  # whose weights are taken together where there are other columns, too
+WORTH = 3  # products of pairs for every entry, which the rows may cost
+WORTH_ALL = 200  # where these are all columns there are, and the steps become Newton's own
+FEWEST_ROWS = 20  # for every column, which samples have
+
+
+def frequent(design, n_outputs, n_blocks):
+    """Return the columns to take, and from which share of the rows."""
+    columns, counts = design.hottest(MOST)
+    if len(columns) == 0:
+        return columns, 1.0
+    cost = n_blocks * np.cumsum(counts, dtype=float) ** 2 / max(design.n_rows, 1)  # pairs, if columns meet by chance
+    entries = max(design.rows.n_nonzero, design.n_rows)
+    if len(columns) == design.n and cost[-1] <= WORTH_ALL * n_outputs * entries:
+        return columns, 1.0
+    rows = design.n_rows / (FEWEST_ROWS * np.arange(1, len(columns) + 1))  # how many times as many as are enough
+    worth = WORTH * n_outputs * entries
+    width = max(1, int(np.searchsorted(cost / np.maximum(rows, 1.0), worth, side="right")))
+    return columns[:width], float(min(1.0, worth / cost[width - 1]))
+
+
+class Preconditioner:
+    """Divides by second derivatives.
+
+    Parameters
+    ----------
+    hessian : Hessian
+    design : Design
+    l2 : ndarray of shape (n, 1)
+    diagonal : tuple of ndarray
+        Second derivatives by every weight, shape (n, n_linear), and by every constant.
+    moves : ndarray of bool, shape (n, n_linear)
+        Which weights do.
+    """
+
+    def __init__(self, hessian, design, l2, diagonal, moves):
+        own, of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
+        own[~moves] = np.inf
+        self.inverse, self.inverse_of_constants = 1.0 / own, 1.0 / of_constants
+        n_linear = hessian.n_linear
+        together = hessian.structure != "diagonal" and n_linear > 1
+        columns, share = frequent(design, n_linear, n_linear * (n_linear + 1) // 2 if together else n_linear)
+        few = n_linear <= FEW_OUTPUTS or len(columns) == design.n
+        groups = [list(range(n_linear))]
+        if n_linear > 1 and not (together and few and len(columns) * n_linear <= MOST_TOGETHER):
+            groups = [[output] for output in range(n_linear)]
+            columns, share = frequent(design, n_linear, n_linear)
+        self.columns, self.share, self.groups = columns, share, groups
+        self.with_constants = hessian.n_constant > 0 and len(groups) == 1
+        self.factors = [self._factor(hessian, design, l2, group, moves) for group in groups]
+
+    def _factor(self, hessian, design, l2, group, moves):
+        """Return a Cholesky factor of the second derivatives of some outputs' frequent columns."""
+        block = hessian.block(design, l2, self.columns, group, self.with_constants, self.share)
+        fixed = ~moves[np.ix_(self.columns, group)].T.ravel()
+        fixed = np.append(fixed, np.zeros(len(block) - len(fixed), bool))
+        block[fixed] = 0.0
+        block[:, fixed] = 0.0
+        diagonal = np.einsum("jj->j", block)
+        diagonal[fixed | (diagonal <= 0)] = 1.0
+        own, more = diagonal.copy(), 1e-13
+        while True:
+            diagonal[...] = own * (1.0 + more)
+            try:
+                return linalg.cho_factor(block, lower=True, check_finite=False)
+            except linalg.LinAlgError:
+                more = max(100.0 * more, 1e-10)
+
+    def times(self, weights, constants):
+        """Return an approximate quotient."""
+        out, out_constants = weights * self.inverse, constants * self.inverse_of_constants
+        size = len(self.columns)
+        for group, factor in zip(self.groups, self.factors):
+            some = np.ix_(self.columns, group)
+            side = weights[some].T.ravel()
+            if self.with_constants:
+                side = np.append(side, constants)
+            solved = linalg.cho_solve(factor, side, check_finite=False)
+            out[some] = solved[: size * len(group)].reshape(len(group), -1).T
+            if self.with_constants:
+                out_constants = solved[size * len(group) :]
+        return out, out_constants

@@ -1,0 +1,93 @@
+"""Penalties and bounds on the weights of the columns that occur."""
+
+import numpy as np
+
+
+class Terms:
+    """L1, L2 and bounds, on weights as distances from their centres.
+
+    Parameters
+    ----------
+    fields : dict
+        Of `penalties.combine`.
+    design : Design
+    n_outputs : int
+        Outputs that have weights.
+
+    Attributes
+    ----------
+    l1, l2 : ndarray of shape (n, 1)
+        Strengths; the intercept has none.
+    center : ndarray of shape (n, n_outputs) or None
+    lower : ndarray of shape (n, n_outputs) or None
+        Least distances from the centre.
+    """
+
+    def __init__(self, fields, design, n_outputs):
+        self.l1, self.l2 = (self._strengths(fields, name, design) for name in ("l1", "l2"))
+        self.center = self.lower = None
+        if "center" in fields:
+            self.center = design.gathered(np.asarray(fields["center"], dtype=np.float64))
+        if "lower" in fields:
+            self.lower = np.full((design.n, n_outputs), float(fields["lower"]))
+            if design.intercept:
+                self.lower[0] = -np.inf
+            if self.center is not None:
+                self.lower -= self.center
+
+    @staticmethod
+    def _strengths(fields, name, design):
+        strength, each = fields.get(name, 0.0), fields.get(f"{name}_each")
+        if each is None:
+            values = np.full((design.n, 1), float(strength))
+        else:
+            values = float(strength) * design.gathered(np.asarray(each, dtype=np.float64))[:, None]
+        if design.intercept:
+            values[0] = 0.0
+        return values
+
+    @property
+    def smooth(self):
+        """Whether weights meet neither a kink nor a bound."""
+        return self.lower is None and not np.any(self.l1)
+
+    def inside(self, weights):
+        """Return the nearest weights within the bounds."""
+        return weights if self.lower is None else np.maximum(weights, self.lower)
+
+    def value(self, weights):
+        """Return the penalty."""
+        return float(np.sum(self.l1 * np.abs(weights)) + 0.5 * np.sum(self.l2 * weights**2))
+
+    def pseudo_gradient(self, weights, gradient):
+        """Return the steepest slope of the objective: zero where neither side of a kink or bound goes down.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n, n_outputs)
+        gradient : ndarray of shape (n, n_outputs)
+            Of all that is smooth.
+        """
+        if self.smooth:
+            return gradient
+        right = gradient + np.where(weights >= 0, self.l1, -self.l1)
+        left = gradient + np.where(weights > 0, self.l1, -self.l1)
+        slope = np.where(right < 0, right, np.where(left > 0, left, 0.0))
+        if self.lower is not None:
+            slope[(weights <= self.lower) & (slope > 0)] = 0.0
+        return slope
+
+    def box(self, weights, slope):
+        """Return bounds within which the objective is smooth around weights, on the side that a slope points to."""
+        low, high = np.full(weights.shape, -np.inf), np.full(weights.shape, np.inf)
+        kinked = np.broadcast_to(self.l1 > 0, weights.shape)
+        low[kinked & ((weights > 0) | (weights == 0) & (slope <= 0))] = 0.0
+        high[kinked & ((weights < 0) | (weights == 0) & (slope >= 0))] = 0.0
+        if self.lower is not None:
+            np.maximum(low, self.lower, out=low)
+        return low, high
+
+    def shrunk(self, weights, gradient, curvature):
+        """Return the minimum of a model of the smooth part that has this gradient and diagonal."""
+        moved = weights - gradient / curvature
+        return self.inside(np.sign(moved) * np.maximum(np.abs(moved) - self.l1 / curvature, 0.0))

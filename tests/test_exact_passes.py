@@ -1,0 +1,193 @@
+"""Full passes, second derivatives and steps of models: the parts that solver="exact" is made of."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sklearn_vectorflow.exact.curvature import curvature_of, structure_of
+from sklearn_vectorflow.exact.design import Design
+from sklearn_vectorflow.exact.losses import Losses
+from sklearn_vectorflow.exact.newton import Model
+from sklearn_vectorflow.exact.objective import Objective
+from sklearn_vectorflow.exact.stores import RowStore, TwoWayStore
+from sklearn_vectorflow.exact.terms import Terms
+from sklearn_vectorflow.losses import (
+    GammaLoss,
+    HuberLoss,
+    LogLoss,
+    ModifiedHuber,
+    MultinomialLoss,
+    PoissonLoss,
+    SquaredError,
+    SquaredHinge,
+    TweedieLoss,
+    WeibullAFT,
+)
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.threads import ALONE, Crew
+
+N, P = 700, 40
+DENSE = np.random.default_rng(0).normal(size=(N, P)) * (np.random.default_rng(1).random((N, P)) < 0.2)
+DENSE[:, 7] = 0.0  # no row has the column
+ROWS = sparse.csr_array(DENSE)
+ARRAYS = ROWS.data, ROWS.indices, ROWS.indptr
+
+
+@pytest.fixture(params=[RowStore, TwoWayStore])
+def store(request):
+    return request.param(ARRAYS, P, ALONE)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_products(store, width):
+    rng = np.random.default_rng(0)
+    factors, values = rng.normal(size=(P, width)), rng.normal(size=(N, width))
+    assert_allclose(store.times(factors), DENSE @ factors, atol=1e-12)
+    assert_allclose(store.turned_times(values), DENSE.T @ values, atol=1e-12)
+    assert_allclose(store.turned_times(values, squares=True), DENSE.T**2 @ values, atol=1e-12)
+
+
+def test_products_with_curvature(store):
+    rng = np.random.default_rng(0)
+    factors, weight = rng.normal(size=P), rng.random(N)
+    change = weight * (DENSE @ factors + 0.5)
+    found, total = store.curved(factors, 0.5, weight)
+    assert_allclose(found, DENSE.T @ change, atol=1e-12)
+    assert_allclose(total, change.sum())
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_products_of_pairs(store, intercept):
+    design = Design(store, intercept)
+    whole = np.column_stack([np.ones(N), DENSE]) if intercept else DENSE
+    weight, columns = np.random.default_rng(0).random(N), design.hottest(10)[0]
+    some = whole[:, columns]
+    assert_allclose(design.gram(weight, columns), (some.T * weight) @ some, atol=1e-10)
+    assert (columns[0] == 0) == intercept
+    assert np.all(np.diff(np.count_nonzero(some, axis=0)) <= 0)
+    about = design.gram(np.ones(N), columns, 0.5)
+    assert_allclose(np.diag(about), np.sum(some**2, axis=0), rtol=0.5)
+
+
+def test_some_columns_alone(store):
+    design = Design(store, True)
+    mask = np.zeros(P + 1, dtype=bool)
+    mask[[0, 3, 8, 20]] = True
+    factors = np.random.default_rng(0).normal(size=(4, 2))
+    some = np.column_stack([np.ones(N), DENSE])[:, mask]
+    assert_allclose(design.restricted(mask).forward(factors), some @ factors, atol=1e-12)
+    values, rows, starts = design.by_columns(mask)
+    assert_allclose(sparse.csc_array((values, rows, starts), shape=some.shape).toarray(), some)
+    assert_allclose(design.share(mask), np.count_nonzero(some[:, 1:]) / ROWS.nnz)
+    assert design.n_passes == 2
+
+
+@pytest.mark.parametrize("kind", [RowStore, TwoWayStore])
+def test_bits_of_sums_do_not_depend_on_threads(kind):
+    rows = sparse.random_array((60_000, 500), density=0.02, rng=0, format="csr")
+    values, factors = np.random.default_rng(0).normal(size=(60_000, 1)), np.random.default_rng(1).normal(size=(500, 1))
+    found = []
+    for n_workers in (1, 2, 3, 4):
+        with Crew(n_workers) as crew:
+            store = kind((rows.data, rows.indices, rows.indptr), 500, crew)
+            design = Design(store, True)
+            columns = design.hottest(50)[0]
+            found.append(
+                (
+                    store.times(factors),
+                    store.turned_times(values),
+                    *store.curved(factors[:, 0], 0.1, np.abs(values[:, 0])),
+                    design.gram(np.abs(values[:, 0]), columns),
+                )
+            )
+    for other in found[1:]:
+        for one, same in zip(found[0], other):
+            assert_array_equal(one, same)
+
+
+LOSSES = {
+    "log": (LogLoss(), np.random.default_rng(0).integers(0, 2, (N, 1)), 1, "diagonal"),
+    "labels": (LogLoss(), np.random.default_rng(0).integers(0, 2, (N, 3)), 3, "diagonal"),
+    "squared hinge": (SquaredHinge(), np.random.default_rng(0).integers(0, 2, (N, 1)), 1, "diagonal"),
+    "modified huber": (ModifiedHuber(), np.random.default_rng(0).integers(0, 2, (N, 1)), 1, "diagonal"),
+    "multinomial": (MultinomialLoss(), np.random.default_rng(0).integers(0, 4, (N, 1)), 4, "softmax"),
+    "squared": (SquaredError(), np.random.default_rng(0).normal(size=(N, 2)), 2, "diagonal"),
+    "huber": (HuberLoss(1.0), np.random.default_rng(0).normal(size=(N, 1)), 1, "diagonal"),
+    "poisson": (PoissonLoss(), np.random.default_rng(0).poisson(2.0, (N, 1)), 1, "diagonal"),
+    "gamma": (GammaLoss(), np.random.default_rng(0).gamma(2.0, size=(N, 1)), 1, "diagonal"),
+    "tweedie": (TweedieLoss(1.5), np.random.default_rng(0).poisson(2.0, (N, 1)), 1, "diagonal"),
+    "weibull": (
+        WeibullAFT(),
+        np.column_stack([np.random.default_rng(0).integers(0, 2, N), np.random.default_rng(1).normal(size=N)]),
+        2,
+        "full",
+    ),
+}
+
+
+def losses_of(name):
+    loss, y, n_outputs, structure = LOSSES[name]
+    weight = np.random.default_rng(9).uniform(0.5, 2.0, N)
+    spans = [(0, 300), (300, N)]
+    return (
+        Losses(kernel_of(loss), np.ascontiguousarray(y, dtype=float), weight, 1.0, spans, ALONE),
+        n_outputs,
+        structure,
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_curvature_is_the_change_of_the_gradient(name):
+    losses, n_outputs, structure = losses_of(name)
+    rng = np.random.default_rng(3)
+    raw, change = rng.normal(size=(N, n_outputs)), rng.normal(size=(N, n_outputs))
+    assert structure_of(losses, raw) == structure
+    curvature = curvature_of(losses, raw, structure)
+    expected = (losses.gradient(raw + 1e-6 * change) - losses.gradient(raw - 1e-6 * change)) / 2e-6
+    fine = np.abs(expected - curvature.times(change.copy())) < 1e-5 * (1 + np.abs(expected))
+    assert fine.mean() > 0.999  # a step may cross a kink of the gradient
+    for one in range(n_outputs):
+        assert_allclose(curvature.between(one, one), curvature.diagonal()[:, one])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_and_second_derivatives_of_the_objective(name):
+    losses, n_outputs, _ = losses_of(name)
+    design = Design(RowStore(ARRAYS, P, ALONE), True)
+    n_constant = 1 if name == "weibull" else 0
+    n_linear = n_outputs - n_constant
+    center = np.random.default_rng(4).normal(size=(P, n_linear)).astype(np.float32)
+    terms = Terms({"l2": 0.1, "center": center}, design, n_linear)
+    objective = Objective(design, losses, terms)
+    rng = np.random.default_rng(5)
+    weights, constants = 0.3 * rng.normal(size=(P + 1, n_linear)), 0.1 * rng.normal(size=n_constant)
+    step, of_constants = rng.normal(size=weights.shape), rng.normal(size=n_constant)
+    h = 1e-5
+    up, down = (objective.at(weights + sign * h * step, constants + sign * h * of_constants) for sign in (1, -1))
+    point = objective.at(weights, constants)
+    gradient = objective.gradient(point)
+    slope = np.vdot(gradient[0], step) + gradient[1] @ of_constants
+    assert_allclose(slope, (up.value - down.value) / (2 * h), rtol=1e-6, atol=1e-8)
+    hessian = objective.hessian(point)
+    product = hessian.times(step, of_constants)
+    change = [(a - b) / (2 * h) for a, b in zip(objective.gradient(up), objective.gradient(down))]
+    for found, expected in zip(product, change):
+        assert_allclose(found, expected, rtol=1e-2, atol=2e-3)
+    full = hessian.block(design, terms.l2, np.arange(P + 1), list(range(n_linear)), True)
+    flat = np.append(step.T.ravel(), of_constants)
+    assert_allclose(full @ flat, np.append(product[0].T.ravel(), product[1]), rtol=1e-6, atol=1e-9)
+    assert_allclose(np.diag(full), np.append(hessian.diagonal()[0].T.ravel(), hessian.diagonal()[1]), rtol=1e-8)
+
+
+def test_conjugate_gradients_solve():
+    losses, _, _ = losses_of("log")
+    design = Design(RowStore(ARRAYS, P, ALONE), True)
+    objective = Objective(design, losses, Terms({"l2": 1e-3}, design, 1))
+    point = objective.at(np.zeros((P + 1, 1)), np.empty(0))
+    hessian, moves = objective.hessian(point), np.ones((P + 1, 1), dtype=bool)
+    slope = objective.gradient(point)
+    model = Model(objective, hessian, slope, hessian.diagonal(), moves)
+    found = model.direction(1e-10)[0][:, 0]
+    full = hessian.block(design, objective.terms.l2, np.arange(P + 1), [0], True)
+    assert_allclose(found, -np.linalg.solve(full, slope[0][:, 0]), rtol=1e-6, atol=1e-9)
