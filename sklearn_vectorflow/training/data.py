@@ -192,7 +192,9 @@ def sampled(values, rows, encoded, weight, starts=None):
         Where groups start among the sampled rows.
     """
     columns, indices = _renumbered(values.indices, values.shape[1])
-    narrow = sparse.csr_matrix((values.data, indices, values.indptr), (len(rows), max(1, len(columns))))
+    if len(columns) == 0:  # all rows are empty
+        columns = np.zeros(1, dtype=np.int64)
+    narrow = sparse.csr_matrix((values.data, indices, values.indptr), (len(rows), len(columns)))
     return Data(Matrix(narrow), encoded[rows], some(weight, rows), starts, columns=columns)
 
 
