@@ -108,8 +108,7 @@ def minimise(objective, point, reference, tol, max_iter, say):
         if moved is None:
             return point, Report(step, optimality, False, True)
         if not objective.terms.smooth and objective.design.rows.restrictable:
-            few = SETTLED if cornered and model.n_cycles >= LABORIOUS else 0.0
-            cornered = turned(objective.terms, point, moved) > few or cornered and few == 0.0
+            cornered = _corners_next(hessian, model, turned(objective.terms, point, moved), cornered)
         stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
         point = moved
 
@@ -120,6 +119,15 @@ def turned(terms, point, moved):
     if terms.lower is not None:
         before, after = before + (point.weights <= terms.lower), after + (moved.weights <= terms.lower)
     return np.count_nonzero(before != after) / max(np.count_nonzero(moved.weights), 1)
+
+
+def _corners_next(hessian, model, share, cornered):
+    """Return whether the next step takes in corners, for the share of weights that turned in this one."""
+    if not cornered:
+        return share > 0
+    if hessian.structure == "rows":
+        return False  # its model with corners only bounds the second derivatives
+    return share > SETTLED or model.n_cycles < LABORIOUS
 
 
 def moving(terms, point, slope):
