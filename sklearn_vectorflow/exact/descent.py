@@ -65,18 +65,28 @@ class CornerModel:
             values, rows, starts, mode, np.ascontiguousarray(curvature).ravel(), weight, scale, *arrays
         )
 
-    def minimise(self, forcing):
-        """Come near the model's minimum; return the step by weights and constants, and that of raw outputs."""
+    def minimise(self, share):
+        """Come near the model's minimum; return the step by weights and constants, and that of raw outputs.
+
+        Parameters
+        ----------
+        share : float
+            Of all that cycles over the weights gained, less of which is not worth another.
+        """
         every, rng = np.arange(len(self.start), dtype=np.int32), np.random.default_rng(0)
-        first = None
+        total, self.n_cycles = 0.0, 0
         for _ in range(MOST_CYCLES):
-            fall = self.engine.cycle(rng.permutation(every))
-            first = fall if first is None else first
-            if fall <= forcing**2 * first:
+            self.n_cycles += 1
+            gain = self.engine.cycle(rng.permutation(every))
+            total += gain
+            if gain <= share * total:
                 break
             inner = np.flatnonzero(self.start + self.moved != 0.0).astype(np.int32)
             for _ in range(BETWEEN):
-                if self.engine.cycle(inner) <= forcing**2 * first:
+                self.n_cycles += 1
+                gain = self.engine.cycle(inner)
+                total += gain
+                if gain <= share * total:
                     break
         some, columns, outputs = self.shape
         weights = np.zeros(self.moves.shape)

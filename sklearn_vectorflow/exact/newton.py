@@ -1,10 +1,12 @@
-"""Truncated Newton steps, within the orthant of the weights where L1 or bounds make corners.
+"""Truncated Newton steps in a region of trust, with a line search.
 
-The step of a quadratic model is found by conjugate gradients, preconditioned by the second
-derivatives among frequent columns (Steihaug, 1983, doi:10.1137/0720042; Dembo and Steihaug, 1983,
-doi:10.1007/BF02592055). Weights at a kink or bound that the slope presses against stay
-(Bertsekas, 1982, doi:10.1137/0320018), and those that would cross one end there, as in Andrew and
-Gao (2007), doi:10.1145/1273496.1273501, and Byrd et al. (2016), doi:10.1007/s10107-015-0965-3.
+The step of a quadratic model is found by conjugate gradients that end on the region's rim (Steihaug,
+1983, doi:10.1137/0720042), or when a product gains little (Nash and Sofer, 1990,
+doi:10.1016/0167-6377(90)90056-8); second derivatives among frequent columns precondition them. Where
+L1 or bounds make corners, the model takes in the penalty (descent.py). If the rows come from a source,
+weights at a kink or bound that the slope presses against stay instead (Bertsekas, 1982,
+doi:10.1137/0320018), and those that would cross one end there (Andrew and Gao, 2007,
+doi:10.1145/1273496.1273501).
 """
 
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ MOST_PRODUCTS = 500  # in one step
 MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
 FORCING = 0.1  # of the slope, at most, that a step may leave
 PATIENCE = 0.5  # of the mean gain of products, less of which is not worth another
+SETTLED = 0.02  # of the weights: if no more turn in a step, the next one takes corners as settled
+LABORIOUS = 30  # cycles over the weights that a model took, from which on it is better not to repeat them
+GAIN = 0.3  # of the share of the slope: what cycles over weights have to gain
 FIRST = 2.0  # radius of trust, in lengths of the preconditioned slope
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
@@ -79,6 +84,7 @@ def minimise(objective, point, reference, tol, max_iter, say):
         Told of every step.
     """
     stalls, region = 0, Region()
+    cornered = not objective.terms.smooth and objective.design.rows.restrictable
     for step in range(max_iter + 1):
         gradient, by_constants = objective.gradient(point)
         hessian = objective.hessian(point)
@@ -90,19 +96,38 @@ def minimise(objective, point, reference, tol, max_iter, say):
             return point, Report(step, optimality, optimality <= tol, stalls > MOST_STALLS)
         forcing = min(FORCING, optimality**0.5)
         moves = moving(objective.terms, point, slope[0])
-        if objective.terms.smooth or not objective.design.rows.restrictable:
+        if cornered:
+            model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
+            moved = led(objective, point, (gradient, by_constants), *model.minimise(GAIN * forcing))
+        else:
             model = Model(objective, hessian, slope, diagonal, moves)
             patience = min(PATIENCE, optimality**0.5)
             moved = searched(objective, point, slope, *model.direction(forcing, None, patience, region), region, model)
-        else:
-            model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
-            moved = led(objective, point, (gradient, by_constants), *model.minimise(0.1 * forcing))
         if moved is None:
             moved = shrunk(objective, point, gradient, by_constants, diagonal)
         if moved is None:
             return point, Report(step, optimality, False, True)
+        if not objective.terms.smooth and objective.design.rows.restrictable:
+            cornered = _corners_next(hessian, model, turned(objective.terms, point, moved), cornered)
         stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
         point = moved
+
+
+def turned(terms, point, moved):
+    """Return how many weights reached, left or crossed a kink or bound, as a share of those that are at none."""
+    before, after = np.sign(point.weights), np.sign(moved.weights)
+    if terms.lower is not None:
+        before, after = before + (point.weights <= terms.lower), after + (moved.weights <= terms.lower)
+    return np.count_nonzero(before != after) / max(np.count_nonzero(moved.weights), 1)
+
+
+def _corners_next(hessian, model, share, cornered):
+    """Return whether the next step takes in corners, for the share of weights that turned in this one."""
+    if not cornered:
+        return share > 0
+    if hessian.structure == "rows":
+        return False  # its model with corners only bounds the second derivatives
+    return share > SETTLED or model.n_cycles < LABORIOUS
 
 
 def moving(terms, point, slope):
@@ -227,7 +252,7 @@ class Reach:
             region.radius = FIRST * np.sqrt(norm)
         self.radius = np.inf if region is None else region.radius
         self.so_far, self.crossed, self.ahead = 0.0, 0.0, norm
-        self.on_rim = False
+        self.on_rim, self.reached = False, 0.0
 
     def length(self, wanted):
         """Return how far to go, and whether that is the rim."""

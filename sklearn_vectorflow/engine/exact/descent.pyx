@@ -105,7 +105,7 @@ cdef class Model:
         self.arrays = (curvature, weight, change, mean)
 
     cdef double step(self, const value_t *values, int64_t k) noexcept nogil:
-        """Minimise by a coordinate; return by about how much the model fell."""
+        """Minimise by a coordinate; return by about how much the model fell, or less."""
         cdef int64_t at, row, first = self.starts[self.column[k]], last = self.starts[self.column[k] + 1]
         cdef int64_t output = self.output[k], width = self.rows.width
         cdef double slope = 0.0, value, target, change
@@ -123,7 +123,7 @@ cdef class Model:
             self.rows.change[row * width + output] += values[at] * change
             if self.rows.mode == SOFTMAX:
                 self.rows.mean[row] += self.rows.curvature[row * width + output] * values[at] * change
-        return self.second[k] * change * change
+        return 0.5 * self.second[k] * change * change
 
     cdef double one(self, int64_t k) noexcept nogil:
         if self.narrow:
@@ -131,10 +131,10 @@ cdef class Model:
         return self.step(&self.doubles[0], k)
 
     def cycle(self, const int32_t[::1] some):
-        """Take some coordinates in turn; return about the largest fall of the model by one of them."""
+        """Take some coordinates in turn; return by about how much the model fell, or less."""
         cdef int64_t k
-        cdef double largest = 0.0
+        cdef double fallen = 0.0
         with nogil:
             for k in range(some.shape[0]):
-                largest = max(largest, self.one(some[k]))
-        return largest
+                fallen += self.one(some[k])
+        return fallen
