@@ -104,7 +104,10 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         if not is_linear:
             prior = OF_A_ROW * curvature * length**2 / share**2
         noise = math.sqrt(dispersion / curvature) / output_scale
-    loss = curvature * output_scale**2 * n_outputs * len(some.y) / some.n_terms
+    coupled = some.starts is not None
+    loss = curvature * output_scale**2 * n_outputs * (some.weight.sum() if coupled else len(some.y)) / some.n_terms
+    if coupled:  # whose rows have no gradients of their own
+        prior = OF_A_ROW * loss / output_scale**2 * some.n_terms / len(some.y) * length**2
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
     units = np.float32(np.clip(np.nan_to_num([weight, loss, prior], nan=1.0), *RANGE)).tolist()

@@ -23,7 +23,8 @@ from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Solver
 
-OF_PRIOR, OF_LOSS = 3.0, 8.0  # times the units that a likelihood has
+OF_QUERY = 0.03  # of what a query tells about the weights along its rows, which the prior has
+OF_LOSS = 8.0  # times the typical loss of a likelihood
 
 
 class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
@@ -346,7 +347,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
 
     def _adjusted(self, scales):
         """Hold weights closer and stop sooner: losses of pairs stand for a measure of ranks, and overfit it first."""
-        return replace(scales, prior=OF_PRIOR * scales.prior, loss=OF_LOSS * scales.loss)
+        return replace(scales, prior=OF_QUERY * scales.loss * scales.length**2, loss=OF_LOSS * scales.loss)
 
     def _initial_raw(self, data):
         return np.zeros(1)

@@ -66,7 +66,8 @@ class Learned:
         sketch, fit = self.sketch, {type(one) for one in self.moments.values()} <= {Moments}
         if sketch is not None:
             engine.Rules(1, False, sketch)
-            fit &= sketch.flags.writeable
+            if not sketch.flags.writeable:  # mapped from a file
+                self.sketch = sketch.copy()
         fit &= all(isinstance(name, str) for names in self.names.values() for name in names)
         if not fit or type(self.room) is not int:
             raise ValueError("what an encoder learned is of other types.")
