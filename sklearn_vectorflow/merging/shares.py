@@ -1,0 +1,122 @@
+"""How much of what each state gained the merged one takes."""
+
+import numpy as np
+
+from sklearn_vectorflow.merging.clocks import add_means, write_clock
+
+
+def progress_weight(rho):
+    r"""Return :math:`\rho / (1 - e^{-\rho})`, 1 where nothing was learned.
+
+    A weight that learns from information worth rho goes the share :math:`1 - e^{-\rho}` of the way to its
+    optimum. So gains of many, each relative to its own share, make the way of all of them together.
+    """
+    rho = np.asarray(rho, dtype=np.float64)
+    small = rho < 1e-8
+    safe = np.where(small, 1.0, rho)
+    return np.where(small, 1.0 + 0.5 * rho, safe / -np.expm1(-safe))
+
+
+RULE = {"kind": "phi", "c": 1.0, "kappa": 1.0}
+
+
+class Gathered:
+    """Sums over states of what some records gained.
+
+    Parameters
+    ----------
+    records : Records
+    before : ndarray of float32, shape (n, stride)
+        The records that all states began from.
+    since : NetState
+        The state they are of.
+    """
+
+    def __init__(self, records, before, since):
+        self.records = records
+        self.before = before
+        self.since = since
+        n, n_out = len(before), records.layout.n_out
+        self.information = records.information(before)
+        self.weights = records.weights(before, since.step)
+        self.stiffness = records.stiffness(self.information, since.step)
+        self.count = np.zeros(n, dtype=np.int64)
+        self.last = before.copy()
+        self.steps = np.zeros((n, 1), dtype=np.int64)
+        self.elapsed = np.zeros((n, 1))
+        self.way = np.zeros_like(self.information)
+        self.gain = np.zeros_like(self.information)
+        self.of_weights = np.zeros((n, n_out))
+        self.of_information = np.zeros_like(self.information)
+        self.of_state = {start: np.zeros((n, n_out)) for start in records.moved}
+        self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
+
+    def add(self, at, record, steps, elapsed):
+        """Add what a state gained; `at` says which of the records it has."""
+        at = np.arange(len(self.before))[at]
+        before = self.before[at]
+        touched = self.records.differ(record, before)
+        at, record, before = at[touched], record[touched], before[touched]
+        step = self.since.step + steps
+        gain = (
+            np.maximum(self.records.information(record) - self.information[at], 0.0)
+            if self.records.informed
+            else np.ones((len(at), 1))
+        )
+        stiffness = self.records.stiffness(self.information[at] + gain, step)
+        way = RULE["kappa"] * 2.0 * gain / (self.stiffness[at] + stiffness)
+        if RULE["kind"] == "phi":
+            weight = progress_weight(way)
+        elif RULE["kind"] == "c":
+            weight, way = RULE["c"] + gain, gain
+        elif RULE["kind"] == "mean":
+            weight, way = np.ones_like(gain), np.ones_like(gain)
+        elif RULE["kind"] == "info":
+            weight, way = gain, gain
+        self.count[at] += 1
+        self.last[at] = record
+        self.steps[at] += steps
+        self.elapsed[at] += elapsed
+        self.way[at] += way
+        self.gain[at] += gain
+        self.of_weights[at] += weight * (self.records.weights(record, step) - self.weights[at])
+        self.of_information[at] += weight * gain
+        for start, total in self.of_state.items():
+            span = slice(start, start + total.shape[1])
+            total[at] += gain * (record[:, span].astype(np.float64) - before[:, span])
+        if self.means is not None:
+            self.means[at] += add_means(record, before, self.records.layout, self.since, steps)
+
+    def result(self, touched):
+        """Return the merged records, of those that some state touched."""
+        single = self.count[touched] == 1
+        out = self.last[touched]
+        several = touched[~single]
+        if len(several):
+            out[~single] = self._merged(several)
+        return out
+
+    def _merged(self, at):
+        way = self.way[at]
+        if RULE["kind"] == "phi":
+            total = progress_weight(way)
+        elif RULE["kind"] == "c":
+            total = RULE["c"] + way
+        else:
+            total = np.maximum(way, 1e-300)
+        records, layout = self.records.of(at), self.records.layout
+        weights = self.weights[at] + self.of_weights[at] / total
+        information = self.information[at] + self.of_information[at] / total
+        gain = np.maximum(self.gain[at], 1e-300)
+        record = self.before[at].copy()
+        shared = {s: self.before[at][:, s : s + layout.n_out] + t[at] / gain for s, t in self.of_state.items()}
+        steps = self.since.step + self.steps[at]
+        records.write(record, weights, information, steps, shared)
+        write_clock(record, layout, steps, self.since.elapsed + self.elapsed[at])
+        if self.means is not None:
+            counted = np.maximum(self.since.step - self.since.average_from, 0)
+            total_counted = np.maximum(steps - self.since.average_from, 0)
+            span = slice(layout.average, layout.average + layout.n_out)
+            sums = self.before[at][:, span].astype(np.float64) * counted + self.means[at]
+            record[:, span] = np.divide(sums, total_counted, out=weights.copy(), where=total_counted > 0)
+        return record
