@@ -1,36 +1,44 @@
 """Merging states that were trained apart, from a common one on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.merging.shares import Gathered
-from sklearn_vectorflow.network.portable import NetState, settle
+from sklearn_vectorflow.merging.touched import settle_if_lazy, touched
+from sklearn_vectorflow.network.portable import NetState
+from sklearn_vectorflow.validation.scalars import check_positive
 
+COUPLING = 4.0
 CHUNK = 1 << 17  # records merged at a time, which bounds memory
 
 
-def merge_states(base: NetState, states: list[NetState]) -> NetState:
+def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float = COUPLING) -> NetState:
     r"""Merge states that were trained apart, from a common one on.
 
-    Weights that saw few gradients add up what each of the states gained; of those that saw many, each state
-    knows the whole answer, and the mean counts, by what each learned from:
+    Weights that saw few gradients add up what the states gained; of those that saw many, each state
+    knows the whole answer, and the mean counts, by what each has learned from:
 
     .. math:: w = w_0 + \sum_k a_k (w_k - w_0), \quad G = G_0 + \sum_k a_k (G_k - G_0), \quad
         a_k = \varphi(\rho_k) / \varphi(\textstyle\sum_j \rho_j), \quad \varphi(\rho) = \rho / (1 - e^{-\rho})
 
-    with G the sum of squared gradients, and :math:`\rho_k` what of a weight's distance to its optimum a state
-    has gone: the gain of G times the step size. Steps add up, so penalties go on as for all rows; FTRL's sums are
-    worked out anew.
+    with G the sum of squared gradients and :math:`\rho_k` its gain times the step size, which tells how much of the
+    distance to its optimum a weight has gone, times `coupling`. Steps add up, so a weight misses the penalties of
+    all rows that did not touch it. FTRL's sums are worked out anew from w and G. Adam counts touches in place of
+    squares. Plain SGD keeps neither, so the mean of the states that touched a weight counts.
 
     Parameters
     ----------
     base : NetState
         What all the states began from, see :func:`get_state`.
-    states : list of NetState
-        In an order of your choice, on which the last bits depend; nothing else does.
+    states : sequence of NetState
+        Their order decides on the last bits, and nothing else does.
+    coupling : float, default=4.0
+        How much a weight's optimum moves with what the others gained. Columns that occur together in long rows
+        ask for more, up to about half the length of the rows: a small number makes larger moves, and too small
+        a one lets the loss grow. Try a few on some rows where you can.
 
     Returns
     -------
@@ -40,15 +48,35 @@ def merge_states(base: NetState, states: list[NetState]) -> NetState:
     Raises
     ------
     TypeError, ValueError
-        If they are no states, or not of one net with the same parameters.
+        If they are no states, or not of one net trained under the same rules.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_vectorflow import VectorFlowClassifier
+    >>> from sklearn_vectorflow.merging import get_state, merge_states, set_state
+    >>> X, y = make_classification(3000, random_state=0)
+    >>> model = VectorFlowClassifier(random_state=0).partial_fit(X[:600], y[:600], classes=[0, 1])
+    >>> base, states = get_state(model), []
+    >>> for part in (slice(600, 1800), slice(1800, 3000)):
+    ...     worker = pickle.loads(pickle.dumps(model))  # on another machine, perhaps
+    ...     states.append(get_state(worker.partial_fit(X[part], y[part]), base))
+    >>> set_state(model, merge_states(base, states)).score(X, y) > 0.8
+    True
     """
+    check_positive("merge_states", "coupling", coupling)
+    states = list(states)
     check_states(base, states)
     if not states:
         return base
     gained = [one.step - base.step for one in states]
     elapsed = [one.elapsed - base.elapsed for one in states]
     state = replace(base, step=base.step + sum(gained), elapsed=base.elapsed + sum(elapsed))
-    layers = [_Layer(state, base, states, position, gained, elapsed).merged() for position in range(len(base.layers))]
+    layers = [
+        _Layer(state, base, states, position, gained, elapsed, coupling).merged()
+        for position in range(len(base.layers))
+    ]
     return replace(state, layers=layers)
 
 
@@ -76,13 +104,14 @@ def _named(rule):
 class _Layer:
     """One layer of states to be merged."""
 
-    def __init__(self, state, base, states, position, gained, elapsed):
+    def __init__(self, state, base, states, position, gained, elapsed, coupling):
         self.state = state
         self.since = base
         self.base = base.layers[position]
         self.layers = [one.layers[position] for one in states]
         self.gained = gained
         self.elapsed = elapsed
+        self.coupling = coupling
 
     def merged(self):
         base = self.base
@@ -91,8 +120,7 @@ class _Layer:
         index, record = self._records()
         bias = None if base.bias is None else self._intercepts()
         layer = replace(base, index=index, record=record, bias=bias)
-        if base.rule.lazy != engine.EAGER and not base.layout.apart and len(self.layers) > 1:
-            settle(layer, self.state)
+        settle_if_lazy(layer, self.state)
         return layer
 
     def _records(self):
@@ -100,15 +128,15 @@ class _Layer:
         if base.index is None:
             record = base.record.copy()
             for places in self._chunks():
-                touched, rows = self._merge(base, self.layers, places, False)
-                record[touched] = rows
+                moved, rows = self._merge(base, self.layers, places, False)
+                record[moved] = rows
             return None, record
         found = []
         for places in self._chunks():
-            touched, rows = self._merge(base, self.layers, places, False)
-            kept = places[~np.isin(places, touched, assume_unique=True)]
+            moved, rows = self._merge(base, self.layers, places, False)
+            kept = places[~np.isin(places, moved, assume_unique=True)]
             kept = kept[np.isin(kept, base.index, assume_unique=True)]
-            both = np.concatenate([touched, kept])
+            both = np.concatenate([moved, kept])
             order = np.argsort(both, kind="stable")
             found.append((both[order], np.concatenate([rows, base.rows(kept)])[order]))
         if not found:
@@ -136,22 +164,23 @@ class _Layer:
             replace(one, n_records=len(one.bias), index=None, record=one.bias) for one in (self.base, *self.layers)
         )
         places = np.arange(base.n_records)
-        touched, rows = self._merge(base, layers, places, True)
+        moved, rows = self._merge(base, layers, places, True)
         bias = self.base.bias.copy()
-        bias[touched] = rows
+        bias[moved] = rows
         return bias
 
     def _merge(self, base, layers, places, of_bias):
         """Merge some records; return which of them any state touched, and those."""
         base = base.some(places)
-        records, before = records_of(base, of_bias), base.record
-        sums = Gathered(records, before, self.since)
+        sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
         for layer, gained, elapsed in zip(layers, self.gained, self.elapsed):
             own = _own_places(layer, places)
-            at = slice(None) if own is None else np.searchsorted(places, own)
-            sums.add(at, layer.rows(places if own is None else own), gained, elapsed)
-        touched = np.flatnonzero(sums.count)
-        return places[touched], sums.result(touched)
+            at = np.arange(len(places)) if own is None else np.searchsorted(places, own)
+            rows = layer.rows(places if own is None else own)
+            moved = touched(base, at, rows, self.since, gained, elapsed, of_bias)
+            sums.add(at[moved], rows[moved], gained, elapsed)
+        some = np.flatnonzero(sums.count)
+        return places[some], sums.result(some)
 
 
 def _own_places(layer, places):

@@ -28,8 +28,6 @@ class Records:
         Whether intercepts are meant, which have no penalty and may have numbers of their own.
     """
 
-    informed = False  # whether a record tells how much it has learned from
-
     def __init__(self, layer, of_bias=False):
         self.layout = layer.layout
         numbers = layer.rule.numbers
@@ -47,14 +45,6 @@ class Records:
         """Where in a record numbers begin that move with the weights."""
         return ()
 
-    def differ(self, record, before):
-        """Return which records a gradient has changed: penalties change weights, but no state."""
-        return np.any(self.state(record) != self.state(before), axis=1)
-
-    def state(self, record):
-        """Return what a gradient changes for certain."""
-        return record[:, self._weights]
-
     @property
     def _weights(self):
         return slice(0, self.layout.n_out)
@@ -62,6 +52,10 @@ class Records:
     def information(self, record):
         """Return how much records have learned from, shape (n, 1) or (n, n_out)."""
         return np.zeros((len(record), 1))
+
+    def gain(self, record, before, steps):
+        """Return what records learned from in some steps: where they don't tell, all the steps count."""
+        return np.full((len(record), 1), float(steps))
 
     def stiffness(self, information, steps):
         """Return the inverse of the step size at some information."""
@@ -90,13 +84,15 @@ class Records:
         return slice(start, start + (n_numbers or self.layout.n_out))
 
 
-class AdaGradRecords(Records):
+class InformedRecords(Records):
+    """Those that tell how much they have learned from."""
+
+    def gain(self, record, before, steps):
+        return np.maximum(self.information(record) - before, 0.0)
+
+
+class AdaGradRecords(InformedRecords):
     """Those of AdaGrad: r = 1 / sqrt(epsilon + G), or 0 before the first gradient."""
-
-    informed = True
-
-    def state(self, record):
-        return record[:, self._sums]
 
     @property
     def _sums(self):
@@ -123,13 +119,8 @@ class RowwiseRecords(AdaGradRecords):
         return self._span(self.layout.row, 1)
 
 
-class AdamRecords(Records):
+class AdamRecords(InformedRecords):
     """Those of Adam: moments do not add up, so the mean of those who moved them stands for all."""
-
-    informed = True
-
-    def state(self, record):
-        return record[:, self._touches]
 
     @property
     def moved(self):
@@ -149,13 +140,8 @@ class AdamRecords(Records):
         record[:, self._touches] = np.minimum(information, MOST_TOUCHES)
 
 
-class FTRLRecords(Records):
+class FTRLRecords(InformedRecords):
     """Those of FTRL: z and the root of G, of which the weights are a closed form."""
-
-    informed = True
-
-    def state(self, record):
-        return record[:, self._roots]
 
     @property
     def moved(self):

@@ -17,9 +17,6 @@ def progress_weight(rho):
     return np.where(small, 1.0 + 0.5 * rho, safe / -np.expm1(-safe))
 
 
-RULE = {"kind": "phi", "c": 1.0, "kappa": 1.0}
-
-
 class Gathered:
     """Sums over states of what some records gained.
 
@@ -30,12 +27,15 @@ class Gathered:
         The records that all states began from.
     since : NetState
         The state they are of.
+    coupling : float
+        How many times over a weight's own information its optimum depends on what the other weights gained.
     """
 
-    def __init__(self, records, before, since):
+    def __init__(self, records, before, since, coupling):
         self.records = records
         self.before = before
         self.since = since
+        self.coupling = coupling
         n, n_out = len(before), records.layout.n_out
         self.information = records.information(before)
         self.weights = records.weights(before, since.step)
@@ -52,27 +52,13 @@ class Gathered:
         self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
 
     def add(self, at, record, steps, elapsed):
-        """Add what a state gained; `at` says which of the records it has."""
-        at = np.arange(len(self.before))[at]
+        """Add what a state gained: records that its training touched; `at` says which they are."""
         before = self.before[at]
-        touched = self.records.differ(record, before)
-        at, record, before = at[touched], record[touched], before[touched]
         step = self.since.step + steps
-        gain = (
-            np.maximum(self.records.information(record) - self.information[at], 0.0)
-            if self.records.informed
-            else np.ones((len(at), 1))
-        )
+        gain = self.records.gain(record, self.information[at], steps)
         stiffness = self.records.stiffness(self.information[at] + gain, step)
-        way = RULE["kappa"] * 2.0 * gain / (self.stiffness[at] + stiffness)
-        if RULE["kind"] == "phi":
-            weight = progress_weight(way)
-        elif RULE["kind"] == "c":
-            weight, way = RULE["c"] + gain, gain
-        elif RULE["kind"] == "mean":
-            weight, way = np.ones_like(gain), np.ones_like(gain)
-        elif RULE["kind"] == "info":
-            weight, way = gain, gain
+        way = self.coupling * 2.0 * gain / (self.stiffness[at] + stiffness)
+        weight = progress_weight(way)
         self.count[at] += 1
         self.last[at] = record
         self.steps[at] += steps
@@ -98,12 +84,7 @@ class Gathered:
 
     def _merged(self, at):
         way = self.way[at]
-        if RULE["kind"] == "phi":
-            total = progress_weight(way)
-        elif RULE["kind"] == "c":
-            total = RULE["c"] + way
-        else:
-            total = np.maximum(way, 1e-300)
+        total = progress_weight(way)
         records, layout = self.records.of(at), self.records.layout
         weights = self.weights[at] + self.of_weights[at] / total
         information = self.information[at] + self.of_information[at] / total

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.merging.records import records_of
+from sklearn_vectorflow.merging.touched import touched
 from sklearn_vectorflow.network.portable import NetState, put, take
 
 
@@ -29,13 +30,12 @@ def get_state(model: Any, base: NetState | None = None) -> NetState:
 
 def since(base, state):
     """Return a state without the records that no gradient has changed since a base."""
+    steps, elapsed = state.step - base.step, state.elapsed - base.elapsed
     places = []
     for layer, before in zip(state.layers, base.layers):
         own = layer.places()
-        if layer.rule.name == "fixed":
-            places.append(own[:0])
-            continue
-        places.append(own[records_of(layer).differ(layer.record, before.rows(own))])
+        moved = touched(before.some(own), np.arange(len(own)), layer.record, base, steps, elapsed)
+        places.append(own[moved])
     return state.select(places)
 
 
