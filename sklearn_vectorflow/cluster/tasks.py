@@ -1,0 +1,175 @@
+"""What tasks compute: pure functions, whose results depend on nothing but their arguments."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_vectorflow.cluster.coupling import chosen
+from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of
+from sklearn_vectorflow.merging import merge_states
+from sklearn_vectorflow.network.portable import take
+from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.validation.errors import naming
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows [start, end) of a part, whose blocks have some counts of rows."""
+
+    part: int
+    start: int
+    end: int
+    counts: tuple
+
+    def of(self, estimator, part):
+        """Iterate over its rows, block after block."""
+        ends = np.cumsum(self.counts)
+        starts = ends - self.counts
+        some = np.flatnonzero((starts < self.end) & (ends > self.start))
+        if isinstance(part, SourcePart):
+            spans = self._spans_of_source(part, estimator, starts)
+        else:
+            spans = zip(blocks_of(estimator, part), starts[some])
+        for rows, first in spans:
+            start, end = max(self.start - first, 0), min(self.end - first, len(rows))
+            if start < end:
+                yield rows.between(start, end)
+
+    def _spans_of_source(self, part, estimator, starts):
+        """Blocks of a source with the rows before them; `counts` are those of its blocks, some of one part."""
+        for number, rows in enumerate(blocks_of(estimator, part)):
+            if starts[number] >= self.end:
+                return
+            yield rows, starts[number]
+
+
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """What training on a piece gave.
+
+    Parameters
+    ----------
+    state : NetState
+        Records that it touched.
+    loss, weight : float
+        Sum over the piece's terms of the loss, each before its step, and how many terms count.
+    seconds : float
+    """
+
+    state: Any
+    loss: float
+    weight: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """A state between two rounds.
+
+    Parameters
+    ----------
+    state : NetState
+    info : RoundInfo or None
+    """
+
+    state: Any
+    info: Any = None
+
+
+@dataclass(frozen=True)
+class RoundInfo:
+    """What is told of a round: its loss, the number of terms, bytes that came, and seconds of training."""
+
+    loss: float
+    weight: float
+    n_bytes: int
+    coupling: float | None
+    seconds: float
+    merge_seconds: float
+
+
+def places(template, piece, part):
+    """Return which records of every layer a piece touches, increasing; None is all."""
+    masks = [None] * len(template.network.graph.weighted)
+    with naming(f"part {piece.part}"):
+        for rows in piece.of(template.estimator, part):
+            for position, place in enumerate(template.network.graph.weighted):
+                some = template.network.graph.touched(place, rows.matrix)
+                if isinstance(some, slice):
+                    continue
+                if masks[position] is None:
+                    masks[position] = np.zeros(place.n_in, dtype=bool)
+                masks[position][some] = True
+    return [None if mask is None else np.flatnonzero(mask).astype(np.int32) for mask in masks]
+
+
+def select(merged, where):
+    """Return the state of some records alone."""
+    return merged.state.select(where)
+
+
+def train(template, state, where, piece, part, seed):
+    """Train on a piece, from a state of the records it touches on."""
+    begun = time.perf_counter()
+    estimator, network = template.seeded(seed), template.with_state(state)
+    loss = weight = 0.0
+    with naming(f"part {piece.part}"):
+        for rows in piece.of(estimator, part):
+            data = template.data(estimator, rows)
+            with Crew(estimator._n_workers(data, network)) as crew:
+                mean = estimator._epoch(estimator._trainer(network, None, data, crew))
+                network.settle(crew)
+            own = _n_terms(data)
+            loss, weight = loss + own * mean, weight + own
+    return Gain(take(network, where), loss, weight, time.perf_counter() - begun)
+
+
+def _n_terms(data):
+    """Return what the mean loss of rows counts for."""
+    if data.starts is not None:
+        return len(data.starts) - 1
+    return data.matrix.shape[0] if data.weight is None else float(data.weight.sum() * (data.scale or 1.0))
+
+
+def merge(template, before, gains, sample):
+    """Merge what training on several pieces gave."""
+    begun = time.perf_counter()
+    states = [gain.state for gain in gains]
+    coupling = chosen(template, before.state, states, sample) if len(states) > 1 else None
+    merged = merge_states(before.state, states, **({} if coupling is None else {"coupling": coupling}))
+    info = RoundInfo(
+        sum(gain.loss for gain in gains),
+        sum(gain.weight for gain in gains),
+        sum(state.nbytes for state in states),
+        coupling,
+        sum(gain.seconds for gain in gains),
+        time.perf_counter() - begun,
+    )
+    return Merged(merged, info)
+
+
+def info_of(merged):
+    """Return what is told of a round."""
+    return merged.info
+
+
+def state_of(merged):
+    """Return the state."""
+    return merged.state
+
+
+def loss_of_part(template, merged, number, part):
+    """Return the sum of the loss of a part's rows, and how many terms count."""
+    estimator, network, loss, weight = template.seeded(0), template.with_state(merged.state), 0.0, 0.0
+    with naming(f"part {number} of X_val"):
+        for rows in blocks_of(estimator, part):
+            data = template.data(estimator, rows)
+            own = len(data.starts) - 1 if data.starts is not None else len(rows)
+            own = own if data.weight is None or data.starts is not None else float(data.weight.sum())
+            if own > 0:
+                with Crew(estimator._n_workers(data, network)) as crew:
+                    loss += own * estimator._mean_loss(network, data, crew)
+                weight += own
+    return loss, weight
