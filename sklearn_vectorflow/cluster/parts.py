@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn_vectorflow.io.blocks import join_targets, rows_of
 from sklearn_vectorflow.io.matrix import Matrix, as_matrix
 from sklearn_vectorflow.validation.arrays import check_length, check_sample_weight
+from sklearn_vectorflow.validation.errors import brief
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def blocks_of(estimator, part, reset=False):
     part : SourcePart, or tuple of (X, y, weight, groups)
     """
     if not isinstance(part, SourcePart):
-        X, y, weight, groups = part
+        X, y, weight, groups = padded(part)
         if _n_rows(X):
             yield rows_of_arrays(estimator, X, y, weight, groups, reset)
         return
@@ -77,6 +78,13 @@ def blocks_of(estimator, part, reset=False):
         for block in blocks:
             as_matrix(estimator, block.matrix, reset=reset)
             yield Rows(block.matrix, plain_targets(block.y), block.weight)
+
+
+def padded(part):
+    """Return (X, y, weight, groups) of a tuple of one to four."""
+    if not isinstance(part, tuple) or not 1 <= len(part) <= 4:
+        raise TypeError(f"a part must be (X, y), (X, y, weight) or (X, y, weight, group), got {brief(part)}.")
+    return (*part, *[None] * (4 - len(part)))
 
 
 def rows_of_arrays(estimator, X, y, weight=None, groups=None, reset=False):
