@@ -7,12 +7,12 @@ import numpy as np
 
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.merging.shares import Gathered
-from sklearn_vectorflow.merging.touched import settle_if_lazy, touched
+from sklearn_vectorflow.merging.touched import settle_if_lazy, without_gradient
 from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
 COUPLING = 4.0
-CHUNK = 1 << 17  # records merged at a time, which bounds memory
+CHUNK = 1 << 18  # records merged at a time, which bounds memory
 
 
 def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float = COUPLING) -> NetState:
@@ -114,6 +114,7 @@ class _Layer:
         self.coupling = coupling
 
     def merged(self):
+        """Return the layer's merged state."""
         base = self.base
         if base.rule.name == "fixed":
             return base
@@ -177,8 +178,8 @@ class _Layer:
             own = _own_places(layer, places)
             at = np.arange(len(places)) if own is None else np.searchsorted(places, own)
             rows = layer.rows(places if own is None else own)
-            moved = touched(base, at, rows, self.since, gained, elapsed, of_bias)
-            sums.add(at[moved], rows[moved], gained, elapsed)
+            missed = without_gradient(base, at, self.since, gained, elapsed, of_bias)
+            sums.add(at, rows, missed, gained, elapsed)
         some = np.flatnonzero(sums.count)
         return places[some], sums.result(some)
 

@@ -29,7 +29,7 @@ class Records:
     """
 
     def __init__(self, layer, of_bias=False):
-        self.layout = layer.layout
+        self.layout, self.rule = layer.layout, layer.rule.name
         numbers = layer.rule.numbers
         self.numbers = {**numbers, **numbers.get("intercept", {})} if of_bias else numbers
         self.penalty = {} if of_bias else penalty_of(layer)
@@ -39,6 +39,22 @@ class Records:
         new = copy.copy(self)
         new.penalty = {name: value if np.isscalar(value) else value[some] for name, value in self.penalty.items()}
         return new
+
+    def strengths(self, name):
+        """Return the strength of "l1" or "l2", for all records or of each: float64 of shape (1,) or (n,)."""
+        each = self.penalty.get(f"{name}_each")
+        return self.penalty.get(name, 0.0) * (np.ones(1) if each is None else np.asarray(each, dtype=np.float64))
+
+    @property
+    def lower(self):
+        """The smallest weight allowed."""
+        return float(self.penalty.get("lower", -np.inf))
+
+    @property
+    def centers(self):
+        """What penalties pull to: float64 of shape (1, 1) or (n, n_out)."""
+        center = self.penalty.get("center")
+        return np.zeros((1, 1)) if center is None else np.asarray(center, dtype=np.float64)
 
     @property
     def moved(self):
@@ -52,10 +68,6 @@ class Records:
     def information(self, record):
         """Return how much records have learned from, shape (n, 1) or (n, n_out)."""
         return np.zeros((len(record), 1))
-
-    def gain(self, record, before, steps):
-        """Return what records learned from in some steps: where they don't tell, all the steps count."""
-        return np.full((len(record), 1), float(steps))
 
     def stiffness(self, information, steps):
         """Return the inverse of the step size at some information."""
@@ -84,14 +96,7 @@ class Records:
         return slice(start, start + (n_numbers or self.layout.n_out))
 
 
-class InformedRecords(Records):
-    """Those that tell how much they have learned from."""
-
-    def gain(self, record, before, steps):
-        return np.maximum(self.information(record) - before, 0.0)
-
-
-class AdaGradRecords(InformedRecords):
+class AdaGradRecords(Records):
     """Those of AdaGrad: r = 1 / sqrt(epsilon + G), or 0 before the first gradient."""
 
     @property
@@ -119,7 +124,7 @@ class RowwiseRecords(AdaGradRecords):
         return self._span(self.layout.row, 1)
 
 
-class AdamRecords(InformedRecords):
+class AdamRecords(Records):
     """Those of Adam: moments do not add up, so the mean of those who moved them stands for all."""
 
     @property
@@ -140,7 +145,7 @@ class AdamRecords(InformedRecords):
         record[:, self._touches] = np.minimum(information, MOST_TOUCHES)
 
 
-class FTRLRecords(InformedRecords):
+class FTRLRecords(Records):
     """Those of FTRL: z and the root of G, of which the weights are a closed form."""
 
     @property
@@ -160,30 +165,22 @@ class FTRLRecords(InformedRecords):
 
     def stiffness(self, information, steps):
         rate, beta = self.numbers["learning_rate"], self.numbers["beta"]
-        return (beta + np.sqrt(information)) / rate + steps * self._strength("l2")
-
-    def _strength(self, name):
-        each = self.penalty.get(f"{name}_each")
-        return self.penalty.get(name, 0.0) * (1.0 if each is None else each[:, None].astype(np.float64))
-
-    @property
-    def _lower(self):
-        return self.penalty.get("lower", -np.inf)
+        return (beta + np.sqrt(information)) / rate + steps * self.strengths("l2")[:, None]
 
     def weights(self, record, steps):
         z = record[:, self._sums].astype(np.float64)
-        size = np.maximum(np.abs(z) - steps * self._strength("l1"), 0.0)
+        size = np.maximum(np.abs(z) - steps * self.strengths("l1")[:, None], 0.0)
         moved = np.copysign(size / self.stiffness(self.information(record), steps), z)
-        return np.maximum(self.penalty.get("center", 0.0) - moved, self._lower)
+        return np.maximum(self.centers - moved, self.lower)
 
     def write(self, record, weights, information, steps, shared):
         """Work z out anew; where weights rest on a bound of the closed form, z is what it moved to, within it."""
-        center, threshold = self.penalty.get("center", 0.0), steps * self._strength("l1")
+        center, threshold = self.centers, steps * self.strengths("l1")[:, None]
         stiffness, z = self.stiffness(information, steps), shared[self.layout.slot1]
         distance = center - weights
         exact = distance * stiffness + np.copysign(threshold, distance)
         z = np.where(distance == 0.0, np.clip(z, -threshold, threshold), exact)
-        at_bound = weights <= self._lower
+        at_bound = weights <= self.lower
         z = np.where(at_bound, np.maximum(shared[self.layout.slot1], exact), z)
         if not self.layout.apart:
             record[:, self._weights] = weights

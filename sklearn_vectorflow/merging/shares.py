@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_vectorflow.engine.merging import add_gains
 from sklearn_vectorflow.merging.clocks import add_means, write_clock
 
 
@@ -48,30 +49,57 @@ class Gathered:
         self.gain = np.zeros_like(self.information)
         self.of_weights = np.zeros((n, n_out))
         self.of_information = np.zeros_like(self.information)
-        self.of_state = {start: np.zeros((n, n_out)) for start in records.moved}
+        self.moved = np.array(records.moved, dtype=np.int64)
+        self.of_state = np.zeros((len(self.moved), n, n_out))
         self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
 
-    def add(self, at, record, steps, elapsed):
-        """Add what a state gained: records that its training touched; `at` says which they are."""
-        before = self.before[at]
-        step = self.since.step + steps
-        gain = self.records.gain(record, self.information[at], steps)
-        stiffness = self.records.stiffness(self.information[at] + gain, step)
-        way = self.coupling * 2.0 * gain / (self.stiffness[at] + stiffness)
-        weight = progress_weight(way)
-        self.count[at] += 1
-        self.last[at] = record
+    def add(self, at, record, missed, steps, elapsed):
+        """Add what a state gained.
+
+        Parameters
+        ----------
+        at : ndarray of int64
+            Which records it has.
+        record, missed : ndarray of float32, shape (n, stride)
+            Its records, and what those of the beginning have become without a gradient.
+        steps, elapsed : int and float
+            That it took, and the sum of their rates.
+        """
+        records = self.records
+        marks = add_gains(
+            records.rule,
+            records.layout,
+            records.numbers,
+            records.lower,
+            self.coupling,
+            self.since.step + steps,
+            steps,
+            at,
+            record,
+            missed,
+            self.before,
+            self.information,
+            self.weights,
+            self.stiffness,
+            records.strengths("l1"),
+            records.strengths("l2"),
+            records.centers,
+            self.count,
+            self.last,
+            self.way,
+            self.gain,
+            self.of_weights,
+            self.of_information,
+            self.of_state,
+            self.moved,
+        )
+        touched = np.frombuffer(marks, dtype=bool)
+        at = at[touched]
         self.steps[at] += steps
         self.elapsed[at] += elapsed
-        self.way[at] += way
-        self.gain[at] += gain
-        self.of_weights[at] += weight * (self.records.weights(record, step) - self.weights[at])
-        self.of_information[at] += weight * gain
-        for start, total in self.of_state.items():
-            span = slice(start, start + total.shape[1])
-            total[at] += gain * (record[:, span].astype(np.float64) - before[:, span])
         if self.means is not None:
-            self.means[at] += add_means(record, before, self.records.layout, self.since, steps)
+            moved = record[touched], self.before[at]
+            self.means[at] += add_means(*moved, records.layout, self.since, steps)
 
     def result(self, touched):
         """Return the merged records, of those that some state touched."""
@@ -90,7 +118,10 @@ class Gathered:
         information = self.information[at] + self.of_information[at] / total
         gain = np.maximum(self.gain[at], 1e-300)
         record = self.before[at].copy()
-        shared = {s: self.before[at][:, s : s + layout.n_out] + t[at] / gain for s, t in self.of_state.items()}
+        shared = {
+            start: record[:, start : start + layout.n_out] + total[at] / gain
+            for start, total in zip(self.moved.tolist(), self.of_state)
+        }
         steps = self.since.step + self.steps[at]
         records.write(record, weights, information, steps, shared)
         write_clock(record, layout, steps, self.since.elapsed + self.elapsed[at])

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.merging.touched import touched
@@ -34,7 +33,7 @@ def since(base, state):
     places = []
     for layer, before in zip(state.layers, base.layers):
         own = layer.places()
-        moved = touched(before.some(own), np.arange(len(own)), layer.record, base, steps, elapsed)
+        moved = touched(before.some(own), layer.record, base, steps, elapsed)
         places.append(own[moved])
     return state.select(places)
 

@@ -14,28 +14,33 @@ def settle_if_lazy(layer, state):
         settle(layer, state)
 
 
-def touched(base, at, rows, since, steps, elapsed, of_bias=False):
-    """Return which rows differ from what the base's records have become without a gradient.
+def without_gradient(base, at, since, steps, elapsed, of_bias=False):
+    """Return what some records have become after steps that did not touch them.
 
     Parameters
     ----------
     base : LayerState
         What training began from.
     at : ndarray of int
-        Which of its records the rows are.
-    rows : ndarray of float32, shape (n, stride)
+        Which of its records.
     since : NetState
         The state the base is of.
     steps, elapsed : int and float
         What was trained since.
     of_bias : bool
-        Whether the records are intercepts, which only means catch up on.
+        Whether the records are intercepts, which every step touches.
     """
-    if base.rule.name == "fixed":
-        return np.zeros(len(rows), dtype=bool)
     before = base.record[at]
     if not of_bias:
         index = None if base.index is None else base.index[at]
         now = replace(since, step=since.step + steps, elapsed=since.elapsed + elapsed)
         settle_if_lazy(replace(base, index=index, record=before, bias=None), now)
+    return before
+
+
+def touched(base, rows, since, steps, elapsed):
+    """Return which rows differ from what the base's records have become without a gradient."""
+    if base.rule.name == "fixed":
+        return np.zeros(len(rows), dtype=bool)
+    before = without_gradient(base, np.arange(len(rows)), since, steps, elapsed)
     return np.any(before.view(np.uint32) != rows.view(np.uint32), axis=1)
