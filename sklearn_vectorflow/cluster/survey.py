@@ -10,7 +10,7 @@ from sklearn_vectorflow.io.blocks import join
 from sklearn_vectorflow.targets.labels import class_array, is_multilabel
 from sklearn_vectorflow.validation.errors import naming
 
-SAMPLE = 1 << 14  # rows that stand for all: their scales, and whether a merge was too bold
+SAMPLE = 1 << 12  # rows that stand for all: their scales, and whether a merge was too bold
 SAMPLED_BYTES = 1 << 26  # that they take at most
 
 

@@ -125,68 +125,57 @@ class _Layer:
         return layer
 
     def _records(self):
-        base = self.base
-        if base.index is None:
-            record = base.record.copy()
-            for places in self._chunks():
-                moved, rows = self._merge(base, self.layers, places, False)
-                record[moved] = rows
-            return None, record
-        found = []
-        for places in self._chunks():
-            moved, rows = self._merge(base, self.layers, places, False)
-            kept = places[~np.isin(places, moved, assume_unique=True)]
-            kept = kept[np.isin(kept, base.index, assume_unique=True)]
-            both = np.concatenate([moved, kept])
-            order = np.argsort(both, kind="stable")
-            found.append((both[order], np.concatenate([rows, base.rows(kept)])[order]))
-        if not found:
-            return base.index, base.record
-        return tuple(np.concatenate(parts) for parts in zip(*found))
+        """Return which records are kept, and those."""
+        found = [(self.base.places()[:0], self.base.record[:0])]
+        for start in range(0, self.base.n_records, CHUNK):
+            places, rows = self._chunk(start, min(start + CHUNK, self.base.n_records))
+            found.append((places, rows))
+        index, record = (np.concatenate(parts) for parts in zip(*found))
+        return None if self.base.index is None else index.astype(self.base.index.dtype, copy=False), record
 
-    def _chunks(self):
-        """Places that any of the states keeps, in ranges of at most `CHUNK`."""
-        n_records, layers = self.base.n_records, [self.base, *self.layers]
-        for start in range(0, n_records, CHUNK):
-            end = min(start + CHUNK, n_records)
-            kept = np.zeros(end - start, dtype=bool)
-            for layer in layers:
-                if layer.index is None:
-                    kept[:] = True
-                    break
-                first, last = np.searchsorted(layer.index, (start, end))
-                kept[layer.index[first:last] - start] = True
-            places = np.flatnonzero(kept) + start
-            if len(places):
-                yield places if self.base.index is None else places.astype(self.base.index.dtype)
+    def _chunk(self, start, end):
+        """Merge records in a range; return which of them are kept, and those."""
+        spans = [_span(layer, start, end) for layer in (self.base, *self.layers)]
+        kept = np.zeros(end - start, dtype=bool)
+        for places, _ in spans:
+            kept[places] = True
+        places = np.flatnonzero(kept)
+        number = np.empty(end - start, dtype=np.int64)
+        number[places] = np.arange(len(places))
+        in_base, given = spans[0]
+        rows = np.zeros((len(places), self.base.layout.stride), dtype=np.float32)
+        rows[number[in_base]] = given
+        base = replace(self.base, index=places + start, record=rows, bias=None)
+        touched, merged = self._merge(base, [(number[own], record) for own, record in spans[1:]], False)
+        rows[touched] = merged
+        kept[:] = False
+        kept[in_base] = True
+        kept[places[touched]] = True
+        some = kept[places]
+        return places[some] + start, rows[some]
 
     def _intercepts(self):
-        base, *layers = (
-            replace(one, n_records=len(one.bias), index=None, record=one.bias) for one in (self.base, *self.layers)
-        )
-        places = np.arange(base.n_records)
-        moved, rows = self._merge(base, layers, places, True)
+        every = np.arange(len(self.base.bias))
+        base = replace(self.base, n_records=len(every), index=None, record=self.base.bias)
+        touched, merged = self._merge(base, [(every, layer.bias) for layer in self.layers], True)
         bias = self.base.bias.copy()
-        bias[moved] = rows
+        bias[touched] = merged
         return bias
 
-    def _merge(self, base, layers, places, of_bias):
-        """Merge some records; return which of them any state touched, and those."""
-        base = base.some(places)
+    def _merge(self, base, given, of_bias):
+        """Merge some records; return the places among them of those that any state touched, and those."""
         sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
-        for layer, gained, elapsed in zip(layers, self.gained, self.elapsed):
-            own = _own_places(layer, places)
-            at = np.arange(len(places)) if own is None else np.searchsorted(places, own)
-            rows = layer.rows(places if own is None else own)
-            missed = without_gradient(base, at, self.since, gained, elapsed, of_bias)
-            sums.add(at, rows, missed, gained, elapsed)
-        some = np.flatnonzero(sums.count)
-        return places[some], sums.result(some)
+        for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
+            if len(at):
+                missed = without_gradient(base, at, self.since, gained, elapsed, of_bias)
+                sums.add(at, rows, missed, gained, elapsed)
+        touched = np.flatnonzero(sums.count)
+        return touched, sums.result(touched)
 
 
-def _own_places(layer, places):
-    """Return which of some places a layer keeps; None for all."""
+def _span(layer, start, end):
+    """Return the places, from the start on, of a layer's records in a range, and those."""
     if layer.index is None:
-        return None
-    first, last = np.searchsorted(layer.index, (places[0], places[-1] + 1))
-    return layer.index[first:last]
+        return np.arange(end - start), layer.record[start:end]
+    first, last = np.searchsorted(layer.index, (start, end))
+    return layer.index[first:last] - start, layer.record[first:last]
