@@ -78,7 +78,7 @@ class PartsFit:
             for piece in first:
                 merged = self._round(merged, [piece], seed)
                 infos.append(run(tasks.info_of, merged))
-        for pieces in self.schedule.rounds(number, first):
+        for pieces in self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None):
             if pieces:
                 merged = self._round(merged, pieces, seed)
                 infos.append(run(tasks.info_of, merged))
