@@ -8,7 +8,7 @@ from scipy import sparse
 
 from sklearn_vectorflow.io.blocks import join_targets, rows_of
 from sklearn_vectorflow.io.matrix import Matrix, as_matrix
-from sklearn_vectorflow.validation.arrays import check_length, check_sample_weight
+from sklearn_vectorflow.validation.arrays import check_length, check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief
 
 
@@ -98,8 +98,14 @@ def rows_of_arrays(estimator, X, y, weight=None, groups=None, reset=False):
     y = plain_targets(y)
     check_length("y", n_targets(y), n_rows)
     weight = None if weight is None else check_sample_weight(np.asarray(weight), n_rows, some=False)
-    groups = None if groups is None else np.asarray(groups)
+    groups = None if groups is None else _numbered(groups, n_rows, estimator._groups_name)
     return Rows(matrix, y, weight, groups)
+
+
+def _numbered(groups, n_rows, name):
+    """Return numbers of groups in place of their names, having checked that rows of a group stand together."""
+    starts = group_starts(groups, n_rows, name)
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
 
 def _n_rows(X):
@@ -135,3 +141,14 @@ def joined(parts):
     if parts and isinstance(parts[0], dict):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return join_targets(parts)
+
+
+def joined_groups(parts):
+    """Return the numbers of groups of several blocks, each block's after those before."""
+    if all(part is None for part in parts):
+        return None
+    numbered, first = [], 0
+    for part in parts:
+        numbered.append(part + first)
+        first = numbered[-1].max(initial=first - 1) + 1
+    return np.concatenate(numbered)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.parts import Rows, blocks_of, joined
+from sklearn_vectorflow.cluster.parts import Rows, blocks_of, joined, joined_groups
 from sklearn_vectorflow.io.blocks import join
 from sklearn_vectorflow.targets.labels import class_array, is_multilabel
 from sklearn_vectorflow.validation.errors import naming
@@ -122,9 +122,10 @@ def _thinned(rows, most):
 
 def join_rows(parts):
     """Return rows of several blocks as one."""
-    columns = [[getattr(part, name) for part in parts] for name in ("y", "weight", "groups")]
-    matrices = [part.matrix for part in parts]
-    return parts[0] if len(parts) == 1 else Rows(join(matrices), *(joined(column) for column in columns))
+    if len(parts) == 1:
+        return parts[0]
+    matrices, y, weights, groups = zip(*((one.matrix, one.y, one.weight, one.groups) for one in parts))
+    return Rows(join(matrices), joined(y), joined(weights), joined_groups(groups))
 
 
 def sampled(surveys):

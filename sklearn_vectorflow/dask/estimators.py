@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.cluster.fit import PartsFit
-from sklearn_vectorflow.cluster.parts import joined
+from sklearn_vectorflow.cluster.parts import joined, joined_groups
 from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
 from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
 from sklearn_vectorflow.dask.prediction import predicted, raw_of_part
@@ -132,9 +132,8 @@ class DaskMixin:
         parts = parts_of(cluster, Encoded(X, self._encoder_of(X), sizes), y, sample_weight, groups)
         holder = cluster.constant(model)
         found = cluster.result([cluster.submit(raw_of_part, holder, *_given(part)) for part in parts])
-        columns = list(zip(*[block for blocks in found for block in blocks]))
-        raw, *others = (joined(list(column)) for column in columns)
-        return RawOutputs(raw, None, None), *others
+        raw, targets, weights, groups = zip(*[block for blocks in found for block in blocks])
+        return RawOutputs(joined(raw), None, None), joined(targets), joined(weights), joined_groups(groups)
 
     def __sklearn_clone__(self):
         bare = object.__new__(type(self))

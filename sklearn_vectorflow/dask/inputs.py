@@ -23,7 +23,7 @@ class Encoded:
     X : object
     encoder : transformer or None
     sizes : bool, default=False
-        Whether the fourth entry of a part says how many rows each of its queries has.
+        Whether the fourth entry of a part of a list says how many rows each of its queries has.
     """
 
     X: Any
@@ -63,7 +63,7 @@ def parts_of(cluster, X, y=None, weight=None, groups=None):
     TypeError, ValueError
         If they are of no known form, or do not fit each other.
     """
-    encoder, sizes, X = X.encoder, X.sizes, X.X
+    encoder, sizes, X = X.encoder, X.sizes and is_list(X.X), X.X
     if isinstance(X, Source):
         _check_alone(y, weight, groups)
         return _parts_of_source(X)
