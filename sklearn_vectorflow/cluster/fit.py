@@ -78,12 +78,14 @@ class PartsFit:
             for piece in first:
                 merged = self._round(merged, [piece], seed)
                 infos.append(run(tasks.info_of, merged))
-        for pieces in self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None):
+        rounds = self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None)
+        for pieces in rounds:
             if pieces:
                 merged = self._round(merged, pieces, seed)
                 infos.append(run(tasks.info_of, merged))
         self.state, infos = self.executor.result([run(tasks.state_of, merged), infos])
         self.history += infos
+        self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
         self.merged = merged
         return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
 
@@ -94,7 +96,7 @@ class PartsFit:
             state = run(tasks.select, merged, where)
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
             gains.append(run(_train, self.template, state, where, piece, own, *_given(part)))
-        return run(tasks.merge, self.template, merged, gains, self.sample)
+        return run(tasks.merge, self.template, merged, gains, [self._where(piece) for piece in pieces], self.sample)
 
     def _where(self, piece):
         """Which records a piece touches; asked once, and kept where the piece is trained."""

@@ -1,7 +1,7 @@
 """What tasks compute: pure functions, whose results depend on nothing but their arguments."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,14 +106,25 @@ def places(template, piece, part):
 
 
 def select(merged, where):
-    """Return the state of some records alone."""
-    return merged.state.select(where)
+    """Return the state of some records alone, without saying which."""
+    return _bare(merged.state.select(where), where)
+
+
+def _bare(state, where):
+    layers = [layer if some is None else replace(layer, index=None) for layer, some in zip(state.layers, where)]
+    return replace(state, layers=layers)
+
+
+def _placed(state, where):
+    """Say of a bare state again which records it has: who gets it knows."""
+    layers = [layer if some is None else replace(layer, index=some) for layer, some in zip(state.layers, where)]
+    return replace(state, layers=layers)
 
 
 def train(template, state, where, piece, part, seed):
     """Train on a piece, from a state of the records it touches on."""
     begun = time.perf_counter()
-    estimator, network = template.seeded(seed), template.with_state(state)
+    estimator, network = template.seeded(seed), template.with_state(_placed(state, where))
     loss = weight = 0.0
     with naming(f"part {piece.part}"):
         for rows in piece.of(estimator, part):
@@ -123,7 +134,7 @@ def train(template, state, where, piece, part, seed):
                 network.settle(crew)
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
-    return Gain(take(network, where), loss, weight, time.perf_counter() - begun)
+    return Gain(_bare(take(network, where), where), loss, weight, time.perf_counter() - begun)
 
 
 def _n_terms(data):
@@ -133,16 +144,16 @@ def _n_terms(data):
     return data.matrix.shape[0] if data.weight is None else float(data.weight.sum() * (data.scale or 1.0))
 
 
-def merge(template, before, gains, sample):
+def merge(template, before, gains, places_of_gains, sample):
     """Merge what training on several pieces gave."""
     begun = time.perf_counter()
-    states = [gain.state for gain in gains]
+    states = [_placed(gain.state, where) for gain, where in zip(gains, places_of_gains)]
     coupling = chosen(template, before.state, states, sample) if len(states) > 1 else None
     merged = merge_states(before.state, states, **({} if coupling is None else {"coupling": coupling}))
     info = RoundInfo(
         sum(gain.loss for gain in gains),
         sum(gain.weight for gain in gains),
-        sum(state.nbytes for state in states),
+        sum(gain.state.nbytes for gain in gains),
         coupling,
         sum(gain.seconds for gain in gains),
         time.perf_counter() - begun,
