@@ -150,6 +150,10 @@ class PartsFit:
             stopping.warn_if_improving(draft.max_iter)
         network = self.network()
         best.restore(network)
+        draft._check_state(network, self.sample_here, ALONE)
+        if stopping.could_stop(draft.max_iter) and not stop:
+            validation = self.validation if isinstance(self.validation, Data) else self.sample_here
+            draft._warn_if_worse(network, loss_curve, best.loss, self.known.n_rows, validation, self.start)
         vars(draft).update(draft._attributes(network, loss_curve))
         vars(draft).pop("validation_scores_", None)
         if self.validation is not None:

@@ -92,17 +92,17 @@ class RoundInfo:
 
 def places(template, piece, part):
     """Return which records of every layer a piece touches, increasing; None is all."""
-    masks = [None] * len(template.network.graph.weighted)
+    read = [np.zeros(place.n_in, dtype=bool) for place in template.network.graph.weighted]
+    whole = [False] * len(read)
     with naming(f"part {piece.part}"):
         for rows in piece.of(template.estimator, part):
             for position, place in enumerate(template.network.graph.weighted):
                 some = template.network.graph.touched(place, rows.matrix)
                 if isinstance(some, slice):
-                    continue
-                if masks[position] is None:
-                    masks[position] = np.zeros(place.n_in, dtype=bool)
-                masks[position][some] = True
-    return [None if mask is None else np.flatnonzero(mask).astype(np.int32) for mask in masks]
+                    whole[position] = True
+                else:
+                    read[position][some] = True
+    return [None if every else np.flatnonzero(mask).astype(np.int32) for every, mask in zip(whole, read)]
 
 
 def select(merged, where):
@@ -124,14 +124,13 @@ def _placed(state, where):
 def train(template, state, where, piece, part, seed):
     """Train on a piece, from a state of the records it touches on."""
     begun = time.perf_counter()
-    estimator, network = template.seeded(seed), template.with_state(_placed(state, where))
+    estimator, network = template.seeded(seed), template.with_state(_placed(state, where), to_predict=False)
     loss = weight = 0.0
     with naming(f"part {piece.part}"):
         for rows in piece.of(estimator, part):
             data = template.data(estimator, rows)
             with Crew(estimator._n_workers(data, network)) as crew:
                 mean = estimator._epoch(estimator._trainer(network, None, data, crew))
-                network.settle(crew)
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
     return Gain(_bare(take(network, where), where), loss, weight, time.perf_counter() - begun)

@@ -33,10 +33,10 @@ class Template:
     network: Any
     scale: float | None
 
-    def with_state(self, state):
-        """Return a net in a state."""
+    def with_state(self, state, to_predict=True):
+        """Return a net in a state, to predict with or to be trained alone."""
         network = Network(self.network.graph, self.network.fit_intercept, state.scales)
-        put(network, state)
+        put(network, state, to_predict)
         return network
 
     def seeded(self, seed):

@@ -148,8 +148,15 @@ def _layer(parameters, rule, places):
     return LayerState(len(record), parameters.layout, rule, places, kept, bias)
 
 
-def put(network, state):
+def put(network, state, to_predict=True):
     """Give a net a state.
+
+    Parameters
+    ----------
+    network : Network
+    state : NetState
+    to_predict : bool, default=True
+        Whether to work out weights that stand apart from their records, which training does without.
 
     Raises
     ------
@@ -169,7 +176,8 @@ def put(network, state):
         own.record[slice(None) if layer.index is None else layer.index] = layer.record
         if own.bias is not None:
             own.bias[:] = layer.bias
-        _write_values(own, layer, state)
+        if to_predict:
+            _write_values(own, layer, state)
         parameters.append(own)
     rules = tuple(layer.rule for layer in state.layers)
     with network.turn.lock:

@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parents[2]))  # where no package is installed
 from sklearn_vectorflow.cluster import schedule
 from sklearn_vectorflow.dask import DaskVectorFlowClassifier
 
-N_WORKERS, N_ROWS, N_COLUMNS, N_PARTS = 2, 20_000, 2_000, 8
+N_WORKERS, N_ROWS, N_COLUMNS, N_PARTS = 2, 8_000, 1_000, 5
 RNG = np.random.RandomState(0)
 X = sparse.random(N_ROWS, N_COLUMNS, density=0.01, random_state=0, format="csr", dtype=np.float32)
 Y = (X @ RNG.randn(N_COLUMNS) > 0).astype(int)
@@ -42,7 +42,7 @@ def parts(bad=None):
 
 def fitted(client, rows):
     """Return the model of a fit."""
-    return DaskVectorFlowClassifier(random_state=0, max_iter=10, tol=None, client=client).fit(rows)
+    return DaskVectorFlowClassifier(random_state=0, max_iter=6, tol=None, client=client).fit(rows)
 
 
 class Fit(threading.Thread):
@@ -75,6 +75,15 @@ def disturb(kind, cluster, client, rng, frozen):
     os.kill(victim, signal.SIGCONT)
 
 
+def states(scheduler):
+    """Return what tasks and workers of a cluster are at."""
+    waiting = {}
+    for task in list(scheduler.tasks.values()):
+        waiting.setdefault(task.state, []).append(task.key)
+    workers = {worker.address: (worker.status.name, len(worker.processing)) for worker in scheduler.workers.values()}
+    return f"workers {workers}, tasks { {state: (len(keys), keys[:3]) for state, keys in waiting.items()} }"
+
+
 def once(kind, cluster, client, rng, expected, seconds, arguments):
     """Run one fit and return what is wrong with it, or None."""
     moment = rng.uniform(0, seconds)
@@ -85,7 +94,7 @@ def once(kind, cluster, client, rng, expected, seconds, arguments):
         disturb(kind, cluster, client, rng, arguments.frozen)
     fit.join(arguments.patience)
     if fit.is_alive():
-        return f"hangs, disturbed after {moment:.2f} s"
+        return f"hangs, disturbed after {moment:.2f} s; {states(cluster.scheduler)}"
     if kind == "raise":
         return None if f"part {bad}: " in str(fit.found) else f"part {bad} is not named: {fit.found!r}"
     if isinstance(fit.found, Exception):
