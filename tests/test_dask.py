@@ -6,10 +6,12 @@ import signal
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import schedule
@@ -360,3 +362,24 @@ def test_a_part_that_raises_is_named(client):
     parts[3][0].data[0] = np.inf
     with pytest.raises(ValueError, match="part 3: "):
         in_time(lambda: classifier(client=client).fit([dask.delayed(tuple(part)) for part in parts]))
+
+
+def test_searches_and_predictions_under_joblibs_dask_backend(client):
+    def all_of_it():
+        model = VectorFlowClassifier(random_state=0, max_iter=2, tol=None)
+        search = GridSearchCV(model, {"alpha": [1e-5, 1e-1]}, cv=2).fit(X, Y)
+        folds = cross_val_predict(model, X, Y, cv=2, method="predict_proba")
+        return search.cv_results_["mean_test_score"], folds, search.predict_proba(X)
+
+    def on_dask():  # contexts are those of a thread
+        with client.as_current(), joblib.parallel_config("dask"):
+            return all_of_it()
+
+    for one, other in zip(all_of_it(), in_time(on_dask)):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_grid_search_of_the_estimator_itself(client):
+    search = GridSearchCV(classifier(client=client, max_iter=1), {"alpha": [1e-5, 1e-1]}, cv=2).fit(X, Y)
+    assert search.best_params_["alpha"] == 1e-5
+    assert search.best_estimator_.client is client
