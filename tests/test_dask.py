@@ -47,6 +47,8 @@ pytestmark = [
 
 
 def cluster_of(n_workers):
+    # else the cluster gives a worker up that takes longer to come back
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
     return distributed.LocalCluster(
         n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="CRITICAL"
     )

@@ -7,6 +7,10 @@ import uuid
 import dask
 import distributed
 
+from sklearn_vectorflow.validation.errors import warn
+
+PATIENCE = 60  # seconds after which somebody should know that there are no workers
+
 
 class Cluster:
     """Runs tasks on a cluster.
@@ -34,6 +38,15 @@ class Cluster:
 
     def result(self, futures):
         """Return the values of futures in any nesting of lists; an error of one is raised here."""
+        told = False
+        while not told:
+            try:
+                distributed.wait(list(_flat(futures)), timeout=PATIENCE)
+                break
+            except TimeoutError:
+                told = not self.client.scheduler_info()["workers"]
+                if told:
+                    warn("The cluster has no workers: the fit goes on when it has some.")
         return self.client.gather(futures)
 
     def started(self, delayed):
@@ -41,6 +54,14 @@ class Cluster:
         waiting = [one for one in delayed if not isinstance(one, distributed.Future)]
         begun = iter(self.client.compute(waiting))
         return [one if isinstance(one, distributed.Future) else next(begun) for one in delayed]
+
+
+def _flat(futures):
+    if not isinstance(futures, list):
+        yield futures
+        return
+    for one in futures:
+        yield from _flat(one)
 
 
 def _is_plain(value):

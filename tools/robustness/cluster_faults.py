@@ -112,6 +112,8 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     schedule.ROWS_APART = 1000
+    # else the cluster gives a worker up that takes longer to come back, and in the end has none
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
     rng, wrong = np.random.RandomState(arguments.seed), 0
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "silence_logs": "CRITICAL"}
     with distributed.LocalCluster(n_workers=N_WORKERS, **options) as cluster, distributed.Client(cluster) as client:
