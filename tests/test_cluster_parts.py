@@ -15,7 +15,7 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.cluster import schedule
+from sklearn_vectorflow.cluster import narrow, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.cluster.parts import SourcePart
 from sklearn_vectorflow.cluster.schedule import Schedule
@@ -271,3 +271,18 @@ def test_validation_parts_give_the_same_loss():
     whole = fitted(classifier(), cut(4), lambda fit: fit.draft._validation(fit.sample_here, X, Y, None, None))
     parts = fitted(classifier(), cut(4), cut(3))
     assert parts.validation_scores_ == pytest.approx(whole.validation_scores_, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"optimizer": "adagrad", "alpha": 1e-4}, {"hidden_layer_sizes": (4,)}, {"alpha": 1e-4, "l1_ratio": 0.5}],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_nets_cut_to_columns_train_to_the_same_weights(params, classes, monkeypatch):
+    y = np.digitize(SIGNAL, [0] if classes == 2 else [-0.3, 0.3])
+    wide = sparse.csr_matrix((X.data, X.indices * 200 + 7, X.indptr), (N_ROWS, N_COLUMNS * 200 + 100))
+    found = []
+    for worthwhile in (1, 10**9):
+        monkeypatch.setattr(narrow, "WORTHWHILE", worthwhile)
+        found.append(fitted(classifier(max_iter=2, **params), cut(3, wide, y)).decision_function(wide))
+    np.testing.assert_array_equal(*found)

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from sklearn_vectorflow.cluster.narrow import Narrow
 from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.threads import ALONE
+from sklearn_vectorflow.training.data import Data
 
 COUPLINGS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # from bold to timid
 
@@ -21,9 +23,13 @@ def chosen(template, base, states, sample):
     read = _read(template, sample)
     base = base.select(read)
     states = [state.select(_common(read, state)) for state in states]
-    best, lowest = COUPLINGS[-1], np.inf
+    best, lowest, narrow = COUPLINGS[-1], np.inf, None
+    if Narrow.fits(template, base, read):
+        narrow = Narrow(template, read)
+        sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts)
     for coupling in COUPLINGS:
-        network = template.with_state(merge_states(base, states, coupling=coupling))
+        merged = merge_states(base, states, coupling=coupling)
+        network = narrow.network(merged.select(read), True) if narrow else template.with_state(merged)
         loss = template.estimator._mean_loss(network, sample, ALONE)
         if not np.isfinite(loss):
             continue

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_vectorflow.cluster.coupling import chosen
+from sklearn_vectorflow.cluster.narrow import Narrow
 from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of
 from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.network.portable import take
@@ -124,16 +125,19 @@ def _placed(state, where):
 def train(template, state, where, piece, part, seed):
     """Train on a piece, from a state of the records it touches on."""
     begun = time.perf_counter()
-    estimator, network = template.seeded(seed), template.with_state(_placed(state, where), to_predict=False)
-    loss = weight = 0.0
+    estimator, loss, weight = template.seeded(seed), 0.0, 0.0
+    narrow = Narrow(template, where) if Narrow.fits(template, state, where) else None
+    network = narrow.network(state, False) if narrow else template.with_state(_placed(state, where), to_predict=False)
     with naming(f"part {piece.part}"):
         for rows in piece.of(estimator, part):
+            rows.matrix = narrow.matrix(rows.matrix) if narrow else rows.matrix
             data = template.data(estimator, rows)
             with Crew(estimator._n_workers(data, network)) as crew:
                 mean = estimator._epoch(estimator._trainer(network, None, data, crew))
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
-    return Gain(_bare(take(network, where), where), loss, weight, time.perf_counter() - begun)
+    gained = narrow.taken(network, state) if narrow else _bare(take(network, where), where)
+    return Gain(gained, loss, weight, time.perf_counter() - begun)
 
 
 def _n_terms(data):
