@@ -7,7 +7,7 @@ from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
 from sklearn_vectorflow.network.restored import checked_state
-from sklearn_vectorflow.network.rules import rate_schedule, rules_of
+from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
 from sklearn_vectorflow.network.state import State, Training
 from sklearn_vectorflow.threads import ALONE, Turn
 
@@ -218,7 +218,7 @@ class Network:
                 if not state.settled:
                     self.settle()  # under the rules that steps were missed under
                 state = replace(state, parameters=_going_on(plans, state, fresh), settled=True)
-            self._state = replace(state, training=training)
+            self._state = replace(state, training=training, rules=described(plans))
             return self._state.training_net(self.graph), clock
 
     def _allocated(self, plans, average_from):

@@ -46,6 +46,7 @@ class Data:
         return self.encoded.shape[1]
 
     once = False
+    scale = None  # what weights are multiplied by, where these rows are a part of others
 
     def close(self):
         """Nothing is open."""
@@ -133,7 +134,7 @@ class Data:
         """Return the targets for the engine, with weights scaled to a mean of one."""
         weight = self.weight
         if weight is not None:
-            weight = weight * (np.count_nonzero(weight) / weight.sum())
+            weight = weight * (np.count_nonzero(weight) / weight.sum() if self.scale is None else self.scale)
         encoded = self.encoded
         if not isinstance(encoded, np.ndarray):
             encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
