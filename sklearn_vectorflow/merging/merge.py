@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.merging.shares import Gathered
-from sklearn_vectorflow.merging.touched import settle_if_lazy, without_gradient
+from sklearn_vectorflow.merging.touched import is_lazy, settle_if_lazy, without_gradient
 from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
@@ -164,10 +164,11 @@ class _Layer:
 
     def _merge(self, base, given, of_bias):
         """Merge some records; return the places among them of those that any state touched, and those."""
+        catches_up = is_lazy(base)
         sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
         for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
             if len(at):
-                missed = without_gradient(base, at, self.since, gained, elapsed, of_bias)
+                missed = without_gradient(base, at, self.since, gained, elapsed) if catches_up and not of_bias else None
                 sums.add(at, rows, missed, gained, elapsed)
         touched = np.flatnonzero(sums.count)
         return touched, sums.result(touched)
@@ -177,5 +178,6 @@ def _span(layer, start, end):
     """Return the places, from the start on, of a layer's records in a range, and those."""
     if layer.index is None:
         return np.arange(end - start), layer.record[start:end]
-    first, last = np.searchsorted(layer.index, (start, end))
+    # of the same type, else all of the index is converted
+    first, last = np.searchsorted(layer.index, np.array([start, end]).astype(layer.index.dtype))
     return layer.index[first:last] - start, layer.record[first:last]
