@@ -88,7 +88,7 @@ class DaskMixin:
         -------
         model : estimator
         """
-        model = object.__new__(self._local)
+        model: Any = object.__new__(self._local)
         vars(model).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
         if hasattr(self, "network_"):
             model.network_ = self.network_.copy()
