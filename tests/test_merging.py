@@ -37,7 +37,12 @@ MODELS = {
 
 def begun(name, **params):
     model = VectorFlowClassifier(random_state=0, **{**MODELS[name], **params})
-    return model.partial_fit(X[BASE], Y[BASE], [0, 1])
+    return going_on(model.partial_fit(X[BASE], Y[BASE], [0, 1]))
+
+
+def going_on(model):
+    """Return a model that goes on from its few first rows, and does not begin anew with more of them."""
+    return set_state(model, get_state(model))
 
 
 def trained(model, base, rows, part_of_base=True):
@@ -204,7 +209,7 @@ def test_rows_without_a_common_column_train_as_one_after_the_other(name):
     left = sparse.hstack([X[:, :half], sparse.csr_matrix((N_ROWS, N_COLUMNS - half))], format="csr")
     right = sparse.hstack([sparse.csr_matrix((N_ROWS, half)), X[:, half:]], format="csr")
     params = {"random_state": 0, "fit_intercept": False, "alpha": 0.0, **MODELS[name]}
-    model = VectorFlowClassifier(**params).partial_fit(X[BASE], Y[BASE], [0, 1])
+    model = going_on(VectorFlowClassifier(**params).partial_fit(X[BASE], Y[BASE], [0, 1]))
     base, states, in_turn = get_state(model), [], copy.deepcopy(model)
     for rows in (left, right):
         states.append(get_state(copy.deepcopy(model).partial_fit(rows, Y), base))
@@ -216,7 +221,7 @@ def test_penalties_of_all_rows_act_on_weights_that_one_part_touched():
     half = N_COLUMNS // 2
     left = sparse.hstack([X[:, :half], sparse.csr_matrix((N_ROWS, N_COLUMNS - half))], format="csr")
     params = {"random_state": 0, "fit_intercept": False, "optimizer": AdaGrad(0.5), "alpha": 1e-2}
-    model = VectorFlowClassifier(**params).partial_fit(X[BASE], Y[BASE], [0, 1])
+    model = going_on(VectorFlowClassifier(**params).partial_fit(X[BASE], Y[BASE], [0, 1]))
     base = get_state(model)
     state = get_state(copy.deepcopy(model).partial_fit(left, Y), base)
     nothing = get_state(copy.deepcopy(model).partial_fit(sparse.csr_matrix(X.shape), Y), base)
@@ -229,7 +234,7 @@ def test_penalties_of_all_rows_act_on_weights_that_one_part_touched():
 
 def test_gains_hold_touched_records_alone():
     wide = sparse.csr_matrix((X.data, X.indices * 1000, X.indptr), (N_ROWS, N_COLUMNS * 1000))
-    model = VectorFlowClassifier(random_state=0).partial_fit(wide[BASE], Y[BASE], [0, 1])
+    model = going_on(VectorFlowClassifier(random_state=0).partial_fit(wide[BASE], Y[BASE], [0, 1]))
     base = get_state(model)
     few = slice(300, 310)
     gain = get_state(copy.deepcopy(model).partial_fit(wide[few], Y[few]), base)
@@ -244,7 +249,7 @@ def test_gains_hold_touched_records_alone():
 
 def test_regression_and_several_outputs():
     targets = np.column_stack([X @ RNG.randn(N_COLUMNS), X @ RNG.randn(N_COLUMNS)])
-    model = VectorFlowRegressor(random_state=0).partial_fit(X[BASE], targets[BASE])
+    model = going_on(VectorFlowRegressor(random_state=0).partial_fit(X[BASE], targets[BASE]))
     base = get_state(model)
     states = [get_state(copy.deepcopy(model).partial_fit(X[rows], targets[rows]), base) for rows in PARTS]
     assert with_state(model, merge_states(base, states)).score(X, targets) > model.score(X, targets) + 0.05
@@ -255,6 +260,7 @@ def test_regression_and_several_outputs():
 
 def test_a_model_without_optimizer_state_is_refused():
     model = VectorFlowClassifier(random_state=0, max_iter=1, tol=None).fit(X, Y)
+    model.network_.keep_state = False
     with pytest.raises(ValueError, match="no optimizer's state"):
         get_state(pickle.loads(pickle.dumps(model)))
 

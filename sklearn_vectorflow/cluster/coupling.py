@@ -27,9 +27,10 @@ def chosen(template, base, states, sample):
     if Narrow.fits(template, base, read):
         narrow = Narrow(template, read)
         sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts)
+        base, states = narrow.squeezed(base), [narrow.squeezed(state) for state in states]
     for coupling in COUPLINGS:
         merged = merge_states(base, states, coupling=coupling)
-        network = narrow.network(merged.select(read), True) if narrow else template.with_state(merged)
+        network = narrow.network_of(merged) if narrow else template.with_state(merged)
         loss = template.estimator._mean_loss(network, sample, ALONE)
         if not np.isfinite(loss):
             continue

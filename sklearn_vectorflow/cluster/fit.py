@@ -1,6 +1,7 @@
 """A fit over parts: epochs of rounds, whoever runs the tasks."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
-from sklearn_vectorflow.training.stopping import BestWeights, Stopping
+from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.training.trainer import new_seed
 
 
@@ -48,6 +49,11 @@ class PartsFit:
     """
 
     def __init__(self, draft, parts, executor, validation=None):
+        if draft._is_exact:
+            raise ValueError(
+                "solver='exact' needs all rows in one process, but these are spread. Use solver='sgd', or rows that are "
+                "an array, a matrix or a source here."
+            )
         self.draft = draft
         self.parts = parts
         self.executor = executor
@@ -61,6 +67,7 @@ class PartsFit:
         self.template, self.sample = executor.constant(template), executor.constant(sample)
         self.sample_here = sample
         self.state = state
+        self.n_passes = draft._n_passes(self.known.n_rows)
         self.schedule = Schedule([one.counts for one in surveys])
         self.random_state = check_random_state(draft.random_state)
         self.validation = validation(self) if callable(validation) else validation
@@ -69,11 +76,19 @@ class PartsFit:
     # ---- rounds --------------------------------------------------------------------
 
     def epoch(self, number):
-        """Run an epoch, from the state that is here to the next one; return its mean loss."""
+        """Run an epoch, from the state that is here to the next one; return the mean loss of its last pass."""
+        begins = number == 0 and self.start is not None
+        for again in range(self.n_passes):
+            loss = self._pass(number, begins and again == 0)
+        return loss
+
+    def _pass(self, number, begins):
+        """Go over all rows once; `begins` says whether these are a new model's first steps."""
         run, seed = self.executor.submit, new_seed(self.random_state)
+        self._forget()
         merged = self.executor.constant(tasks.Merged(self.state))
         infos, first = [], []
-        if number == 0 and self.start is not None:
+        if begins:
             first = self.schedule.first_pieces()
             for piece in first:
                 merged = self._round(merged, [piece], seed)
@@ -88,6 +103,12 @@ class PartsFit:
         self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
         self.merged = merged
         return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
+
+    def _forget(self):
+        """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
+        step, begun = self.state.step, self.state.average_from
+        if self.draft.average is True and step >= 2 * begun and step > begun:
+            self.state = replace(self.state, average_from=step)
 
     def _round(self, merged, pieces, seed):
         run, gains = self.executor.submit, []
@@ -124,7 +145,8 @@ class PartsFit:
     def run(self, task):
         """Train until done; set the draft's attributes."""
         draft = self.draft
-        best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss)
+        n_steps = self.n_passes * -(-self.known.n_rows // self.template_here.estimator.batch_size)
+        best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps)
         loss_curve, scores, stop = [], [], False
         data = SimpleNamespace(
             matrix=SimpleNamespace(
@@ -151,14 +173,16 @@ class PartsFit:
         network = self.network()
         best.restore(network)
         draft._check_state(network, self.sample_here, ALONE)
-        if stopping.could_stop(draft.max_iter) and not stop:
-            validation = self.validation if isinstance(self.validation, Data) else self.sample_here
-            draft._warn_if_worse(network, loss_curve, best.loss, self.known.n_rows, validation, self.start)
+        validation = self.validation if isinstance(self.validation, Data) else self.sample_here
+        rows = self.sample_here if self.known.n_rows == self.sample_here.matrix.shape[0] else data
+        losses = loss_curve[0], draft._last_loss(network, rows, loss_curve, ALONE)
+        factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
+        draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
         vars(draft).update(draft._attributes(network, loss_curve))
-        vars(draft).pop("validation_scores_", None)
+        for name in ("_first_rows", "validation_scores_", "optimality_", "n_passes_"):  # of another fit
+            vars(draft).pop(name, None)
         if self.validation is not None:
             draft.validation_scores_ = scores
-        network.keep_state = draft.warm_start
         draft._finish(self.sample_here)
 
 

@@ -48,14 +48,26 @@ class Narrow:
         return plain and wide == [some is not None for some in where]
 
     def network(self, state, to_predict):
-        """Return a net in a state that has the records of these columns."""
+        """Return a net in a state that has the records of these columns, and does not say which they are."""
         layers = [
             replace(layer, n_records=len(self.columns), index=None) if reads else layer
             for layer, reads in zip(state.layers, self.reads)
         ]
+        return self.network_of(replace(state, layers=layers, signature=self.graph.signature()), to_predict)
+
+    def network_of(self, state, to_predict=True):
+        """Return a net in a state of these columns."""
         network = Network(self.graph, self.template.network.fit_intercept, state.scales)
-        put(network, replace(state, layers=layers, signature=self.graph.signature()), to_predict)
+        put(network, state, to_predict)
         return network
+
+    def squeezed(self, state):
+        """Return a state that has records of some of these columns as a state of these columns."""
+        layers = [
+            replace(layer, n_records=len(self.columns), index=self._number[layer.index]) if reads else layer
+            for layer, reads in zip(state.layers, self.reads)
+        ]
+        return replace(state, layers=layers, signature=self.graph.signature())
 
     def matrix(self, matrix):
         """Return rows, which have no other columns, with these columns alone."""

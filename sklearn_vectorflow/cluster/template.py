@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from sklearn_vectorflow.cluster.survey import all_classes, sampled
-from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.network.portable import put, take
 from sklearn_vectorflow.targets.class_weight import ClassWeigher
@@ -27,15 +26,19 @@ class Template:
         Without weights.
     scale : float or None
         What weights of rows are multiplied by, for a mean of one; None without weights.
+    of_all : Totals
+        Of all rows.
     """
 
     estimator: Any
     network: Any
     scale: float | None
+    of_all: Any
 
     def with_state(self, state, to_predict=True):
         """Return a net in a state, to predict with or to be trained alone."""
         network = Network(self.network.graph, self.network.fit_intercept, state.scales)
+        network.keep_state = self.network.keep_state
         put(network, state, to_predict)
         return network
 
@@ -53,7 +56,7 @@ class Template:
         if weight is not None or getattr(estimator, "class_weight", None) is not None:
             weight = estimator._weigher(encoded, weight)(encoded, weight, some=False)
         data = Data(rows.matrix, encoded, weight, estimator._starts(rows.groups, n_rows, estimator._groups_name))
-        data.scale = self.scale
+        data.scale, data.of_all = self.scale, self.of_all
         return data
 
 
@@ -83,6 +86,8 @@ def prepared(draft, surveys):
     )
     if classes is not None and draft._continues:
         draft._encode(classes, len(classes), reset=False)  # raises if there are new ones
+    data.of_all = known
+    draft._choose_units(data)
     decided = draft._draft()
     if getattr(draft, "class_weight", None) == "balanced" and classes is not None:
         factors = ClassWeigher("balanced", classes, np.arange(len(classes))[:, None], totals[:, 1]).factors
@@ -91,16 +96,12 @@ def prepared(draft, surveys):
     if draft.average is True:
         decided.average = known.n_rows
     network, start = draft._network(data)
-    decided._trainer(network, start, data, ALONE)  # draws weights, and finds the scales
-    if draft.alpha is None and draft.penalty is None:
-        # one for all layers, as parts know neither the number of all rows nor layers' own strengths: hidden layers' own
-        times = 1.0 if network.is_linear else times_of_layer(network.scales, False, False, network.n_outputs)
-        decided.alpha = times * default_strength(network.scales, known.n_terms)
-    decided._trainer(network, None, data, ALONE)
+    decided._trainer(network, start, data, ALONE)  # draws weights, and finds the scales and the penalty's strength
     state = take(network)
     vars(decided).pop("network_", None)
     empty = Network(network.graph, network.fit_intercept, network.scales)
-    template = Template(decided, empty, _scale(decided, classes, totals, surveys))
+    empty.keep_state = network.keep_state
+    template = Template(decided, empty, _scale(decided, classes, totals, surveys), known)
     return template, state, template.data(decided, sample), known, start
 
 

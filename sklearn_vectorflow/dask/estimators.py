@@ -88,7 +88,7 @@ class DaskMixin:
         -------
         model : estimator
         """
-        model = object.__new__(self._local)
+        model: Any = object.__new__(self._local)
         vars(model).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
         if hasattr(self, "network_"):
             model.network_ = self.network_.copy()
@@ -123,6 +123,8 @@ class DaskMixin:
             return draft._validation(fit.sample_here, *held_out)
 
         PartsFit(draft, parts_of(cluster, X, y, sample_weight, groups), cluster, validation).run(task)
+        for name in vars(self).keys() - vars(draft).keys() - {"client", "_encoder"}:  # of another fit
+            del vars(self)[name]
         vars(self).update(vars(draft))
         self._encoder = X.encoder
 

@@ -59,7 +59,8 @@ cdef inline double weight(const Numbers *o, const float *record, int64_t c, doub
 
 
 def add_gains(rule, layout, dict numbers, double lower, double coupling, double steps, double new_steps,
-              const int64_t[::1] at, const float[:, ::1] record, const float[:, ::1] missed, const float[:, ::1] before,
+              const int64_t[::1] at, const float[:, ::1] record, const float[:, ::1] missed, bint stayed,
+              const float[:, ::1] before,
               const double[:, ::1] learned, const double[:, ::1] weights, const double[:, ::1] stiff,
               const double[::1] l1, const double[::1] l2, const double[:, ::1] centers,
               int64_t[::1] count, float[:, ::1] last, double[:, ::1] way, double[:, ::1] gains,
@@ -82,6 +83,8 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
         Which of the common records the state's are.
     record, missed : ndarray of shape (n, stride)
         The state's records, and what the common ones have become without a gradient.
+    stayed : bool
+        Whether `missed` are the common records, as they were.
     before : ndarray of shape (m, stride)
         The common records.
     learned, stiff : ndarray of shape (m, n_learned)
@@ -115,7 +118,7 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
     with nogil:
         for i in range(at.shape[0]):
             p = at[i]
-            row, rest = &record[i, 0], &missed[i, 0]
+            row, rest = &record[i, 0], &missed[p if stayed else i, 0]
             same = True
             for c in range(stride):
                 same &= (<const uint32_t *>row)[c] == (<const uint32_t *>rest)[c]

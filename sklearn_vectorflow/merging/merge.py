@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.merging.shares import Gathered
-from sklearn_vectorflow.merging.touched import settle_if_lazy, without_gradient
+from sklearn_vectorflow.merging.touched import is_lazy, settle_if_lazy, without_gradient
 from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
@@ -60,7 +60,7 @@ def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float 
     >>> model = VectorFlowClassifier(random_state=0).partial_fit(X[:600], y[:600], classes=[0, 1])
     >>> base, states = get_state(model), []
     >>> for part in (slice(600, 1800), slice(1800, 3000)):
-    ...     worker = pickle.loads(pickle.dumps(model))  # on another machine, perhaps
+    ...     worker = set_state(pickle.loads(pickle.dumps(model)), base)  # on another machine, perhaps
     ...     states.append(get_state(worker.partial_fit(X[part], y[part]), base))
     >>> set_state(model, merge_states(base, states)).score(X, y) > 0.8
     True
@@ -83,17 +83,28 @@ def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float 
 def check_states(base, states):
     """Raise unless states are of one net, trained under the same rules, from the base on."""
     for what, one in (("base", base), *((f"states[{k}]", one) for k, one in enumerate(states))):
-        if not isinstance(one, NetState):
-            raise TypeError(f"{what} must be what get_state returns, got {type(one).__name__}.")
-        if one.signature != base.signature:
-            raise ValueError(f"{what} is the state of another net than base.")
-        if one.step < base.step:
-            raise ValueError(f"{what} has taken {one.step} steps, fewer than base, {base.step}: it began elsewhere.")
-        for mine, theirs in zip(one.layers, base.layers):
-            if mine.layout != theirs.layout or _named(mine.rule) != _named(theirs.rule):
-                raise ValueError(
-                    f"{what} was trained by another rule than base: {_named(mine.rule)}, not {_named(theirs.rule)}."
-                )
+        check_began_from(base, one, what)
+
+
+def check_began_from(base, one, what):
+    """Raise unless a state is of the same net as a base, and may have been trained from it on."""
+    for name, state in (("base", base), (what, one)):
+        if not isinstance(state, NetState):
+            raise TypeError(f"{name} must be what get_state returns, got {type(state).__name__}.")
+    if one.signature != base.signature:
+        raise ValueError(f"{what} is the state of another net than base.")
+    if one.step < base.step:
+        raise ValueError(f"{what} has taken {one.step} steps, fewer than base, {base.step}: it began elsewhere.")
+    if replace(one.scales, initial=None) != replace(base.scales, initial=None):
+        raise ValueError(
+            f"{what} has units of other rows than base, so it began elsewhere: partial_fit begins anew while the first "
+            "1,024 rows come. Give every worker the base by set_state before it trains."
+        )
+    for mine, theirs in zip(one.layers, base.layers):
+        if mine.layout != theirs.layout or _named(mine.rule) != _named(theirs.rule):
+            raise ValueError(
+                f"{what} was trained by another rule than base: {_named(mine.rule)}, not {_named(theirs.rule)}."
+            )
 
 
 def _named(rule):
@@ -164,10 +175,11 @@ class _Layer:
 
     def _merge(self, base, given, of_bias):
         """Merge some records; return the places among them of those that any state touched, and those."""
+        catches_up = is_lazy(base)
         sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
         for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
             if len(at):
-                missed = without_gradient(base, at, self.since, gained, elapsed, of_bias)
+                missed = without_gradient(base, at, self.since, gained, elapsed) if catches_up and not of_bias else None
                 sums.add(at, rows, missed, gained, elapsed)
         touched = np.flatnonzero(sums.count)
         return touched, sums.result(touched)
@@ -177,5 +189,6 @@ def _span(layer, start, end):
     """Return the places, from the start on, of a layer's records in a range, and those."""
     if layer.index is None:
         return np.arange(end - start), layer.record[start:end]
-    first, last = np.searchsorted(layer.index, (start, end))
+    # of the same type, else all of the index is converted
+    first, last = np.searchsorted(layer.index, np.array([start, end]).astype(layer.index.dtype))
     return layer.index[first:last] - start, layer.record[first:last]

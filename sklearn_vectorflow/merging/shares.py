@@ -61,7 +61,8 @@ class Gathered:
         at : ndarray of int64
             Which records it has.
         record, missed : ndarray of float32, shape (n, stride)
-            Its records, and what those of the beginning have become without a gradient.
+            Its records, and what those of the beginning have become without a gradient; None if they
+            have stayed as they were.
         steps, elapsed : int and float
             That it took, and the sum of their rates.
         """
@@ -76,7 +77,8 @@ class Gathered:
             steps,
             at,
             record,
-            missed,
+            self.before if missed is None else missed,
+            missed is None,
             self.before,
             self.information,
             self.weights,

@@ -4,6 +4,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.merging.merge import check_began_from
 from sklearn_vectorflow.merging.touched import touched
 from sklearn_vectorflow.network.portable import NetState, put, take
 
@@ -21,10 +22,18 @@ def get_state(model: Any, base: NetState | None = None) -> NetState:
     Returns
     -------
     state : NetState
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model has weights alone, or was not trained from the base on: give it the base by :func:`set_state`.
     """
     check_is_fitted(model, "network_")
     state = take(model.network_)
-    return state if base is None else since(base, state)
+    if base is None:
+        return state
+    check_began_from(base, state, "the model")
+    return since(base, state)
 
 
 def since(base, state):
@@ -40,6 +49,9 @@ def since(base, state):
 
 def set_state(model: Any, state: NetState) -> Any:
     """Give a model the weights and the optimizer's state of another, or of several that were merged.
+
+    Training goes on from the state: ``partial_fit`` no longer begins anew as it does while the first 1,024 rows come,
+    whose units the state has instead.
 
     Parameters
     ----------
@@ -58,6 +70,6 @@ def set_state(model: Any, state: NetState) -> Any:
     with model._turn.lock:
         network = model.network_.copy()
         put(network, state)
-        network.keep_state = True
         model.network_ = network
+        vars(model).pop("_first_rows", None)
     return model

@@ -8,13 +8,18 @@ from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.network.portable import settle
 
 
+def is_lazy(layer):
+    """Return whether records of a layer catch up on what steps that don't touch them do."""
+    return layer.rule.lazy != engine.EAGER and not layer.layout.apart
+
+
 def settle_if_lazy(layer, state):
     """Let the records of a layer catch up to the step of a state, in place, if they have anything to."""
-    if layer.rule.lazy != engine.EAGER and not layer.layout.apart:
+    if is_lazy(layer):
         settle(layer, state)
 
 
-def without_gradient(base, at, since, steps, elapsed, of_bias=False):
+def without_gradient(base, at, since, steps, elapsed):
     """Return what some records have become after steps that did not touch them.
 
     Parameters
@@ -27,14 +32,11 @@ def without_gradient(base, at, since, steps, elapsed, of_bias=False):
         The state the base is of.
     steps, elapsed : int and float
         What was trained since.
-    of_bias : bool
-        Whether the records are intercepts, which every step touches.
     """
     before = base.record[at]
-    if not of_bias:
-        index = None if base.index is None else base.index[at]
-        now = replace(since, step=since.step + steps, elapsed=since.elapsed + elapsed)
-        settle_if_lazy(replace(base, index=index, record=before, bias=None), now)
+    index = None if base.index is None else base.index[at]
+    now = replace(since, step=since.step + steps, elapsed=since.elapsed + elapsed)
+    settle_if_lazy(replace(base, index=index, record=before, bias=None), now)
     return before
 
 

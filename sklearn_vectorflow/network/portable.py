@@ -120,8 +120,8 @@ def take(network, places=None):
         state = network._state if places is not None and _follow(network._state) else network._settled_state()
         if not state.rules:
             raise ValueError(
-                "The model has weights alone and no optimizer's state: call get_state after partial_fit, or fit with "
-                "warm_start=True, which keeps the state."
+                "The model has weights alone and no optimizer's state: set network_.keep_state to True before pickling "
+                "or copying it, or train it further first."
             )
         places = [None] * len(state.parameters) if places is None else places
         layers = [
@@ -183,7 +183,11 @@ def put(network, state, to_predict=True):
     with network.turn.lock:
         network.scales = state.scales
         network._state = State(
-            parameters, progress=(state.step, state.elapsed), average_from=state.average_from, rules=rules
+            parameters,
+            progress=(state.step, state.elapsed),
+            average_from=state.average_from,
+            rules=rules,
+            follows=True,
         )
 
 

@@ -3,6 +3,8 @@
 import contextlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.penalties import Orthogonal, combine
 from sklearn_vectorflow.validation.errors import naming
@@ -28,6 +30,13 @@ class Rule:
     lazy: int
     numbers: dict
     penalty: dict
+
+    def is_like(self, other):
+        """Return whether another rule takes the same steps."""
+        if (self.name, self.lazy, self.numbers) != (other.name, other.lazy, other.numbers):
+            return False
+        mine, theirs = self.penalty, other.penalty
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
 def described(plans):

@@ -59,6 +59,9 @@ class State:
         Whether weights have caught up on all penalties and averages.
     rules : tuple of Rule, default=()
         By which each layer was trained last, if it was, and its state is there.
+    follows : bool, default=False
+        Whether weights are sure to be those that the optimizer's state gives under `rules`, even where they have
+        yet to be worked out.
     """
 
     parameters: list
@@ -68,6 +71,7 @@ class State:
     training: Training | None = None
     settled: bool = True
     rules: tuple = ()
+    follows: bool = False
 
     @property
     def has_averages(self):

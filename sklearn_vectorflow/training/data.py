@@ -47,6 +47,7 @@ class Data:
 
     once = False
     scale = None  # what weights are multiplied by, where these rows are a part of others
+    of_all = None  # `n_rows` and `n_terms` of all rows, where these are some of them
 
     def close(self):
         """Nothing is open."""
@@ -223,6 +224,8 @@ def n_terms(data, more):
     """Return how many terms the mean loss has, None if not all of them are known."""
     if more or data.once:
         return None
+    if getattr(data, "of_all", None) is not None:
+        return data.of_all.n_terms
     if data.starts is not None:
         return data.n_terms
     if getattr(data, "stands_for", None) is not None:
