@@ -15,12 +15,15 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.cluster import narrow, schedule
+from sklearn_vectorflow.cluster import narrow, schedule, survey
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.cluster.parts import SourcePart
 from sklearn_vectorflow.cluster.schedule import Schedule
+from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
+from sklearn_vectorflow.layers import factorization_machine
+from sklearn_vectorflow.merging import get_state
 
 from datasets import load, needs_data
 
@@ -136,6 +139,75 @@ def test_one_part_trains_as_a_local_fit_does():
     spread = fitted(classifier(max_iter=2, shuffle=False), cut(1))
     assert spread.score(X, Y) == pytest.approx(local.score(X, Y), abs=0.01)
     assert spread.loss_curve_ == pytest.approx(local.loss_curve_, rel=0.02)
+
+
+def rules_of(model):
+    return [(rule.numbers, rule.penalty) for rule in model.network_._state.rules]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},  # too few epochs for a search
+        {"max_iter": 8},
+        {"hidden_layer_sizes": (4,)},
+        {"network": factorization_machine(3)},
+        {"alpha": 1e-3, "hidden_layer_sizes": (4,)},
+    ],
+    ids=["few epochs", "validated", "net", "layers", "alpha"],
+)
+def test_rates_and_strengths_are_those_of_a_local_fit(params):
+    local = classifier(**{"max_iter": 1, **params}).fit(X, Y)
+    spread = fitted(classifier(**{"max_iter": 1, **params}), cut(4))
+    assert spread.network_.scales == local.network_.scales
+    assert rules_of(spread) == rules_of(local)
+    assert spread.alpha == params.get("alpha")
+
+
+def test_strengths_follow_the_number_of_all_rows(monkeypatch):
+    rare = (SIGNAL > np.quantile(SIGNAL, 0.98)).astype(int)
+    monkeypatch.setattr(survey, "SAMPLE", 500)
+    local = classifier(max_iter=1).fit(X, rare)
+    spread = fitted(classifier(max_iter=1), cut(4, X, rare))
+    scales = spread.network_.scales
+    assert scales.telling == pytest.approx(local.network_.scales.telling, rel=0.5)  # not those of the sample
+    [(_, penalty)] = rules_of(spread)
+    assert penalty["l2"] == pytest.approx(scales.prior / N_ROWS)
+
+
+def test_a_handful_of_rows_is_trained_several_times_an_epoch():
+    few = slice(0, 48)
+    spread = fitted(classifier(max_iter=20), cut(2, X[few], Y[few]))
+    local = classifier(max_iter=20).fit(X[few], Y[few])
+    in_halves = 2  # steps more, as the first pass begins with a half of each part
+    assert get_state(spread).step == 20 * PASSES * 2 + in_halves
+    assert spread.loss_curve_[-1] == pytest.approx(local.loss_curve_[-1], abs=0.05)
+    assert get_state(fitted(classifier(max_iter=20, batch_size=8), cut(2, X[few], Y[few]))).step == 20 * 6 + in_halves
+
+
+def test_means_of_weights_begin_anew_as_in_a_local_fit():
+    params = {"optimizer": "adagrad", "average": True, "max_iter": 5}
+    local = classifier(**params).fit(X, Y)
+    spread = fitted(classifier(**params), cut(3))
+    assert get_state(spread).average_from == get_state(local).average_from == 4 * N_ROWS
+    assert spread.score(X, Y) > local.score(X, Y) - 0.02
+
+
+def test_targets_far_from_zero():
+    y = 1e6 + SIGNAL
+    model = fitted(VectorFlowRegressor(random_state=0, max_iter=6, tol=None), cut(4, X, y))
+    assert model.score(X, y) > 0.9
+
+
+def test_weights_beyond_single_precision_count_alike():
+    weight = np.where(np.arange(N_ROWS) < 1500, 10.0, 0.1)
+    model, huge = (fitted(classifier(), cut(4, weight=factor * weight)) for factor in (1.0, 2.0**300))
+    np.testing.assert_allclose(huge.coef_, model.coef_, rtol=1e-3, atol=1e-4)
+
+
+def test_exact_solvers_are_refused():
+    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process.*Use solver='sgd'"):
+        fitted(classifier(solver="exact"), cut(2))
 
 
 # ---- kinds of parts ----------------------------------------------------------------------
@@ -256,6 +328,23 @@ def test_warm_starts_go_on():
     fitted(model, cut(4))
     assert model.loss_curve_[0] < first
     model.partial_fit(X[:100], Y[:100])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_pickles_hold_the_state_unless_told_not_to(kept):
+    model = fitted(classifier(warm_start=True, max_iter=1), cut(4))
+    assert model.network_.keep_state
+    model.network_.keep_state = kept
+    fitted(model, cut(4))
+    assert bool(pickle.loads(pickle.dumps(model)).network_._state.rules) == kept
+
+
+def test_a_fit_forgets_the_first_rows_of_a_stream_before():
+    model = classifier().partial_fit(X[:100], Y[:100], [0, 1])
+    fitted(model, cut(4))
+    scales = model.network_.scales
+    model.partial_fit(X[:500], Y[:500])
+    assert model.network_.scales == scales
 
 
 def test_validation_rows_here_stop_early_and_keep_the_best():

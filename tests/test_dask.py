@@ -289,6 +289,20 @@ def test_warm_starts_validation_and_verbose(client, capsys):
         classifier(client=client, early_stopping=True).fit(rows, y)
 
 
+def test_what_another_fit_left_is_gone(client):
+    model = classifier(client=client).partial_fit(X[:100], Y[:100], [0, 1])
+    model.fit(spread(X), spread(Y), X_val=X, y_val=Y)
+    scales = model.network_.scales
+    local = model.to_local().partial_fit(X[:500], Y[:500])
+    assert local.network_.scales == scales  # the first rows of the stream before are no longer there
+    assert not hasattr(model.fit(spread(X), spread(Y)), "validation_scores_")
+    model.set_params(solver="exact").fit(X, Y)
+    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process"):
+        model.fit(spread(X), spread(Y))
+    assert model.optimality_ < 1e-3
+    assert not hasattr(model.set_params(solver="sgd").fit(spread(X), spread(Y)), "optimality_")
+
+
 def test_a_failed_fit_leaves_the_model(client):
     model = classifier(client=client).fit(spread(X), spread(Y))
     before = model.coef_.copy()

@@ -255,6 +255,29 @@ def test_regression_and_several_outputs():
     assert with_state(model, merge_states(base, states)).score(X, targets) > model.score(X, targets) + 0.05
 
 
+def test_a_model_given_a_state_does_not_begin_anew():
+    model = VectorFlowClassifier(random_state=0).partial_fit(X[BASE], Y[BASE], [0, 1])
+    state = get_state(model)
+    worker = set_state(copy.deepcopy(model), state).partial_fit(X[PARTS[2]], Y[PARTS[2]])
+    assert worker.network_.scales == model.network_.scales
+    assert get_state(worker).step == state.step + 500
+    gain = get_state(worker, state)
+    np.testing.assert_array_equal(with_state(model, merge_states(state, [gain])).coef_, worker.coef_)
+
+
+@pytest.mark.parametrize("optimizer", [FTRL(), AdaGrad()])
+def test_the_state_after_early_stopping_is_of_the_weights_that_were_kept(optimizer):
+    model = VectorFlowClassifier(
+        optimizer=optimizer, alpha=1e-3, random_state=0, max_iter=60, early_stopping=True, tol=0, n_iter_no_change=3
+    ).fit(X, Y)
+    kept = model.decision_function(X)
+    assert int(np.argmax(model.validation_scores_)) < model.n_iter_ - 1  # the last weights are not those
+    np.testing.assert_allclose(with_state(model, get_state(model)).decision_function(X), kept, rtol=1e-4, atol=1e-4)
+    coef = model.coef_.copy()
+    model.partial_fit(sparse.csr_matrix((1, N_COLUMNS), dtype=np.float32), Y[:1])  # touches the intercept alone
+    np.testing.assert_allclose(model.coef_, coef, rtol=2e-3, atol=1e-5)  # and a penalty acts once
+
+
 # ---- what is refused -------------------------------------------------------------------
 
 
@@ -283,6 +306,16 @@ def test_states_that_do_not_belong_together_are_refused():
         merge_states(get_state(model), [base])
     with pytest.raises(ValueError, match="coupling"):
         merge_states(base, [base], coupling=0)
+
+
+def test_states_of_workers_that_began_anew_are_refused():
+    model = VectorFlowClassifier(random_state=0).partial_fit(X[BASE], Y[BASE], [0, 1])
+    base = get_state(model)
+    model.partial_fit(X[PARTS[2]], Y[PARTS[2]])  # more than as many rows again
+    with pytest.raises(ValueError, match="Give every worker the base by set_state"):
+        get_state(model, base)
+    with pytest.raises(ValueError, match="states\\[0\\] has units of other rows than base"):
+        merge_states(base, [get_state(model)])
 
 
 def test_no_states_leave_the_base():

@@ -33,6 +33,15 @@ class Here:
         return value
 
 
+def check_solver(estimator):
+    """Raise ValueError if an estimator asks for what parts cannot give."""
+    if estimator._is_exact:
+        raise ValueError(
+            "solver='exact' needs all rows in one process, but these are spread. Use solver='sgd', or give rows that "
+            "are here: an array, a matrix or, to a local estimator, a source."
+        )
+
+
 class PartsFit:
     """A fit over parts.
 
@@ -49,11 +58,7 @@ class PartsFit:
     """
 
     def __init__(self, draft, parts, executor, validation=None):
-        if draft._is_exact:
-            raise ValueError(
-                "solver='exact' needs all rows in one process, but these are spread. Use solver='sgd', or rows that are "
-                "an array, a matrix or a source here."
-            )
+        check_solver(draft)
         self.draft = draft
         self.parts = parts
         self.executor = executor

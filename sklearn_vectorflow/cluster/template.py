@@ -54,9 +54,9 @@ class Template:
         encoded = estimator._encode(rows.y, n_rows, reset=False)
         weight = check_sample_weight(rows.weight, n_rows, some=False)
         if weight is not None or getattr(estimator, "class_weight", None) is not None:
-            weight = estimator._weigher(encoded, weight)(encoded, weight, some=False)
+            weight = estimator._weigher(encoded, weight)(encoded, weight, some=False) * self.scale
         data = Data(rows.matrix, encoded, weight, estimator._starts(rows.groups, n_rows, estimator._groups_name))
-        data.scale, data.of_all = self.scale, self.of_all
+        data.scale, data.of_all = 1.0, self.of_all
         return data
 
 

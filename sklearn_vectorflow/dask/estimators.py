@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.cluster.fit import PartsFit
+from sklearn_vectorflow.cluster.fit import PartsFit, check_solver
 from sklearn_vectorflow.cluster.parts import joined, joined_groups
 from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
 from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
@@ -104,6 +104,7 @@ class DaskMixin:
                 raise ValueError("encoder needs rows that are spread, such as a dask data frame; encode X before.")
             return super()._fit_here(X.X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
         self._check_parameters()
+        check_solver(self)
         if X_val is None and (y_val is not None or sample_weight_val is not None or groups_val is not None):
             raise ValueError("y_val and sample_weight_val need X_val.")
         if X_val is None and self.early_stopping:
