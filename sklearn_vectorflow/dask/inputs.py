@@ -128,8 +128,9 @@ def blocks_beside(values):
     chunks = getattr(values, "chunks", None)
     if chunks is not None and values.ndim == 2 and len(chunks[1]) > 1:
         values = values.rechunk({1: -1})
-    blocks = values.to_delayed()
-    return list(np.ravel(blocks)) if isinstance(blocks, np.ndarray) else list(blocks)
+    if hasattr(values, "chunks"):  # optimized graphs of one array would give its keys several meanings
+        return list(np.ravel(values.to_delayed(optimize_graph=False)))
+    return list(values.to_delayed())
 
 
 def _like(values, X, n_parts, name):
