@@ -385,8 +385,9 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
                 data.encoded = units.stated(data.encoded)
 
     def _finish(self, data):
-        once = self.fit_intercept and not (self.warm_start or self._is_exact) and isinstance(data, Data)
-        if once and self._loss.balances and self.network_.is_linear:
+        once = self.fit_intercept and not (self.warm_start or self._is_exact)
+        are_all = isinstance(data, Data) and (data.of_all is None or data.of_all.n_rows == data.matrix.shape[0])
+        if once and are_all and self._loss.balances and self.network_.is_linear:
             self._balance(data)
 
     def _balance(self, data):

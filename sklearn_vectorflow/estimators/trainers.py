@@ -48,10 +48,11 @@ class TrainerMixin:
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, read off a sample of the rows."""
         sample, kernel = data.sample(SMALL_SAMPLE), kernel_of(self._loss)
+        of_all = getattr(data, "of_all", None)
         scales = scales_of(
             kernel,
             sample,
-            data.matrix.shape[0],
+            data.matrix.shape[0] if of_all is None else of_all.n_rows,
             start[1],
             network.n_outputs,
             self._output_scale(data),

@@ -67,6 +67,9 @@ class Matrix:
         new.header = self.header
         return new
 
+    def __reduce__(self) -> Any:
+        return _restored, (self.values, None if self.header is self.values else self.header)
+
     def row_lengths(self) -> Array:
         """Return the number of stored values of every row."""
         if sparse.issparse(self.values):
@@ -108,6 +111,14 @@ class Matrix:
     def take(self, rows: Any) -> "Matrix":
         """Return some rows as a matrix of their own."""
         return Matrix(self._for_scipy()[rows])
+
+
+def _restored(values, header):
+    """Return the matrix of a pickle; its values are checked anew."""
+    matrix = Matrix(values)
+    if header is not None:
+        matrix.header = header
+    return matrix
 
 
 def row_lengths(rows):

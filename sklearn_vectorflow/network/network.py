@@ -7,7 +7,7 @@ from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
 from sklearn_vectorflow.network.restored import checked_state
-from sklearn_vectorflow.network.rules import rate_schedule, rules_of
+from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
 from sklearn_vectorflow.network.state import State, Training
 from sklearn_vectorflow.threads import ALONE, Turn
 
@@ -146,6 +146,11 @@ class Network:
                 parameters.weights(state.has_averages)[:] = own
                 if parameters.bias is not None:
                     parameters.intercept(state.has_averages)[:] = intercept
+            if state.training is None:
+                self._state = replace(state, rules=(), follows=False)  # what the optimizer knows is of other weights
+                return
+            plans = state.training.plans
+            self._state = replace(state, parameters=_going_on(plans, state, [False] * len(plans)))
 
     def start_anew(self, weights, intercepts):
         """Replace all weights and intercepts, and forget how they were trained: training goes on from them."""
@@ -212,13 +217,15 @@ class Network:
             if start is not None:
                 self._state = state
                 initialize(self, *start, [fields for _, _, _, fields in plans], crew)
-            clock = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress)
+            clock, rules = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress), described(plans)
             training = Training(plans, clock, state.average_from, forgets)
             if state.training is None or state.training.rules != training.rules:
                 if not state.settled:
                     self.settle()  # under the rules that steps were missed under
-                state = replace(state, parameters=_going_on(plans, state, fresh), settled=True)
-            self._state = replace(state, training=training)
+                if not (state.follows and _are_alike(rules, state.rules)):
+                    state = replace(state, parameters=_going_on(plans, state, fresh))
+                state = replace(state, settled=True)
+            self._state = replace(state, training=training, rules=rules)
             return self._state.training_net(self.graph), clock
 
     def _allocated(self, plans, average_from):
@@ -374,6 +381,10 @@ def _going_on(plans, state, fresh):
             own.start_from(parameters, fields, steps)
         found.append(parameters)
     return found
+
+
+def _are_alike(rules, others):
+    return len(rules) == len(others) and all(one.is_like(other) for one, other in zip(rules, others))
 
 
 def _saved(parameters, touched):

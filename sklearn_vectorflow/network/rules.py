@@ -1,10 +1,55 @@
 """What the weights of each layer are trained by: optimizer, penalties, and what they have to catch up on."""
 
 import contextlib
+from dataclasses import dataclass
+
+import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.penalties import Orthogonal, combine
 from sklearn_vectorflow.validation.errors import naming
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """What a layer's records are stepped by, as plain values.
+
+    Parameters
+    ----------
+    name : str
+        Of the engine's rule; "fixed" if the layer is frozen.
+    lazy : int
+        What weights have to catch up on.
+    numbers : dict
+        Fields of the optimizer, those of intercepts under "intercept" where they differ.
+    penalty : dict
+        Fields of the penalty: numbers, and arrays of which each record has an entry.
+    """
+
+    name: str
+    lazy: int
+    numbers: dict
+    penalty: dict
+
+    def is_like(self, other):
+        """Return whether another rule takes the same steps."""
+        if (self.name, self.lazy, self.numbers) != (other.name, other.lazy, other.numbers):
+            return False
+        mine, theirs = self.penalty, other.penalty
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def described(plans):
+    """Return the rules of layers, given what `rules_of` says of them."""
+    return tuple(
+        Rule("fixed" if own is None else own.rule, lazy, {} if own is None else numbers_of(own), fields)
+        for own, lazy, _, fields in plans
+    )
+
+
+def numbers_of(own):
+    """Return the fields of an optimizer, those of intercepts among them where they differ."""
+    return own.fields() if own.of_intercept is None else {**own.fields(), "intercept": own.of_intercept}
 
 
 def rate_schedule(graph, optimizer, l2):

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.network.lowering import build
 from sklearn_vectorflow.network.records import Layout
+from sklearn_vectorflow.network.rules import numbers_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Training:
     @property
     def rules(self):
         """What weights miss steps under, for comparison."""
-        return [own and (own.rule, _numbers_of_rule(own), _numbers_of(fields)) for own, _, _, fields in self.plans]
+        return [own and (own.rule, numbers_of(own), _numbers_of(fields)) for own, _, _, fields in self.plans]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ class State:
         By which weights miss steps, if they are not settled.
     settled : bool
         Whether weights have caught up on all penalties and averages.
+    rules : tuple of Rule, default=()
+        By which each layer was trained last, if it was, and its state is there.
+    follows : bool, default=False
+        Whether weights are sure to be those that the optimizer's state gives under `rules`, even where they have
+        yet to be worked out.
     """
 
     parameters: list
@@ -64,6 +70,8 @@ class State:
     average_from: int = 0
     training: Training | None = None
     settled: bool = True
+    rules: tuple = ()
+    follows: bool = False
 
     @property
     def has_averages(self):
@@ -149,7 +157,7 @@ class State:
 
         def add(place, parent):
             (own, lazy, layout, fields), parameters = next(rest)
-            rule, numbers_of_rule = ("fixed", {}) if own is None else (own.rule, _numbers_of_rule(own))
+            rule, numbers_of_rule = ("fixed", {}) if own is None else (own.rule, numbers_of(own))
             place.records.add_to(
                 net,
                 parent,
@@ -170,11 +178,6 @@ class State:
 
         build(graph, net, add)
         return net
-
-
-def _numbers_of_rule(own):
-    """The fields of an optimizer, those of intercepts among them where they differ."""
-    return own.fields() if own.of_intercept is None else {**own.fields(), "intercept": own.of_intercept}
 
 
 def _numbers_of(fields):

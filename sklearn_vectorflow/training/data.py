@@ -46,6 +46,8 @@ class Data:
         return self.encoded.shape[1]
 
     once = False
+    scale = None  # what weights are multiplied by, where these rows are a part of others
+    of_all = None  # `n_rows` and `n_terms` of all rows, where these are some of them
 
     def close(self):
         """Nothing is open."""
@@ -133,7 +135,7 @@ class Data:
         """Return the targets for the engine, with weights scaled to a mean of one."""
         weight = self.weight
         if weight is not None:
-            weight = weight * (np.count_nonzero(weight) / weight.sum())
+            weight = weight * (np.count_nonzero(weight) / weight.sum() if self.scale is None else self.scale)
         encoded = self.encoded
         if not isinstance(encoded, np.ndarray):
             encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
@@ -224,6 +226,8 @@ def n_terms(data, more):
     """Return how many terms the mean loss has, None if not all of them are known."""
     if more or data.once:
         return None
+    if getattr(data, "of_all", None) is not None:
+        return data.of_all.n_terms
     if data.starts is not None:
         return data.n_terms
     if getattr(data, "stands_for", None) is not None:

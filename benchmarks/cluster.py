@@ -1,0 +1,163 @@
+"""A fit on Dask: time a round, bytes over the wire, and memory of client and workers (Linux only).
+
+    python benchmarks/cluster.py [--rows 1000000] [--parts 8] [--workers 1 2] [--epochs 3] [--folder FOLDER]
+
+Writes a Parquet file of rows like those of the workload `ctr`, with 34 non-zeros each, and fits to it over worker
+processes of one thread each. Says besides what the same arithmetic gives for 10**9 rows on 32 machines.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import distributed
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from machine import describe
+from workloads import zipf
+
+from sklearn_vectorflow.cluster import fit as cluster_fit
+from sklearn_vectorflow.dask import DaskVectorFlowClassifier
+from sklearn_vectorflow.io import ParquetSource
+
+WIDTH, PER_ROW = 10_000_000, 34
+NETWORK = 10e9 / 8  # bytes a second of a machine of the arithmetic
+MACHINES, CORES, ROWS = 32, 16, 10**9
+
+
+def write(path, n_rows, n_parts):
+    """Write rows with labels of a logistic model, a row group for each part."""
+    weights = np.random.default_rng(7).normal(0, 0.35, WIDTH).astype(np.float32)
+    rng = np.random.default_rng(1)
+    schema = pa.schema({"indices": pa.list_(pa.int32()), "y": pa.int8()})
+    with pq.ParquetWriter(path, schema, compression="snappy") as writer:
+        for _ in range(n_parts):
+            size = n_rows // n_parts
+            columns = np.sort(zipf(rng, size * PER_ROW, WIDTH - PER_ROW).reshape(size, PER_ROW), axis=1)
+            columns = np.maximum.accumulate(columns - np.arange(PER_ROW), axis=1) + np.arange(PER_ROW)  # none twice
+            columns = columns.astype(np.int32)
+            y = (rng.random(size) < 1 / (1 + np.exp(1 - weights[columns].sum(axis=1)))).astype(np.int8)
+            starts = np.arange(0, size * PER_ROW + 1, PER_ROW, dtype=np.int32)
+            table = pa.table([pa.ListArray.from_arrays(starts, columns.ravel()), y], schema=schema)
+            writer.write_table(table, row_group_size=size)
+
+
+class Peak:
+    """Watches the memory that processes allocate themselves, in MB, in a thread."""
+
+    def __init__(self, processes):
+        self.peaks = dict.fromkeys(processes, 0)
+        self.first = {process: self._now(process) for process in processes}
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _now(self, process):
+        try:
+            return int(Path(f"/proc/{process}/status").read_text().partition("RssAnon:")[2].split()[0]) / 1000
+        except (OSError, IndexError):
+            return 0
+
+    def _watch(self):
+        while True:
+            for process in self.peaks:
+                self.peaks[process] = max(self.peaks[process], self._now(process))
+            time.sleep(0.02)
+
+    def grown(self, process):
+        """Return by how many MB a process has grown at most."""
+        return self.peaks[process] - self.first[process]
+
+
+def measure(source, n_workers, arguments):
+    """Fit, and return seconds of each epoch, what is told of each round, and memory."""
+    seconds, fits, epoch = [], [], cluster_fit.PartsFit.epoch
+
+    def timed(fit, number):
+        begun = time.perf_counter()
+        loss = epoch(fit, number)
+        seconds.append(time.perf_counter() - begun)
+        fits.append(fit)
+        return loss
+
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=n_workers, **options) as cluster, distributed.Client(cluster) as client:
+        model = DaskVectorFlowClassifier(random_state=0, max_iter=arguments.epochs, tol=None, client=client)
+        model.fit(source.few)  # imports
+        workers = list(client.run(os.getpid).values())
+        peak = Peak([os.getpid(), *workers])
+        cluster_fit.PartsFit.epoch = timed
+        try:
+            model.fit(source.source)
+        finally:
+            cluster_fit.PartsFit.epoch = epoch
+        memory = {"client": peak.grown(os.getpid()), "workers": [peak.grown(process) for process in workers]}
+    return seconds, fits[-1], memory
+
+
+class Sources:
+    """The file, and a small one to warm workers up with."""
+
+    def __init__(self, folder, n_rows, n_parts):
+        lists = {"indices": "indices", "n_features": WIDTH, "n_jobs": 1}
+        write(folder / "rows.parquet", n_rows, n_parts)
+        write(folder / "few.parquet", 2_000, 2)
+        self.source = ParquetSource(folder / "rows.parquet", "y", **lists)
+        self.few = ParquetSource(folder / "few.parquet", "y", **lists)
+
+
+def tell(n_workers, seconds, fit, memory, n_rows):
+    """Print what was measured."""
+    last = fit.history[-1]
+    model = fit.state.nbytes / 1e6
+    touched = last.n_bytes / 8
+    print(f"{n_workers} worker(s): seconds of the epochs {[round(one, 2) for one in seconds]}")
+    print(
+        f"  last round: training {last.seconds:.2f} s in all, merge {last.merge_seconds:.2f} s, "
+        f"{last.n_bytes / 1e6:.1f} MB of gains, {last.n_bytes / max(touched, 1):.0f} bytes a touched record"
+    )
+    print(
+        f"  model {model:.0f} MB; grown by: client {memory['client']:.0f} MB, workers "
+        f"{[round(one) for one in memory['workers']]} MB; {n_rows / seconds[-1] / 1e6:.2f} M rows/s",
+        flush=True,
+    )
+
+
+def arithmetic(fit, n_rows):
+    """Print what the measured constants give for many rows on many machines."""
+    last = fit.history[-1]
+    train = last.seconds / n_rows  # seconds a row and core
+    merge = last.merge_seconds / (last.n_bytes / 8)  # seconds a touched record
+    rows = ROWS / MACHINES
+    touched = min(WIDTH, last.n_bytes / 8 / fit.schedule.counts.__len__() * (rows / (n_rows / len(fit.parts))) ** 0.5)
+    training, wire = rows * train / CORES, 2 * MACHINES * touched * 8 / NETWORK
+    merging = MACHINES * touched * merge
+    total = training + wire + merging
+    print(
+        f"{ROWS:.0e} rows on {MACHINES} machines of {CORES} cores, a part for each: training {training:.1f} s, "
+        f"{touched / 1e6:.1f} M records each over a link of {NETWORK / 1e9:.2f} GB/s {wire:.1f} s, merge "
+        f"{merging:.1f} s: {total:.0f} s an epoch, {ROWS / total / 1e6:.0f} M rows/s"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--parts", type=int, default=8)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    print(describe())
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        sources = Sources(Path(folder), arguments.rows, arguments.parts)
+        for n_workers in arguments.workers:
+            seconds, fit, memory = measure(sources, n_workers, arguments)
+            tell(n_workers, seconds, fit, memory, arguments.rows)
+        arithmetic(fit, arguments.rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""How bold a merge may be: sampled rows say."""
+
+import numpy as np
+
+from sklearn_vectorflow.cluster.narrow import Narrow
+from sklearn_vectorflow.merging import merge_states
+from sklearn_vectorflow.threads import ALONE
+from sklearn_vectorflow.training.data import Data
+
+COUPLINGS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # from bold to timid
+
+
+def chosen(template, base, states, sample):
+    """Return the coupling that gives sampled rows the lowest loss, of those up to where it rises.
+
+    Parameters
+    ----------
+    template : Template
+    base, states : NetState and list of NetState
+    sample : Data
+        Rows that are evaluated; only the records that they read are merged for it.
+    """
+    read = _read(template, sample)
+    base = base.select(read)
+    states = [state.select(_common(read, state)) for state in states]
+    best, lowest, narrow = COUPLINGS[-1], np.inf, None
+    if Narrow.fits(template, base, read):
+        narrow = Narrow(template, read)
+        sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts)
+        base, states = narrow.squeezed(base), [narrow.squeezed(state) for state in states]
+    for coupling in COUPLINGS:
+        merged = merge_states(base, states, coupling=coupling)
+        network = narrow.network_of(merged) if narrow else template.with_state(merged)
+        loss = template.estimator._mean_loss(network, sample, ALONE)
+        if not np.isfinite(loss):
+            continue
+        if loss >= lowest:
+            break
+        best, lowest = coupling, loss
+    return best
+
+
+def _read(template, sample):
+    """Return which records of every layer the rows read; None is all."""
+    found = []
+    for place in template.network.graph.weighted:
+        some = template.network.graph.touched(place, sample.matrix)
+        found.append(None if isinstance(some, slice) else np.unique(some).astype(np.int32))
+    return found
+
+
+def _common(read, state):
+    """Return which records of those read a state has."""
+    return [
+        layer.index if some is None else some if layer.index is None else np.intersect1d(some, layer.index, True)
+        for some, layer in zip(read, state.layers)
+    ]

@@ -1,0 +1,216 @@
+"""A fit over parts: epochs of rounds, whoever runs the tasks."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklearn_vectorflow.cluster import tasks
+from sklearn_vectorflow.cluster.schedule import Schedule
+from sklearn_vectorflow.cluster.survey import survey
+from sklearn_vectorflow.cluster.template import prepared
+from sklearn_vectorflow.threads import ALONE
+from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
+from sklearn_vectorflow.training.trainer import new_seed
+
+
+class Here:
+    """Runs tasks at once, in this process."""
+
+    def submit(self, function, *arguments):
+        """Return what a task gives."""
+        return function(*arguments)
+
+    def constant(self, value):
+        """Return what stands for a value in tasks."""
+        return value
+
+    def result(self, value):
+        """Return the value of a task, or those of a list of them."""
+        return value
+
+
+def check_solver(estimator):
+    """Raise ValueError if an estimator asks for what parts cannot give."""
+    if estimator._is_exact:
+        raise ValueError(
+            "solver='exact' needs all rows in one process, but these are spread. Use solver='sgd', or give rows that "
+            "are here: an array, a matrix or, to a local estimator, a source."
+        )
+
+
+class PartsFit:
+    """A fit over parts.
+
+    Parameters
+    ----------
+    draft : estimator
+        Not a cluster's own: its attributes are set.
+    parts : list
+        Each a tuple of (X, y, weight, groups), whose entries stand for values, or a SourcePart.
+    executor : object
+        Runs tasks, see `Here`.
+    validation : Data or list, default=None
+        Rows here, or parts, whose loss is told after each epoch.
+    """
+
+    def __init__(self, draft, parts, executor, validation=None):
+        check_solver(draft)
+        self.draft = draft
+        self.parts = parts
+        self.executor = executor
+        self.history = []  # of RoundInfo
+        plain = draft._draft()
+        vars(plain).pop("network_", None)
+        run = executor.submit
+        surveys = executor.result([run(_survey, plain, k, len(parts), *_given(part)) for k, part in enumerate(parts)])
+        template, state, sample, self.known, self.start = prepared(draft, surveys)
+        self.template_here, self.scales = template, state.scales
+        self.template, self.sample = executor.constant(template), executor.constant(sample)
+        self.sample_here = sample
+        self.state = state
+        self.n_passes = draft._n_passes(self.known.n_rows)
+        self.schedule = Schedule([one.counts for one in surveys])
+        self.random_state = check_random_state(draft.random_state)
+        self.validation = validation(self) if callable(validation) else validation
+        self._places = {}
+
+    # ---- rounds --------------------------------------------------------------------
+
+    def epoch(self, number):
+        """Run an epoch, from the state that is here to the next one; return the mean loss of its last pass."""
+        begins = number == 0 and self.start is not None
+        for again in range(self.n_passes):
+            loss = self._pass(number, begins and again == 0)
+        return loss
+
+    def _pass(self, number, begins):
+        """Go over all rows once; `begins` says whether these are a new model's first steps."""
+        run, seed = self.executor.submit, new_seed(self.random_state)
+        self._forget()
+        merged = self.executor.constant(tasks.Merged(self.state))
+        infos, first = [], []
+        if begins:
+            first = self.schedule.first_pieces()
+            for piece in first:
+                merged = self._round(merged, [piece], seed)
+                infos.append(run(tasks.info_of, merged))
+        rounds = self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None)
+        for pieces in rounds:
+            if pieces:
+                merged = self._round(merged, pieces, seed)
+                infos.append(run(tasks.info_of, merged))
+        self.state, infos = self.executor.result([run(tasks.state_of, merged), infos])
+        self.history += infos
+        self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
+        self.merged = merged
+        return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
+
+    def _forget(self):
+        """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
+        step, begun = self.state.step, self.state.average_from
+        if self.draft.average is True and step >= 2 * begun and step > begun:
+            self.state = replace(self.state, average_from=step)
+
+    def _round(self, merged, pieces, seed):
+        run, gains = self.executor.submit, []
+        for piece in pieces:
+            part, where = self.parts[piece.part], self._where(piece)
+            state = run(tasks.select, merged, where)
+            own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
+            gains.append(run(_train, self.template, state, where, piece, own, *_given(part)))
+        return run(tasks.merge, self.template, merged, gains, [self._where(piece) for piece in pieces], self.sample)
+
+    def _where(self, piece):
+        """Which records a piece touches; asked once, and kept where the piece is trained."""
+        if piece not in self._places:
+            self._places[piece] = self.executor.submit(_places, self.template, piece, *_given(self.parts[piece.part]))
+        return self._places[piece]
+
+    def network(self):
+        """Return the net as it is by now."""
+        return self.template_here.with_state(self.state)
+
+    def validation_loss(self, network):
+        """Return the mean loss of the rows for validation."""
+        if isinstance(self.validation, Data):
+            return self.draft._mean_loss(network, self.validation, ALONE)
+        run = self.executor.submit
+        merged = self.executor.constant(tasks.Merged(self.state))
+        found = self.executor.result(
+            [run(_loss, self.template, merged, k, *_given(part)) for k, part in enumerate(self.validation)]
+        )
+        return sum(loss for loss, _ in found) / max(sum(weight for _, weight in found), 1e-300)
+
+    # ---- epochs ----------------------------------------------------------------------
+
+    def run(self, task):
+        """Train until done; set the draft's attributes."""
+        draft = self.draft
+        n_steps = self.n_passes * -(-self.known.n_rows // self.template_here.estimator.batch_size)
+        best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps)
+        loss_curve, scores, stop = [], [], False
+        data = SimpleNamespace(
+            matrix=SimpleNamespace(
+                shape=(self.known.n_rows, draft.n_features_in_), rows=SimpleNamespace(n_nonzero=self.known.n_nonzero)
+            )
+        )
+        for epoch in range(draft.max_iter):
+            begun, epoch_task = time.perf_counter(), task.begin_epoch()
+            loss_curve.append(self.epoch(epoch))
+            watched = loss_curve[-1]
+            network = None
+            if self.validation is not None:
+                network = self.network()
+                scores.append(-self.validation_loss(network))
+                if draft.early_stopping:
+                    watched = -scores[-1]
+                    best.offer(watched, network)
+            draft._report(epoch, loss_curve, scores, data, time.perf_counter() - begun)
+            stop = task.end_epoch(epoch_task, lambda: {**vars(draft), **draft._attributes(self.network(), loss_curve)})
+            if stopping.should_stop(watched) or stop:
+                break
+        else:
+            stopping.warn_if_improving(draft.max_iter)
+        network = self.network()
+        best.restore(network)
+        draft._check_state(network, self.sample_here, ALONE)
+        validation = self.validation if isinstance(self.validation, Data) else self.sample_here
+        rows = self.sample_here if self.known.n_rows == self.sample_here.matrix.shape[0] else data
+        losses = loss_curve[0], draft._last_loss(network, rows, loss_curve, ALONE)
+        factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
+        draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
+        vars(draft).update(draft._attributes(network, loss_curve))
+        for name in ("_first_rows", "validation_scores_", "optimality_", "n_passes_"):  # of another fit
+            vars(draft).pop(name, None)
+        if self.validation is not None:
+            draft.validation_scores_ = scores
+        draft._finish(self.sample_here)
+
+
+def _given(part):
+    """Return what a task gets of a part, each value an argument of its own."""
+    return part if isinstance(part, tuple) else (part,)
+
+
+def _put_together(given):
+    return given[0] if len(given) == 1 else given
+
+
+def _survey(estimator, number, n_parts, *given):
+    return survey(estimator._draft(), number, n_parts, _put_together(given))
+
+
+def _places(template, piece, *given):
+    return tasks.places(template, piece, _put_together(given))
+
+
+def _train(template, state, where, piece, seed, *given):
+    return tasks.train(template, state, where, piece, _put_together(given), seed)
+
+
+def _loss(template, merged, number, *given):
+    return tasks.loss_of_part(template, merged, number, _put_together(given))

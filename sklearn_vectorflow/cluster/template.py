@@ -1,0 +1,130 @@
+"""What all tasks of a fit share: the estimator with all decided that follows from the data, and a first state."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_vectorflow.cluster.survey import all_classes, sampled
+from sklearn_vectorflow.network.network import Network
+from sklearn_vectorflow.network.portable import put, take
+from sklearn_vectorflow.targets.class_weight import ClassWeigher
+from sklearn_vectorflow.threads import ALONE
+from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.validation.arrays import check_sample_weight
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What tasks train with.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Without a net; nothing of it is left open.
+    network : Network
+        Without weights.
+    scale : float or None
+        What weights of rows are multiplied by, for a mean of one; None without weights.
+    of_all : Totals
+        Of all rows.
+    """
+
+    estimator: Any
+    network: Any
+    scale: float | None
+    of_all: Any
+
+    def with_state(self, state, to_predict=True):
+        """Return a net in a state, to predict with or to be trained alone."""
+        network = Network(self.network.graph, self.network.fit_intercept, state.scales)
+        network.keep_state = self.network.keep_state
+        put(network, state, to_predict)
+        return network
+
+    def seeded(self, seed):
+        """Return the estimator with a seed."""
+        estimator = object.__new__(type(self.estimator))
+        vars(estimator).update(vars(self.estimator), random_state=seed)
+        return estimator
+
+    def data(self, estimator, rows):
+        """Return rows as training takes them."""
+        n_rows = len(rows)
+        encoded = estimator._encode(rows.y, n_rows, reset=False)
+        weight = check_sample_weight(rows.weight, n_rows, some=False)
+        if weight is not None or getattr(estimator, "class_weight", None) is not None:
+            weight = estimator._weigher(encoded, weight)(encoded, weight, some=False) * self.scale
+        data = Data(rows.matrix, encoded, weight, estimator._starts(rows.groups, n_rows, estimator._groups_name))
+        data.scale, data.of_all = 1.0, self.of_all
+        return data
+
+
+@dataclass
+class Totals:
+    """Of all rows: how many there are, and how many non-zeros and terms of the mean loss."""
+
+    n_rows: int
+    n_nonzero: int
+    n_terms: int
+
+
+def prepared(draft, surveys):
+    """Decide what follows from the data; return the template, the first state, sampled rows and the totals.
+
+    Parameters
+    ----------
+    draft : estimator
+        What is learned from the targets is set; parameters are not changed.
+    surveys : list of Survey
+    """
+    _check(surveys)
+    sample, (classes, totals) = sampled(surveys), all_classes(surveys)
+    known = Totals(*(sum(getattr(one, name) for one in surveys) for name in ("n_rows", "n_nonzero", "n_terms")))
+    data = draft._data(
+        sample.matrix, sample.y, sample.weight, sample.groups, reset=not draft._continues, classes=classes
+    )
+    if classes is not None and draft._continues:
+        draft._encode(classes, len(classes), reset=False)  # raises if there are new ones
+    data.of_all = known
+    draft._choose_units(data)
+    decided = draft._draft()
+    if getattr(draft, "class_weight", None) == "balanced" and classes is not None:
+        factors = ClassWeigher("balanced", classes, np.arange(len(classes))[:, None], totals[:, 1]).factors
+        decided.class_weight = dict(zip(classes.tolist(), factors.tolist()))
+    decided.batch_size = draft._batch_size(known.n_rows)
+    if draft.average is True:
+        decided.average = known.n_rows
+    network, start = draft._network(data)
+    decided._trainer(network, start, data, ALONE)  # draws weights, and finds the scales and the penalty's strength
+    state = take(network)
+    vars(decided).pop("network_", None)
+    empty = Network(network.graph, network.fit_intercept, network.scales)
+    empty.keep_state = network.keep_state
+    template = Template(decided, empty, _scale(decided, classes, totals, surveys), known)
+    return template, state, template.data(decided, sample), known, start
+
+
+def _check(surveys):
+    weighted = {one.weighted for one in surveys if one.n_rows}
+    if not weighted:
+        raise ValueError("There are no rows: all parts are empty.")
+    widths = {number: one.sample.matrix.shape[1] for number, one in enumerate(surveys) if one.n_rows}
+    first = next(iter(widths))
+    for number, width in widths.items():
+        if width != widths[first]:
+            raise ValueError(f"part {number} has {width} columns, but part {first} has {widths[first]}.")
+    if len(weighted) > 1:
+        raise ValueError("Either all parts have sample_weight or none has.")
+    if True in weighted and not any(one.n_terms for one in surveys):
+        raise ValueError("sample_weight must contain at least one non-zero number: all weights are zero.")
+
+
+def _scale(estimator, classes, totals, surveys):
+    factors = np.ones(len(totals))
+    weights = getattr(estimator, "class_weight", None)
+    if weights is None and not any(one.weighted for one in surveys):
+        return None
+    if weights is not None and classes is not None:
+        factors = np.array([weights.get(name, 1.0) for name in classes.tolist()])
+    return float(totals[factors > 0, 0].sum() / (totals[:, 1] * factors).sum())

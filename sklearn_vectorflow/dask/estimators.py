@@ -1,0 +1,405 @@
+"""The estimators on Dask."""
+
+import functools
+import inspect
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_vectorflow.cluster.fit import PartsFit, check_solver
+from sklearn_vectorflow.cluster.parts import joined, joined_groups
+from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
+from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
+from sklearn_vectorflow.dask.prediction import predicted, raw_of_part
+from sklearn_vectorflow.estimators.callbacks import with_callbacks
+from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
+from sklearn_vectorflow.estimators.ranker import VectorFlowRanker, _queries
+from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
+from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator, _refuse_source
+from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.network.forward import RawOutputs
+
+PREDICTING = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "predict_raw",
+    "predict_top_k",
+    "predict_quantile",
+    "predict_median",
+    "predict_expectation",
+    "predict_survival_function",
+    "predict_cumulative_hazard_function",
+    "decision_function",
+    "transform",
+)
+
+
+def on_dask(kind):
+    """Give a class the parameters of its local one and `client`, and methods that take spread rows."""
+    local = kind._local
+    kind.__init__ = _init_with_client(local)
+    for name in PREDICTING:
+        if hasattr(local, name) or name in dir(local):
+            setattr(kind, name, _on_spread_rows(kind, local, name))
+    return kind
+
+
+def _init_with_client(local):
+    own = inspect.signature(local.__init__)
+    client = inspect.Parameter("client", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+
+    @functools.wraps(local.__init__)
+    def __init__(self, *args, client=None, **kwargs):
+        local.__init__(self, *args, **kwargs)
+        self.client = client
+
+    __init__.__signature__ = own.replace(parameters=[*own.parameters.values(), client])
+    return __init__
+
+
+def _on_spread_rows(kind, local, name):
+    member = inspect.getattr_static(local, name)
+    function = getattr(member, "fn", member)
+
+    @functools.wraps(function)
+    def method(self, X, *args, **kwargs):
+        if is_spread(X) and not isinstance(X, Source):
+            check_is_fitted(self, "network_")
+            return predicted(self.to_local(), name, X, self._encoder_of(X), args, kwargs)
+        return getattr(super(kind, self), name)(X, *args, **kwargs)
+
+    if function is member:
+        return method
+    return available_if(lambda self: hasattr(super(kind, self), name))(method)
+
+
+class DaskMixin:
+    """What the estimators on Dask share: `fit` over parts, and predictions for them."""
+
+    _local: type
+
+    def to_local(self) -> Any:
+        """Return a plain estimator with the same parameters, fitted if this one is; it needs no Dask.
+
+        Returns
+        -------
+        model : estimator
+        """
+        model: Any = object.__new__(self._local)
+        vars(model).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
+        if hasattr(self, "network_"):
+            model.network_ = self.network_.copy()
+        return model
+
+    def _encoder_of(self, X):
+        """Return what makes rows of data frames; other rows are what they are."""
+        return None if hasattr(X, "chunks") else getattr(self, "_encoder", None)
+
+    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task):
+        if not is_spread(X.X):
+            if X.encoder is not None:
+                raise ValueError("encoder needs rows that are spread, such as a dask data frame; encode X before.")
+            return super()._fit_here(X.X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
+        self._check_parameters()
+        check_solver(self)
+        if X_val is None and (y_val is not None or sample_weight_val is not None or groups_val is not None):
+            raise ValueError("y_val and sample_weight_val need X_val.")
+        if X_val is None and self.early_stopping:
+            raise ValueError("early_stopping on rows that are spread needs X_val.")
+        with stepping_aside():
+            self._fit_parts(X, y, sample_weight, (X_val, y_val, sample_weight_val, groups_val), groups, task)
+
+    def _fit_parts(self, X, y, sample_weight, held_out, groups, task):
+        cluster, draft = Cluster(self.client), object.__new__(self._local)
+        vars(draft).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
+
+        def validation(fit):
+            if held_out[0] is None:
+                return None
+            if is_spread(held_out[0]):
+                return parts_of(cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:])
+            return draft._validation(fit.sample_here, *held_out)
+
+        PartsFit(draft, parts_of(cluster, X, y, sample_weight, groups), cluster, validation).run(task)
+        for name in vars(self).keys() - vars(draft).keys() - {"client", "_encoder"}:  # of another fit
+            del vars(self)[name]
+        vars(self).update(vars(draft))
+        self._encoder = X.encoder
+
+    def _raw_of_all(self, X, y, sample_weight, groups=None, sizes=False):
+        """Return raw outputs, targets, weights and groups of rows that are spread, here."""
+        cluster, model = Cluster(self.client), self.to_local()
+        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), sizes), y, sample_weight, groups)
+        holder = cluster.constant(model)
+        found = cluster.result([cluster.submit(raw_of_part, holder, *_given(part)) for part in parts])
+        raw, targets, weights, groups = zip(*[block for blocks in found for block in blocks])
+        return RawOutputs(joined(raw), None, None), joined(targets), joined(weights), joined_groups(groups)
+
+    def __sklearn_clone__(self):
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), client=None)
+        new = BaseEstimator.__sklearn_clone__(bare)
+        new.client = self.client
+        return new
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "client": None}
+
+
+def _given(part):
+    return part if isinstance(part, tuple) else (part,)
+
+
+_PARAMETERS = """
+    The parameters are those of :class:`~sklearn_vectorflow.{local}`, and one more.
+
+    Parameters
+    ----------
+    client : distributed.Client, default=None
+        Where tasks run; None is the client at hand.
+    **params
+        All parameters of :class:`~sklearn_vectorflow.{local}`. With ``n_jobs=None`` a task trains on one thread, and
+        a worker of several threads trains several parts at once; the result then depends on the parts
+        and on `random_state`, and not on the workers.
+
+    See Also
+    --------
+    sklearn_vectorflow.{local} : The same in one process.
+"""
+
+
+@on_dask
+class DaskVectorFlowClassifier(DaskMixin, VectorFlowClassifier):
+    __doc__ = "Linear and shallow-net classifier for extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
+        local="VectorFlowClassifier"
+    )
+    _local = VectorFlowClassifier
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        encoder: Any = None,
+    ) -> Self:
+        """Fit to rows that are spread over a cluster.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, list or source; or what the local estimator takes
+            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
+            parts that workers read, so that only paths travel.
+        y, sample_weight : dask array, series or array, default=None
+            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation rows, spread or here.
+        encoder : transformer, default=None
+            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+        """
+        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean accuracy, of rows that are spread or here; see the local estimator."""
+        if is_spread(X) and not isinstance(X, Source):
+            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
+        return super().score(X, y, sample_weight)
+
+
+@on_dask
+class DaskVectorFlowRegressor(DaskMixin, VectorFlowRegressor):
+    __doc__ = "Linear and shallow-net regression of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
+        local="VectorFlowRegressor"
+    )
+    _local = VectorFlowRegressor
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups_val: Any = None,
+        encoder: Any = None,
+    ) -> Self:
+        """Fit to rows that are spread over a cluster.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, list or source; or what the local estimator takes
+            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
+            parts that workers read, so that only paths travel.
+        y, sample_weight : dask array, series or array, default=None
+            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+        groups : dask array or array, default=None
+            Group of every row, for losses that see rows of a group together; groups end where parts do.
+        X_val, y_val, sample_weight_val, groups_val : like X, y, groups and sample_weight, default=None
+            Validation rows, spread or here.
+        encoder : transformer, default=None
+            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+        """
+        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination, of rows that are spread or here; see the local estimator."""
+        if is_spread(X) and not isinstance(X, Source):
+            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
+        return super().score(X, y, sample_weight)
+
+
+@on_dask
+class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
+    __doc__ = "Linear and shallow-net ranker for extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
+        local="VectorFlowRanker"
+    )
+    _local = VectorFlowRanker
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        qid: Any = None,
+        group: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        qid_val: Any = None,
+        encoder: Any = None,
+    ) -> Self:
+        """Fit to rows that are spread over a cluster.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, list or source; or what the local estimator takes
+            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``.
+        y, sample_weight : dask array, series or array, default=None
+            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+        qid : dask array or array, default=None
+            Query of every row, cut as X is; queries end where parts do.
+        group : array-like, default=None
+            For rows here. Parts of a list bring the sizes of their own queries.
+        X_val, y_val, sample_weight_val, qid_val : like X, y, qid and sample_weight, default=None
+            Validation rows, spread or here.
+        encoder : transformer, default=None
+            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+        """
+        if not is_spread(X):
+            qid = _queries(y, qid, group)
+        elif group is not None:
+            raise ValueError(
+                "group must be None where rows are spread: give qid, or a list of parts with their groups."
+            )
+        return self._fit(
+            Encoded(X, encoder, sizes=True), y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val
+        )
+
+    def score(self, X: Any, y: Any = None, *, qid: Any = None, group: Any = None, k: int | None = None) -> float:
+        """Return the mean NDCG of the queries, of rows that are spread or here; see the local estimator."""
+        if is_spread(X):
+            X, y, _, qid = self._raw_of_all(X, y, None, qid, sizes=True)
+        return super().score(X, y, qid=qid, group=group, k=k)
+
+
+@on_dask
+class DaskVectorFlowSurvivalEstimator(DaskMixin, VectorFlowSurvivalEstimator):
+    __doc__ = "Times to an event of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
+        local="VectorFlowSurvivalEstimator"
+    )
+    _local = VectorFlowSurvivalEstimator
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        encoder: Any = None,
+    ) -> Self:
+        """Fit to rows that are spread over a cluster.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, list or source; or what the local estimator takes
+            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``.
+        y, sample_weight : dask array, series or array, default=None
+            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation rows, spread or here.
+        encoder : transformer, default=None
+            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+        """
+        _refuse_source(X if not is_spread(X) or isinstance(X, Source) else None)
+        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the concordance index, of rows that are spread or here; see the local estimator."""
+        if is_spread(X) and not isinstance(X, Source):
+            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
+        return super().score(X, y, sample_weight)

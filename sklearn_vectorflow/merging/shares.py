@@ -1,0 +1,136 @@
+"""How much of what each state gained the merged one takes."""
+
+import numpy as np
+
+from sklearn_vectorflow.engine.merging import add_gains
+from sklearn_vectorflow.merging.clocks import add_means, write_clock
+
+
+def progress_weight(rho):
+    r"""Return :math:`\rho / (1 - e^{-\rho})`, 1 where nothing was learned.
+
+    A weight that learns from information worth rho goes the share :math:`1 - e^{-\rho}` of the way to its
+    optimum. So gains of many, each relative to its own share, make the way of all of them together.
+    """
+    rho = np.asarray(rho, dtype=np.float64)
+    small = rho < 1e-8
+    safe = np.where(small, 1.0, rho)
+    return np.where(small, 1.0 + 0.5 * rho, safe / -np.expm1(-safe))
+
+
+class Gathered:
+    """Sums over states of what some records gained.
+
+    Parameters
+    ----------
+    records : Records
+    before : ndarray of float32, shape (n, stride)
+        The records that all states began from.
+    since : NetState
+        The state they are of.
+    coupling : float
+        How many times over a weight's own information its optimum depends on what the other weights gained.
+    """
+
+    def __init__(self, records, before, since, coupling):
+        self.records = records
+        self.before = before
+        self.since = since
+        self.coupling = coupling
+        n, n_out = len(before), records.layout.n_out
+        self.information = records.information(before)
+        self.weights = records.weights(before, since.step)
+        self.stiffness = records.stiffness(self.information, since.step)
+        self.count = np.zeros(n, dtype=np.int64)
+        self.last = before.copy()
+        self.steps = np.zeros((n, 1), dtype=np.int64)
+        self.elapsed = np.zeros((n, 1))
+        self.way = np.zeros_like(self.information)
+        self.gain = np.zeros_like(self.information)
+        self.of_weights = np.zeros((n, n_out))
+        self.of_information = np.zeros_like(self.information)
+        self.moved = np.array(records.moved, dtype=np.int64)
+        self.of_state = np.zeros((len(self.moved), n, n_out))
+        self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
+
+    def add(self, at, record, missed, steps, elapsed):
+        """Add what a state gained.
+
+        Parameters
+        ----------
+        at : ndarray of int64
+            Which records it has.
+        record, missed : ndarray of float32, shape (n, stride)
+            Its records, and what those of the beginning have become without a gradient; None if they
+            have stayed as they were.
+        steps, elapsed : int and float
+            That it took, and the sum of their rates.
+        """
+        records = self.records
+        marks = add_gains(
+            records.rule,
+            records.layout,
+            records.numbers,
+            records.lower,
+            self.coupling,
+            self.since.step + steps,
+            steps,
+            at,
+            record,
+            self.before if missed is None else missed,
+            missed is None,
+            self.before,
+            self.information,
+            self.weights,
+            self.stiffness,
+            records.strengths("l1"),
+            records.strengths("l2"),
+            records.centers,
+            self.count,
+            self.last,
+            self.way,
+            self.gain,
+            self.of_weights,
+            self.of_information,
+            self.of_state,
+            self.moved,
+        )
+        touched = np.frombuffer(marks, dtype=bool)
+        at = at[touched]
+        self.steps[at] += steps
+        self.elapsed[at] += elapsed
+        if self.means is not None:
+            moved = record[touched], self.before[at]
+            self.means[at] += add_means(*moved, records.layout, self.since, steps)
+
+    def result(self, touched):
+        """Return the merged records, of those that some state touched."""
+        single = self.count[touched] == 1
+        out = self.last[touched]
+        several = touched[~single]
+        if len(several):
+            out[~single] = self._merged(several)
+        return out
+
+    def _merged(self, at):
+        way = self.way[at]
+        total = progress_weight(way)
+        records, layout = self.records.of(at), self.records.layout
+        weights = self.weights[at] + self.of_weights[at] / total
+        information = self.information[at] + self.of_information[at] / total
+        gain = np.maximum(self.gain[at], 1e-300)
+        record = self.before[at].copy()
+        shared = {
+            start: record[:, start : start + layout.n_out] + total[at] / gain
+            for start, total in zip(self.moved.tolist(), self.of_state)
+        }
+        steps = self.since.step + self.steps[at]
+        records.write(record, weights, information, steps, shared)
+        write_clock(record, layout, steps, self.since.elapsed + self.elapsed[at])
+        if self.means is not None:
+            counted = np.maximum(self.since.step - self.since.average_from, 0)
+            total_counted = np.maximum(steps - self.since.average_from, 0)
+            span = slice(layout.average, layout.average + layout.n_out)
+            sums = self.before[at][:, span].astype(np.float64) * counted + self.means[at]
+            record[:, span] = np.divide(sums, total_counted, out=weights.copy(), where=total_counted > 0)
+        return record

@@ -1,0 +1,377 @@
+"""Training over parts in one process: what a cluster computes, without the cluster."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from sklearn_vectorflow import (
+    VectorFlowClassifier,
+    VectorFlowRanker,
+    VectorFlowRegressor,
+    VectorFlowSurvivalEstimator,
+)
+from sklearn_vectorflow.cluster import narrow, schedule, survey
+from sklearn_vectorflow.cluster.fit import Here, PartsFit
+from sklearn_vectorflow.cluster.parts import SourcePart
+from sklearn_vectorflow.cluster.schedule import Schedule
+from sklearn_vectorflow.defaults.batch_size import PASSES
+from sklearn_vectorflow.estimators.callbacks import FitTask
+from sklearn_vectorflow.io import CSRSource
+from sklearn_vectorflow.layers import factorization_machine
+from sklearn_vectorflow.merging import get_state
+
+from datasets import load, needs_data
+
+RNG = np.random.RandomState(0)
+N_ROWS, N_COLUMNS = 3000, 400
+X = sparse.random(N_ROWS, N_COLUMNS, density=0.03, random_state=0, format="csr", dtype=np.float32)
+SIGNAL = X @ RNG.randn(N_COLUMNS)
+Y = (SIGNAL > 0).astype(int)
+
+
+@pytest.fixture(autouse=True)
+def merge_small_parts(monkeypatch):
+    """Train as many rows as there are here apart."""
+    monkeypatch.setattr(schedule, "ROWS_APART", 300)
+
+
+def cut(n_parts, X=X, y=Y, weight=None, groups=None, edges=None):
+    edges = np.linspace(0, X.shape[0], n_parts + 1).astype(int) if edges is None else edges
+    spans = [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
+    return [(X[s], *(None if one is None else one[s] for one in (y, weight, groups))) for s in spans]
+
+
+def fitted(model, parts, validation=None):
+    model._check_parameters()
+    run = PartsFit(model, parts, Here(), validation)
+    run.run(FitTask(model, model.max_iter, {}))
+    return model
+
+
+def classifier(**params):
+    return VectorFlowClassifier(**{"random_state": 0, "max_iter": 4, "tol": None, **params})
+
+
+# ---- schedule --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("counts", [[(100,)] * 8, [(1000,), (3,), (), (70, 80)], [(5,)], [(0,), (40,)]])
+def test_every_row_is_trained_once_an_epoch(counts):
+    plan = Schedule(counts)
+    first = plan.first_pieces()
+    for epoch, begun in ((0, first), (1, ())):
+        seen = [np.zeros(sum(one), dtype=int) for one in counts]
+        for pieces in ([begun] if begun else []) + plan.rounds(epoch, begun, np.random.RandomState(0)):
+            for piece in pieces:
+                seen[piece.part][piece.start : piece.end] += 1
+        assert all(np.all(one == 1) for one in seen)
+
+
+def test_the_first_epoch_has_more_rounds():
+    plan = Schedule([(500,)] * 4)
+    assert len(plan.rounds(0, plan.first_pieces())) > len(plan.rounds(1)) == 1
+    assert Schedule([(500,)]).first_pieces() == []
+
+
+# ---- quality ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_parts", [2, 8, 16])
+def test_parts_train_about_as_well_as_all_rows_with_an_epoch_more(n_parts):
+    held_out = slice(2000, None)
+    local = classifier(max_iter=3).fit(X[:2000], Y[:2000])
+    spread = fitted(classifier(max_iter=4), cut(n_parts, X[:2000], Y[:2000]))
+    losses = [log_loss(Y[held_out], model.predict_proba(X[held_out])) for model in (local, spread)]
+    assert losses[1] < losses[0] + 0.02
+
+
+def test_few_rows_are_trained_in_turn(monkeypatch):
+    monkeypatch.setattr(schedule, "ROWS_APART", 1000)
+    plan = Schedule([(500,)] * 6)
+    rounds = plan.rounds(1, random_state=np.random.RandomState(0))
+    assert [len(one) for one in rounds] == [3, 3]
+    assert all([piece.part for piece in one] == sorted(piece.part for piece in one) for one in rounds)
+    assert {piece.part for one in rounds for piece in one} == set(range(6))
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["a9a", "rcv1_small", "news20"])
+def test_parts_of_real_rows_train_as_well_as_all_of_them(name, monkeypatch):
+    monkeypatch.undo()
+    data = load(name)
+    rows, y = data["X"], data["y"]
+    keep = RNG.permutation(rows.shape[0])[:32_000]
+    first, last, y_first, y_last = train_test_split(rows[keep], y[keep], test_size=0.25, random_state=0)
+    local = classifier(max_iter=3).fit(first, y_first)
+    spread = fitted(classifier(max_iter=4), cut(8, first, y_first))
+    losses = [log_loss(y_last, model.predict_proba(last)) for model in (local, spread)]
+    assert losses[1] < losses[0] + 0.01
+
+
+# ---- the same whoever computes ----------------------------------------------------------
+
+
+class Travelling(Here):
+    """Runs tasks at once, on pickled arguments: nothing is shared."""
+
+    def submit(self, function, *arguments):
+        return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
+
+
+@pytest.mark.parametrize("params", [{}, {"hidden_layer_sizes": (4,)}, {"optimizer": "adagrad", "average": True}])
+def test_tasks_are_pure(params):
+    results = []
+    for executor in (Here(), Travelling()):
+        model = classifier(max_iter=2, **params)
+        PartsFit(model, cut(3), executor).run(FitTask(model, 2, {}))
+        results.append(model)
+    np.testing.assert_array_equal(*[model.decision_function(X) for model in results])
+    assert results[0].loss_curve_ == results[1].loss_curve_
+
+
+def test_one_part_trains_as_a_local_fit_does():
+    local = classifier(max_iter=2, shuffle=False).fit(X, Y)
+    spread = fitted(classifier(max_iter=2, shuffle=False), cut(1))
+    assert spread.score(X, Y) == pytest.approx(local.score(X, Y), abs=0.01)
+    assert spread.loss_curve_ == pytest.approx(local.loss_curve_, rel=0.02)
+
+
+def rules_of(model):
+    return [(rule.numbers, rule.penalty) for rule in model.network_._state.rules]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},  # too few epochs for a search
+        {"max_iter": 8},
+        {"hidden_layer_sizes": (4,)},
+        {"network": factorization_machine(3)},
+        {"alpha": 1e-3, "hidden_layer_sizes": (4,)},
+    ],
+    ids=["few epochs", "validated", "net", "layers", "alpha"],
+)
+def test_rates_and_strengths_are_those_of_a_local_fit(params):
+    local = classifier(**{"max_iter": 1, **params}).fit(X, Y)
+    spread = fitted(classifier(**{"max_iter": 1, **params}), cut(4))
+    assert spread.network_.scales == local.network_.scales
+    assert rules_of(spread) == rules_of(local)
+    assert spread.alpha == params.get("alpha")
+
+
+def test_strengths_follow_the_number_of_all_rows(monkeypatch):
+    rare = (SIGNAL > np.quantile(SIGNAL, 0.98)).astype(int)
+    monkeypatch.setattr(survey, "SAMPLE", 500)
+    local = classifier(max_iter=1).fit(X, rare)
+    spread = fitted(classifier(max_iter=1), cut(4, X, rare))
+    scales = spread.network_.scales
+    assert scales.telling == pytest.approx(local.network_.scales.telling, rel=0.5)  # not those of the sample
+    [(_, penalty)] = rules_of(spread)
+    assert penalty["l2"] == pytest.approx(scales.prior / N_ROWS)
+
+
+def test_a_handful_of_rows_is_trained_several_times_an_epoch():
+    few = slice(0, 48)
+    spread = fitted(classifier(max_iter=20), cut(2, X[few], Y[few]))
+    local = classifier(max_iter=20).fit(X[few], Y[few])
+    in_halves = 2  # steps more, as the first pass begins with a half of each part
+    assert get_state(spread).step == 20 * PASSES * 2 + in_halves
+    assert spread.loss_curve_[-1] == pytest.approx(local.loss_curve_[-1], abs=0.05)
+    assert get_state(fitted(classifier(max_iter=20, batch_size=8), cut(2, X[few], Y[few]))).step == 20 * 6 + in_halves
+
+
+def test_means_of_weights_begin_anew_as_in_a_local_fit():
+    params = {"optimizer": "adagrad", "average": True, "max_iter": 5}
+    local = classifier(**params).fit(X, Y)
+    spread = fitted(classifier(**params), cut(3))
+    assert get_state(spread).average_from == get_state(local).average_from == 4 * N_ROWS
+    assert spread.score(X, Y) > local.score(X, Y) - 0.02
+
+
+def test_targets_far_from_zero():
+    y = 1e6 + SIGNAL
+    model = fitted(VectorFlowRegressor(random_state=0, max_iter=6, tol=None), cut(4, X, y))
+    assert model.score(X, y) > 0.9
+
+
+def test_weights_beyond_single_precision_count_alike():
+    weight = np.where(np.arange(N_ROWS) < 1500, 10.0, 0.1)
+    model, huge = (fitted(classifier(), cut(4, weight=factor * weight)) for factor in (1.0, 2.0**300))
+    np.testing.assert_allclose(huge.coef_, model.coef_, rtol=1e-3, atol=1e-4)
+
+
+def test_exact_solvers_are_refused():
+    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process.*Use solver='sgd'"):
+        fitted(classifier(solver="exact"), cut(2))
+
+
+# ---- kinds of parts ----------------------------------------------------------------------
+
+
+def test_empty_and_uneven_parts():
+    edges = [0, 0, 2500, 2501, 2501, 3000]
+    parts = cut(None, edges=edges)
+    model = fitted(classifier(), parts)
+    assert model.score(X, Y) > 0.9
+    assert model.n_iter_ == 4
+
+
+def test_parts_of_one_class_only():
+    order = np.argsort(Y, kind="stable")
+    model = fitted(classifier(max_iter=16), cut(6, X[order], Y[order]))
+    assert model.score(X, Y) > 0.85
+    assert model.classes_.tolist() == [0, 1]
+
+
+def test_classes_that_single_parts_lack():
+    labels = np.array(["a", "b", "c", "d"])[np.digitize(SIGNAL, [-0.5, 0, 0.5])]
+    order = np.argsort(labels, kind="stable")
+    model = fitted(classifier(), cut(5, X[order], labels[order]))
+    assert model.classes_.tolist() == ["a", "b", "c", "d"]
+    assert model.score(X, labels) > 0.7
+
+
+def test_all_parts_empty_or_of_one_class():
+    with pytest.raises(ValueError, match="all parts are empty"):
+        fitted(classifier(), cut(None, edges=[0, 0, 0]))
+    with pytest.raises(ValueError, match="at least two classes"):
+        fitted(classifier(), cut(2, X, np.zeros(N_ROWS)))
+
+
+def test_errors_name_the_part():
+    parts = cut(4)
+    bad = parts[2][0].copy()
+    bad.data[5] = np.nan
+    with pytest.raises(ValueError, match="part 2: .*NaN"):
+        fitted(classifier(), [*parts[:2], (bad, *parts[2][1:]), parts[3]])
+    with pytest.raises(ValueError, match="part 1 has 300 columns, but part 0 has 400"):
+        fitted(classifier(), [parts[0], (parts[1][0][:, :300], *parts[1][1:])])
+    with pytest.raises(ValueError, match="Either all parts have sample_weight"):
+        fitted(classifier(), [parts[0], (*parts[1][:2], np.ones(len(parts[1][1])), None)])
+    with pytest.raises(ValueError, match="part 0: "):
+        fitted(classifier(), [(parts[0][0], parts[0][1][:-1], None, None)])
+
+
+def test_weights_count_over_all_parts():
+    weight = np.where(np.arange(N_ROWS) < 1500, 10.0, 0.1)
+    scaled = fitted(classifier(), cut(4, weight=7 * weight))
+    model = fitted(classifier(), cut(4, weight=weight))
+    np.testing.assert_allclose(model.coef_, scaled.coef_, rtol=1e-3, atol=1e-4)
+    heavy, light = slice(0, 1500), slice(1500, None)
+    assert model.score(X[heavy], Y[heavy]) > model.score(X[light], Y[light])
+    nothing = weight * (np.arange(N_ROWS) >= 750)
+    assert fitted(classifier(), cut(4, weight=nothing)).score(X, Y) > 0.5  # the first part has no weight at all
+
+
+def test_balanced_classes_are_balanced_over_all_parts():
+    rare = (SIGNAL > np.quantile(SIGNAL, 0.9)).astype(int)
+    order = np.argsort(rare, kind="stable")
+    plain, balanced = (
+        fitted(classifier(class_weight=kind), cut(5, X[order], rare[order])) for kind in (None, "balanced")
+    )
+    recall = [np.mean(model.predict(X[rare == 1])) for model in (plain, balanced)]
+    assert recall[1] > recall[0]
+    assert balanced.class_weight == "balanced"
+
+
+def test_labels():
+    labels = sparse.csr_array(np.column_stack([Y, SIGNAL > 0.3, SIGNAL < -0.3]).astype(float))
+    model = fitted(classifier(), cut(3, X, labels))
+    assert model.predict(X).shape == (N_ROWS, 3)
+    assert np.mean(model.predict(X) == labels.toarray()) > 0.9
+
+
+def test_regression():
+    model = fitted(VectorFlowRegressor(random_state=0, max_iter=6, tol=None), cut(4, X, SIGNAL))
+    assert model.score(X, SIGNAL) > 0.9
+
+
+def test_ranking_keeps_queries_whole():
+    qid = np.repeat(np.arange(N_ROWS // 10), 10)
+    relevance = np.digitize(SIGNAL, [-0.3, 0.3])
+    model = VectorFlowRanker(random_state=0, max_iter=4, tol=None)
+    fitted(model, cut(3, X, relevance, groups=qid))
+    local = VectorFlowRanker(random_state=0, max_iter=4, tol=None).fit(X, relevance, qid=qid)
+    assert model.score(X, relevance, qid=qid) > local.score(X, relevance, qid=qid) - 0.03
+
+
+@pytest.mark.parametrize("distribution", ["exponential", "weibull", "cox"])
+def test_survival(distribution):
+    time = RNG.exponential(np.exp(-SIGNAL))
+    y = np.array(list(zip(time < 2, np.minimum(time, 2))), dtype=[("event", bool), ("time", float)])
+    model = VectorFlowSurvivalEstimator(distribution, random_state=0, max_iter=5, tol=None)
+    fitted(model, cut(3, X, y))
+    local = VectorFlowSurvivalEstimator(distribution, random_state=0, max_iter=5, tol=None).fit(X, y)
+    assert model.score(X, y) > local.score(X, y) - 0.03
+    assert np.all(np.diff(model.predict_survival_function(X[:5], return_array=True), axis=1) <= 0)
+
+
+def test_parts_of_a_source():
+    source = CSRSource(X, y=Y)
+    parts = [SourcePart(source, (number,)) for number in range(source.n_parts)]
+    model = fitted(classifier(), parts)
+    assert model.score(X, Y) > 0.9
+
+
+# ---- going on, and stopping ----------------------------------------------------------------
+
+
+def test_warm_starts_go_on():
+    model = classifier(max_iter=1, warm_start=True)
+    fitted(model, cut(4))
+    first = model.loss_curve_[0]
+    fitted(model, cut(4))
+    assert model.loss_curve_[0] < first
+    model.partial_fit(X[:100], Y[:100])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_pickles_hold_the_state_unless_told_not_to(kept):
+    model = fitted(classifier(warm_start=True, max_iter=1), cut(4))
+    assert model.network_.keep_state
+    model.network_.keep_state = kept
+    fitted(model, cut(4))
+    assert bool(pickle.loads(pickle.dumps(model)).network_._state.rules) == kept
+
+
+def test_a_fit_forgets_the_first_rows_of_a_stream_before():
+    model = classifier().partial_fit(X[:100], Y[:100], [0, 1])
+    fitted(model, cut(4))
+    scales = model.network_.scales
+    model.partial_fit(X[:500], Y[:500])
+    assert model.network_.scales == scales
+
+
+def test_validation_rows_here_stop_early_and_keep_the_best():
+    model = classifier(early_stopping=True, max_iter=6, tol=0.5, n_iter_no_change=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(model, cut(4), lambda fit: model._validation(fit.sample_here, X, Y, None, None))
+    assert model.n_iter_ < 6
+    assert len(model.validation_scores_) == model.n_iter_
+
+
+def test_validation_parts_give_the_same_loss():
+    whole = fitted(classifier(), cut(4), lambda fit: fit.draft._validation(fit.sample_here, X, Y, None, None))
+    parts = fitted(classifier(), cut(4), cut(3))
+    assert parts.validation_scores_ == pytest.approx(whole.validation_scores_, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"optimizer": "adagrad", "alpha": 1e-4}, {"hidden_layer_sizes": (4,)}, {"alpha": 1e-4, "l1_ratio": 0.5}],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_nets_cut_to_columns_train_to_the_same_weights(params, classes, monkeypatch):
+    y = np.digitize(SIGNAL, [0] if classes == 2 else [-0.3, 0.3])
+    wide = sparse.csr_matrix((X.data, X.indices * 200 + 7, X.indptr), (N_ROWS, N_COLUMNS * 200 + 100))
+    found = []
+    for worthwhile in (1, 10**9):
+        monkeypatch.setattr(narrow, "WORTHWHILE", worthwhile)
+        found.append(fitted(classifier(max_iter=2, **params), cut(3, wide, y)).decision_function(wide))
+    np.testing.assert_array_equal(*found)

@@ -1,0 +1,401 @@
+"""The estimators on Dask, on a cluster of processes here."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
+from sklearn_vectorflow.cluster import schedule
+from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
+from sklearn_vectorflow.preprocessing import HashingEncoder
+
+distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+from sklearn_vectorflow.dask import (  # noqa: E402
+    DaskVectorFlowClassifier,
+    DaskVectorFlowRanker,
+    DaskVectorFlowRegressor,
+    DaskVectorFlowSurvivalEstimator,
+)
+
+PATIENCE = 120  # seconds after which a fit hangs
+RNG = np.random.RandomState(0)
+N_ROWS, N_COLUMNS, N_PARTS = 3000, 400, 6
+X = sparse.random(N_ROWS, N_COLUMNS, density=0.03, random_state=0, format="csr", dtype=np.float32)
+SIGNAL = X @ RNG.randn(N_COLUMNS)
+Y = (SIGNAL > 0).astype(int)
+EDGES = np.linspace(0, N_ROWS, N_PARTS + 1).astype(int).tolist()
+SPANS = [slice(start, end) for start, end in zip(EDGES[:-1], EDGES[1:])]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Port .* is already in use"),
+]
+
+
+def cluster_of(n_workers):
+    # else the cluster gives a worker up that takes longer to come back
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
+    return distributed.LocalCluster(
+        n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="CRITICAL"
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    with cluster_of(2) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def merge_small_parts(monkeypatch):
+    monkeypatch.setattr(schedule, "ROWS_APART", 300)
+
+
+def spread(values, container=None, known=True):
+    """A dask array of blocks."""
+    blocks = [values[span] if container is None else container(values[span]) for span in SPANS]
+    meta = blocks[0][:0]
+    arrays = [
+        da.from_delayed(
+            dask.delayed(block),
+            (len(values[span]) if values.ndim == 1 else block.shape[0], *block.shape[1:]),
+            dtype=block.dtype,
+            meta=meta,
+        )
+        for block, span in zip(blocks, SPANS)
+    ]
+    array = da.concatenate(arrays)
+    if not known:
+        array._chunks = ((np.nan,) * N_PARTS, *array.chunks[1:])
+    return array
+
+
+def classifier(**params):
+    return DaskVectorFlowClassifier(**{"random_state": 0, "max_iter": 3, "tol": None, **params})
+
+
+def in_time(function):
+    """Return what a function does, or fail if it takes too long."""
+    found = []
+
+    def run():
+        try:
+            found.append(function())
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert found, "the fit hangs"
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def expected(client):
+    """Raw outputs after a fit that nothing disturbs."""
+    schedule_before, schedule.ROWS_APART = schedule.ROWS_APART, 300
+    try:
+        return classifier(client=client).fit(spread(X), spread(Y)).to_local().decision_function(X)
+    finally:
+        schedule.ROWS_APART = schedule_before
+
+
+# ---- kinds of rows -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, None], ids=["matrix", "array", "dense"])
+def test_blocks_of_dask_arrays(client, expected, container, known):
+    rows = X.toarray() if container is None else X
+    model = classifier(client=client).fit(spread(rows, container, known), spread(Y, known=known))
+    np.testing.assert_allclose(model.decision_function(X), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_lists_of_delayed_and_futures(client, expected):
+    delayed = [dask.delayed(lambda span: (X[span], Y[span]), pure=False)(span) for span in SPANS]
+    futures = client.compute(delayed)
+    tuples = [(dask.delayed(X[span]), Y[span]) for span in SPANS]
+    weighted = [dask.delayed((X[span], Y[span], np.ones(len(Y[span])))) for span in SPANS]
+    for rows in (delayed, futures, tuples):
+        np.testing.assert_array_equal(classifier(client=client).fit(rows).to_local().decision_function(X), expected)
+    model = classifier(client=client).fit(weighted)
+    np.testing.assert_allclose(model.to_local().decision_function(X), expected, rtol=1e-3, atol=1e-4)
+    assert model.score(futures) == pytest.approx(np.mean(model.predict(X) == Y))
+
+
+def test_data_frames_with_an_encoder(client):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    sites, ads = RNG.zipf(1.5, N_ROWS) % 50, RNG.zipf(1.5, N_ROWS) % 20
+    effect = RNG.randn(50)[sites] + RNG.randn(20)[ads]
+    frame = pd.DataFrame({"site": sites.astype(str), "ad": ads.astype(str), "y": (effect > 0).astype(int)})
+    spread_frame = dd.from_pandas(frame, npartitions=4)
+    encoder = HashingEncoder(12)
+    model = classifier(client=client)
+    model.fit(spread_frame[["site", "ad"]], spread_frame["y"], encoder=encoder)
+    encoded = encoder.transform(frame[["site", "ad"]])
+    assert model.score(encoded, frame["y"]) > 0.95
+    predicted = model.predict(spread_frame[["site", "ad"]]).compute()
+    np.testing.assert_array_equal(predicted, model.predict(encoded))
+    assert model.score(spread_frame[["site", "ad"]], spread_frame["y"]) == model.score(encoded, frame["y"])
+
+
+def test_numeric_data_frames_keep_their_names(client):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(RNG.randn(400, 3), columns=["a", "b", "c"])
+    y = (frame["a"] + frame["b"] > 0).astype(int)
+    model = classifier(client=client).fit(dd.from_pandas(frame, npartitions=2), dd.from_pandas(y, npartitions=2))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert model.score(frame, y) > 0.9
+
+
+def test_sources_send_paths(client, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pa.table(
+        {
+            "indices": [X[row].indices.tolist() for row in range(N_ROWS)],
+            "values": [X[row].data.tolist() for row in range(N_ROWS)],
+            "y": Y,
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=600)
+    parquet = ParquetSource(tmp_path / "rows.parquet", "y", indices="indices", values="values", n_features=N_COLUMNS)
+    write_cache(parquet, tmp_path / "cache")
+    models = []
+    for source in (parquet, CSRSource.open(tmp_path / "cache")):
+        models.append(classifier(client=client).fit(source))
+        assert models[-1].score(X, Y) > 0.9
+    in_memory = CSRSource(X, y=Y)
+    assert classifier(client=client).fit(in_memory).score(X, Y) > 0.9
+
+
+def test_empty_uneven_and_single_class_parts(client):
+    order = np.argsort(Y, kind="stable")
+    edges = [0, 0, 1400, 1401, 1401, 3000]
+    parts = [dask.delayed((X[order[a:b]], Y[order[a:b]])) for a, b in zip(edges[:-1], edges[1:])]
+    model = classifier(client=client, max_iter=10).fit(parts)
+    assert model.score(X, Y) > 0.8
+    assert model.predict(parts).compute().shape == (N_ROWS,)
+
+
+# ---- the four estimators -------------------------------------------------------------------
+
+
+def test_regression(client):
+    model = DaskVectorFlowRegressor(random_state=0, max_iter=5, tol=None, client=client)
+    rows, y = spread(X), spread(SIGNAL)
+    assert model.fit(rows, y).score(rows, y) > 0.9
+    predicted = model.predict(rows)
+    assert predicted.shape == (N_ROWS,) and predicted.dtype == np.float64
+    np.testing.assert_array_equal(predicted.compute(), model.predict(X))
+
+
+def test_ranking(client):
+    relevance, sizes = np.digitize(SIGNAL, [-0.3, 0.3]), [np.full(50, 10)] * N_PARTS
+    qid = np.repeat(np.arange(N_ROWS // 10), 10)
+    parts = [dask.delayed((X[span], relevance[span], None, size)) for span, size in zip(SPANS, sizes)]
+    params = {"random_state": 0, "max_iter": 3, "tol": None}
+    model = DaskVectorFlowRanker(**params, client=client).fit(parts)
+    other = DaskVectorFlowRanker(**params, client=client).fit(spread(X), spread(relevance), qid=spread(qid))
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    local = VectorFlowRanker(**params).fit(X, relevance, qid=qid)
+    score = model.score(X, relevance, qid=qid)
+    assert score > local.score(X, relevance, qid=qid) - 0.05
+    assert other.score(spread(X), spread(relevance), qid=spread(qid)) == pytest.approx(score)
+
+
+def test_survival(client):
+    time_ = RNG.exponential(np.exp(-SIGNAL))
+    y = np.array(list(zip(time_ < 2, np.minimum(time_, 2))), dtype=[("event", bool), ("time", float)])
+    model = DaskVectorFlowSurvivalEstimator(random_state=0, max_iter=3, tol=None, client=client)
+    model.fit(spread(X), spread(y))
+    score = model.score(X, y)
+    assert score > 0.6 and model.score(spread(X), spread(y)) == pytest.approx(score)
+    curves = model.predict_survival_function(spread(X), return_array=True, times=[0.5, 1.0])
+    np.testing.assert_array_equal(
+        curves.compute(), model.predict_survival_function(X, return_array=True, times=[0.5, 1])
+    )
+
+
+# ---- predictions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_predictions_are_dask_arrays_with_right_metas(client, known):
+    model = classifier(client=client).fit(X, Y)
+    rows = spread(X, known=known)
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function", "predict_top_k"):
+        options = {"k": 2} if name == "predict_top_k" else {}
+        found, here = getattr(model, name)(rows, **options), getattr(model, name)(X, **options)
+        assert isinstance(found, da.Array)
+        assert (found.dtype, found.ndim, found.shape[1:]) == (here.dtype, here.ndim, here.shape[1:])
+        assert found._meta.dtype == here.dtype and found._meta.shape[0] == 0
+        np.testing.assert_array_equal(found.compute(), here)
+
+
+def test_to_local_and_pickles_hold_no_client(client):
+    model = classifier(client=client).fit(spread(X), spread(Y))
+    local, restored = model.to_local(), pickle.loads(pickle.dumps(model))
+    assert type(local) is VectorFlowClassifier and not hasattr(local, "client")
+    assert restored.client is None
+    for other in (local, restored, pickle.loads(pickle.dumps(local))):
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+    local.partial_fit(X, Y)
+    assert np.any(local.coef_ != model.coef_)
+
+
+# ---- as estimators ----------------------------------------------------------------------------
+
+
+def test_parameters_are_those_of_the_local_one_and_client(client):
+    model = classifier(client=client, alpha=0.1)
+    assert set(model.get_params(deep=False)) == {*VectorFlowClassifier().get_params(deep=False), "client"}
+    copy = clone(model)
+    assert copy.client is client and copy.alpha == 0.1
+    with pytest.raises(TypeError, match="client must be None or a distributed.Client"):
+        classifier(client="tcp://nowhere").fit(spread(X), spread(Y))
+
+
+def test_warm_starts_validation_and_verbose(client, capsys):
+    rows, y = spread(X), spread(Y)
+    model = classifier(client=client, warm_start=True, verbose=1, max_iter=2)
+    model.fit(rows, y, X_val=X, y_val=Y)
+    here = model.validation_scores_
+    first = model.loss_curve_
+    assert "epoch 2: loss" in capsys.readouterr().out
+    model.fit(rows, y, X_val=rows, y_val=y)
+    assert model.loss_curve_[0] < first[0]
+    assert len(model.validation_scores_) == 2 and model.validation_scores_[-1] > here[0]
+    with pytest.raises(ValueError, match="needs X_val"):
+        classifier(client=client, early_stopping=True).fit(rows, y)
+
+
+def test_what_another_fit_left_is_gone(client):
+    model = classifier(client=client).partial_fit(X[:100], Y[:100], [0, 1])
+    model.fit(spread(X), spread(Y), X_val=X, y_val=Y)
+    scales = model.network_.scales
+    local = model.to_local().partial_fit(X[:500], Y[:500])
+    assert local.network_.scales == scales  # the first rows of the stream before are no longer there
+    assert not hasattr(model.fit(spread(X), spread(Y)), "validation_scores_")
+    model.set_params(solver="exact").fit(X, Y)
+    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process"):
+        model.fit(spread(X), spread(Y))
+    assert model.optimality_ < 1e-3
+    assert not hasattr(model.set_params(solver="sgd").fit(spread(X), spread(Y)), "optimality_")
+
+
+def test_a_failed_fit_leaves_the_model(client):
+    model = classifier(client=client).fit(spread(X), spread(Y))
+    before = model.coef_.copy()
+    bad = [dask.delayed((X[span], Y[span])) for span in SPANS[:-1]] + [dask.delayed(lambda: 1 / 0)()]
+    with pytest.raises(ZeroDivisionError):
+        in_time(lambda: model.fit(bad))
+    np.testing.assert_array_equal(model.coef_, before)
+
+
+# ---- what clusters do ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_workers", [1, 4])
+def test_the_number_of_workers_does_not_show_in_the_bits(expected, n_workers):
+    with cluster_of(n_workers) as cluster, distributed.Client(cluster) as client:
+        model = in_time(lambda: classifier(client=client).fit(spread(X), spread(Y)))
+    np.testing.assert_array_equal(model.decision_function(X), expected)
+
+
+def test_two_fits_at_once(client, expected):
+    models = [classifier(client=client) for _ in range(2)]
+    threads = [threading.Thread(target=model.fit, args=(spread(X), spread(Y)), daemon=True) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "two fits hang"
+    for model in models:
+        np.testing.assert_array_equal(model.decision_function(X), expected)
+
+
+def pids(client):
+    return list(client.run(os.getpid).values())
+
+
+def disturbed(disturb, wait=1.0):
+    """Fit while something happens to a cluster of its own; return the model."""
+    with cluster_of(2) as cluster, distributed.Client(cluster) as client:
+        model = classifier(client=client, max_iter=12)
+        timer = threading.Timer(wait, disturb, (cluster, client, pids(client)))
+        timer.start()
+        try:
+            return in_time(lambda: model.fit(spread(X), spread(Y)))
+        finally:
+            timer.join(PATIENCE)
+
+
+def kill(cluster, client, processes):
+    os.kill(processes[0], signal.SIGKILL)
+
+
+def add(cluster, client, processes):
+    cluster.scale(3)
+
+
+def freeze(cluster, client, processes):
+    os.kill(processes[0], signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(processes[0], signal.SIGCONT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+@pytest.mark.parametrize("disturb", [kill, add, freeze])
+def test_a_disturbed_fit_ends_with_the_same_bits(client, disturb):
+    undisturbed = classifier(client=client, max_iter=12).fit(spread(X), spread(Y))
+    model = disturbed(disturb)
+    np.testing.assert_array_equal(model.coef_, undisturbed.coef_)
+
+
+def test_a_part_that_raises_is_named(client):
+    parts = [[X[span], Y[span]] for span in SPANS]
+    parts[3][0] = parts[3][0].copy()
+    parts[3][0].data[0] = np.inf
+    with pytest.raises(ValueError, match="part 3: "):
+        in_time(lambda: classifier(client=client).fit([dask.delayed(tuple(part)) for part in parts]))
+
+
+def test_searches_and_predictions_under_joblibs_dask_backend(client):
+    def all_of_it():
+        model = VectorFlowClassifier(random_state=0, max_iter=2, tol=None)
+        search = GridSearchCV(model, {"alpha": [1e-5, 1e-1]}, cv=2).fit(X, Y)
+        folds = cross_val_predict(model, X, Y, cv=2, method="predict_proba")
+        return search.cv_results_["mean_test_score"], folds, search.predict_proba(X)
+
+    def on_dask():  # contexts are those of a thread
+        with client.as_current(), joblib.parallel_config("dask"):
+            return all_of_it()
+
+    for one, other in zip(all_of_it(), in_time(on_dask)):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_grid_search_of_the_estimator_itself(client):
+    search = GridSearchCV(classifier(client=client, max_iter=1), {"alpha": [1e-5, 1e-1]}, cv=2).fit(X, Y)
+    assert search.best_params_["alpha"] == 1e-5
+    assert search.best_estimator_.client is client
