@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.layers import Dropout, Input, Linear
 from sklearn_vectorflow.losses import HuberLoss, QuantileLoss, TweedieLoss
 from sklearn_vectorflow.optimizers import SGD
 
@@ -157,11 +158,11 @@ def test_sparse_labels():
 FAR_BELOW = 1000.0
 
 
-def _outputs_in_training(X, n_epochs, **parameters):
+def _outputs_in_training(X, n_epochs, dropout=0.0, **parameters):
     """Return the mean output of every epoch under dropout, and the output without it."""
+    hidden = Linear(6)(Input())
     model = VectorFlowRegressor(
-        (6,),
-        "identity",
+        network=Linear(init=0.5)(Dropout(dropout)(hidden) if dropout else hidden),
         loss="absolute_error",
         optimizer=SGD(1e-100),
         alpha=0.0,

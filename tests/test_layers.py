@@ -158,7 +158,7 @@ def test_factorization_machine_is_the_graph_of_its_parts():
 def test_a_root_of_some_columns_is_a_model_of_those_columns(columns, as_rows):
     X, y = _problem()
     chosen = np.arange(30)[columns] if isinstance(columns, slice) else list(columns)
-    options = {"max_iter": 2, "tol": None, "random_state": 0, "learning_rate": 0.1}
+    options = {"max_iter": 2, "tol": None, "random_state": 0, "learning_rate": 0.1, "alpha": 1e-6}
     given_X = X.toarray() if as_rows is np.asarray else as_rows(X)
     model = VectorFlowClassifier(network=Linear()(ReLU()(Linear(4)(Input(columns)))), **options).fit(given_X, y)
     part = X[:, chosen]
