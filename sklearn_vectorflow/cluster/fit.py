@@ -154,9 +154,10 @@ class PartsFit:
         best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps)
         loss_curve, scores, stop = [], [], False
         data = SimpleNamespace(
+            is_known=True,
             matrix=SimpleNamespace(
                 shape=(self.known.n_rows, draft.n_features_in_), rows=SimpleNamespace(n_nonzero=self.known.n_nonzero)
-            )
+            ),
         )
         for epoch in range(draft.max_iter):
             begun, epoch_task = time.perf_counter(), task.begin_epoch()

@@ -43,7 +43,7 @@ class AssessmentMixin:
     def _warn_if_worse(self, network, losses, best, data, validation, start, factor):
         """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
         typical, constant = network.scales.loss, self._comparable_loss(network)
-        if start is None:
+        if start is None or not data.is_known:
             constant = None  # it is of other rows
         if self.early_stopping:
             if constant is not None:

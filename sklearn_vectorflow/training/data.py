@@ -46,6 +46,7 @@ class Data:
         return self.encoded.shape[1]
 
     once = False
+    is_known = True  # all rows are, before training
     scale = None  # what weights are multiplied by, where these rows are a part of others
     of_all = None  # `n_rows` and `n_terms` of all rows, where these are some of them
 

@@ -147,6 +147,11 @@ class StreamedData:
     can_be_sampled_by_size = False  # the sample was drawn while targets were not known
 
     @property
+    def is_known(self):
+        """Whether all rows have been seen before training."""
+        return self.survey.complete
+
+    @property
     def n_terms(self):
         """Rows of the source, as far as they are known."""
         return self.survey.n_rows
