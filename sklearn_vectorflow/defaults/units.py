@@ -89,10 +89,11 @@ def warn_of_dominant_columns(sample, names):
     squares = np.bincount(rows.indices, rows.data**2, minlength=rows.shape[1])
     largest = np.argsort(-squares, kind="stable")[: min(MOST_DOMINANT, rows.shape[1] - 1)]
     length = median_length(row_lengths(rows), sample.weight)
+    if length <= DOMINANCE * _length_without(rows, largest, sample.weight)[0]:
+        return
     for count in range(1, len(largest) + 1):
-        others = np.where(np.isin(rows.indices, largest[:count]), 0.0, rows.data)
-        rest = median_length(row_lengths(_with_values(rows, others)), sample.weight)
-        if length > DOMINANCE * rest and np.any(others):
+        rest, has_values = _length_without(rows, largest[:count], sample.weight)
+        if length > DOMINANCE * rest and has_values:
             found = sample.columns[np.sort(largest[:count])]
             which = ", ".join(repr(str(names[column])) if names is not None else str(column) for column in found)
             warn(
@@ -103,5 +104,10 @@ def warn_of_dominant_columns(sample, names):
             return
 
 
-def _with_values(rows, values):
-    return type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)
+def _length_without(rows, columns, weight):
+    """Return the median length of rows without some columns, and whether anything is left of them."""
+    kept = np.ones(rows.shape[1])
+    kept[columns] = 0.0
+    values = rows.data * kept[rows.indices]
+    others = type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)
+    return median_length(row_lengths(others), weight), bool(np.any(values))
