@@ -58,10 +58,14 @@ def test_nets_with_a_linear_part_are_as_fast_as_it(network, n_rows, n_columns):
 
 
 @pytest.mark.parametrize("network", [tanh_and_relu(), chain((8, 8)), wide_and_deep((8,))])
-def test_a_net_starts_as_a_constant_model(network):
+def test_a_net_starts_near_a_constant_model(network):
     X, y, *_ = signal(500, 10, 0.5)
-    model = VectorFlowRegressor(network=network, optimizer=SGD(1e-30), max_iter=1, random_state=0).fit(X, y + 3)
-    np.testing.assert_allclose(model.predict(X), np.mean(y) + 3, rtol=1e-6)
+    net = VectorFlowRegressor(network=network, optimizer=SGD(1e-30), max_iter=1, random_state=0).fit(X, y + 3).network_
+    for place, weights in zip(net.graph.weighted, net.weights()):
+        bound = np.sqrt(3) * place.layer.deviation(place.gain, place.n_in, place.n_weights)
+        share = 0.0 if place.is_convex else 0.3 if place.is_last else 1.0
+        assert share * 0.7 * bound <= np.abs(weights).max() <= share * bound + 1e-20  # a step of the smallest rate
+    assert net.intercepts()[-1] == pytest.approx(np.mean(y) + 3)
 
 
 # ---- how strongly they are held back -------------------------------------------------------------
@@ -121,7 +125,7 @@ def test_hidden_units_cost_little_where_the_truth_is_linear(family):
 
 @needs_data
 @pytest.mark.parametrize(
-    "name, most", [("a9a", 1.02), ("phishing", 1.02), ("clickbait", 1.13), ("sms_spam", 1.08), ("news20", 1.02)]
+    "name, most", [("a9a", 1.02), ("phishing", 1.02), ("clickbait", 1.12), ("sms_spam", 1.07), ("news20", 1.02)]
 )
 def test_real_rows(name, most):
     data = load(name)

@@ -8,15 +8,16 @@ import numpy as np
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Add
 
+OF_LAST = 0.3  # of the deviation of other weights
+
 
 def initialize(network, random_state, initial_raw, penalties, crew):
     """Draw the weights of a new net and set the intercepts of its outputs.
 
-    Weights before an activation are uniform with the variance of He or Glorot. The last layers start from
-    zero or from their prior: outputs then are those of a constant model, and no layer has to unlearn what
-    another was drawn to say. Under a lower bound they are drawn, too: if all were equal, the layers behind
-    would have no gradient. Every weight is drawn from its own place in a stream, so its value depends on
-    nothing but the seed.
+    Weights are uniform with the variance of He or Glorot. Layers whose training is convex start from zero or from
+    their prior. Other last layers start near zero: what they were drawn to say has to be unlearnt, but at zero the
+    layers before them would have no gradient. Every weight is drawn from its own place in a stream, so its value
+    depends on nothing but the seed.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def initialize(network, random_state, initial_raw, penalties, crew):
     seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
     _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
-        _draw(place, parameters, int(seed), crew, "lower" in fields)
+        _draw(place, parameters, int(seed), crew)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
@@ -44,14 +45,14 @@ def initialize(network, random_state, initial_raw, penalties, crew):
             np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
 
 
-def _draw(place, parameters, seed, crew, bounded):
+def _draw(place, parameters, seed, crew):
     init = place.layer.init
-    if isinstance(init, str) or init is None and place.is_last and not bounded:
+    if isinstance(init, str) or init is None and place.is_convex:
         return
     if isinstance(init, numbers.Real):
         deviation = float(init)
     else:
-        deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights)
+        deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights) * (OF_LAST if place.is_last else 1.0)
     records, bound = parameters.by_record(), math.sqrt(3.0) * deviation
 
     def fill(span):
