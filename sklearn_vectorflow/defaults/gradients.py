@@ -19,7 +19,7 @@ class Gradients:
     ----------
     kernel : Kernel
         Of the loss.
-    sample : Data
+    sample : Sample
     initial : ndarray of shape () or (n_outputs,)
     n_outputs : int
     """
@@ -34,7 +34,7 @@ class Gradients:
         self.weight = np.ones(len(self.y)) if sample.weight is None else sample.weight
         self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
         self.n_terms = sample.n_terms
-        self.columns = np.arange(self.values.shape[1]) if sample.columns is None else sample.columns
+        self.columns = sample.columns
         self.total_loss, self.at_start = self._evaluate(self.raw)
 
     def mean_loss(self):

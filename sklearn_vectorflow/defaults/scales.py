@@ -75,7 +75,7 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     ----------
     kernel : Kernel
         Of the loss.
-    sample : Data
+    sample : Sample
         Rows that stand for all.
     n_rows : int
         Of all.

@@ -78,8 +78,8 @@ def warn_of_dominant_columns(sample, names):
 
     Parameters
     ----------
-    sample : Data
-        Rows that stand for all, with the numbers of their columns.
+    sample : Sample
+        Rows that stand for all.
     names : array of str or None
         Names of all columns.
     """

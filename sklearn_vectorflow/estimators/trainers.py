@@ -6,26 +6,20 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
-from sklearn_vectorflow.defaults.scales import FEW_TELL, scales_of
+from sklearn_vectorflow.defaults.scales import scales_of
 from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
-from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, SMALL_SAMPLE
+from sklearn_vectorflow.estimators.strength import StrengthMixin
+from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.penalties import l2_strength
-from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
-from sklearn_vectorflow.training.data import Data, n_terms
-from sklearn_vectorflow.training.stopping import Stopping
-from sklearn_vectorflow.training.strength import folds_of, validated
-
-FEWEST_TELLING = 256  # rows of a sample that tell something
-FEW_EPOCHS = 8  # fewer end before a penalty matters
-MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of models that tell the strength
-MOST_PRODUCTS = 1 << 24  # of a sample's non-zeros and outputs
+from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.training.sample import Sample
 
 
-class TrainerMixin:
+class TrainerMixin(StrengthMixin):
     """Makes trainers of an estimator's nets."""
 
     def _trainer(self, network, start, data, crew, more=False):
@@ -37,7 +31,7 @@ class TrainerMixin:
             network.scales = self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
-        alpha = default_strength(network.scales, n_terms(data, more))
+        alpha = default_strength(network.scales, None if more or data.once else data.n_losses)
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
@@ -47,12 +41,11 @@ class TrainerMixin:
 
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, read off a sample of the rows."""
-        sample, kernel = data.sample(SMALL_SAMPLE), kernel_of(self._loss)
-        of_all = getattr(data, "of_all", None)
+        sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
         scales = scales_of(
             kernel,
             sample,
-            data.matrix.shape[0] if of_all is None else of_all.n_rows,
+            data.matrix.shape[0] if data.of_all is None else data.of_all.n_rows,
             start[1],
             network.n_outputs,
             self._output_scale(data),
@@ -69,70 +62,6 @@ class TrainerMixin:
     def _adjusted(self, scales):
         """Return the units as an estimator wants them."""
         return scales
-
-    def _validates_strength(self, kernel, batch_size):
-        """Return whether the strength of the penalty is chosen by cross-validation on a sample.
-
-        It is where nothing sets it, the model is linear, models of parts of a sample cost little and tell what is
-        wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
-        """
-        is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
-        is_linear = self.network is None and len(self.hidden_layer_sizes) == 0
-        is_slow = (
-            self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
-        )
-        return is_open and is_linear and not is_slow
-
-    def _validated_prior(self, scales, start, data, batch_size):
-        if scales.telling < FEW_TELL:
-            return scales.prior
-        if scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_terms and data.can_be_sampled_by_size:
-            sample = data.sample_by(self._size_of(start), LARGE_SAMPLE)
-        else:
-            sample = data.sample(LARGE_SAMPLE)
-        products = sample.matrix.rows.n_nonzero * self._n_outputs()
-        folds = folds_of(sample, int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products))))
-        if folds is None:
-            return scales.prior
-
-        def losses_of(prior):
-            losses = []
-            for train, blocks in folds:
-                network = self._small_network(replace(scales, prior=prior), start, train, batch_size)
-                losses += [np.inf if network is None else self._mean_loss(network, block, ALONE) for block in blocks]
-            return np.array(losses)
-
-        return validated(scales.prior * sample.noise, losses_of) / sample.noise
-
-    def _size_of(self, start):
-        """Return a function of targets and weights that gives the length of the gradients before training."""
-        kernel, n_outputs = kernel_of(self._loss), self._n_outputs()
-
-        def size_of(encoded, weight):
-            y = Data(None, encoded, None).dense_targets(0, encoded.shape[0])
-            raw = np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1))
-            gradient = kernel.evaluate(y, raw, np.ones(len(y)) if weight is None else weight, None)[1]
-            return np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
-
-        return size_of
-
-    def _small_network(self, scales, start, data, batch_size):
-        """Return a linear net trained on some rows; None if training diverges."""
-        network = self._new_network(data.matrix.shape[1])
-        n_rows = n_terms(data, False)
-        network.scales = replace(scales, batch_size=scales.batch_size * n_rows / data.n_terms)
-        alpha = default_strength(scales, n_rows)
-        start = np.random.RandomState(0), start[1]
-        trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
-        trainer.n_passes = self._n_passes(data.matrix.shape[0])
-        stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)
-        for _ in range(MOST_EPOCHS):
-            loss = trainer.epoch()
-            if not np.isfinite(loss):
-                return None
-            if stopping.should_stop(loss):
-                break
-        return network if network.settle() == 0 else None
 
     def _trainer_in(self, network, start, data, crew, batch_size, alpha):
         """Return what trains a net, whose units are known, on rows."""

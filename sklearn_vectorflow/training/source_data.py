@@ -11,7 +11,7 @@ from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 from sklearn_vectorflow.io.source import check_alone
-from sklearn_vectorflow.training.data import moderate, sampled
+from sklearn_vectorflow.training.data import moderate
 from sklearn_vectorflow.training.neighbours import neighbours_are_alike
 from sklearn_vectorflow.training.source_survey import Survey, drained
 from sklearn_vectorflow.training.source_trainer import StreamTrainer
@@ -116,6 +116,7 @@ class StreamedData:
     """
 
     starts = None  # sources bring no groups
+    of_all = None  # nor are they a part of others
 
     def __init__(self, estimator, source, survey, opened=None, held=None):
         self.estimator = estimator
@@ -144,8 +145,6 @@ class StreamedData:
             "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source of its own."
         )
 
-    can_be_sampled_by_size = False  # the sample was drawn while targets were not known
-
     @property
     def is_known(self):
         """Whether all rows have been seen before training."""
@@ -156,11 +155,15 @@ class StreamedData:
         """Rows of the source, as far as they are known."""
         return self.survey.n_rows
 
-    def sample(self, fewest):
-        """Return rows that stand for all, as `Data.sample` would of rows in memory."""
+    @property
+    def n_losses(self):
+        """Losses in the mean over all rows: those of rows without weight are not."""
+        return self.n_terms if self.weight is None else np.count_nonzero(self.weight)
+
+    def drawn(self, fewest):
+        """Draw the rows that `Data.drawn` would of rows in memory."""
         step = sample_step(self.survey.n_rows, fewest)
-        rows = sampled_rows(0, self.survey.n_rows, step)
-        return sampled(self.survey.sample(step), rows, self.encoded, self.weight)
+        return self.survey.sample(step), sampled_rows(0, self.survey.n_rows, step), None
 
     def close(self):
         """Stop reading."""

@@ -21,7 +21,7 @@ def folds_of(sample, most):
 
     Parameters
     ----------
-    sample : Data
+    sample : Sample
     most : int
         Rows, or groups, that may be used.
     """

@@ -1,0 +1,89 @@
+"""Cross-validation of the strength of the penalty, with nets of an estimator's own kind."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_vectorflow.defaults.scales import FEW_TELL
+from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
+from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.training.sample import Sample
+from sklearn_vectorflow.training.stopping import Stopping
+from sklearn_vectorflow.training.strength import folds_of, validated
+
+FEWEST_TELLING = 256  # rows of a sample that tell something
+FEW_EPOCHS = 8  # fewer end before a penalty matters
+MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of models that tell the strength
+MOST_PRODUCTS = 1 << 24  # of a sample's non-zeros and outputs
+
+
+class StrengthMixin:
+    """Chooses the strength of the penalty of an estimator's linear models."""
+
+    def _validates_strength(self, kernel, batch_size):
+        """Return whether the strength of the penalty is chosen by cross-validation on a sample.
+
+        It is where nothing sets it, the model is linear, models of parts of a sample cost little and tell what is
+        wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
+        """
+        is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
+        is_linear = self.network is None and len(self.hidden_layer_sizes) == 0
+        is_slow = (
+            self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
+        )
+        return is_open and is_linear and not is_slow
+
+    def _validated_prior(self, scales, start, data, batch_size):
+        if scales.telling < FEW_TELL:
+            return scales.prior
+        few_tell = scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_losses
+        if few_tell and isinstance(data, Data):  # a source's rows were drawn before its targets were known
+            sample = Sample.by_size(data, self._size_of(start), self._n_outputs(), LARGE_SAMPLE)
+        else:
+            sample = Sample.of(data, LARGE_SAMPLE)
+        products = sample.matrix.rows.n_nonzero * self._n_outputs()
+        folds = folds_of(sample, int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products))))
+        if folds is None:
+            return scales.prior
+
+        def losses_of(prior):
+            losses = []
+            for train, blocks in folds:
+                network = self._small_network(replace(scales, prior=prior), start, train, batch_size)
+                losses += [np.inf if network is None else self._mean_loss(network, block, ALONE) for block in blocks]
+            return np.array(losses)
+
+        return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    def _size_of(self, start):
+        """Return a function of targets and weights that gives the length of the gradients before training."""
+        kernel, n_outputs = kernel_of(self._loss), self._n_outputs()
+
+        def size_of(encoded, weight):
+            y = Data(None, encoded, None).dense_targets(0, encoded.shape[0])
+            raw = np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1))
+            gradient = kernel.evaluate(y, raw, np.ones(len(y)) if weight is None else weight, None)[1]
+            return np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+
+        return size_of
+
+    def _small_network(self, scales, start, data, batch_size):
+        """Return a linear net trained on some rows; None if training diverges."""
+        network = self._new_network(data.matrix.shape[1])
+        # a step on a row that stands for several is one on as many rows
+        network.scales = replace(scales, batch_size=scales.batch_size * data.n_losses / data.n_terms)
+        alpha = default_strength(scales, data.n_losses)
+        start = np.random.RandomState(0), start[1]
+        trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
+        trainer.n_passes = self._n_passes(data.matrix.shape[0])
+        stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)
+        for _ in range(MOST_EPOCHS):
+            loss = trainer.epoch()
+            if not np.isfinite(loss):
+                return None
+            if stopping.should_stop(loss):
+                break
+        return network if network.settle() == 0 else None
