@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
-from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
@@ -18,13 +17,12 @@ from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
     check_training_parameters,
-    optimizer_of,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
-from sklearn_vectorflow.io.cache import as_source
+from sklearn_vectorflow.estimators.updates import UpdateMixin
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
-from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
@@ -32,9 +30,8 @@ from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
 from sklearn_vectorflow.training.data import Data
-from sklearn_vectorflow.training.first_rows import FirstRows
 from sklearn_vectorflow.training.source_data import open_data, read_all
-from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping, warn_if_worse
+from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -43,7 +40,7 @@ SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which i
 
 
 class BaseVectorFlow(
-    FittedMixin, DraftMixin, TrainerMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator
+    FittedMixin, DraftMixin, UpdateMixin, TrainerMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator
 ):
     """What all estimators share.
 
@@ -127,66 +124,6 @@ class BaseVectorFlow(
 
     def _finish(self, data):
         """Derive from the trained net what predictions need beside it."""
-
-    def _partial_fit(self, X, y, sample_weight, groups=None, classes=None):
-        if is_source(X):
-            self._check_ungrouped(X, groups)
-            check_alone(y, sample_weight)
-            with as_source(X).checked() as blocks:
-                for block in blocks:
-                    with naming(block.where):
-                        self._partial_fit(block.matrix, block.y, block.weight, classes=classes)
-            return self
-        with self._turn.lock:
-            draft = self._draft()
-            before = vars(draft).copy()
-            draft._check_parameters()
-            first = not hasattr(self, "network_")
-            data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
-            network, start, data = draft._begun(data) if first else draft._goes_on(data)
-            with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
-                with Undo(self._undo_of(network, data.matrix, crew)):
-                    draft._train_once(network, start, data, crew)
-                    self._become(draft, before)
-        return self
-
-    def _begun(self, data):
-        """Return the net that begins with a block, what it starts from, and the rows to train on."""
-        network = self._new_network_for(data)
-        if self._follows_units(network):
-            self._first_rows = FirstRows().plus(data).begun(data)
-        return network, self._start(data), data
-
-    def _goes_on(self, data):
-        """Return what `_begun` does for a block more: a new net of all rows while the first ones come."""
-        network, rows = self._trained_network(data), getattr(self, "_first_rows", None)
-        if rows is None:
-            return network, None, data
-        if not isinstance(rows, FirstRows):
-            raise ValueError(f"The pickle is damaged: {brief(rows)} is not the first rows of a stream.")
-        rows = rows.plus(data)
-        if not rows.is_due:
-            self._first_rows = rows.kept()
-            return network, None, data
-        data = rows.joined()
-        self._first_rows = rows.begun(data)
-        new = Network(network.graph, network.fit_intercept)
-        new.keep_state = network.keep_state
-        return new, self._start(data), data
-
-    def _follows_units(self, network):
-        """Whether steps are as large as the data say, and not as the user does."""
-        return any(one.follows_units for one in network.optimizers(optimizer_of(self, network.is_linear)))
-
-    def _undo_of(self, network, matrix, crew):
-        """Return a function that puts attributes and weights back as they are now."""
-        attributes, restore = vars(self), network.saved(matrix, crew.n_workers)
-
-        def undo():
-            self.__dict__ = attributes
-            restore()
-
-        return undo
 
     def _check_parameters(self):
         check_net_parameters(self)
@@ -379,7 +316,7 @@ class BaseVectorFlow(
                 if not self._is_exact:
                     stopping.warn_if_improving(self.max_iter)
             best.restore(network)
-            _raise_if_diverged(network.settle(crew) == 0)
+            self._raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
             losses = loss_curve[0], self._last_loss(network, data, loss_curve, crew)
@@ -391,29 +328,17 @@ class BaseVectorFlow(
         if validation is not None:
             self.validation_scores_ = validation_scores
 
-    def _train_once(self, network, start, data, crew):
-        loss = self._epoch(self._trainer(network, start, data, crew, more=True))
-        after = self._check_state(network, data, crew, data.matrix)
-        first = self.loss_curve_[0] if getattr(self, "loss_curve_", []) else loss
-        constant, typical, n_rows = self._comparable_loss(network), network.scales.loss, data.matrix.shape[0]
-        warn_if_worse(
-            max(loss, after), first, constant, typical, n_rows, factor=BLOWN_UP, confirm=self._far_from_nothing(data)
-        )
-        self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
-        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
-        self.network_ = network
-
     def _check_state(self, network, data, crew, matrix=None):
         """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is.
 
         Return the loss if weights are so large that it was looked at, else -inf.
         """
         finite, largest = network.extent(matrix, crew.n_workers)
-        _raise_if_diverged(finite)
+        self._raise_if_diverged(finite)
         if largest <= SUSPICIOUS or not isinstance(data, Data):
             return -np.inf
         loss = self._mean_loss(network, data, crew)
-        _raise_if_diverged(np.isfinite(loss))
+        self._raise_if_diverged(np.isfinite(loss))
         return loss
 
     def _last_loss(self, network, data, loss_curve, crew):
@@ -423,9 +348,16 @@ class BaseVectorFlow(
             return loss_curve[-1]
         return max(loss_curve[-1], self._check_state(network, data, crew))
 
+    def _raise_if_diverged(self, fine):
+        if not fine:
+            raise (Diverged if self._is_exact else ValueError)(
+                "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
+                "(or y), or raise alpha. The estimator is as it was before."
+            )
+
     def _epoch(self, trainer):
         loss = trainer.epoch()
-        _raise_if_diverged(np.isfinite(loss))
+        self._raise_if_diverged(np.isfinite(loss))
         return loss
 
     def _attributes(self, network, loss_curve):
@@ -442,11 +374,3 @@ class BaseVectorFlow(
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
             return 1
         return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
-
-
-def _raise_if_diverged(fine):
-    if not fine:
-        raise Diverged(
-            "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
-            "(or y), or raise alpha. The estimator is as it was before."
-        )

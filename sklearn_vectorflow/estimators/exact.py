@@ -61,9 +61,9 @@ class ExactMixin:
         """Let ``solver="exact"`` go on from a constant model where stochastic steps diverged."""
         try:
             yield
-        except Diverged:
-            if not self._is_exact or start is None:
-                raise
+        except Diverged as error:
+            if start is None:
+                raise ValueError(*error.args) from None
             self._fields = network.penalties_of(network.graph.weighted[0])
             initial = np.broadcast_to(start[1], network.n_outputs)
             ends = np.cumsum([place.n_weights for place in network.graph.weighted])[:-1]
