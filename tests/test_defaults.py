@@ -152,6 +152,26 @@ def test_stopping_counts_in_typical_losses():
     assert eager.should_stop(9.5)
 
 
+def test_stopping_counts_in_what_is_left_of_a_small_loss():
+    near = Stopping(0.01, 1, 1.0)  # 0.01 of five times 0.02 is 0.001
+    assert not near.should_stop(0.02) and not near.should_stop(0.018)
+    assert near.should_stop(0.0175)
+
+
+def test_losses_below_zero_are_counted_in_typical_losses():
+    density = Stopping(0.01, 1, 1.0)
+    assert not density.should_stop(-3.0) and not density.should_stop(-3.02)
+    assert density.should_stop(-3.025)
+
+
+def test_epochs_of_few_steps_are_given_more_of_them():
+    for steps, patience in ((1, 64), (16, 4), (40, 2), (64, 2), (1000, 2)):
+        stopping = Stopping(0.01, 2, 1.0, steps)
+        stopping.should_stop(1.0)
+        waited = next(n for n in range(1, 100) if stopping.should_stop(1.0))
+        assert waited == patience
+
+
 @needs_data
 def test_defaults_are_near_the_best_of_a_grid():
     """Log losses of test rows: of scikit-learn's models over grids of strengths, by benchmarks/untuned.py."""

@@ -353,7 +353,8 @@ def test_the_default_loss_is_near_the_best_everywhere(n_documents, n_levels, n_o
         return np.mean([model.score(X[~train], y[~train], qid=qid[~train], k=10) for model in models])
 
     others = [LambdaRank(30, smoothing=0.0), PairwiseLogistic(), WARPLoss()]
-    assert score() > max(score(loss=loss) for loss in others) - 0.08  # 200 sparse documents of 18 queries are noise
+    most = 0.08 if (n_documents, n_ones) == (200, 15) else 0.025  # 18 queries that tell of 3,000 columns little
+    assert score() > max(score(loss=loss) for loss in others) - most
 
 
 # ---- the metric ----------------------------------------------------------------------------------

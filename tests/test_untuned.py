@@ -252,6 +252,4 @@ def test_cox_losses_feel_their_curvature():
     times = rng.exponential(np.exp(-X[:, 0]))
     y = np.array([(True, time) for time in times], dtype=[("event", bool), ("time", float)])
     model = VectorFlowSurvivalEstimator("cox", random_state=0).fit(X, y)
-    scales = model.network_.scales
-    assert 0.2 < scales.loss / (len(y) / 1000) < 5000
-    assert scales.loss != 1.0
+    assert 0.3 < model.network_.scales.loss < 0.95  # 1 is what stands for a curvature that is not felt

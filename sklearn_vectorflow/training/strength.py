@@ -57,7 +57,8 @@ def _cut(terms, n_blocks):
 def validated(guess, losses_of):
     """Return the strength that a search near the guess finds.
 
-    The search climbs from the guess in factors of four as long as the loss falls.
+    The search climbs from the guess in factors of four as long as the loss falls, and out of where
+    training diverges.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def validated(guess, losses_of):
     for side in (1, -1):
         for step in range(side, side * (MOST_STEPS + 1), side):
             losses[step] = losses_of(guess * STEP**step)
-            if not losses[step].mean() < losses[step - side].mean():
+            before = losses[step - side].mean()
+            if math.isfinite(before) and not losses[step].mean() < before:
                 break
         if side * step > 1:  # it was better than the guess, so nothing on the other side is
             break
