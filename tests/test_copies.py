@@ -216,7 +216,7 @@ def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, o
     for model in (failed, spared):
         model.partial_fit(X, y, classes=[0, 1])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("sklearn_vectorflow.estimators.base._raise_if_diverged", interrupt)
+        patch.setattr("sklearn_vectorflow.estimators.base.BaseVectorFlow._raise_if_diverged", interrupt)
         failed.set_params(n_jobs=2).partial_fit(few, y[: half // 2])
     assert len(used[-1]) == 2
     for model in (failed, spared):

@@ -133,14 +133,23 @@ def test_blocks_are_windows_that_stay_alive(rows):
         kept.append((y, raw, sample_weight, np.finfo(np.float64).smallest_subnormal * np.ones(1)))
         return squared_error(y, raw, sample_weight)
 
-    VectorFlowRegressor(loss=loss, batch_size=100, max_iter=1).fit(X, y, weight)
-    for block in kept[-7:]:
+    VectorFlowRegressor(loss=loss, batch_size=100, max_iter=1, random_state=0).fit(X, y, weight)
+    for block in kept:
         for values in block[:3]:
             assert values.dtype == np.float64 and values.ndim == 1 and values.shape == block[0].shape
             assert not values.flags.writeable
             assert np.all(np.isfinite(values))
         assert block[3] > 0  # denormals are flushed in the engine, not in the caller's function
-    assert sum(len(block[0]) for block in kept[-7:]) == 700
+    assert sum(len(block[0]) == 100 for block in kept) == 7
+
+
+def test_a_loss_called_by_hand_cannot_change_what_it_is_given():
+    def loss(y, raw, sample_weight):
+        raw -= y
+        return 0.5 * np.sum(raw**2), raw
+
+    with pytest.raises(ValueError, match="read-only"):
+        VectorFlowRegressor(loss=loss).fit(np.eye(5), np.arange(5.0))
 
 
 def test_values_arrive_in_order(rows):

@@ -102,6 +102,13 @@ def flat(values):
     return values[:, 0] if values.shape[1] == 1 else values
 
 
+def read_only(values):
+    """Return a window of an array, through which a user's function can't change it."""
+    window = values.view()
+    window.flags.writeable = False
+    return window
+
+
 def checked_starts(loss, starts, n_rows):
     """Return where the groups of a block start, or None for a loss that is not coupled."""
     if not loss.coupled:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.losses.evaluate import Block
 from sklearn_vectorflow.engine.losses.python import Bridge, capsule_of_bridge
-from sklearn_vectorflow.losses.blocks import as_result, check_numbers, columns, flat, name_of, reads_of
+from sklearn_vectorflow.losses.blocks import as_result, check_numbers, columns, flat, name_of, read_only, reads_of
 
 
 class Kernel:
@@ -88,8 +88,8 @@ class PythonKernel(Kernel):
 
     def evaluate(self, y, raw, weight, starts, nodes=()):
         extra = (starts,) if self.loss.coupled else ()
-        named = {"nodes": dict(zip(self.reads, nodes))} if self.reads else {}
-        returned = self.loss(flat(y), flat(raw), weight, *extra, **named)
+        named = {"nodes": dict(zip(self.reads, map(read_only, nodes)))} if self.reads else {}
+        returned = self.loss(read_only(flat(y)), read_only(flat(raw)), read_only(weight), *extra, **named)
         total, gradient, of_nodes = as_result(self.loss, returned, raw, nodes)
         if not (math.isfinite(total) and all(math.isfinite(values.sum()) for values in (gradient, *of_nodes))):
             check_numbers(self.loss, total, gradient, of_nodes, y, raw)
