@@ -84,7 +84,7 @@ def test_the_first_epoch_has_more_rounds():
 
 def surveyed(parts, model=None):
     model = VectorFlowRegressor() if model is None else model
-    return [survey(model._draft(), number, len(parts), part) for number, part in enumerate(parts)]
+    return [survey(model, number, len(parts), *part) for number, part in enumerate(parts)]
 
 
 def test_rows_are_drawn_whatever_their_period_and_from_parts_by_their_size():

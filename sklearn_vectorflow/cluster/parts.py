@@ -107,6 +107,16 @@ def blocks_of(estimator, part, reset=False):
             yield Rows(block.matrix, plain_targets(block.y), block.weight)
 
 
+def values_of(part):
+    """Return what a task gets of a part, each value an argument of its own, as Dask wants futures."""
+    return part if isinstance(part, tuple) else (part,)
+
+
+def part_of(values):
+    """Return the part that a task got as arguments of its own."""
+    return values[0] if len(values) == 1 else values
+
+
 def padded(part):
     """Return (X, y, weight, groups) of a tuple of one to four."""
     if not isinstance(part, tuple) or not 1 <= len(part) <= 4:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.parts import blocks_of
+from sklearn_vectorflow.cluster.parts import blocks_of, part_of
 from sklearn_vectorflow.cluster.samples import Sampler
 from sklearn_vectorflow.targets.labels import class_array, is_multilabel
 from sklearn_vectorflow.validation.errors import naming
@@ -46,19 +46,19 @@ class Survey:
         return sum(self.counts)
 
 
-def survey(estimator, number, n_parts, part):
+def survey(estimator, number, n_parts, *values):
     """Look at a part.
 
     Parameters
     ----------
     estimator : estimator
-        A draft, which is changed.
     number, n_parts : int
         Which part of how many it is.
-    part : SourcePart, or tuple of (X, y, weight, groups)
+    *values : object
+        Of the part.
     """
     with naming(f"part {number}"):
-        return _Survey(estimator, Sampler(number, n_parts)).of(part)
+        return _Survey(estimator._draft(), Sampler(number, n_parts)).of(part_of(values))
 
 
 class _Survey:
