@@ -1,5 +1,6 @@
 """The estimators on Dask, on a cluster of processes here."""
 
+import inspect
 import os
 import pickle
 import signal
@@ -30,7 +31,7 @@ from sklearn_vectorflow.dask import (  # noqa: E402
     DaskVectorFlowSurvivalEstimator,
 )
 
-PATIENCE = 120  # seconds after which a fit hangs
+PATIENCE = 15  # seconds after which a fit hangs
 RNG = np.random.RandomState(0)
 N_ROWS, N_COLUMNS, N_PARTS = 3000, 400, 4
 X = sparse.random(N_ROWS, N_COLUMNS, density=0.03, random_state=0, format="csr", dtype=np.float32)
@@ -254,6 +255,23 @@ def test_predictions_are_dask_arrays_with_right_metas(client, known):
         assert (found.dtype, found.ndim, found.shape[1:]) == (here.dtype, here.ndim, here.shape[1:])
         assert found._meta.dtype == here.dtype and found._meta.shape[0] == 0
         np.testing.assert_array_equal(found.compute(), here)
+
+
+def test_what_local_estimators_refuse_is_refused():
+    with pytest.raises(TypeError, match="got the source CSRSource"):
+        DaskVectorFlowSurvivalEstimator().fit(CSRSource(X, y=SIGNAL))
+    with pytest.raises(ValueError, match="encoder needs rows that are spread"):
+        classifier().fit(X, Y, encoder=HashingEncoder(12))
+    with pytest.raises(TypeError, match="a part must be"):
+        classifier(client=None).fit([(dask.delayed(X), Y, None, None, None)])
+
+
+def test_fit_has_the_signature_of_the_local_one_and_encoder():
+    for kind in (DaskVectorFlowClassifier, DaskVectorFlowRegressor, DaskVectorFlowRanker):
+        own, local = (list(inspect.signature(one.fit).parameters) for one in (kind, kind._local))
+        assert own == [*local, "encoder"]
+        names = set(own) - {"self", "X", "y"}
+        assert names <= set(inspect.signature(kind.set_fit_request).parameters)  # of metadata routing
 
 
 def test_to_local_and_pickles_hold_no_client(client):
