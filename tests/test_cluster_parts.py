@@ -15,10 +15,11 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.cluster import narrow, schedule, survey
+from sklearn_vectorflow.cluster import narrow, samples, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
-from sklearn_vectorflow.cluster.parts import SourcePart
+from sklearn_vectorflow.cluster.parts import SourcePart, rows_of_arrays
 from sklearn_vectorflow.cluster.schedule import Schedule
+from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
@@ -76,6 +77,53 @@ def test_the_first_epoch_has_more_rounds():
     plan = Schedule([(500,)] * 4)
     assert len(plan.rounds(0, plan.first_pieces())) > len(plan.rounds(1)) == 1
     assert Schedule([(500,)]).first_pieces() == []
+
+
+# ---- samples ---------------------------------------------------------------------------
+
+
+def surveyed(parts, model=None):
+    model = VectorFlowRegressor() if model is None else model
+    return [survey(model, number, len(parts), *part) for number, part in enumerate(parts)]
+
+
+def test_rows_are_drawn_whatever_their_period_and_from_parts_by_their_size():
+    kind, n_kinds, edges = np.arange(40_000), 16, [0, 25_000, 25_003, 33_000, 40_000]
+    rows = sparse.csr_matrix((np.ones(len(kind)), kind % n_kinds, np.arange(len(kind) + 1)), (len(kind), n_kinds))
+    of_part = np.repeat(np.arange(4.0), np.diff(edges))
+    sample = samples.sampled(surveyed(cut(None, rows.astype(np.float32), of_part, edges=edges)))
+    assert samples.SAMPLE <= len(sample) < 2 * samples.SAMPLE
+    np.testing.assert_allclose(np.bincount(sample.matrix.values.indices), len(sample) / n_kinds, rtol=0.3)
+    np.testing.assert_allclose(np.bincount(sample.y.astype(int)), np.diff(edges) * (len(sample) / 40_000), atol=1)
+
+
+def test_a_sample_is_the_same_however_rows_come_in_blocks():
+    rows = rows_of_arrays(VectorFlowRegressor(), X, np.arange(N_ROWS), reset=True)
+    found = []
+    for size in (7, 1000, N_ROWS):
+        sampler = samples.Sampler(5, 400)
+        for start in range(0, N_ROWS, size):
+            sampler.add(rows.between(start, min(start + size, N_ROWS)))
+        found.append(sampler.sample().rows.y)
+    assert 64 <= len(found[0]) < 128
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+def test_many_small_parts_are_not_drawn_alike(monkeypatch):
+    monkeypatch.setattr(samples, "SAMPLE", 100)
+    sample = samples.sampled(surveyed(cut(600, y=np.arange(N_ROWS))))
+    assert len(sample) == pytest.approx(N_ROWS / 16, rel=0.3)
+    assert np.bincount(sample.y % 5).min() > 0  # each place in a part
+
+
+def test_groups_are_drawn_whole(monkeypatch):
+    monkeypatch.setattr(samples, "SAMPLE", 400)
+    for size in (10, 1500):  # of the long ones none may be drawn
+        groups = np.repeat(np.arange(N_ROWS // size), size)
+        sample = samples.sampled(surveyed(cut(2, y=groups, groups=groups), VectorFlowRanker()))
+        assert len(sample) and set(np.bincount(sample.y)) <= {0, size}
+        assert np.array_equal(np.diff(sample.groups) != 0, np.diff(sample.y) != 0)
 
 
 # ---- quality ---------------------------------------------------------------------------
@@ -166,7 +214,7 @@ def test_rates_and_strengths_are_those_of_a_local_fit(params):
 
 def test_strengths_follow_the_number_of_all_rows(monkeypatch):
     rare = (SIGNAL > np.quantile(SIGNAL, 0.98)).astype(int)
-    monkeypatch.setattr(survey, "SAMPLE", 500)
+    monkeypatch.setattr(samples, "SAMPLE", 500)
     local = classifier(max_iter=1).fit(X, rare)
     spread = fitted(classifier(max_iter=1), cut(4, X, rare))
     scales = spread.network_.scales

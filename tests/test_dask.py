@@ -1,5 +1,6 @@
 """The estimators on Dask, on a cluster of processes here."""
 
+import inspect
 import os
 import pickle
 import signal
@@ -15,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import schedule
+from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
@@ -29,9 +31,9 @@ from sklearn_vectorflow.dask import (  # noqa: E402
     DaskVectorFlowSurvivalEstimator,
 )
 
-PATIENCE = 120  # seconds after which a fit hangs
+PATIENCE = 15  # seconds after which a fit hangs
 RNG = np.random.RandomState(0)
-N_ROWS, N_COLUMNS, N_PARTS = 3000, 400, 6
+N_ROWS, N_COLUMNS, N_PARTS = 3000, 400, 4
 X = sparse.random(N_ROWS, N_COLUMNS, density=0.03, random_state=0, format="csr", dtype=np.float32)
 SIGNAL = X @ RNG.randn(N_COLUMNS)
 Y = (SIGNAL > 0).astype(int)
@@ -107,14 +109,17 @@ def in_time(function):
     return found[0]
 
 
+def quietly_fitted(client, **params):
+    """Return a model for fixtures, which are made before `merge_small_parts` acts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "ROWS_APART", 300)
+        return classifier(client=client, **params).fit(spread(X), spread(Y))
+
+
 @pytest.fixture(scope="module")
 def expected(client):
     """Raw outputs after a fit that nothing disturbs."""
-    schedule_before, schedule.ROWS_APART = schedule.ROWS_APART, 300
-    try:
-        return classifier(client=client).fit(spread(X), spread(Y)).to_local().decision_function(X)
-    finally:
-        schedule.ROWS_APART = schedule_before
+    return quietly_fitted(client).to_local().decision_function(X)
 
 
 # ---- kinds of rows -----------------------------------------------------------------------
@@ -210,7 +215,7 @@ def test_regression(client):
 
 
 def test_ranking(client):
-    relevance, sizes = np.digitize(SIGNAL, [-0.3, 0.3]), [np.full(50, 10)] * N_PARTS
+    relevance, sizes = np.digitize(SIGNAL, [-0.3, 0.3]), [np.full(N_ROWS // N_PARTS // 10, 10)] * N_PARTS
     qid = np.repeat(np.arange(N_ROWS // 10), 10)
     parts = [dask.delayed((X[span], relevance[span], None, size)) for span, size in zip(SPANS, sizes)]
     params = {"random_state": 0, "max_iter": 3, "tol": None}
@@ -250,6 +255,23 @@ def test_predictions_are_dask_arrays_with_right_metas(client, known):
         assert (found.dtype, found.ndim, found.shape[1:]) == (here.dtype, here.ndim, here.shape[1:])
         assert found._meta.dtype == here.dtype and found._meta.shape[0] == 0
         np.testing.assert_array_equal(found.compute(), here)
+
+
+def test_what_local_estimators_refuse_is_refused():
+    with pytest.raises(TypeError, match="got the source CSRSource"):
+        DaskVectorFlowSurvivalEstimator().fit(CSRSource(X, y=SIGNAL))
+    with pytest.raises(ValueError, match="encoder needs rows that are spread"):
+        classifier().fit(X, Y, encoder=HashingEncoder(12))
+    with pytest.raises(TypeError, match="a part must be"):
+        classifier(client=None).fit([(dask.delayed(X), Y, None, None, None)])
+
+
+def test_fit_has_the_signature_of_the_local_one_and_encoder():
+    for kind in (DaskVectorFlowClassifier, DaskVectorFlowRegressor, DaskVectorFlowRanker):
+        own, local = (list(inspect.signature(one.fit).parameters) for one in (kind, kind._local))
+        assert own == [*local, "encoder"]
+        names = set(own) - {"self", "X", "y"}
+        assert names <= set(inspect.signature(kind.set_fit_request).parameters)  # of metadata routing
 
 
 def test_to_local_and_pickles_hold_no_client(client):
@@ -315,11 +337,29 @@ def test_a_failed_fit_leaves_the_model(client):
 # ---- what clusters do ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_workers", [1, 4])
-def test_the_number_of_workers_does_not_show_in_the_bits(expected, n_workers):
-    with cluster_of(n_workers) as cluster, distributed.Client(cluster) as client:
-        model = in_time(lambda: classifier(client=client).fit(spread(X), spread(Y)))
-    np.testing.assert_array_equal(model.decision_function(X), expected)
+@pytest.fixture(scope="module")
+def restless():
+    """A cluster of its own, whose workers come and go, and its client."""
+    with cluster_of(1) as cluster, distributed.Client(cluster) as client:
+        yield cluster, client
+
+
+def resize(cluster, client, n_workers):
+    """Let a cluster have a number of workers; return their processes."""
+    cluster.scale(n_workers)
+    wait_for(lambda: len(pids(client)) == n_workers)
+    return pids(client)
+
+
+def pids(client):
+    return [pid for pid in client.run(os.getpid, on_error="ignore").values() if isinstance(pid, int)]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "the workers did not come or go"
+        time.sleep(0.05)
 
 
 def test_two_fits_at_once(client, expected):
@@ -334,42 +374,55 @@ def test_two_fits_at_once(client, expected):
         np.testing.assert_array_equal(model.decision_function(X), expected)
 
 
-def pids(client):
-    return list(client.run(os.getpid).values())
+EPOCHS, DISTURBED, OVER = 6, 2, 4  # of a disturbed fit: how many, and when what happens to it begins and has ended
 
 
-def disturbed(disturb, wait=1.0):
-    """Fit while something happens to a cluster of its own; return the model."""
-    with cluster_of(2) as cluster, distributed.Client(cluster) as client:
-        model = classifier(client=client, max_iter=12)
-        timer = threading.Timer(wait, disturb, (cluster, client, pids(client)))
-        timer.start()
-        try:
-            return in_time(lambda: model.fit(spread(X), spread(Y)))
-        finally:
-            timer.join(PATIENCE)
+@pytest.fixture(scope="module")
+def undisturbed(client):
+    """Weights after so many epochs."""
+    return quietly_fitted(client, max_iter=EPOCHS).coef_
 
 
 def kill(cluster, client, processes):
     os.kill(processes[0], signal.SIGKILL)
+    wait_for(lambda: not set(processes) <= set(pids(client)))
 
 
 def add(cluster, client, processes):
-    cluster.scale(3)
+    resize(cluster, client, len(processes) + 1)
 
 
 def freeze(cluster, client, processes):
     os.kill(processes[0], signal.SIGSTOP)
-    time.sleep(3)
+    time.sleep(1.5)
     os.kill(processes[0], signal.SIGCONT)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
-@pytest.mark.parametrize("disturb", [kill, add, freeze])
-def test_a_disturbed_fit_ends_with_the_same_bits(client, disturb):
-    undisturbed = classifier(client=client, max_iter=12).fit(spread(X), spread(Y))
-    model = disturbed(disturb)
-    np.testing.assert_array_equal(model.coef_, undisturbed.coef_)
+@pytest.mark.parametrize("disturb", [add, kill, freeze])
+def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb, monkeypatch):
+    processes, epoch = resize(*restless, 1 if disturb is add else 2), PartsFit.epoch
+    disturbance = threading.Timer(0.03, disturb, (*restless, processes))
+
+    def disturbed(fit, number):
+        if number == DISTURBED:
+            disturbance.start()
+        if number == OVER:
+            disturbance.join(PATIENCE)
+            assert not disturbance.is_alive()
+        return epoch(fit, number)
+
+    monkeypatch.setattr(PartsFit, "epoch", disturbed)
+    model = in_time(lambda: classifier(client=restless[1], max_iter=EPOCHS).fit(spread(X), spread(Y)))
+    assert len(model.loss_curve_) == EPOCHS
+    np.testing.assert_array_equal(model.coef_, undisturbed)
+
+
+@pytest.mark.parametrize("n_workers", [3, 1])
+def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers):
+    resize(*restless, n_workers)
+    model = in_time(lambda: classifier(client=restless[1]).fit(spread(X), spread(Y)))
+    np.testing.assert_array_equal(model.decision_function(X), expected)
 
 
 def test_a_part_that_raises_is_named(client):

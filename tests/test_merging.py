@@ -11,6 +11,7 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.merging import get_state, merge_states, set_state
 from sklearn_vectorflow.merging.shares import progress_weight
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
+from sklearn_vectorflow.penalties import NonNegative
 
 RNG = np.random.RandomState(0)
 N_ROWS, N_COLUMNS = 1200, 300
@@ -137,6 +138,50 @@ def test_sums_of_squares_follow_the_same_shares():
     assert np.any(found[n_learned == 3] < 0.9 * high[n_learned == 3])
 
 
+def merged_records(name, **params):
+    """Return records of columns of X of a base, of states trained on from it, and of those merged, and the base."""
+    model = begun(name, **params)
+    base = get_state(model)
+    states = [trained(model, base, rows, part_of_base=False) for rows in PARTS[::2]]
+    merged = merge_states(base, states)
+    places = np.arange(N_COLUMNS)
+    before, *after = [one.layers[0].rows(places).astype(np.float64) for one in (base, *states, merged)]
+    touched = [np.any(rows != before, axis=1) for rows in after[:-1]]
+    return before, after[:-1], after[-1], np.all(touched, axis=0), merged
+
+
+def test_what_adam_remembers_of_gradients_is_the_mean_of_those_who_learned():
+    before, states, merged, shared, state = merged_records("adam")
+    layout = state.layers[0].layout
+    gains = [rows[shared, layout.row] - before[shared, layout.row] for rows in states]
+    assert np.count_nonzero(shared) > 50 and np.all(np.array(gains) > 0)
+    for moment in (layout.slot1, layout.slot2):
+        expected = np.average([rows[shared, moment] for rows in states], axis=0, weights=np.array(gains))
+        np.testing.assert_allclose(merged[shared, moment], expected, rtol=1e-4, atol=1e-9)
+
+
+def test_sums_behind_weights_that_rest_are_the_mean_of_those_who_learned():
+    params = {"alpha": 3e-2, "l1_ratio": 1.0}
+    _, states, merged, shared, state = merged_records("ftrl", **params)
+    rest = shared & (with_state(begun("ftrl", **params), state).coef_[0] == 0.0)
+    sums = np.array([rows[rest, state.layers[0].layout.slot1] for rows in states])
+    found = merged[rest, state.layers[0].layout.slot1]
+    assert np.count_nonzero(rest) > 50
+    inside = np.abs(sums).max(axis=0) < state.step * state.layers[0].rule.penalty["l1"]
+    assert np.count_nonzero(inside) > 50
+    low, high = sums[:, inside].min(axis=0), sums[:, inside].max(axis=0)
+    assert np.all((low - 1e-4 <= found[inside]) & (found[inside] <= high + 1e-4))
+
+
+def test_sums_behind_weights_at_a_bound_stay_beyond_it():
+    _, states, merged, shared, state = merged_records("ftrl", penalty=NonNegative())
+    rest = shared & (with_state(begun("ftrl", penalty=NonNegative()), state).coef_[0] == 0.0)
+    slot = state.layers[0].layout.slot1
+    far = rest & (np.min([rows[:, slot] for rows in states], axis=0) > 0.1)
+    assert np.count_nonzero(far) > 20
+    assert np.all(merged[far, slot] > 0.1)  # and the next gradient does not lift the weight off at once
+
+
 def test_what_has_gone_far_counts_by_information_and_the_rest_adds_up():
     assert progress_weight(1e-12) == pytest.approx(1.0)
     assert progress_weight(1e-9) / progress_weight(3e-9) == pytest.approx(1.0)
@@ -245,6 +290,16 @@ def test_gains_hold_touched_records_alone():
     assert base.nbytes <= (N_COLUMNS + 1) * (record + 8)
     merged = with_state(model, merge_states(base, [gain]))
     np.testing.assert_array_equal(merged.coef_, copy.deepcopy(model).partial_fit(wide[few], Y[few]).coef_)
+
+
+def test_records_that_are_not_kept_are_zeros():
+    wide = sparse.csr_matrix((X.data, X.indices * 5, X.indptr), (N_ROWS, N_COLUMNS * 5))
+    layer = get_state(VectorFlowClassifier(random_state=0).partial_fit(wide[BASE], Y[BASE], [0, 1])).layers[0]
+    assert 0 < len(layer.index) < layer.n_records
+    expected = np.zeros((layer.n_records, layer.layout.stride), dtype=np.float32)
+    expected[layer.index] = layer.record
+    for places in (np.arange(layer.n_records), np.arange(3, layer.n_records, 7)):
+        np.testing.assert_array_equal(layer.rows(places), expected[places])
 
 
 def test_regression_and_several_outputs():

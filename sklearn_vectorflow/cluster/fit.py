@@ -8,9 +8,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.cluster import tasks
+from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.cluster.template import prepared
+from sklearn_vectorflow.network.state import means_begin_anew
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
@@ -66,7 +68,7 @@ class PartsFit:
         plain = draft._draft()
         vars(plain).pop("network_", None)
         run = executor.submit
-        surveys = executor.result([run(_survey, plain, k, len(parts), *_given(part)) for k, part in enumerate(parts)])
+        surveys = executor.result([run(survey, plain, k, len(parts), *values_of(part)) for k, part in enumerate(parts)])
         template, state, sample, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
         self.template, self.sample = executor.constant(template), executor.constant(sample)
@@ -111,9 +113,8 @@ class PartsFit:
 
     def _forget(self):
         """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
-        step, begun = self.state.step, self.state.average_from
-        if self.draft.average is True and step >= 2 * begun and step > begun:
-            self.state = replace(self.state, average_from=step)
+        if self.draft.average is True and means_begin_anew(self.state.step, self.state.average_from):
+            self.state = replace(self.state, average_from=self.state.step)
 
     def _round(self, merged, pieces, seed):
         run, gains = self.executor.submit, []
@@ -121,13 +122,14 @@ class PartsFit:
             part, where = self.parts[piece.part], self._where(piece)
             state = run(tasks.select, merged, where)
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
-            gains.append(run(_train, self.template, state, where, piece, own, *_given(part)))
+            gains.append(run(tasks.train, self.template, state, where, piece, own, *values_of(part)))
         return run(tasks.merge, self.template, merged, gains, [self._where(piece) for piece in pieces], self.sample)
 
     def _where(self, piece):
         """Which records a piece touches; asked once, and kept where the piece is trained."""
         if piece not in self._places:
-            self._places[piece] = self.executor.submit(_places, self.template, piece, *_given(self.parts[piece.part]))
+            part = self.parts[piece.part]
+            self._places[piece] = self.executor.submit(tasks.places, self.template, piece, *values_of(part))
         return self._places[piece]
 
     def network(self):
@@ -138,11 +140,10 @@ class PartsFit:
         """Return the mean loss of the rows for validation."""
         if isinstance(self.validation, Data):
             return self.draft._mean_loss(network, self.validation, ALONE)
-        run = self.executor.submit
-        merged = self.executor.constant(tasks.Merged(self.state))
-        found = self.executor.result(
-            [run(_loss, self.template, merged, k, *_given(part)) for k, part in enumerate(self.validation)]
-        )
+        run, merged = self.executor.submit, self.executor.constant(tasks.Merged(self.state))
+        parts = enumerate(self.validation)
+        losses = [run(tasks.loss_of_part, self.template, merged, k, *values_of(part)) for k, part in parts]
+        found = self.executor.result(losses)
         return sum(loss for loss, _ in found) / max(sum(weight for _, weight in found), 1e-300)
 
     # ---- epochs ----------------------------------------------------------------------
@@ -190,28 +191,3 @@ class PartsFit:
         if self.validation is not None:
             draft.validation_scores_ = scores
         draft._finish(self.sample_here)
-
-
-def _given(part):
-    """Return what a task gets of a part, each value an argument of its own."""
-    return part if isinstance(part, tuple) else (part,)
-
-
-def _put_together(given):
-    return given[0] if len(given) == 1 else given
-
-
-def _survey(estimator, number, n_parts, *given):
-    return survey(estimator._draft(), number, n_parts, _put_together(given))
-
-
-def _places(template, piece, *given):
-    return tasks.places(template, piece, _put_together(given))
-
-
-def _train(template, state, where, piece, seed, *given):
-    return tasks.train(template, state, where, piece, _put_together(given), seed)
-
-
-def _loss(template, merged, number, *given):
-    return tasks.loss_of_part(template, merged, number, _put_together(given))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.io.blocks import join_targets, rows_of
+from sklearn_vectorflow.io.blocks import join, join_targets, rows_of
 from sklearn_vectorflow.io.matrix import Matrix, as_matrix
 from sklearn_vectorflow.validation.arrays import check_length, check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief
@@ -46,6 +46,11 @@ class Rows:
     def __len__(self):
         return self.matrix.shape[0]
 
+    @property
+    def n_terms(self):
+        """Rows, or groups where rows have groups."""
+        return len(self) if self.groups is None else len(_starts(self.groups))
+
     def between(self, start, end):
         """Return rows [start, end); a group counts to where it starts."""
         some = slice(start, end)
@@ -58,6 +63,28 @@ class Rows:
         if self.matrix.header is not self.matrix.values:
             matrix.header = self.matrix.header
         return Rows(matrix, *(None if one is None else take(one, rows) for one in (self.y, self.weight, self.groups)))
+
+    def take_terms(self, terms):
+        """Return some rows, or some whole groups where rows have groups, copied."""
+        if self.groups is None:
+            return self.take(terms)
+        starts = _starts(self.groups)
+        ends = np.append(starts[1:], len(self))
+        spans = [np.arange(start, end) for start, end in zip(starts[terms], ends[terms])]
+        return self.take(np.concatenate([np.arange(0), *spans]))
+
+
+def _starts(groups):
+    """Return where groups start."""
+    return np.flatnonzero(np.diff(groups, prepend=-1))
+
+
+def join_rows(parts):
+    """Return rows of several blocks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    matrices, y, weights, groups = zip(*((one.matrix, one.y, one.weight, one.groups) for one in parts))
+    return Rows(join(matrices), joined(y), joined(weights), joined_groups(groups))
 
 
 def blocks_of(estimator, part, reset=False):
@@ -78,6 +105,16 @@ def blocks_of(estimator, part, reset=False):
         for block in blocks:
             as_matrix(estimator, block.matrix, reset=reset)
             yield Rows(block.matrix, plain_targets(block.y), block.weight)
+
+
+def values_of(part):
+    """Return what a task gets of a part, each value an argument of its own, as Dask wants futures."""
+    return part if isinstance(part, tuple) else (part,)
+
+
+def part_of(values):
+    """Return the part that a task got as arguments of its own."""
+    return values[0] if len(values) == 1 else values
 
 
 def padded(part):

@@ -1,4 +1,7 @@
-"""What tasks compute: pure functions, whose results depend on nothing but their arguments."""
+"""What tasks compute: pure functions, whose results depend on nothing but their arguments.
+
+The last arguments of those that read a part are its values, see `parts.values_of`.
+"""
 
 import time
 from dataclasses import dataclass, replace
@@ -8,7 +11,7 @@ import numpy as np
 
 from sklearn_vectorflow.cluster.coupling import chosen
 from sklearn_vectorflow.cluster.narrow import Narrow
-from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of
+from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of, part_of
 from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.network.portable import take
 from sklearn_vectorflow.threads import Crew
@@ -91,12 +94,12 @@ class RoundInfo:
     merge_seconds: float
 
 
-def places(template, piece, part):
+def places(template, piece, *values):
     """Return which records of every layer a piece touches, increasing; None is all."""
     read = [np.zeros(place.n_in, dtype=bool) for place in template.network.graph.weighted]
     whole = [False] * len(read)
     with naming(f"part {piece.part}"):
-        for rows in piece.of(template.estimator, part):
+        for rows in piece.of(template.estimator, part_of(values)):
             for position, place in enumerate(template.network.graph.weighted):
                 some = template.network.graph.touched(place, rows.matrix)
                 if isinstance(some, slice):
@@ -122,14 +125,14 @@ def _placed(state, where):
     return replace(state, layers=layers)
 
 
-def train(template, state, where, piece, part, seed):
+def train(template, state, where, piece, seed, *values):
     """Train on a piece, from a state of the records it touches on."""
     begun = time.perf_counter()
     estimator, loss, weight = template.seeded(seed), 0.0, 0.0
     narrow = Narrow(template, where) if Narrow.fits(template, state, where) else None
     network = narrow.network(state, False) if narrow else template.with_state(_placed(state, where), to_predict=False)
     with naming(f"part {piece.part}"):
-        for rows in piece.of(estimator, part):
+        for rows in piece.of(estimator, part_of(values)):
             rows.matrix = narrow.matrix(rows.matrix) if narrow else rows.matrix
             data = template.data(estimator, rows)
             with Crew(estimator._n_workers(data, network)) as crew:
@@ -174,14 +177,13 @@ def state_of(merged):
     return merged.state
 
 
-def loss_of_part(template, merged, number, part):
+def loss_of_part(template, merged, number, *values):
     """Return the sum of the loss of a part's rows, and how many terms count."""
     estimator, network, loss, weight = template.seeded(0), template.with_state(merged.state), 0.0, 0.0
     with naming(f"part {number} of X_val"):
-        for rows in blocks_of(estimator, part):
+        for rows in blocks_of(estimator, part_of(values)):
             data = template.data(estimator, rows)
-            own = len(data.starts) - 1 if data.starts is not None else len(rows)
-            own = own if data.weight is None or data.starts is not None else float(data.weight.sum())
+            own = _n_terms(data)
             if own > 0:
                 with Crew(estimator._n_workers(data, network)) as crew:
                     loss += own * estimator._mean_loss(network, data, crew)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.survey import all_classes, sampled
+from sklearn_vectorflow.cluster.samples import sampled
+from sklearn_vectorflow.cluster.survey import all_classes
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.network.portable import put, take
 from sklearn_vectorflow.targets.class_weight import ClassWeigher
@@ -44,8 +45,8 @@ class Template:
 
     def seeded(self, seed):
         """Return the estimator with a seed."""
-        estimator = object.__new__(type(self.estimator))
-        vars(estimator).update(vars(self.estimator), random_state=seed)
+        estimator = self.estimator._draft()
+        estimator.random_state = seed
         return estimator
 
     def data(self, estimator, rows):
@@ -109,7 +110,7 @@ def _check(surveys):
     weighted = {one.weighted for one in surveys if one.n_rows}
     if not weighted:
         raise ValueError("There are no rows: all parts are empty.")
-    widths = {number: one.sample.matrix.shape[1] for number, one in enumerate(surveys) if one.n_rows}
+    widths = {number: one.sample.rows.matrix.shape[1] for number, one in enumerate(surveys) if one.n_rows}
     first = next(iter(widths))
     for number, width in widths.items():
         if width != widths[first]:

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.cluster.fit import PartsFit, check_solver
-from sklearn_vectorflow.cluster.parts import joined, joined_groups
+from sklearn_vectorflow.cluster.parts import joined, joined_groups, values_of
 from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
 from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
 from sklearn_vectorflow.dask.prediction import predicted, raw_of_part
@@ -21,6 +21,7 @@ from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator, 
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.network.forward import RawOutputs
 
+OF_DASK = {"client", "_encoder"}  # attributes that a local estimator has not
 PREDICTING = (
     "predict",
     "predict_proba",
@@ -37,27 +38,32 @@ PREDICTING = (
 )
 
 
-def on_dask(kind):
-    """Give a class the parameters of its local one and `client`, and methods that take spread rows."""
-    local = kind._local
-    kind.__init__ = _init_with_client(local)
-    for name in PREDICTING:
-        if hasattr(local, name) or name in dir(local):
-            setattr(kind, name, _on_spread_rows(kind, local, name))
-    return kind
+def _with_keyword(function, local, keyword):
+    """Return a function with the signature of a local one and one keyword more, as scikit-learn reads it."""
+    own = inspect.signature(local)
+    parameters = dict(own.parameters)
+    parameters[keyword] = inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+    if "y" in parameters:  # rows that are spread may bring their own
+        parameters["y"] = parameters["y"].replace(default=None)
+    function.__signature__ = own.replace(parameters=list(parameters.values()))
+    return function
 
 
 def _init_with_client(local):
-    own = inspect.signature(local.__init__)
-    client = inspect.Parameter("client", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
-
     @functools.wraps(local.__init__)
     def __init__(self, *args, client=None, **kwargs):
         local.__init__(self, *args, **kwargs)
         self.client = client
 
-    __init__.__signature__ = own.replace(parameters=[*own.parameters.values(), client])
-    return __init__
+    return _with_keyword(__init__, local.__init__, "client")
+
+
+def _fit_with_encoder(local):
+    @functools.wraps(SpreadRowsMixin.fit)
+    def fit(self, *args, **kwargs):
+        return SpreadRowsMixin.fit(self, *args, **kwargs)
+
+    return _with_keyword(fit, local.fit, "encoder")
 
 
 def _on_spread_rows(kind, local, name):
@@ -77,9 +83,22 @@ def _on_spread_rows(kind, local, name):
 
 
 class DaskMixin:
-    """What the estimators on Dask share: `fit` over parts, and predictions for them."""
+    """What the estimators on Dask share: training over parts, and predictions for them.
+
+    A class that names its local estimator, as `_local`, gets the parameters of that one and `client`, and methods that
+    take rows that are spread.
+    """
 
     _local: type
+    _sizes = False  # whether the fourth entry of a part of a list says how many rows each of its queries has
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "_local" in vars(cls):
+            cls.__init__ = _init_with_client(cls._local)  # type: ignore[method-assign]
+            for name in PREDICTING:
+                if name in dir(cls._local):
+                    setattr(cls, name, _on_spread_rows(cls, cls._local, name))
+        super().__init_subclass__(**options)
 
     def to_local(self) -> Any:
         """Return a plain estimator with the same parameters, fitted if this one is; it needs no Dask.
@@ -88,10 +107,15 @@ class DaskMixin:
         -------
         model : estimator
         """
-        model: Any = object.__new__(self._local)
-        vars(model).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
+        model = self._as_local()
         if hasattr(self, "network_"):
             model.network_ = self.network_.copy()
+        return model
+
+    def _as_local(self) -> Any:
+        """Return a local estimator with the same attributes."""
+        model: Any = object.__new__(self._local)
+        vars(model).update({name: value for name, value in vars(self).items() if name not in OF_DASK})
         return model
 
     def _encoder_of(self, X):
@@ -113,8 +137,7 @@ class DaskMixin:
             self._fit_parts(X, y, sample_weight, (X_val, y_val, sample_weight_val, groups_val), groups, task)
 
     def _fit_parts(self, X, y, sample_weight, held_out, groups, task):
-        cluster, draft = Cluster(self.client), object.__new__(self._local)
-        vars(draft).update({name: value for name, value in vars(self).items() if name not in ("client", "_encoder")})
+        cluster, draft = Cluster(self.client), self._as_local()
 
         def validation(fit):
             if held_out[0] is None:
@@ -124,17 +147,17 @@ class DaskMixin:
             return draft._validation(fit.sample_here, *held_out)
 
         PartsFit(draft, parts_of(cluster, X, y, sample_weight, groups), cluster, validation).run(task)
-        for name in vars(self).keys() - vars(draft).keys() - {"client", "_encoder"}:  # of another fit
+        for name in vars(self).keys() - vars(draft).keys() - OF_DASK:  # of another fit
             del vars(self)[name]
         vars(self).update(vars(draft))
         self._encoder = X.encoder
 
-    def _raw_of_all(self, X, y, sample_weight, groups=None, sizes=False):
+    def _raw_of_all(self, X, y, sample_weight, groups=None):
         """Return raw outputs, targets, weights and groups of rows that are spread, here."""
         cluster, model = Cluster(self.client), self.to_local()
-        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), sizes), y, sample_weight, groups)
+        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), self._sizes), y, sample_weight, groups)
         holder = cluster.constant(model)
-        found = cluster.result([cluster.submit(raw_of_part, holder, *_given(part)) for part in parts])
+        found = cluster.result([cluster.submit(raw_of_part, holder, *values_of(part)) for part in parts])
         raw, targets, weights, groups = zip(*[block for blocks in found for block in blocks])
         return RawOutputs(joined(raw), None, None), joined(targets), joined(weights), joined_groups(groups)
 
@@ -149,8 +172,54 @@ class DaskMixin:
         return {**super().__getstate__(), "client": None}
 
 
-def _given(part):
-    return part if isinstance(part, tuple) else (part,)
+class SpreadRowsMixin(DaskMixin):
+    """`fit` and `score` of those whose rows need not be of queries."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "_local" in vars(cls):
+            cls.fit = _fit_with_encoder(cls._local)  # type: ignore[method-assign]
+        super().__init_subclass__(**options)
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, encoder: Any = None, **options: Any) -> Self:
+        """Fit to rows that are spread over a cluster.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, list or source; or what the local estimator takes
+            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
+            parts that workers read, so that only paths travel.
+        y, sample_weight : dask array, series or array, default=None
+            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+        encoder : transformer, default=None
+            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
+        **options : object
+            What else ``fit`` of the local estimator takes, spread or here: validation rows `X_val`, `y_val` and
+            `sample_weight_val`, and, for losses that see the rows of a group together, `groups` and `groups_val`. A
+            group ends where its part does.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+        """
+        self._check_rows(X)
+        return super().fit(Encoded(X, encoder), y, sample_weight, **options)  # type: ignore[misc]
+
+    def _check_rows(self, X):
+        """Raise if X is of a kind that the local estimator refuses."""
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the score of rows that are spread or here; see the local estimator."""
+        if is_spread(X) and not isinstance(X, Source):
+            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
+        return super().score(X, y, sample_weight)  # type: ignore[misc]
 
 
 _PARAMETERS = """
@@ -171,124 +240,26 @@ _PARAMETERS = """
 """
 
 
-@on_dask
-class DaskVectorFlowClassifier(DaskMixin, VectorFlowClassifier):
+class DaskVectorFlowClassifier(SpreadRowsMixin, VectorFlowClassifier):
     __doc__ = "Linear and shallow-net classifier for extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
         local="VectorFlowClassifier"
     )
     _local = VectorFlowClassifier
 
-    @with_callbacks
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        encoder: Any = None,
-    ) -> Self:
-        """Fit to rows that are spread over a cluster.
 
-        Parameters
-        ----------
-        X : dask array, dask data frame, list or source; or what the local estimator takes
-            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
-            parts that workers read, so that only paths travel.
-        y, sample_weight : dask array, series or array, default=None
-            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
-            Validation rows, spread or here.
-        encoder : transformer, default=None
-            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
-            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
-        """
-        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean accuracy, of rows that are spread or here; see the local estimator."""
-        if is_spread(X) and not isinstance(X, Source):
-            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
-        return super().score(X, y, sample_weight)
-
-
-@on_dask
-class DaskVectorFlowRegressor(DaskMixin, VectorFlowRegressor):
+class DaskVectorFlowRegressor(SpreadRowsMixin, VectorFlowRegressor):
     __doc__ = "Linear and shallow-net regression of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
         local="VectorFlowRegressor"
     )
     _local = VectorFlowRegressor
 
-    @with_callbacks
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        groups: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        groups_val: Any = None,
-        encoder: Any = None,
-    ) -> Self:
-        """Fit to rows that are spread over a cluster.
 
-        Parameters
-        ----------
-        X : dask array, dask data frame, list or source; or what the local estimator takes
-            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
-            parts that workers read, so that only paths travel.
-        y, sample_weight : dask array, series or array, default=None
-            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
-        groups : dask array or array, default=None
-            Group of every row, for losses that see rows of a group together; groups end where parts do.
-        X_val, y_val, sample_weight_val, groups_val : like X, y, groups and sample_weight, default=None
-            Validation rows, spread or here.
-        encoder : transformer, default=None
-            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
-            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
-        """
-        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination, of rows that are spread or here; see the local estimator."""
-        if is_spread(X) and not isinstance(X, Source):
-            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
-        return super().score(X, y, sample_weight)
-
-
-@on_dask
 class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
     __doc__ = "Linear and shallow-net ranker for extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
         local="VectorFlowRanker"
     )
     _local = VectorFlowRanker
+    _sizes = True
 
     @with_callbacks
     def fit(
@@ -340,66 +311,22 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
             raise ValueError(
                 "group must be None where rows are spread: give qid, or a list of parts with their groups."
             )
-        return self._fit(
-            Encoded(X, encoder, sizes=True), y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val
-        )
+        X = Encoded(X, encoder, self._sizes)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val)
 
     def score(self, X: Any, y: Any = None, *, qid: Any = None, group: Any = None, k: int | None = None) -> float:
         """Return the mean NDCG of the queries, of rows that are spread or here; see the local estimator."""
         if is_spread(X):
-            X, y, _, qid = self._raw_of_all(X, y, None, qid, sizes=True)
+            X, y, _, qid = self._raw_of_all(X, y, None, qid)
         return super().score(X, y, qid=qid, group=group, k=k)
 
 
-@on_dask
-class DaskVectorFlowSurvivalEstimator(DaskMixin, VectorFlowSurvivalEstimator):
+class DaskVectorFlowSurvivalEstimator(SpreadRowsMixin, VectorFlowSurvivalEstimator):
     __doc__ = "Times to an event of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
         local="VectorFlowSurvivalEstimator"
     )
     _local = VectorFlowSurvivalEstimator
 
-    @with_callbacks
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        encoder: Any = None,
-    ) -> Self:
-        """Fit to rows that are spread over a cluster.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, list or source; or what the local estimator takes
-            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``.
-        y, sample_weight : dask array, series or array, default=None
-            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
-            Validation rows, spread or here.
-        encoder : transformer, default=None
-            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
-            :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
-        """
-        _refuse_source(X if not is_spread(X) or isinstance(X, Source) else None)
-        return self._fit(Encoded(X, encoder), y, sample_weight, X_val, y_val, sample_weight_val)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the concordance index, of rows that are spread or here; see the local estimator."""
-        if is_spread(X) and not isinstance(X, Source):
-            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
-        return super().score(X, y, sample_weight)
+    def _check_rows(self, X):
+        if isinstance(X, Source) or not is_spread(X):
+            _refuse_source(X)

@@ -8,7 +8,7 @@ import distributed
 import numpy as np
 from dask.delayed import Delayed
 
-from sklearn_vectorflow.cluster.parts import SourcePart, padded
+from sklearn_vectorflow.cluster.parts import SourcePart, padded, part_of, values_of
 from sklearn_vectorflow.io.source import Source
 
 MOST_SOURCE_PARTS = 64  # parts that a source with more of them is grouped to
@@ -97,7 +97,7 @@ def _parts_of_source(source):
 
 def _started(cluster, parts):
     """Return the parts of a list with delayed values started."""
-    flat = [one for part in parts for one in (part if isinstance(part, tuple) else (part,)) if _is_lazy(one)]
+    flat = [one for part in parts for one in values_of(part) if _is_lazy(one)]
     started = iter(cluster.started(flat))
     return [
         tuple(next(started) if _is_lazy(one) else one for one in part) if isinstance(part, tuple) else next(started)
@@ -108,14 +108,13 @@ def _started(cluster, parts):
 def _part(cluster, part, encoder, sizes):
     """Return a part as tasks get it: a tuple of four, or of one that is the tuple."""
     if encoder is None and not sizes:
-        return (*part, *[None] * (4 - len(part))) if isinstance(part, tuple) else (part,)
-    given = part if isinstance(part, tuple) else (part,)
-    return (cluster.submit(_made, encoder, sizes, *given),)
+        return padded(part) if isinstance(part, tuple) else (part,)
+    return (cluster.submit(_made, encoder, sizes, *values_of(part)),)
 
 
-def _made(encoder, sizes, *given):
+def _made(encoder, sizes, *values):
     """Make X of a part, and the query of each row."""
-    X, y, weight, groups = padded(given[0] if len(given) == 1 else given)
+    X, y, weight, groups = padded(part_of(values))
     if encoder is not None:
         X = encoder.transform(X)
     if sizes and groups is not None:

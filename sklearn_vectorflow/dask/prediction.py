@@ -8,7 +8,7 @@ import dask.array as da
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.cluster.parts import blocks_of
+from sklearn_vectorflow.cluster.parts import blocks_of, part_of
 from sklearn_vectorflow.dask.inputs import blocks_beside, is_list
 
 
@@ -60,7 +60,6 @@ def _predict(model, name, part, encoder, arguments, options):
     return getattr(model, name)(X, *arguments, **options)
 
 
-def raw_of_part(model, *given):
+def raw_of_part(model, *values):
     """Return raw outputs, targets, weights and groups of a part."""
-    part = given[0] if len(given) == 1 else given
-    return [(model._raw(rows.matrix), rows.y, rows.weight, rows.groups) for rows in blocks_of(model, part)]
+    return [(model._raw(rows.matrix), rows.y, rows.weight, rows.groups) for rows in blocks_of(model, part_of(values))]

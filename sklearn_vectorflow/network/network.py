@@ -8,7 +8,7 @@ from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
 from sklearn_vectorflow.network.restored import checked_state
 from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
-from sklearn_vectorflow.network.state import State, Training
+from sklearn_vectorflow.network.state import State, Training, means_begin_anew
 from sklearn_vectorflow.threads import ALONE, Turn
 
 
@@ -258,11 +258,7 @@ class Network:
     # ---- training in progress -------------------------------------------------------
 
     def begin_pass(self, net, crew=ALONE):
-        """Let running means begin anew if the steps have doubled since they last began.
-
-        So they never hold more than the later half of the steps, and far-off first weights are soon
-        forgotten: means over a suffix converge as fast as the weights, or faster (Rakhlin, Shamir and
-        Sridharan, 2012, arXiv:1109.5647).
+        """Let running means begin anew if they are due, see `means_begin_anew`.
 
         Parameters
         ----------
@@ -271,8 +267,8 @@ class Network:
         crew : Crew, default=ALONE
         """
         state = self._state
-        step, begun = state.progress[0], state.average_from
-        if not state.training.forgets or step < 2 * begun or step <= begun:
+        step = state.progress[0]
+        if not (state.training.forgets and means_begin_anew(step, state.average_from)):
             return
         with self.turn.lock:
             state = self._settled_state(crew)

@@ -11,6 +11,16 @@ from sklearn_vectorflow.network.records import Layout
 from sklearn_vectorflow.network.rules import numbers_of
 
 
+def means_begin_anew(step, begun):
+    """Return whether running means that began at a step should begin anew: the steps have doubled since.
+
+    So they never hold more than the later half of the steps, and far-off first weights are soon
+    forgotten: means over a suffix converge as fast as the weights, or faster (Rakhlin, Shamir and
+    Sridharan, 2012, arXiv:1109.5647).
+    """
+    return step >= 2 * begun and step > begun
+
+
 @dataclass(frozen=True, eq=False)
 class Training:
     """What trains a net's weights, or has trained them.
