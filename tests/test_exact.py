@@ -107,6 +107,18 @@ def test_multinomial():
     assert abs(model.intercept_.sum()) < 1e-6  # only differences count: they are centred
 
 
+def test_multinomial_without_a_penalty():
+    """Sums over the classes are free: they stay small, and are zero in the end."""
+    rows = DIGITS[:, [10, 20, 28, 36, 42]] / 16
+    for seed in range(12):
+        y = np.digitize(rows.sum(axis=1) + np.random.default_rng(seed).logistic(size=N), [1.5, 3.0])
+        model = exact(alpha=0.0).fit(rows, y)
+        assert model.optimality_ <= 1e-8 and model.n_iter_ < 15
+        assert np.abs(model.coef_.sum(axis=0)).max() < 1e-6
+        slope = softmax(rows @ model.coef_.T.astype(float) + model.intercept_, axis=1) - (y[:, None] == np.arange(3))
+        assert np.abs(slope.T @ rows).max() / N < 1e-6
+
+
 def test_classes_one_by_one():
     model = exact(loss="one_vs_rest", alpha=1e-3).fit(DIGITS, DIGIT)
     for k in (3, 9):
@@ -369,6 +381,14 @@ def test_no_minimum_is_said_to_be_none():
     with pytest.warns(ConvergenceWarning, match="exact_tol"):
         model = exact(alpha=0.0, exact_max_iter=15).fit(X, y)
     assert np.all(np.isfinite(model.coef_))
+
+
+@pytest.mark.parametrize(("rows", "y"), [(sparse.csr_array(X.shape), LABEL), (X, np.ones(2_000))], ids=["rows", "y"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_nothing_to_learn_is_learnt_at_once(rows, y, l1_ratio):
+    model = exact(VectorFlowRegressor, alpha=0.1, l1_ratio=l1_ratio).fit(rows, y)
+    assert model.optimality_ <= 1e-8
+    assert_allclose(model.predict(rows), np.full(2_000, y.mean()), rtol=1e-6)
 
 
 def test_stochastic_steps_that_diverge_do_no_harm():
