@@ -401,6 +401,7 @@ class BaseVectorFlow(
         )
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        self._forget_optimum()
         self.network_ = network
 
     def _check_state(self, network, data, crew, matrix=None):
