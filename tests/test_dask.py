@@ -31,7 +31,7 @@ from sklearn_vectorflow.dask import (  # noqa: E402
     DaskVectorFlowSurvivalEstimator,
 )
 
-PATIENCE = 15  # seconds after which a fit hangs
+PATIENCE = 60  # seconds after which a fit hangs
 RNG = np.random.RandomState(0)
 N_ROWS, N_COLUMNS, N_PARTS = 3000, 400, 4
 X = sparse.random(N_ROWS, N_COLUMNS, density=0.03, random_state=0, format="csr", dtype=np.float32)

@@ -107,6 +107,18 @@ def test_multinomial():
     assert abs(model.intercept_.sum()) < 1e-6  # only differences count: they are centred
 
 
+def test_multinomial_without_a_penalty():
+    """Sums over the classes are free: they stay small, and are zero in the end."""
+    rows = DIGITS[:, [10, 20, 28, 36, 42]] / 16
+    for seed in range(12):
+        y = np.digitize(rows.sum(axis=1) + np.random.default_rng(seed).logistic(size=N), [1.5, 3.0])
+        model = exact(alpha=0.0).fit(rows, y)
+        assert model.optimality_ <= 1e-8 and model.n_iter_ < 15
+        assert np.abs(model.coef_.sum(axis=0)).max() < 1e-6
+        slope = softmax(rows @ model.coef_.T.astype(float) + model.intercept_, axis=1) - (y[:, None] == np.arange(3))
+        assert np.abs(slope.T @ rows).max() / N < 1e-6
+
+
 def test_classes_one_by_one():
     model = exact(loss="one_vs_rest", alpha=1e-3).fit(DIGITS, DIGIT)
     for k in (3, 9):
@@ -251,6 +263,15 @@ def test_bits_do_not_depend_on_threads(width, l1_ratio):
         assert model.optimality_ == models[0].optimality_
 
 
+def test_bits_of_the_start_do_not_depend_on_threads():
+    rows = sparse.random_array((20_000, 300), density=0.2, rng=0, format="csr", dtype=np.float32)
+    y = rows @ WEIGHTS > 0
+    starts = [exact(alpha=1e-4, exact_tol=1.0, n_jobs=n_jobs).fit(rows, y) for n_jobs in (1, 2, 4)]
+    for start in starts:
+        assert start.n_iter_ == len(start.loss_curve_) == 3  # no Newton step
+        assert_array_equal(start.coef_, starts[0].coef_)
+
+
 def test_bits_of_several_classes_do_not_depend_on_threads():
     rows, y = np.tile(DIGITS[:, 10:30], (4, 1)), np.tile(DIGIT, 4)
     coefs = [exact(alpha=1e-3, n_jobs=n_jobs).fit(rows, y).coef_ for n_jobs in (1, 2)]
@@ -351,6 +372,21 @@ def test_a_source_that_can_be_read_once_is_refused():
         exact(max_iter=1).fit(source)
 
 
+def test_a_source_of_other_rows_in_a_later_pass_is_refused():
+    for n_rows, message in ((1_900, "fewer"), (2_000 + 300, "more")):
+        passes = []
+
+        def blocks():
+            passes.append(1)
+            many = n_rows if len(passes) > 8 else 2_000
+            for start in range(0, many, 300):
+                rows = np.arange(start, min(start + 300, many)) % 2_000
+                yield X[rows], LABEL[rows]
+
+        with pytest.raises(ValueError, match=f"The source gave {message} rows than in its first pass"):
+            exact(alpha=1e-3).fit(BatchSource(blocks, buffer_bytes=20_000))
+
+
 # ---- what is said ----------------------------------------------------------------------------
 
 
@@ -369,6 +405,16 @@ def test_no_minimum_is_said_to_be_none():
     with pytest.warns(ConvergenceWarning, match="exact_tol"):
         model = exact(alpha=0.0, exact_max_iter=15).fit(X, y)
     assert np.all(np.isfinite(model.coef_))
+    with pytest.warns(ConvergenceWarning, match="No step lowers the objective any more"):
+        exact(VectorFlowRegressor, alpha=0.0, exact_tol=0.0).fit(X, SIGNAL + LABEL)
+
+
+@pytest.mark.parametrize(("rows", "y"), [(sparse.csr_array(X.shape), LABEL), (X, np.ones(2_000))], ids=["rows", "y"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_nothing_to_learn_is_learnt_at_once(rows, y, l1_ratio):
+    model = exact(VectorFlowRegressor, alpha=0.1, l1_ratio=l1_ratio).fit(rows, y)
+    assert model.optimality_ <= 1e-8
+    assert_allclose(model.predict(rows), np.full(2_000, y.mean()), rtol=1e-6)
 
 
 def test_stochastic_steps_that_diverge_do_no_harm():

@@ -1,5 +1,8 @@
 """Full passes, second derivatives and steps of models: the parts that solver="exact" is made of."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,6 +14,7 @@ from sklearn_vectorflow.exact.losses import Losses
 from sklearn_vectorflow.exact.newton import Model
 from sklearn_vectorflow.exact.objective import Objective
 from sklearn_vectorflow.exact.stores import RowStore, TwoWayStore
+from sklearn_vectorflow.exact.streamed import StreamedStore
 from sklearn_vectorflow.exact.terms import Terms
 from sklearn_vectorflow.losses import (
     GammaLoss,
@@ -104,6 +108,35 @@ def test_bits_of_sums_do_not_depend_on_threads(kind):
     for other in found[1:]:
         for one, same in zip(found[0], other):
             assert_array_equal(one, same)
+
+
+class Blocks:
+    """Rows in blocks, as a source gives them."""
+
+    matrix = ROWS
+
+    @contextlib.contextmanager
+    def blocks(self, _):
+        parts = [ROWS[start : start + 150] for start in range(0, N, 150)]
+        yield (
+            SimpleNamespace(matrix=SimpleNamespace(values=one, rows=SimpleNamespace(canonical=True))) for one in parts
+        )
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.1])
+def test_products_of_rows_in_blocks(share):
+    streamed, store = StreamedStore(Blocks(), N, ALONE), RowStore(ARRAYS, P, ALONE)
+    rng = np.random.default_rng(0)
+    factors, values, weight = rng.normal(size=(P, 2)), rng.normal(size=(N, 2)), rng.random(N)
+    assert_allclose(streamed.times(factors), store.times(factors), atol=1e-12)
+    assert_allclose(streamed.turned_times(values), store.turned_times(values), atol=1e-12)
+    column = factors[:, 0].copy()
+    for found, expected in zip(streamed.curved(column, 0.5, weight), store.curved(column, 0.5, weight)):
+        assert_allclose(found, expected, atol=1e-12)
+    whole, about = (
+        Design(one, True).gram(weight, np.arange(P + 1), some) for one, some in ((store, 1.0), (streamed, share))
+    )
+    assert_allclose(np.trace(about), np.trace(whole), rtol=1e-12 if share == 1.0 else 0.2)
 
 
 LOSSES = {

@@ -103,11 +103,30 @@ def test_families_and_their_errors_against_lifelines(family):
     assert_allclose(model.coef_, other.params_[LOCATIONS[family]][names], rtol=1e-3, atol=1e-4)
     found = model.inference(X, y)
     assert_allclose(found.std_errors(names), other.standard_errors_[LOCATIONS[family]][names], rtol=1e-3)
-    assert found.log_likelihood >= other.log_likelihood_ - 1e-6
+    assert_allclose([found.log_likelihood, found.aic], [other.log_likelihood_, other.AIC_], rtol=1e-8)
     table = found.summary()
     assert list(table["name"]) == ["intercept", *names, "log_shape"]
     assert_allclose(table["coef"].iloc[0], model.intercept_[0])
     assert_allclose(np.exp(table["coef"].iloc[-1]), model.shape_)
+
+
+def test_rows_without_weight_come_first():
+    """What the first rows are does not say how a loss couples its outputs."""
+    X, y = made(900)
+    weight, rows = (np.arange(900) >= 600).astype(float), {key: value[600:] for key, value in y.items()}
+    model, other = exact("weibull").fit(X, y, weight), exact("weibull").fit(X[600:], rows)
+    assert_allclose(model.coef_, other.coef_, rtol=1e-5)
+    errors = model.inference(X, y, weight).std_errors()
+    assert_allclose(errors, other.inference(X[600:], rows).std_errors(), rtol=1e-5)
+
+
+def test_an_interval_without_events_has_no_error():
+    X, y = made()
+    model = exact("discrete", alpha=1e-3).fit(X, y)
+    early = np.where(y["time"] > np.quantile(y["time"], 0.5), 0.0, 1.0)
+    with pytest.warns(UserWarning, match="standard errors from the optimum"):
+        errors = model.inference(X, y, early).std_errors()
+    assert np.all(errors[:4] > 0) and np.isnan(errors[-1])
 
 
 @needs_data

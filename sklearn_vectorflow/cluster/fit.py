@@ -186,8 +186,9 @@ class PartsFit:
         factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
         draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
         vars(draft).update(draft._attributes(network, loss_curve))
-        for name in ("_first_rows", "validation_scores_", "optimality_", "n_passes_"):  # of another fit
+        for name in ("_first_rows", "validation_scores_"):  # of another fit
             vars(draft).pop(name, None)
+        draft._forget_optimum()
         if self.validation is not None:
             draft.validation_scores_ = scores
         draft._finish(self.sample_here)

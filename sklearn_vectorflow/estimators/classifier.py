@@ -12,11 +12,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
 from sklearn_vectorflow.estimators.top_classes import TopClassesMixin
-from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import CLASSIFICATION_LOSSES, ClassificationLoss, LogLoss, Loss, MultinomialLoss
 from sklearn_vectorflow.losses.functions import ClassificationFunction
@@ -44,7 +44,13 @@ def _gives_probabilities(estimator):
 
 
 class VectorFlowClassifier(
-    SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, TopClassesMixin, ClassifierMixin, BaseVectorFlow
+    SourceScoreMixin,
+    InferenceMixin,
+    LinearModelMixin,
+    NodeFeaturesMixin,
+    TopClassesMixin,
+    ClassifierMixin,
+    BaseVectorFlow,
 ):
     """Linear and shallow-net classifier for extremely sparse rows.
 
@@ -307,32 +313,6 @@ class VectorFlowClassifier(
             classes = getattr(X, "classes", None)  # a source may know
         self._check_expected(y, classes)
         return self._partial_fit(X, y, sample_weight, classes=classes)
-
-    def inference(
-        self,
-        X: RowsLike,
-        y: TargetLike = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        covariance: Literal["model", "observed", "sandwich"] = "model",
-    ) -> Inference:
-        """Return standard errors, tests and likelihoods of a linear model at its optimum.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
-        covariance : {"model", "observed", "sandwich"}, default="model"
-            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
-            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
-            (White's estimator, HC0). Penalties count as information.
-
-        Returns
-        -------
-        inference : Inference
-            See :class:`sklearn_vectorflow.exact.Inference`.
-        """
-        return self._inference(X, y, sample_weight, covariance)
 
     def decision_function(self, X: RowsLike) -> Array:
         """Return raw outputs.

@@ -1,12 +1,14 @@
-"""What follows the stochastic epochs of ``solver="exact"``."""
+"""What follows the stochastic epochs of ``solver="exact"``, and inference from the rows of a fit."""
 
 import contextlib
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.exact.inference import Inference
+from sklearn_vectorflow.exact.inference import COVARIANCES, Inference
 from sklearn_vectorflow.exact.optimum import Problem, converge
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
@@ -14,8 +16,13 @@ from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.source_data import open_data
 from sklearn_vectorflow.validation.errors import warn
+from sklearn_vectorflow.validation.scalars import check_choice
+from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
+
+
+OF_OPTIMUM = ("optimality_", "n_passes_", "_penalties_of_fit")  # attributes that exact fits have
 
 
 class Diverged(ValueError):
@@ -36,9 +43,8 @@ class ExactMixin:
 
     def _check_exact(self, network, data):
         """Raise ValueError, before any step, if there is no exact optimum of what the parameters ask for."""
+        self._forget_optimum()
         if not self._is_exact:
-            for name in ("optimality_", "n_passes_"):
-                vars(self).pop(name, None)
             return
         loss = self._loss
         linear = network.graph.weighted[0].layer
@@ -56,6 +62,11 @@ class ExactMixin:
             if wrong:
                 raise ValueError(f"solver='exact' needs {what}. Use solver='sgd'.")
 
+    def _forget_optimum(self):
+        """Drop what an exact fit has left, before training that does not end at an optimum."""
+        for name in OF_OPTIMUM:
+            vars(self).pop(name, None)
+
     @contextlib.contextmanager
     def _even_if_diverged(self, network, start):
         """Let ``solver="exact"`` go on from a constant model where stochastic steps diverged."""
@@ -64,7 +75,7 @@ class ExactMixin:
         except Diverged as error:
             if start is None:
                 raise ValueError(*error.args) from None
-            self._fields = network.penalties_of(network.graph.weighted[0])
+            self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
             initial = np.broadcast_to(start[1], network.n_outputs)
             ends = np.cumsum([place.n_weights for place in network.graph.weighted])[:-1]
             network.start_anew([0.0] * (len(ends) + 1), np.split(initial, ends))
@@ -74,11 +85,11 @@ class ExactMixin:
         """Take a trained net to the optimum."""
         if not self._is_exact:
             return
-        fields = vars(self).pop("_fields", None)
-        self._penalties_of_fit = fields = fields or network.penalties_of(network.graph.weighted[0])
+        if not hasattr(self, "_penalties_of_fit"):  # a net that starts anew has forgotten them
+            self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
         initial = None if start is None else start[1]
         with Crew(self._n_workers(data, network)) as crew:
-            problem = Problem(network, data, kernel_of(self._loss), fields, crew)
+            problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
             report = converge(problem, initial, self.exact_tol, self.exact_max_iter, self._say_step)
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
@@ -94,30 +105,62 @@ class ExactMixin:
         if self.verbose:
             print(f"exact {step}: objective {value:.10g}, relative gradient {optimality:.2e}")
 
-    # ---- inference ------------------------------------------------------------------
 
-    def _inference(self, X, y, sample_weight, covariance):
-        """Return what rows say of the weights of a fitted linear model."""
+class InferenceMixin:
+    """Standard errors, tests and likelihoods of linear models at their optimum."""
+
+    def inference(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        covariance: Literal["model", "observed", "sandwich"] = "model",
+    ) -> Inference:
+        """Return standard errors, tests and likelihoods of a linear model at its optimum.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        covariance : {"model", "observed", "sandwich"}, default="model"
+            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
+            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
+            (White's estimator, HC0). Penalties count as information.
+
+        Returns
+        -------
+        inference : Inference
+            See :class:`sklearn_vectorflow.exact.Inference`.
+        """
         check_is_fitted(self, "network_")
-        if not self.network_.is_linear or not self._loss.smooth or self._loss.sampled or self._loss.coupled:
-            raise ValueError("inference needs a linear model, and a loss of single rows with a continuous gradient.")
+        check_choice("covariance", covariance, COVARIANCES)
+        if not hasattr(self, "_penalties_of_fit"):
+            raise ValueError("inference needs a model at its optimum. Fit a linear model with solver='exact'.")
+        if covariance == "sandwich" and not getattr(self._loss, "separates", True):
+            raise ValueError("covariance='sandwich' needs losses of single rows, which Cox's likelihood has not.")
         data = (
             open_data(self, X, y, sample_weight, reset=False)
             if is_source(X)
             else self._data(X, y, sample_weight, reset=False)
         )
+        with contextlib.closing(data):
+            if data.once:
+                raise ValueError("inference needs a source that can be read more than once.")
+            return self._inference(data, covariance)
+
+    def _inference(self, data, covariance):
+        """Return what rows say of the weights."""
         network = self.network_
-        linear = network.graph.weighted[0]
-        with contextlib.closing(data), Crew(self._n_workers(data, network)) as crew:
-            problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
-            names = getattr(self, "feature_names_in_", None)
-            names = [f"x{k}" for k in range(network.n_features)] if names is None else list(names)
-            raw = np.concatenate(network.intercepts()).astype(float)
+        names = getattr(self, "feature_names_in_", None)
+        names = [f"x{k}" for k in range(network.n_features)] if names is None else list(names)
+        raw = np.concatenate(network.intercepts()).astype(float)
+        with Crew(self._n_workers(data, network)) as crew:
             return Inference(
-                problem,
+                Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew),
                 covariance,
                 names,
-                self._labels_of_outputs(linear.n_weights),
+                self._labels_of_outputs(network.graph.weighted[0].n_weights),
                 self._names_of_constants(),
                 self._reported(raw[None, :]) - raw,
             )

@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
-from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
@@ -30,7 +30,9 @@ from sklearn_vectorflow.validation.errors import naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
-class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow):
+class VectorFlowRegressor(
+    SourceScoreMixin, InferenceMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow
+):
     """Linear and shallow-net regressor for extremely sparse rows.
 
     It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
@@ -286,32 +288,6 @@ class VectorFlowRegressor(SourceScoreMixin, LinearModelMixin, NodeFeaturesMixin,
             The estimator.
         """
         return self._partial_fit(X, y, sample_weight, groups)
-
-    def inference(
-        self,
-        X: RowsLike,
-        y: TargetLike = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        covariance: Literal["model", "observed", "sandwich"] = "model",
-    ) -> Inference:
-        """Return standard errors, tests and likelihoods of a linear model at its optimum.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
-        covariance : {"model", "observed", "sandwich"}, default="model"
-            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
-            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
-            (White's estimator, HC0). Penalties count as information.
-
-        Returns
-        -------
-        inference : Inference
-            See :class:`sklearn_vectorflow.exact.Inference`.
-        """
-        return self._inference(X, y, sample_weight, covariance)
 
     def predict_raw(self, X: RowsLike) -> Array:
         """Return raw outputs, before the loss turns them into predictions.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
 from sklearn_vectorflow.exact import Inference
@@ -57,7 +58,7 @@ def _separates(estimator):
     return getattr(kind, "separates", True)
 
 
-class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow):
+class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin, BaseVectorFlow):
     """Linear and shallow-net models of times to an event, for extremely sparse rows.
 
     Times may be right-censored and, for parametric distributions, left- and
@@ -370,7 +371,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, LinearModelMixin, BaseVectorFlow)
             See :class:`sklearn_vectorflow.exact.Inference`.
         """
         _refuse_source(X)
-        return self._inference(X, y, sample_weight, covariance)
+        return super().inference(X, y, sample_weight, covariance=covariance)
 
     def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.

@@ -84,4 +84,5 @@ class UpdateMixin:
         )
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), loss]
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        self._forget_optimum()
         self.network_ = network

@@ -35,7 +35,7 @@ class Design:
     columns : ndarray, default=None
         Which columns of X these are; None if they are all.
     passes : list of float, default=None
-        How often rows were read, for a design of some of the columns of another one.
+        How often rows were read so far, a list that designs of some of the columns share.
 
     Attributes
     ----------

@@ -7,14 +7,15 @@ import numpy as np
 from scipy import linalg, special
 
 from sklearn_vectorflow.exact.curvature import DiagonalCurvature
-from sklearn_vectorflow.exact.newton import Model, moving
+from sklearn_vectorflow.exact.newton import Model, moving, norm_of
 from sklearn_vectorflow.exact.scores import ScoreProducts
 from sklearn_vectorflow.validation.errors import brief, warn
-from sklearn_vectorflow.validation.scalars import check_choice, check_number
+from sklearn_vectorflow.validation.scalars import check_number
 from sklearn_vectorflow.validation.types import Array
 
 MOST_EXACT = 3_000  # weights whose information is inverted whole
 SOLVED = 1e-8  # of a side, which conjugate gradients leave
+UNSOLVED = 1e-3  # of a side, from which on an error is none
 FAR = 0.05  # standard errors from the optimum, from which on they are doubtful
 RANK = 1e-11  # of the largest eigenvalue: below it, directions that the rows say nothing of
 COVARIANCES = ("model", "observed", "sandwich")
@@ -40,9 +41,12 @@ class Inference:
     Attributes
     ----------
     n_parameters : int
-        Weights, intercepts and constants, but those that L1 or a bound holds.
+        Weights, intercepts and constants, but those that L1 or a bound holds, and those that others make up for:
+        one of two equal columns, for example. (Of more than 3,000 weights only the classes of a multinomial
+        model are looked at for that.)
     dispersion : float
-        Estimate of what multiplies the variance; 1 where the loss fixes it.
+        Estimate of what multiplies the variance; 1 where the loss fixes it. NaN if there are no more targets than
+        parameters.
     log_likelihood : float
         Of the rows; Cox's is partial. None if the loss is no likelihood.
     aic, bic : float
@@ -50,11 +54,7 @@ class Inference:
     """
 
     def __init__(self, problem, covariance, names, labels, constant_names, shift):
-        check_choice("covariance", covariance, COVARIANCES)
         self._problem, self._objective = problem, problem.objective
-        losses = self._objective.losses
-        if covariance == "sandwich" and losses.couples_rows:
-            raise ValueError("covariance='sandwich' needs losses of single rows, which Cox's likelihood has not.")
         self.covariance, self._labels = covariance, labels
         self._names, self._constant_names, self._shift = names, constant_names, shift
         self._point = problem.start()
@@ -64,18 +64,34 @@ class Inference:
         self._moves &= ~self._at_corner()
         self._hessian = self._information(covariance)
         self._diagonal = self._hessian.diagonal()
-        seen = self._diagonal[0] > 0
-        self._moves &= seen
-        self.n_parameters = int(self._moves.sum()) + len(self._point.constants)
-        loss, total = losses.kernel.loss, losses.total
-        raw, y, weight = self._point.raw, losses.y, losses.weight
-        self.dispersion = float(loss.dispersion(y, raw, weight, total - self.n_parameters))
-        likelihood = loss.log_likelihood(y, raw, weight, self.dispersion)
-        self.log_likelihood = None if likelihood is None else float(likelihood)
-        self._whole = self._solved = None
-        if self.n_parameters <= MOST_EXACT:
+        self._moves &= self._diagonal[0] > 0
+        self._told = self._diagonal[1] > 0  # constants that rows say something of
+        self._scores = _scores_of(self._point.slopes, self._objective.losses.weight)
+        self.n_parameters, self._solved = self._counted(), None
+        if self._moves.sum() + self._told.sum() <= MOST_EXACT:
             self._invert()
+        self._estimate()
+        self._whole = None if self._solved is None else self._covariance()
         self._warn_if_far(slope)
+
+    def _counted(self):
+        """Return the number of parameters, less those that a symmetric multinomial model has too many."""
+        n = int(self._moves.sum() + self._told.sum())
+        return n - int(self._moves.all(axis=1).sum()) if self._objective.losses.is_softmax else n
+
+    def _estimate(self):
+        """Set the dispersion and the likelihood."""
+        losses = self._objective.losses
+        raw, y, weight = self._point.raw, losses.y, losses.weight
+        n_values = losses.total * y.shape[1]
+        self.dispersion = float(losses.kernel.loss.dispersion(y, raw, weight, n_values - self.n_parameters))
+        if np.isnan(self.dispersion) and self.covariance != "sandwich":
+            warn(
+                f"The dispersion cannot be estimated from {n_values:g} targets and {self.n_parameters} parameters, so "
+                "errors are NaN. Fit fewer columns, or take covariance='sandwich'."
+            )
+        likelihood = losses.kernel.loss.log_likelihood(y, raw, weight, self.dispersion)
+        self.log_likelihood = None if likelihood is None else float(likelihood)
 
     @property
     def aic(self) -> float | None:
@@ -107,38 +123,49 @@ class Inference:
 
     def _positions(self):
         """Number the weights that move: output by output, then constants."""
-        n, n_linear = self._moves.shape
-        flat = np.flatnonzero(self._moves.T.ravel())
-        return flat, n * n_linear + np.arange(len(self._point.constants))
+        return np.append(np.flatnonzero(self._moves.T.ravel()), self._moves.size + np.flatnonzero(self._told))
 
     def _invert(self):
-        """Invert the information of all weights that move."""
-        hessian = self._hessian
-        some = np.flatnonzero(self._moves.any(axis=1))
-        full = self._block(hessian, some, self._objective.terms.l2)
-        kept = np.append(self._moves[some].T.ravel(), np.ones(len(self._point.constants), bool))
-        full = full[np.ix_(kept, kept)] * self._objective.losses.total
-        scale = 1.0 / np.sqrt(np.diag(full))
+        """Invert the information of all weights that move, and count those that the rows tell apart."""
+        l2 = self._objective.terms.l2
+        full = self._information_by(self._hessian, l2)
+        scale = 1.0 / np.sqrt(np.where(np.diag(full) > 0, np.diag(full), 1.0))
         values, vectors = linalg.eigh(full * scale * scale[:, None])
         fine = values > RANK * values[-1]
         inverse = (vectors[:, fine] / values[fine]) @ vectors[:, fine].T * scale * scale[:, None]
         if not np.all(fine):
             inverse = linalg.pinvh(full, rtol=RANK)  # of the shortest weights that predict the same
         self._solved = inverse
-        if self.covariance == "sandwich":
-            scores = ScoreProducts(hessian, self._point.slopes)
-            meat = self._block(scores, some, np.zeros_like(self._objective.terms.l2))
-            inverse = inverse @ (meat[np.ix_(kept, kept)] * self._objective.losses.total) @ inverse
-        else:
-            inverse = inverse * self.dispersion
-        self._whole = inverse
+        if np.any(l2):
+            full = (
+                full - np.diag(self._flat(np.broadcast_to(l2, self._moves.shape), 0.0)) * self._objective.losses.total
+            )
+            values = linalg.eigvalsh(full * scale * scale[:, None])
+            fine = values > RANK * values[-1]
+        self.n_parameters = int(np.count_nonzero(fine))
 
-    def _block(self, products, some, l2):
-        """Return the matrix of products by the columns of the design that some weights move in."""
-        design, outputs = self._objective.design, list(range(self._hessian.n_linear))
+    def _covariance(self):
+        """Return the covariances of all weights that move."""
+        if self.covariance != "sandwich":
+            return self._solved * self.dispersion
+        scores = ScoreProducts(self._hessian, self._scores)
+        meat = self._information_by(scores, np.zeros_like(self._objective.terms.l2))
+        return self._solved @ meat @ self._solved
+
+    def _information_by(self, products, l2):
+        """Return the sums over rows of products by all weights that move."""
+        some = np.flatnonzero(self._moves.any(axis=1))
         if products.structure == "rows":
-            return products.matrix(some)
-        return products.block(design, l2, some, outputs, True)
+            full = products.matrix(some)
+        else:
+            full = products.block(self._objective.design, l2, some, list(range(self._hessian.n_linear)), True)
+        kept = np.append(self._moves[some].T.ravel(), self._told)
+        return full[np.ix_(kept, kept)] * self._objective.losses.total
+
+    def _flat(self, weights, constants):
+        """Return numbers of all weights that move, output by output, then those of constants."""
+        own = weights.T.ravel()[self._moves.T.ravel()]
+        return np.append(own, np.broadcast_to(constants, self._told.shape)[self._told])
 
     # ---- single weights -------------------------------------------------------------
 
@@ -146,31 +173,49 @@ class Inference:
         """Return the variances of weights (column of the design, output), or (None, constant)."""
         if self._whole is None:
             return np.array([self._variance(*one) for one in wanted])
-        places, constants = self._positions()
-        at = {int(place): k for k, place in enumerate(np.concatenate([places, constants]))}
-        n, n_linear = self._moves.shape
-        flat = [n * n_linear + output if column is None else output * n + column for column, output in wanted]
+        at = {int(place): k for k, place in enumerate(self._positions())}
+        size, n = self._moves.size, len(self._moves)
+        flat = [size + output if column is None else output * n + column for column, output in wanted]
         variances = np.diag(self._whole)
         return np.array([variances[at[one]] if one in at else np.nan for one in flat])
 
     def _variance(self, column, output):
-        weights, constants = np.zeros(self._moves.shape), np.zeros(len(self._point.constants))
-        if column is None:
-            constants[output] = 1.0
-        elif not self._moves[column, output]:
+        side = np.zeros(self._moves.shape), np.zeros(self._told.shape)
+        if not (self._told[output] if column is None else column >= 0 and self._moves[column, output]):
             return np.nan
+        if column is None:
+            side[1][output] = 1.0
         else:
-            weights[column, output] = 1.0
-        solved = self._model().direction(SOLVED, (weights, constants))
+            side[0][column, output] = 1.0
+            if self._is_centred(column):
+                side[0][column] -= 1.0 / self._moves.shape[1]
+        solved = self._model().direction(SOLVED, side)
+        if self._left(solved, side) > UNSOLVED:
+            warn(
+                f"There is no error of {self._name(column, output)!r}: other columns make up for it, or its equations "
+                "are too hard for conjugate gradients. Leave columns out, or raise alpha."
+            )
+            return np.nan
         total = self._objective.losses.total
         if self.covariance == "sandwich":
             change = self._objective.with_constants(self._objective.design.forward(solved[0]), solved[1])
-            return float(np.sum(np.sum(self._point.slopes * change, axis=1) ** 2)) / total**2
-        return self.dispersion / total * (solved[1][output] if column is None else solved[0][column, output])
+            return float(np.sum(np.sum(self._scores * change, axis=1) ** 2)) / total**2
+        return self.dispersion / total * float(np.vdot(side[0], solved[0]) + side[1] @ solved[1])
+
+    def _is_centred(self, column):
+        """Whether only differences of a column's weights between classes count."""
+        is_free = self._objective.losses.is_softmax and self._objective.terms.l2[column, 0] == 0
+        return is_free and self._moves[column].all()
+
+    def _left(self, solved, side):
+        """Return the share of a side that a solution leaves."""
+        product = self._hessian.times(*solved)
+        left = np.where(self._moves, product[0] - side[0], 0.0), np.where(self._told, product[1] - side[1], 0.0)
+        return norm_of(left, self._diagonal) / norm_of(side, self._diagonal)
 
     def _model(self):
         if not hasattr(self, "_solver"):
-            slope = np.zeros(self._moves.shape), np.zeros(len(self._point.constants))
+            slope = np.zeros(self._moves.shape), np.zeros(self._told.shape)
             self._solver = Model(self._objective, self._hessian, slope, self._diagonal, self._moves)
         return self._solver
 
@@ -180,9 +225,10 @@ class Inference:
             step = self._model().direction(0.1, (-np.where(self._moves, slope[0], 0.0), -slope[1]))
             decrement = -sum(float(np.vdot(a, b)) for a, b in zip(step, slope))
         else:
-            side = np.append(slope[0].T.ravel()[self._moves.T.ravel()], slope[1])
+            side = self._flat(*slope)
             decrement = float(side @ self._solved @ side) * self._objective.losses.total
-        distance = np.sqrt(max(decrement, 0.0) * self._objective.losses.total / self.dispersion)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of rows that are met exactly
+            distance = np.sqrt(np.maximum(decrement, 0.0) * self._objective.losses.total / self.dispersion)
         if distance > FAR:
             warn(
                 f"The weights are {distance:.2g} standard errors from the optimum of these rows, so errors, intervals "
@@ -206,7 +252,7 @@ class Inference:
             In the order of :meth:`summary`. NaN for weights that L1 or a bound holds where they are, and for
             columns without a value.
         """
-        return np.sqrt(self._variances(self._wanted(columns)))
+        return _root(self._variances(self._wanted(columns)))
 
     def summary(self, columns: Sequence[str | int] | None = None, confidence: float = 0.95) -> Any:
         """Return a table of coefficients.
@@ -226,8 +272,9 @@ class Inference:
         """
         check_number("summary", "confidence", confidence, 0, 1, low_open=True, high_open=True)
         wanted = self._wanted(columns)
-        coef, errors = np.array([self._value(*one) for one in wanted]), np.sqrt(self._variances(wanted))
-        z = coef / errors
+        coef, errors = np.array([self._value(*one) for one in wanted]), _root(self._variances(wanted))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of rows that are met exactly
+            z = coef / errors
         reach = special.ndtri(0.5 + confidence / 2) * errors
         fields = {
             "output": [self._label(*one) for one in wanted],
@@ -246,9 +293,9 @@ class Inference:
         design, n_linear = self._objective.design, self._hessian.n_linear
         constants = [(None, k) for k in range(len(self._constant_names))]
         if columns is None:
-            if self.n_parameters > MOST_EXACT:
+            if self._whole is None:
                 raise ValueError(
-                    f"columns must be given where there are more than {MOST_EXACT} weights, here {self.n_parameters}."
+                    f"columns must be given where there are more than {MOST_EXACT} weights, here {self._moves.sum()}."
                 )
             places = self._places(range(len(self._names)))
             chosen = [0, *places] if design.intercept else list(places)
@@ -304,6 +351,16 @@ class Inference:
 
     def _label(self, column, output):
         return "" if column is None else str(self._labels[output])
+
+
+def _scores_of(slopes, weight):
+    """Return gradients whose products, summed over rows, are those of rows repeated as often as weights say."""
+    return slopes / np.sqrt(np.where(weight > 0, weight, 1.0))[:, None]
+
+
+def _root(variances):
+    """Return square roots, NaN where a matrix that is no optimum's made a variance negative."""
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))
 
 
 def _table(fields):

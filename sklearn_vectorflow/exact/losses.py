@@ -27,9 +27,9 @@ class Losses:
         self.ranges = [(0, len(y))] if self.couples_rows else ranges
         self.total = weight.sum()
 
-    def first(self, n):
-        """Return the losses of the first rows."""
-        return Losses(self.kernel, self.y[:n], self.weight[:n], self.scale, [(0, min(n, len(self.y)))], self.crew)
+    def unweighted(self, rows):
+        """Return the losses of some rows, each with a weight of one."""
+        return Losses(self.kernel, self.y[rows], np.ones(len(rows)), self.scale, [(0, len(rows))], self.crew)
 
     def value_and_gradient(self, raw):
         """Return the sum of weighted losses and its gradient by raw outputs."""

@@ -29,7 +29,7 @@ class Objective:
 
     Parameters
     ----------
-    design : Design or StreamedDesign
+    design : Design
     losses : Losses
     terms : Terms
     """

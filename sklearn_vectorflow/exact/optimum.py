@@ -4,13 +4,13 @@ import numpy as np
 
 from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
-from sklearn_vectorflow.exact.newton import minimise, norm_of
+from sklearn_vectorflow.exact.newton import ROUNDING, minimise, norm_of
 from sklearn_vectorflow.exact.objective import Objective
 from sklearn_vectorflow.exact.streamed import StreamedStore, targets_of
 from sklearn_vectorflow.exact.terms import Terms
 from sklearn_vectorflow.io.matrix import Matrix
 
-FLAT = 1e-10  # of the objective's size, below which no gradient is told from rounding
+FLAT = ROUNDING**0.5  # of the root of the objective's size: a smaller slope lowers it by no more than rounding
 
 
 class Problem:
@@ -71,32 +71,40 @@ class Problem:
         gradient, by_constants = self.objective.gradient(bare)
         slope = self.objective.terms.pseudo_gradient(bare.weights, gradient), by_constants
         norm = norm_of(slope, self.objective.hessian(bare).diagonal())
-        return max(norm, FLAT * np.sqrt(abs(bare.value)), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
+        size = max(abs(bare.value), self.network.scales.loss)
+        return max(norm, FLAT * np.sqrt(size), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
 
     def put(self, point):
         """Write a point's parameters into the net."""
         design, terms, network = self.design, self.objective.terms, self.network
-        weights, absent = point.weights, 0.0
+        weights, absent = self._centred(point.weights), 0.0
         if terms.center is not None:
             weights, absent = weights + terms.center, self.fields["center"]
         if "lower" in self.fields:
             absent = np.maximum(absent, self.fields["lower"])
         values = design.scattered(weights, network.n_features, absent)
         intercept = weights[0] if design.intercept else np.zeros(self.n_linear)
-        if self.objective.losses.is_softmax:
-            intercept = intercept - intercept.mean()  # which of those that predict the same is a choice
         ends = np.cumsum([place.n_weights for place in network.graph.weighted[1:]], dtype=int)
         constants = np.split(point.constants, ends)[: len(ends)]
         network.start_anew([values, *([0.0] * len(ends))], [intercept, *constants])
+
+    def _centred(self, weights):
+        """Return weights of a multinomial model centred over the classes where no penalty chooses among them."""
+        terms = self.objective.terms
+        if not self.objective.losses.is_softmax:
+            return weights
+        free = (terms.l1 == 0) & (terms.l2 == 0)
+        if terms.lower is not None:
+            free &= np.isneginf(terms.lower)
+        return np.where(free, weights - weights.mean(axis=1, keepdims=True), weights)
 
 
 def _rows_of(data, width, intercept, crew):
     """Return the design of training rows, their targets and their weights."""
     if not isinstance(data.matrix, Matrix):
         y, weight = targets_of(data)
-        design = Design(StreamedStore(data, len(y), crew), intercept)
-        design._passes[0] = 2  # for the targets, and for the columns
-        return design, y, weight
+        n_passes = 2  # for the targets, and for the columns
+        return Design(StreamedStore(data, len(y), crew), intercept, passes=[n_passes]), y, weight
     n_rows = data.matrix.shape[0]
     weight = np.ones(n_rows) if data.weight is None else np.ascontiguousarray(data.weight, dtype=np.float64)
     return Design.of(data.matrix, width, intercept, crew), data.dense_targets(0, n_rows), weight

@@ -59,6 +59,8 @@ class Preconditioner:
     def _factor(self, hessian, design, l2, group, moves):
         """Return a Cholesky factor of the second derivatives of some outputs' frequent columns."""
         block = hessian.block(design, l2, self.columns, group, self.with_constants, self.share)
+        if hessian.structure == "softmax" and len(group) > 1:
+            _hold_sums(block, l2[self.columns, 0] == 0, len(group))
         fixed = ~moves[np.ix_(self.columns, group)].T.ravel()
         fixed = np.append(fixed, np.zeros(len(block) - len(fixed), bool))
         block[fixed] = 0.0
@@ -87,3 +89,12 @@ class Preconditioner:
             if self.with_constants:
                 out_constants = solved[size * len(group) :]
         return out, out_constants
+
+
+def _hold_sums(block, free, n_outputs):
+    """Give a curvature to sums over classes, of which the multinomial loss of unpenalised weights has none."""
+    columns, width = np.flatnonzero(free), len(free)
+    places = columns + width * np.arange(n_outputs)[:, None]
+    more = block[places, places].mean(axis=0) / n_outputs
+    for own in places:
+        block[own, places] += more

@@ -40,6 +40,8 @@ class Loss(BaseEstimator):
         and ``node_gradients`` after it; ``kernel`` finds them in its struct.
     sampled : bool
         Whether a step computes and updates few of the outputs, which `sampler` draws.
+    is_likelihood : bool
+        Whether the loss is the negative log-likelihood of y, no constant of which is dropped.
     smooth : bool
         Whether the gradient is continuous, as ``solver="exact"`` needs it.
     free_intercept : bool
@@ -50,6 +52,7 @@ class Loss(BaseEstimator):
     jumps = False
     reads = ()
     sampled = False
+    is_likelihood = False
     smooth = True
     free_intercept = True
 
@@ -76,13 +79,14 @@ class Loss(BaseEstimator):
         raw : ndarray of shape (n_rows, n_outputs)
         sample_weight : ndarray of shape (n_rows,)
         n_free : float
-            The sum of the weights less the number of parameters.
+            The sum of the weights of all targets less the number of parameters. If it is not above zero, an estimate
+            is NaN.
         """
         return 1.0
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float | None:
         """Return the log-likelihood of rows, with all constants; None if the loss is none."""
-        return None
+        return -self(y, raw, sample_weight)[0] if self.is_likelihood else None
 
     def expected_curvature(self, y: Array, raw: Array) -> Array | None:
         """Return the expectation of the second derivatives by raw outputs, where they depend on y; None for themselves.

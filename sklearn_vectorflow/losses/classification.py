@@ -55,10 +55,7 @@ class LogLoss(ClassificationLoss):
     """
 
     kernel = KERNELS["log_loss"]
-
-    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
-        """Return the log-likelihood of rows."""
-        return -self(y, raw, sample_weight)[0]
+    is_likelihood = True
 
     def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each output's class."""
@@ -100,11 +97,8 @@ class MultinomialLoss(ClassificationLoss):
     """
 
     kernel = KERNELS["multinomial"]
+    is_likelihood = True
     multilabel = False
-
-    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
-        """Return the log-likelihood of rows."""
-        return -self(y, raw, sample_weight)[0]
 
     def n_outputs(self, n_classes: int) -> int:
         """Return one output for each class."""

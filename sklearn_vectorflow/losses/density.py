@@ -32,6 +32,7 @@ class MixtureDensity(RegressionLoss):
     """
 
     kernel = KERNELS["mixture_density"]
+    is_likelihood = True
 
     def __init__(self, n_components: int = 3) -> None:
         self.n_components = n_components

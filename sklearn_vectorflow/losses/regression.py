@@ -87,7 +87,8 @@ class SquaredError(RegressionLoss):
         """Return the log-likelihood of rows under normal distributions, whose variance is the likeliest."""
         total = sample_weight.sum() * y.shape[1]
         variance = np.sum(sample_weight[:, None] * (y - raw) ** 2) / total
-        return -0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0)
+        with np.errstate(divide="ignore"):  # of rows that are met exactly
+            return -0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0)
 
 
 class AbsoluteError(RegressionLoss):
@@ -207,12 +208,11 @@ class PoissonLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["poisson"]
+    y_low = 0.0
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
         """Return the log-likelihood of rows."""
         return float(np.sum(sample_weight[:, None] * (y * raw - np.exp(raw) - gammaln(y + 1.0))))
-
-    y_low = 0.0
 
 
 class GammaLoss(LogLinkLoss):
@@ -225,6 +225,8 @@ class GammaLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["gamma"]
+    y_low = 0.0
+    y_low_open = True
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
         """Return Pearson's estimate."""
@@ -239,9 +241,6 @@ class GammaLoss(LogLinkLoss):
     def expected_curvature(self, y: Array, raw: Array) -> Array:
         """Return ones."""
         return np.ones_like(raw)
-
-    y_low = 0.0
-    y_low_open = True
 
 
 class TweedieLoss(LogLinkLoss):
@@ -294,7 +293,7 @@ class TweedieLoss(LogLinkLoss):
 
 def _pearson(y, mean, variance, weight, n_free):
     """Return the sum of squared residuals in units of the variance function, over the degrees of freedom."""
-    return np.sum(weight[:, None] * (y - mean) ** 2 / variance) / (max(n_free, 1.0) * y.shape[1])
+    return np.sum(weight[:, None] * (y - mean) ** 2 / variance) / n_free if n_free > 0 else np.nan
 
 
 def _huber_location(y, weight, delta):

@@ -38,6 +38,7 @@ class SurvivalLoss(Loss):
         How many of them, the last ones, are the same for all rows.
     """
 
+    is_likelihood = True
     takes_intervals = False
     takes_entry = True
     separates = True
@@ -81,10 +82,6 @@ class SurvivalLoss(Loss):
         bounds = [(-FARTHEST, FARTHEST)] * self.n_outputs
         start, options = np.zeros(self.n_outputs), {"gtol": 1e-9, "ftol": 0}
         return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-
-    def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
-        """Return the log-likelihood of rows."""
-        return -self(y, raw, sample_weight)[0]
 
     def intercept(self, raw: Array) -> Array:
         """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
