@@ -349,7 +349,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     def inference(
         self,
         X: MatrixLike,
-        y: TimesLike,
+        y: TimesLike = None,
         sample_weight: ArrayLike | None = None,
         *,
         covariance: Literal["model", "observed", "sandwich"] = "model",
