@@ -14,7 +14,8 @@ VF_INLINE int vf_is_copied(const int kind, const int lazy, int32_t n_out) {
 }
 
 /* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed
- * factor less one. */
+ * factor less one. Behind the last it becomes zero: what earlier rows left there times
+ * a value of zero must stay zero, which an overflow would not. */
 VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies, float largest_rate) {
     const vf_optimizer o = layer->optimizer;
     const float l2 = layer->penalty.l2;
@@ -32,6 +33,7 @@ VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n
                                 VF_USES_ROW(kind) ? row[k] : 0.0f};
             left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
         }
+    memset(left + n, 0, sizeof(float) * VF_GROUP);
 }
 
 /* Records that only this thread writes: its steps alone make their clocks go on. */
