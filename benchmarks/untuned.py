@@ -1,7 +1,10 @@
-"""Models with their defaults beside linear models of scikit-learn, tuned and as they come, on real data.
+"""Models with their defaults beside tuned ones of scikit-learn, on real data and on generated families; worst first.
 
-Tuned means the best strength of a grid, chosen on the very rows the table is about: what no honest
-search could beat. Losses are those of test rows: a set's own, or a quarter drawn with seed 0.
+    python benchmarks/untuned.py [--data FOLDER] [--families all|quick|none] [--cache FOLDER] [set ...]
+
+Tuned means the best strength of a grid, chosen on the very rows the table is about: what no honest search could beat.
+Losses are those of test rows: a set's own, or a quarter drawn with seed 0. Ratios are to the tuned linear model: of
+defaults, of `early_stopping=True`, and of a net with 16 units; and of defaults to a constant model.
 """
 
 import argparse
@@ -9,9 +12,12 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
+import families
 import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier, SGDRegressor
 from sklearn.metrics import log_loss, mean_poisson_deviance, root_mean_squared_error
@@ -140,47 +146,100 @@ def peers(name, train, test):
     return losses
 
 
-def cached_peers(cache, name, train, test):
-    path = None if cache is None else Path(cache, f"{name}.json")
+def cached(cache, key, compute):
+    """Return what a function computes, from a file if it is there."""
+    path = None if cache is None else Path(cache, f"{key}.json")
     if path is not None and path.exists():
         return json.loads(path.read_text())
-    losses = peers(name, train, test)
+    found = compute()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(losses))
-    return losses
+        path.write_text(json.dumps(found))
+    return found
+
+
+VARIANTS = {"defaults": {}, "early_stopping": {"early_stopping": True}, "16 units": {"hidden_layer_sizes": (16,)}}
+
+
+@dataclass
+class Row:
+    """A row of the table: the losses of our models, their epochs, and what they are compared to."""
+
+    name: str
+    tuned: float
+    constant: float
+    losses: list
+    epochs: int
+
+    @property
+    def ratios(self):
+        """Losses over the tuned one, or what they exceed it by, where it is nearly zero."""
+        return [loss / self.tuned if self.tuned > 1e-3 else 1.0 + loss - self.tuned for loss in self.losses]
+
+    def __str__(self):
+        ratios = " | ".join(f"{ratio:.3f}" for ratio in self.ratios)
+        return f"| {self.name} | {self.tuned:.4f} | {ratios} | {self.losses[0] / self.constant:.3f} | {self.epochs} |"
 
 
 def ours(name, train, test, **options):
-    """Return the loss of a model with defaults, and its epochs."""
+    """Return the loss of a model with defaults on a real set, and its epochs."""
     metric, make, _ = TASKS[task_of(name)]
-    model = make(random_state=0, **options)
+    model = make(**{"random_state": 0, **options})
     return score(model, metric, train, test), model.n_iter_
 
 
-def tell(name, train, test, losses):
-    """Print a set's row of the table."""
-    best, tuned = min((loss, f"{peer}, {at}") for peer, grid in losses.items() for at, loss in grid.items())
-    one, epochs = ours(name, train, test)
-    two, _ = ours(name, train, test, n_jobs=2)
-    defaults = ", ".join(f"{peer} {grid['default']:.4f}" for peer, grid in losses.items())
-    ratio = f"{one / best:.3f}" if best > 1e-3 else f"+{one - best:.4f}"
-    print(f"| {name} | {one:.4f} | {epochs} | {two:.4f} | {best:.4f} ({tuned}) | {ratio} | {defaults} |", flush=True)
+def constant_loss(name, train, test):
+    """Return the loss of the best model that knows no column."""
+    metric, _, _ = TASKS[task_of(name)]
+    dummy = DummyClassifier() if task_of(name) == "classes" else DummyRegressor()
+    return score(dummy, metric, train, test)
+
+
+def row_of_set(name, arguments):
+    """Return the row of a real set."""
+    train, test = read(arguments.data, name)
+    losses = cached(arguments.cache, name, lambda: peers(name, train, test))
+    found = [ours(name, train, test, **options) for options in VARIANTS.values()]
+    tuned = min(loss for grid in losses.values() for loss in grid.values())
+    return Row(name, tuned, constant_loss(name, train, test), [loss for loss, _ in found], found[0][1])
+
+
+def row_of_family(family, arguments):
+    """Return the row of a generated family."""
+    data = families.draw(family)
+    tuned, constant = cached(arguments.cache, families.key(family), lambda: families.tuned(family, data))
+    found = [families.ours(family, data, **options) for options in VARIANTS.values()]
+    return Row(families.name(family), tuned, constant, [loss for loss, _ in found], found[0][1])
+
+
+def tell(title, rows):
+    """Print a table, worst first, and what it amounts to."""
+    print(f"\n{title}: {len(rows)} rows")
+    for k, variant in enumerate(VARIANTS):
+        ratios = np.array([row.ratios[k] for row in rows])
+        print(
+            f"{variant}: mean log ratio {np.log(ratios).mean():.4f}, worst {ratios.max():.3f}, above 1.02 "
+            f"{(ratios > 1.02).sum()}, above 1.05 {(ratios > 1.05).sum()}, worse than a constant model "
+            f"{sum(row.losses[k] > 1.001 * row.constant for row in rows)}"
+        )
+    print(f"\n| | tuned | {' | '.join(VARIANTS)} | to constant | epochs |\n|---|---|{'---|' * len(VARIANTS)}---|---|")
+    for row in sorted(rows, key=lambda row: -row.ratios[0]):
+        print(row, flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("VECTORFLOW_DATA"), help="folder of the sets and of load.py")
-    parser.add_argument("--cache", help="folder that keeps the losses of scikit-learn's models for the next run")
+    parser.add_argument("--cache", help="folder that keeps the losses of tuned models for the next run")
+    parser.add_argument("--families", choices=("all", "quick", "none"), default="all")
     parser.add_argument("sets", nargs="*", default=[*CLASSES, *NUMBERS, *RATES])
     arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("--data or the environment variable VECTORFLOW_DATA must name the folder of the sets")
-    print("| set | defaults | epochs | n_jobs=2 | best of scikit-learn, tuned | ratio | scikit-learn's defaults |")
-    print("|---|---|---|---|---|---|---|")
-    for name in arguments.sets:
-        train, test = read(arguments.data, name)
-        tell(name, train, test, cached_peers(arguments.cache, name, train, test))
+    warnings.simplefilter("ignore")
+    if arguments.data:
+        tell("real sets", [row_of_set(name, arguments) for name in arguments.sets])
+    if arguments.families != "none":
+        chosen = families.families(arguments.families == "quick")
+        tell("generated families", [row_of_family(family, arguments) for family in chosen])
 
 
 if __name__ == "__main__":
