@@ -253,3 +253,39 @@ def test_cox_losses_feel_their_curvature():
     y = np.array([(True, time) for time in times], dtype=[("event", bool), ("time", float)])
     model = VectorFlowSurvivalEstimator("cox", random_state=0).fit(X, y)
     assert 0.3 < model.network_.scales.loss < 0.95  # 1 is what stands for a curvature that is not felt
+
+
+# ---- nearly everything explained -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [40, 300, 3000])
+@pytest.mark.parametrize("alpha", [None, 0.01])
+def test_squared_error_of_small_sets_ends_at_the_optimum(n_rows, alpha):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows + 2000, 20))
+    y = X @ rng.normal(size=20) + rng.normal(size=n_rows + 2000)
+    train, test = slice(0, n_rows), slice(n_rows, None)
+
+    def error(model):
+        return np.mean((model.fit(X[train], y[train]).predict(X[test]) - y[test]) ** 2)
+
+    ours = VectorFlowRegressor(alpha=alpha, random_state=0)
+    found = error(ours)
+    if alpha is None:
+        assert found < 1.05 * min(error(Ridge(strength)) for strength in (0.01, 0.1, 0.3, 1, 3, 10))
+    else:
+        assert found == pytest.approx(error(Ridge(alpha * n_rows)), rel=1e-3)
+    assert ours.optimality_ < 1e-3
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"max_iter": 5}, {"tol": None}, {"optimizer": "adagrad"}, {"average": True}, {"early_stopping": True}],
+    ids=str,
+)
+def test_who_asks_for_steps_of_a_kind_gets_them(parameters):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    model = quiet(VectorFlowRegressor(random_state=0, **parameters), X, X @ rng.normal(size=5) + rng.normal(size=200))
+    assert not hasattr(model, "optimality_")
+    assert model.n_iter_ == len(model.loss_curve_)

@@ -110,6 +110,7 @@ class BaseVectorFlow(
         with contextlib.closing(data):
             self._choose_units(data)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
+            self._choose_solver(data, validation)
             network, start = self._network(data)
             self._check_exact(network, data)
             with self._even_if_diverged(network, start):
@@ -118,6 +119,11 @@ class BaseVectorFlow(
         self.network_ = network
         vars(self).pop("_first_rows", None)
         self._finish(data)
+        vars(self).pop("_prefers_exact")
+
+    @property
+    def _scales_targets(self):
+        return False
 
     def _choose_units(self, data):
         """Restate targets that training could not work with as they are."""

@@ -8,18 +8,23 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.estimators.strength import FEW_EPOCHS
 from sklearn_vectorflow.exact.inference import COVARIANCES, Inference
 from sklearn_vectorflow.exact.optimum import Problem, converge
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.source_data import open_data
 from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
+FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
+FEW_PRODUCTS = 1 << 20, 1 << 16  # of non-zeros and outputs, of few columns and of many: tenths of a second
+LOOSE_TOL = 1e-3  # relative gradient at which a gap is a millionth of what the rows explain
 
 
 OF_OPTIMUM = ("optimality_", "n_passes_", "_penalties_of_fit")  # attributes that exact fits have
@@ -34,12 +39,35 @@ class ExactMixin:
 
     @property
     def _is_exact(self):
-        return self.solver == "exact"
+        return self.solver == "exact" or getattr(self, "_prefers_exact", False)
 
     @property
     def _most_epochs(self):
         """Epochs of stochastic steps, at most."""
         return min(self.max_iter, EPOCHS) if self._is_exact else self.max_iter
+
+    def _choose_solver(self, data, validation):
+        """Let ``solver="auto"`` be "exact" where Newton's steps are few and quick, and nothing asks for other ones.
+
+        A quadratic loss is at its optimum after one. Stochastic steps end at a distance from it that matters where
+        the rows explain nearly all of ``y``.
+        """
+        steps = self.optimizer, self.batch_size, self.learning_rate, self.input_dropout
+        as_they_come = steps == ("auto", "auto", None, 0.0) and self.tol is not None and self.max_iter >= FEW_EPOCHS
+        penalised = self.penalty is None and self.l1_ratio == 0.0 and (self.alpha is None or self.alpha > 0)
+        goes_on = self.average or self.warm_start or validation is not None
+        self._prefers_exact = (
+            self.solver == "auto"
+            and self._loss.quadratic
+            and not kernel_of(self._loss).takes_gil
+            and self._is_plainly_linear
+            and as_they_come
+            and penalised
+            and not goes_on
+            and isinstance(data, Data)
+            and not self._scales_targets
+            and data.matrix.rows.n_nonzero * self._n_outputs() <= FEW_PRODUCTS[data.matrix.shape[1] > FEW_COLUMNS]
+        )
 
     def _check_exact(self, network, data):
         """Raise ValueError, before any step, if there is no exact optimum of what the parameters ask for."""
@@ -90,7 +118,8 @@ class ExactMixin:
         initial = None if start is None else start[1]
         with Crew(self._n_workers(data, network)) as crew:
             problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
-            report = converge(problem, initial, self.exact_tol, self.exact_max_iter, self._say_step)
+            tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)
+            report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
         self.optimality_ = report.optimality

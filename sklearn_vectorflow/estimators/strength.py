@@ -30,11 +30,14 @@ class StrengthMixin:
         wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
-        is_linear = self.network is None and len(self.hidden_layer_sizes) == 0
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
-        return is_open and is_linear and not is_slow
+        return is_open and self._is_plainly_linear and not is_slow
+
+    @property
+    def _is_plainly_linear(self):
+        return self.network is None and len(self.hidden_layer_sizes) == 0
 
     def _validated_prior(self, scales, start, data, batch_size):
         if scales.telling < FEW_TELL:

@@ -44,6 +44,8 @@ class Loss(BaseEstimator):
         Whether the loss is the negative log-likelihood of y, no constant of which is dropped.
     smooth : bool
         Whether the gradient is continuous, as ``solver="exact"`` needs it.
+    quadratic : bool
+        Whether the loss is quadratic in the raw outputs, so that one of Newton's steps ends at the optimum.
     free_intercept : bool
         Whether the loss depends on an intercept in a way that other outputs can't make up for.
     """
@@ -54,6 +56,7 @@ class Loss(BaseEstimator):
     sampled = False
     is_likelihood = False
     smooth = True
+    quadratic = False
     free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:

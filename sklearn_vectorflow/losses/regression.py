@@ -77,6 +77,7 @@ class SquaredError(RegressionLoss):
     """
 
     kernel = KERNELS["squared_error"]
+    quadratic = True
     shifts_with_y = scales_with_y = True
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
