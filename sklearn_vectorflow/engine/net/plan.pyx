@@ -28,7 +28,7 @@ cdef extern from "kernels/uniform.h" nogil:
                          float bound)
 
 cdef extern from "kernels/layers/linear_kernels.h" nogil:
-    const vf_linear_kernels *const VF_KERNELS[6]
+    const vf_linear_kernels *const VF_KERNELS[7]
     cdef enum:
         VF_EAGER
         VF_DECAYING
@@ -37,7 +37,7 @@ cdef extern from "kernels/layers/linear_kernels.h" nogil:
 cdef extern from "kernels/sharing/merge_one.h" nogil:
     bint vf_is_plain(int kind, int lazy, const vf_linear *layer)
 
-RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl")
+RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl", "adam_rowwise")
 EAGER, DECAYING, LAZY = VF_EAGER, VF_DECAYING, VF_LAZY
 ACTIVATIONS = ("relu", "tanh", "selu", "logistic")
 

@@ -62,8 +62,7 @@ VF_INLINE void vf_update_lazy(const int kind, const vf_linear *given, const vf_c
             vf_average_record(kind, layer, clock, record, feature, before,
                               vf_read_rest(kind, VF_LAZY, layer, clock, record, feature));
         const vf_value now = vf_value_of(kind, layer, clock, record, feature, copies, k);
-        s.row = vf_step_row(kind, before, g * g, o);
-        const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
+        const float rate = vf_step_row(kind, &s, g * g, (float)clock->rate, o);
         const float change = vf_step(kind, &s, now.base, center, g, rate, o);
         record[0] = now.base + (now.change + change);
         vf_write_state(kind, layer, record, 0, s);

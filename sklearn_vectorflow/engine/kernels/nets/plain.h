@@ -102,8 +102,7 @@ VF_INLINE void vf_step_one(const int kind, const vf_linear *layer, const vf_cloc
     const vf_optimizer *o = &layer->optimizer;
     float *record = layer->record;
     vf_state s = one.state;
-    s.row = vf_step_row(kind, s.row, g * g, o);
-    const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
+    const float rate = vf_step_row(kind, &s, g * g, (float)clock->rate, o);
     const float change = vf_step(kind, &s, one.w, 0.0f, g, rate, o);
     if (kind != VF_FTRL)
         record[0] = one.w + change;

@@ -28,7 +28,7 @@ VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n
             left[k] = vf_power_m1_small(o.learning_rate * (kind == VF_ADAGRAD ? s1[k] : row[k]) * l2, left[k]);
     else
         VF_EACH_LANE(k, n) {
-            const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f,
+            const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_HAS_S2(kind) ? s2[k] : 0.0f,
                                 VF_USES_ROW(kind) ? row[k] : 0.0f};
             left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
         }
@@ -53,7 +53,9 @@ typedef struct {
 VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
     const vf_numbers sgd = {{copies.w}, 1}, adagrad = {{copies.w, copies.s1}, 2}, rowwise = {{copies.w, copies.row}, 2};
     const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4}, ftrl = {{copies.s1, copies.s2}, 2};
-    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
+    const vf_numbers adam_rowwise = {{copies.w, copies.s1, copies.row, copies.s2}, 4};
+    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl
+           : kind == VF_ADAM_ROWWISE ? adam_rowwise : rowwise;
 }
 
 /* In groups of four, see vf_fill_places. */
@@ -163,17 +165,17 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     const float *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
     VF_EACH_LANE(k, n) {
         const float g = x[k] * delta;
-        const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
-        const float rate = kind == VF_SGD ? time_rate : o.learning_rate * after;
-        vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
+        vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_HAS_S2(kind) ? s2[k] : 0.0f,
+                      VF_USES_ROW(kind) ? row[k] : 0.0f};
+        const float rate = vf_step_row(kind, &s, g * g, time_rate, &o);
         const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
         w[k] += lazy && kind != VF_FTRL ? w[k] * left[k] + change : change;
         if (VF_USES_S1(kind))
             s1[k] = s.s1;
-        if (VF_USES_S2(kind))
+        if (VF_HAS_S2(kind))
             s2[k] = s.s2;
         if (VF_USES_ROW(kind))
-            row[k] = after;
+            row[k] = s.row;
     }
 }
 
