@@ -129,6 +129,12 @@ cdef class Buffers:
         copies.row = <float *>self._take(n_bytes)
         copies.x = <float *>self._take(n_bytes)
         copies.at = <int64_t *>self._take(2 * n_bytes)
+        copies.l1 = <float *>self._take(n_bytes)
+        copies.l2 = <float *>self._take(n_bytes)
+        copies.center = <float *>self._take(n_bytes)
+        copies.steps = <float *>self._take(n_bytes)
+        copies.time = <float *>self._take(n_bytes)
+        copies.average = <float *>self._take(n_bytes)
 
     cdef _take_read(self):
         """Takes what the loss sees of the nodes it reads."""

@@ -15,7 +15,8 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
     int32_t features[VF_LANES];
     float left[2 * VF_LANES] = {0.0f}, threshold[2 * VF_LANES] = {0.0f};
     float s1[VF_LANES], s2[VF_LANES], row_state[VF_LANES];
-    const vf_copies copies = {left, threshold, NULL, s1, s2, row_state, NULL, NULL};
+    vf_copies copies = {left, threshold};
+    copies.s1 = s1, copies.s2 = s2, copies.row = row_state;
     for (int64_t k = 0; k < n; k++)
         features[k] = (int32_t)(from + k);
     vf_miss_row(kind, lazy, layer, clock, features, n, copies);
@@ -126,7 +127,7 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
         return vf_settle_eager(layer, from, to);
     if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_sums(lazy, layer, clock, from, to);
-    if (vf_is_copied(kind, lazy, layer->n_out))
+    if (lazy != VF_LAZY && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_copied(kind, lazy, layer, clock, from, to);
     return vf_settle_lazy(kind, layer, clock, from, to);
 }
@@ -168,11 +169,15 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
     }
 
+#define VF_DEFINE_TRAIN(name, kind, lazy)                                                              \
+    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
+                                          int64_t from, int64_t to, int64_t n_queued) {                \
+        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
+    }
+
+/* With copies of hot records. */
 #define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
-    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
-                                          int64_t from, int64_t to, int64_t n_queued) {                    \
-        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
-    }                                                                                                      \
+    VF_DEFINE_TRAIN(name, kind, lazy)                                                                   \
     VF_SIMD_AVX2 static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
                                              const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
         vf_merge_tier(kind, lazy, layer, intercepts, hot, apart, tier);                                    \
@@ -191,11 +196,16 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                                        vf_merge_part_##name, vf_load_hot_##name,           \
                                                        vf_store_hot_##name};
 
+/* Without. */
+#define VF_DEFINE_LONE(name, kind, lazy)    \
+    VF_DEFINE_TRAIN(name, kind, lazy)       \
+    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, NULL, NULL, NULL, NULL};
+
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, single}
 
 /* All kernels of a rule, by what its weights have to catch up on; see linear_kernels.h. */
-#define VF_DEFINE_RULE(name, kind)                                \
+#define VF_DEFINE_RULE(name, kind, lazy_single)                   \
     VF_DEFINE(name##_eager, kind, VF_EAGER)                       \
     VF_DEFINE(name##_decaying, kind, VF_DECAYING)                 \
     VF_DEFINE(name##_lazy, kind, VF_LAZY)                         \
@@ -204,7 +214,7 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     const vf_linear_kernels vf_kernels_##name[VF_N_LAZY] = {      \
         VF_ENTRY(name##_eager, &VF_SINGLE_##name##_eager),        \
         VF_ENTRY(name##_decaying, &VF_SINGLE_##name##_decaying),  \
-        VF_ENTRY(name##_lazy, NULL),                              \
+        VF_ENTRY(name##_lazy, lazy_single),                       \
     };
 
 /* The same of a rule for several outputs alone. */

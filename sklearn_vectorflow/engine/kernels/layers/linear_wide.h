@@ -65,11 +65,28 @@ VF_INLINE void vf_add_now(const int kind, const int lazy, const int centered, co
     }
 }
 
+/* The same with its means in place of weights. */
+VF_INLINE void vf_add_means(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t feature, float v,
+                            float *VF_RESTRICT out) {
+    const float *record = layer->record + feature * layer->stride;
+    const vf_rest rest = vf_read_rest(kind, VF_LAZY, layer, clock, record, feature);
+    float means[VF_MEANS_SPAN];
+    for (int64_t from = 0; from < layer->n_out; from += VF_MEANS_SPAN) {
+        const int64_t n = layer->n_out - from < VF_MEANS_SPAN ? layer->n_out - from : VF_MEANS_SPAN;
+        vf_means_span(kind, layer, clock, record, feature, vf_read_row(kind, layer, record), rest, from, n, means);
+        for (int64_t i = 0; i < n; i++)
+            out[from + i] += v * means[i];
+    }
+}
+
 VF_INLINE void vf_forward_wide(const int kind, const int lazy, const vf_linear *given, const vf_clock *given_clock,
                                vf_row row, vf_copies copies, float *VF_RESTRICT out) {
     const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */
     const vf_clock now = *given_clock, *clock = &now;
-    if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
+    if (lazy == VF_LAZY && layer->gives_means && layer->average_slot >= 0)
+        for (int64_t k = 0; k < row.length; k++)
+            vf_add_means(kind, layer, clock, row.indices[k], row.values[k], out);
+    else if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
         vf_forward_scaled(lazy, layer, row, copies, out);
     else if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)

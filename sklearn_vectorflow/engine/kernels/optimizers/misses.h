@@ -12,6 +12,9 @@ typedef struct {
     float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h */
     float *x;                 /* values of the row, and zeros */
     int64_t *at;              /* which they are, counted from the layer's first record */
+    float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
+    float *steps, *time;      /* how long they have rested, and */
+    float *average;           /* their means, see vf_average_copies */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {

@@ -16,6 +16,7 @@ typedef struct {
     int32_t clock_slot;   /* uint32 step, then for SGD the double `elapsed` */
     int32_t average_slot; /* running mean of the weights */
     int64_t average_from; /* steps before it are left out of the mean */
+    int32_t gives_means;  /* outputs are those of the means, as far as there are any */
     vf_optimizer optimizer;
     vf_penalty penalty;
 } vf_linear;
