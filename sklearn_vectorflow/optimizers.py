@@ -210,9 +210,7 @@ class Adam(Optimizer):
     def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with "auto" decided; a single weight has nothing to share."""
         rowwise = n_out > 1 and (not is_output if self.rowwise == "auto" else self.rowwise)
-        return Adam(
-            self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, rowwise=rowwise
-        )
+        return Adam(self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, rowwise=rowwise)
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""

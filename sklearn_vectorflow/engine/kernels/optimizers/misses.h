@@ -14,7 +14,7 @@ typedef struct {
     int64_t *at;              /* which they are, counted from the layer's first record */
     float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
     float *steps, *time;      /* how long they have rested, and */
-    float *average;           /* their means, see vf_average_copies */
+    float *clock, *average;   /* their clocks, as bits, and means */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {

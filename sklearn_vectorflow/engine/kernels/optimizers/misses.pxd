@@ -16,4 +16,5 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *center
         float *steps
         float *time
+        float *clock
         float *average

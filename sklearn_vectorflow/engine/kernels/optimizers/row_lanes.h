@@ -47,18 +47,6 @@ VF_INLINE void vf_miss_lanes(const int kind, const int lazy, const int power, co
     }
 }
 
-/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed factor less one. */
-VF_INLINE void vf_miss_copies(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies,
-                              float largest_rate) {
-    const vf_penalty *p = &layer->penalty;
-    if (lazy == VF_LAZY && p->l2 == 0.0f)
-        vf_miss_lanes(kind, lazy, VF_NO_POWER, layer, n, copies);
-    else if (VF_USES_RESTING(kind) && !p->l2_each && largest_rate * p->l2 < 0.01f)
-        vf_miss_lanes(kind, lazy, VF_SMALL_POWER, layer, n, copies);
-    else
-        vf_miss_lanes(kind, lazy, VF_ANY_POWER, layer, n, copies);
-}
-
 /* A number that is the same for all features, or times one of each. */
 VF_INLINE void vf_read_each(float same, const float *each, const int64_t *VF_RESTRICT at, int64_t n, float *VF_RESTRICT out) {
     if (each)
@@ -87,23 +75,31 @@ VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, 
     return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
 }
 
+/* Rules whose records have two numbers before their clock, and one behind it: a mean, or one that fills the record
+ * up. Clocks then are copied like numbers. */
+#define VF_CLOCK_IN_LANES(kind) VF_USES_RESTING(kind)
+
 /* The arrays of copies that hold the numbers of a record, in its order. */
 typedef struct {
     float *of[4];
     int32_t n;
 } vf_numbers;
 
-VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
-    const vf_numbers sgd = {{copies.w}, 1}, adagrad = {{copies.w, copies.s1}, 2}, rowwise = {{copies.w, copies.row}, 2};
-    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4}, ftrl = {{copies.s1, copies.s2}, 2};
+VF_INLINE vf_numbers vf_numbers_of(const int kind, const int clocks, vf_copies copies) {
+    const vf_numbers sgd = {{copies.w}, 1}, ftrl = {{copies.s1, copies.s2}, 2};
+    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4};
     const vf_numbers adam_rowwise = {{copies.w, copies.s1, copies.row, copies.s2}, 4};
+    const int32_t n = clocks && VF_CLOCK_IN_LANES(kind) ? 4 : 2;
+    const vf_numbers adagrad = {{copies.w, copies.s1, copies.clock, copies.average}, n};
+    const vf_numbers rowwise = {{copies.w, copies.row, copies.clock, copies.average}, n};
     return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl
            : kind == VF_ADAM_ROWWISE ? adam_rowwise : rowwise;
 }
 
 /* In groups of four, see vf_fill_places. */
-VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t stride, int64_t n, vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, copies);
+VF_INLINE void vf_read_numbers(const int kind, const int clocks, const float *records, int64_t stride, int64_t n,
+                               vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
         numbers.of[0][k] = records[copies.at[k] * stride];
     for (int64_t k = 0; k < n && numbers.n > 1; k += 4)
@@ -111,8 +107,9 @@ VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t str
             vf_load_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
 }
 
-VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, int64_t n, vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, copies);
+VF_INLINE void vf_write_numbers(const int kind, const int clocks, float *records, int64_t stride, int64_t n,
+                                vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
     int64_t k = 0;
     for (; k + 4 <= n && numbers.n > 1; k += 4)
         for (int32_t c = 0; c < numbers.n; c += 2)
@@ -122,30 +119,69 @@ VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, 
             records[copies.at[k] * stride + c] = numbers.of[c][k];
 }
 
-/* How long the copied records have rested; returns the largest rate at which one did. */
-VF_INLINE float vf_read_rests(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                              const vf_own *own, int64_t n, vf_copies copies) {
-    float largest = 0.0f;
+VF_INLINE float vf_largest(const float *VF_RESTRICT x, int64_t n) {
+    float most[VF_GROUP] = {0.0f};
+    VF_EACH_LANE(k, n)
+        most[lane] = x[k] > most[lane] ? x[k] : most[lane];
+    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+            most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
+    return most[0];
+}
+
+/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed factor less one. */
+VF_INLINE void vf_miss_copies(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
+    const vf_penalty *p = &layer->penalty;
+    if (lazy == VF_LAZY && p->l2 == 0.0f)
+        vf_miss_lanes(kind, lazy, VF_NO_POWER, layer, n, copies);
+    else if (VF_USES_RESTING(kind) && !p->l2_each
+             && vf_largest(kind == VF_ADAGRAD ? copies.s1 : copies.row, n) * layer->optimizer.learning_rate * p->l2 < 0.01f)
+        vf_miss_lanes(kind, lazy, VF_SMALL_POWER, layer, n, copies);
+    else
+        vf_miss_lanes(kind, lazy, VF_ANY_POWER, layer, n, copies);
+}
+
+/* Steps that copied records have rested; and their clocks go on to now, unless another thread was ahead. */
+VF_INLINE void vf_rest_lanes(const vf_clock *clock, const vf_own *own, int64_t n, vf_copies copies) {
+    const uint32_t step = (uint32_t)clock->step, own_step = own ? (uint32_t)own->clock->step : 0;
+    const int64_t from = own ? own->from : 0;
+    const uint64_t size = own ? (uint64_t)own->size : 0;
+    const int64_t *VF_RESTRICT at = copies.at;
+    float *VF_RESTRICT left = copies.left, *VF_RESTRICT marks = copies.clock;
+    VF_EACH_LANE(k, n) {
+        const uint32_t now = (uint64_t)(at[k] - from) < size ? own_step : step;
+        const int32_t mark = vf_to_bits(marks[k]), steps = (int32_t)(now - (uint32_t)mark);
+        left[k] = (float)(steps > 0 ? steps : 0);
+        marks[k] = vf_from_bits(steps > 0 ? (int32_t)now : mark);
+    }
+}
+
+/* How long the copied records have rested. */
+VF_INLINE void vf_read_rests(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const vf_own *own, int64_t n, vf_copies copies) {
+    if (VF_CLOCK_IN_LANES(kind)) {
+        vf_rest_lanes(clock, own, n, copies);
+        if (lazy == VF_LAZY)
+            memcpy(copies.steps, copies.left, sizeof(float) * (size_t)(n + VF_GROUP));
+        return;
+    }
     for (int64_t k = 0; k < n; k++) {
         const float *record = layer->record + copies.at[k] * layer->stride;
-        const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
-        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
-        const float rate = kind == VF_ADAGRAD ? record[layer->slot1]
-                                              : kind == VF_ADAGRAD_ROWWISE ? record[layer->row_slot] : 0.0f;
+        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, vf_clock_of(clock, own, copies.at[k]), record, 0);
         copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
         if (lazy == VF_LAZY) {
             copies.steps[k] = rest.steps;
             copies.time[k] = rest.time;
+            if (layer->average_slot >= 0)
+                copies.average[k] = record[layer->average_slot];
         }
-        largest = rate > largest ? rate : largest;
     }
-    return largest * layer->optimizer.learning_rate;
 }
 
 /* Copies the n records at copies.at. */
 VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const vf_own *own, int64_t n, vf_copies copies) {
-    vf_read_numbers(kind, layer->record, layer->stride, n, copies);
+    vf_read_numbers(kind, vf_catches_up(kind, lazy), layer->record, layer->stride, n, copies);
     if (kind == VF_FTRL) {
         const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
         const vf_optimizer o = layer->optimizer;
@@ -154,10 +190,10 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         VF_EACH_LANE(k, n)
             w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
     } else if (lazy) {
-        const float largest = vf_read_rests(kind, lazy, layer, clock, own, n, copies);
+        vf_read_rests(kind, lazy, layer, clock, own, n, copies);
         if (lazy == VF_LAZY)
             vf_read_strengths(layer, n, copies);
-        vf_miss_copies(kind, lazy, layer, n, copies, largest);
+        vf_miss_copies(kind, lazy, layer, n, copies);
     }
 }
 
@@ -236,21 +272,17 @@ VF_INLINE void vf_means_lanes(const int kind, const int skips, const vf_linear *
     }
 }
 
-/* Sets copies.average: the means as of now, before the weights change. */
+/* copies.average become the means as of now, before the weights change. */
 VF_INLINE void vf_average_copies(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t n, vf_copies copies) {
     const vf_counts all = vf_counts_of(layer, clock, INFINITY);
-    float longest = 0.0f;
-    for (int64_t k = 0; k < n; k++) {
-        const float *record = layer->record + copies.at[k] * layer->stride;
-        copies.average[k] = record[layer->average_slot];
-        longest = copies.steps[k] > longest ? copies.steps[k] : longest;
-        if (!vf_decays_alone(layer))
-            vf_means_span(kind, layer, clock, record, copies.at[k], vf_read_row(kind, layer, record),
-                          vf_read_rest(kind, VF_LAZY, layer, clock, record, copies.at[k]), 0, 1, copies.average + k);
-    }
     if (!vf_decays_alone(layer))
-        return;
-    if (longest > all.counted)
+        for (int64_t k = 0; k < n; k++) {
+            const int64_t feature = copies.at[k];
+            const float *record = layer->record + feature * layer->stride;
+            vf_means_span(kind, layer, clock, record, feature, vf_read_row(kind, layer, record),
+                          vf_read_rest(kind, VF_LAZY, layer, clock, record, feature), 0, 1, copies.average + k);
+        }
+    else if (vf_largest(copies.steps, n) > all.counted)
         vf_means_lanes(kind, 1, layer, all, n, copies);
     else
         vf_means_lanes(kind, 0, layer, all, n, copies);
@@ -298,7 +330,9 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
 VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                              const vf_own *own, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    vf_write_numbers(kind, fixed.record, fixed.stride, n, copies);
+    vf_write_numbers(kind, vf_catches_up(kind, lazy), fixed.record, fixed.stride, n, copies);
+    if (VF_CLOCK_IN_LANES(kind))
+        return;
     for (int64_t k = 0; k < n && lazy == VF_LAZY && fixed.average_slot >= 0; k++)
         fixed.record[copies.at[k] * fixed.stride + fixed.average_slot] = copies.average[k];
     for (int64_t k = 0; k < n && vf_catches_up(kind, lazy); k++)
@@ -331,12 +365,13 @@ VF_INLINE int vf_is_bad(float w) {
 VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                    int64_t from, int64_t to) {
     float w[VF_GROUP] = {0.0f}, s1[VF_GROUP] = {0.0f}, s2[VF_GROUP] = {0.0f}, row[VF_GROUP] = {0.0f};
-    float left[2 * VF_GROUP] = {0.0f};
+    float left[2 * VF_GROUP] = {0.0f}, marks[VF_GROUP] = {0.0f}, average[VF_GROUP] = {0.0f};
     int64_t at[2 * VF_GROUP];
     vf_copies copies = {left};
     int32_t features[VF_GROUP];
     int64_t bad = 0;
     copies.w = w, copies.s1 = s1, copies.s2 = s2, copies.row = row, copies.at = at;
+    copies.clock = marks, copies.average = average;
     for (; from < to; from += VF_GROUP) {
         int64_t n = 0;
         for (int64_t feature = from; feature < to && feature < from + VF_GROUP; feature++) {

@@ -94,13 +94,13 @@ VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t 
             in.at[i] = from + (i < size ? i : 0);
             gained.at[i] = slots ? slots[in.at[i]] : in.at[i];
         }
-        vf_read_numbers(kind, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
-        vf_read_numbers(kind, before, stride, VF_GROUP, vf_in_group(&old, in.at));
-        vf_read_numbers(kind, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
+        vf_read_numbers(kind, 0, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
+        vf_read_numbers(kind, 0, before, stride, VF_GROUP, vf_in_group(&old, in.at));
+        vf_read_numbers(kind, 0, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
         vf_add_group(kind, &layer->optimizer, &in, &old, &gained);
-        vf_write_numbers(kind, shared, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, before, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, own, stride, size, vf_in_group(&in, gained.at));
+        vf_write_numbers(kind, 0, shared, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, 0, before, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, 0, own, stride, size, vf_in_group(&in, gained.at));
     }
 }
 
