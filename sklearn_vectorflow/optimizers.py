@@ -129,8 +129,7 @@ class AdaGrad(Optimizer):
         if self.learning_rate is not None:
             super().check_parameters()
         check_positive("AdaGrad", "epsilon", self.epsilon)
-        if not isinstance(self.rowwise, bool) and self.rowwise != "auto":
-            raise ValueError(f"AdaGrad: rowwise must be True, False or 'auto', got {brief(self.rowwise)}.")
+        _check_rowwise("AdaGrad", self.rowwise)
 
     def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
         """Return the optimizer with its rate and "auto" decided."""
@@ -170,27 +169,53 @@ class Adam(Optimizer):
         Decay of the moments per touch, in [0, 1).
     epsilon : float, default=1e-8
         Added to the root of the second moment. Must be > 0.
+    rowwise : bool or "auto", default="auto"
+        Whether all weights of a feature share one second moment, of the mean square of their
+        gradients. They then share one step size: what a penalty missed is one factor a feature
+        instead of a power of each weight, and a third of the memory is saved. "auto" shares it in
+        hidden layers.
 
     References
     ----------
     Kingma and Ba (2015), arXiv:1412.6980.
     """
 
-    rule = "adam"
-    per_weight = 2
-    per_feature = 1
-
     def __init__(
-        self, learning_rate: float = 0.001, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+        self,
+        learning_rate: float = 0.001,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        rowwise: bool | Literal["auto"] = "auto",
     ) -> None:
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.rowwise = rowwise
+
+    @property
+    def rule(self):
+        return "adam_rowwise" if self.rowwise is True else "adam"
+
+    @property
+    def per_weight(self):
+        return 1 if self.rowwise is True else 2
+
+    @property
+    def per_feature(self):
+        return 2 if self.rowwise is True else 1
+
+    def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
+        """Return the optimizer with "auto" decided; a single weight has nothing to share."""
+        rowwise = n_out > 1 and (not is_output if self.rowwise == "auto" else self.rowwise)
+        return Adam(self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, rowwise=rowwise)
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
         super().check_parameters()
+        _check_rowwise("Adam", self.rowwise)
         check_number("Adam", "beta_1", self.beta_1, 0, 1, high_open=True)
         check_number("Adam", "beta_2", self.beta_2, 0, 1, high_open=True)
         check_positive("Adam", "epsilon", self.epsilon)
@@ -368,6 +393,11 @@ class _Closed:
     def scale(self):
         """Return what z is divided by."""
         return (self._numbers["beta"] + self._roots) / self._numbers["learning_rate"] + self._l2
+
+
+def _check_rowwise(name, rowwise):
+    if not isinstance(rowwise, bool) and rowwise != "auto":
+        raise ValueError(f"{name}: rowwise must be True, False or 'auto', got {brief(rowwise)}.")
 
 
 def _unit_of_net(is_output, scales):

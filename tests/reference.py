@@ -15,7 +15,8 @@ A net is a list of weights W of shape (n_in, n_out) and one of intercepts b. Def
   the means of a row's squared gradients); the step size is rate / sqrt(s), and zero before
   the first touch.
 - **Adam.** Moments move when their row is touched, and n counts those touches; step size is
-  rate / (sqrt(v / (1 - beta2^n)) + epsilon), zero before the first touch.
+  rate / (sqrt(v / (1 - beta2^n)) + epsilon), zero before the first touch. Row-wise, v is that of
+  the mean of a row's squared gradients.
 - **FTRL.** After t steps w = c - sign(z) max(0, |z| - t l1) / ((beta + sqrt(n)) / rate + t l2),
   with z += g - sigma (w - c) and n += g^2 at a touch; z starts such that w is what it is.
 - **SGD.** Step t (from zero) has the size rate / (1 + decay t)^power.
@@ -207,17 +208,18 @@ class AdaGrad:
 
 
 class Adam:
-    def __init__(self, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        self.rate, self.beta1, self.beta2, self.epsilon = rate, beta1, beta2, epsilon
+    def __init__(self, rate, beta1=0.9, beta2=0.999, epsilon=1e-8, rowwise=False):
+        self.rate, self.beta1, self.beta2, self.epsilon, self.rowwise = rate, beta1, beta2, epsilon, rowwise
 
     def start(self, w, penalty):
         self.penalty, self.m, self.v = penalty, np.zeros(w.shape), np.zeros(w.shape)
         self.touches = np.zeros((len(w), 1))
 
     def advance(self, w, g, touched, t):
+        square = np.mean(g**2, axis=1, keepdims=True) if self.rowwise else g**2
         self.touches += touched
         self.m += touched * (1 - self.beta1) * (g - self.m)
-        self.v += touched * (1 - self.beta2) * (g**2 - self.v)
+        self.v += touched * (1 - self.beta2) * (square - self.v)
         n = np.maximum(self.touches, 1)
         size = (self.touches > 0) * self.rate / (np.sqrt(self.v / (1 - self.beta2**n)) + self.epsilon)
         return self.penalty.proximal(w - touched * size * self.m / (1 - self.beta1**n), size)

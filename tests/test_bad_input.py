@@ -273,6 +273,7 @@ CASES = [
     Case("power_t negative", "SGD: power_t", optimizer=SGD(power_t=-1)),
     Case("epsilon 0", r"AdaGrad: epsilon must be in \(0, 1e\+38\], got 0", optimizer=AdaGrad(epsilon=0)),
     Case("rowwise", "AdaGrad: rowwise must be .* got 1", optimizer=AdaGrad(rowwise=1)),
+    Case("rowwise of Adam", "Adam: rowwise must be .* got 1", optimizer=Adam(rowwise=1)),
     Case("beta_1 = 1", r"Adam: beta_1 must be in \[0, 1\), got 1", optimizer=Adam(beta_1=1)),
     Case("beta 0", "FTRL: beta", optimizer=FTRL(beta=0)),
     Case("FTRL averaged", "average is not available with optimizer FTRL", optimizer="ftrl", average=True),

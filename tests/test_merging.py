@@ -31,6 +31,7 @@ MODELS = {
     "ftrl with L2": {"optimizer": FTRL(), "alpha": 1e-3},
     "ftrl with L1": {"optimizer": FTRL(), "alpha": 1e-3, "l1_ratio": 0.9},
     "net": {"hidden_layer_sizes": (5,)},
+    "net, adam": {"hidden_layer_sizes": (5,), "optimizer": Adam(0.1), "alpha": 1e-4},
     "net, ftrl": {"hidden_layer_sizes": (5,), "optimizer": FTRL(), "alpha": 1e-4},
     "net, averaged": {"hidden_layer_sizes": (5,), "average": 50},
 }
@@ -150,12 +151,14 @@ def merged_records(name, **params):
     return before, after[:-1], after[-1], np.all(touched, axis=0), merged
 
 
-def test_what_adam_remembers_of_gradients_is_the_mean_of_those_who_learned():
-    before, states, merged, shared, state = merged_records("adam")
+@pytest.mark.parametrize("name", ["adam", "net, adam"])
+def test_what_adam_remembers_of_gradients_is_the_mean_of_those_who_learned(name):
+    before, states, merged, shared, state = merged_records(name)
     layout = state.layers[0].layout
+    second = layout.row + 1 if layout.slot2 < 0 else layout.slot2
     gains = [rows[shared, layout.row] - before[shared, layout.row] for rows in states]
     assert np.count_nonzero(shared) > 50 and np.all(np.array(gains) > 0)
-    for moment in (layout.slot1, layout.slot2):
+    for moment in (layout.slot1, second):
         expected = np.average([rows[shared, moment] for rows in states], axis=0, weights=np.array(gains))
         np.testing.assert_allclose(merged[shared, moment], expected, rtol=1e-4, atol=1e-9)
 

@@ -32,7 +32,11 @@ NETS = {
 OPTIMIZERS = {
     "adagrad": (AdaGrad(0.2, rowwise=False, epsilon=1e-3), lambda _: reference.AdaGrad(0.2, False, 1e-3)),
     "adagrad_rowwise": (AdaGrad(0.2, rowwise=True, epsilon=1e-3), lambda _: reference.AdaGrad(0.2, True, 1e-3)),
-    "adam": (Adam(0.02, epsilon=2e-2), lambda _: reference.Adam(0.02, epsilon=2e-2)),
+    "adam": (Adam(0.02, epsilon=2e-2, rowwise=False), lambda _: reference.Adam(0.02, epsilon=2e-2)),
+    "adam_rowwise": (
+        Adam(0.02, epsilon=2e-2, rowwise=True),
+        lambda _: reference.Adam(0.02, epsilon=2e-2, rowwise=True),
+    ),
     "ftrl": (FTRL(0.2, beta=0.5), lambda _: reference.FTRL(0.2, 0.5)),
     "sgd_constant": (SGD(0.1, schedule="constant"), lambda _: reference.SGD(0.1)),
     "sgd_invscaling": (SGD(0.3, power_t=0.4), lambda _: reference.SGD(0.3, 1.0, 0.4)),
@@ -209,8 +213,15 @@ def test_sgd_with_the_optimal_schedule(net, penalty):
     _assert_close(*_fit_both(net, optimizer, penalty, 7))
 
 
-def test_adagrad_is_row_wise_in_hidden_layers_only():
-    optimizer = AdaGrad(0.2, epsilon=1e-3), lambda is_output: reference.AdaGrad(0.2, not is_output, 1e-3)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        (AdaGrad(0.2, epsilon=1e-3), lambda is_output: reference.AdaGrad(0.2, not is_output, 1e-3)),
+        (Adam(0.02, epsilon=2e-2), lambda is_output: reference.Adam(0.02, epsilon=2e-2, rowwise=not is_output)),
+    ],
+    ids=["adagrad", "adam"],
+)
+def test_hidden_layers_alone_are_row_wise(optimizer):
     _assert_close(*_fit_both("deep", optimizer, "l2", 7))
 
 
@@ -233,7 +244,7 @@ def test_sample_weights(net, optimizer):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "sgd_constant"])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "adam_rowwise", "sgd_constant"])
 @pytest.mark.parametrize("net, average", [("linear", True), ("deep", True), ("deep", 150)])
 def test_averages(net, average, optimizer, penalty):
     _assert_close(*_fit_both(net, optimizer, penalty, 7, average=average))

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
+from sklearn_vectorflow.penalties import L1, L2, NonNegative
 
 
 def dense(seed):
@@ -94,3 +95,22 @@ def test_the_state_is_left_out_by_choice():
     np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
     assert all(one.layout.stride == one.layout.n_out for one in loaded.network_.parameters)
     assert len(pickle.dumps(model.fit(X, y))) == pytest.approx(len(whole), rel=0.05)  # the choice is of one net
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (20,)])
+@pytest.mark.parametrize("penalty", [None, L2(1e-3), L1(1e-4), [NonNegative(), L2(1e-3)]], ids=repr)
+@pytest.mark.parametrize("optimizer", [AdaGrad(), AdaGrad(rowwise=True), "adam", "sgd"], ids=repr)
+def test_outputs_between_updates_are_those_of_means_without_a_pass_over_all_columns(
+    optimizer, penalty, hidden_layer_sizes
+):
+    X, y = ids(0, n_rows=600)
+    model = VectorFlowClassifier(
+        hidden_layer_sizes, optimizer=optimizer, penalty=penalty, average=100, batch_size=1, random_state=0
+    )
+    for rows in (slice(0, 80), slice(80, 300), slice(300, 500)):  # means begin within the second
+        model.partial_fit(X[rows], y[rows], [0, 1])
+        now = model.decision_function(X)
+        assert not model.network_.settled
+        settled = copy.deepcopy(model)
+        assert len(settled.coefs_) and settled.network_.settled
+        np.testing.assert_allclose(now, settled.decision_function(X), rtol=1e-5, atol=1e-6 * np.abs(now).max())

@@ -12,6 +12,7 @@ cdef enum:
     ROWWISE
     ADAM
     FTRL
+    ADAM_ROWWISE
 
 
 cdef struct Numbers:
@@ -31,7 +32,7 @@ cdef inline double information(const Numbers *o, const float *record, int64_t c)
     if o.kind == FTRL:
         r = record[o.slot2 + c]
         return r * r
-    if o.kind == ADAM:
+    if o.kind == ADAM or o.kind == ADAM_ROWWISE:
         return record[o.row]
     if o.kind == ADAGRAD or o.kind == ROWWISE:
         r = record[o.slot1 + c] if o.kind == ADAGRAD else record[o.row]
@@ -65,7 +66,7 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
               const double[::1] l1, const double[::1] l2, const double[:, ::1] centers,
               int64_t[::1] count, float[:, ::1] last, double[:, ::1] way, double[:, ::1] gains,
               double[:, ::1] of_weights, double[:, ::1] of_learned, double[:, :, ::1] of_state,
-              const int64_t[::1] moved):
+              const int64_t[:, ::1] moved):
     """Add what the records of a state gained, where a gradient changed them.
 
     Parameters
@@ -95,8 +96,8 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
     centers : ndarray of shape (1, 1) or (m, n_out)
     count, last, way, gains, of_weights, of_learned, of_state
         The sums.
-    moved : ndarray of int
-        Where in a record numbers begin that move with the weights, of shape (len(of_state),).
+    moved : ndarray of int, shape (len(of_state), n_out)
+        Where in a record numbers are that move with the weights.
 
     Returns
     -------
@@ -142,5 +143,5 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
                     center = centers[p * step_center, c if step_center else 0]
                     of_weights[p, c] += share * (weight(&o, row, c, own, strength1, strength2, center) - weights[p, c])
                     for k in range(of_state.shape[0]):
-                        of_state[k, p, c] += gain * (<double>row[moved[k] + c] - before[p, moved[k] + c])
+                        of_state[k, p, c] += gain * (<double>row[moved[k, c]] - before[p, moved[k, c]])
     return touched

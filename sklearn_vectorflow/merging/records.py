@@ -58,8 +58,8 @@ class Records:
 
     @property
     def moved(self):
-        """Where in a record numbers begin that move with the weights."""
-        return ()
+        """Where in a record numbers are that move with the weights: for each kind of them, by weight."""
+        return []
 
     @property
     def _weights(self):
@@ -87,10 +87,13 @@ class Records:
         information : ndarray of shape (n, 1) or (n, n_out)
         steps : ndarray of shape (n, 1)
             Steps the records have caught up to.
-        shared : dict of int to ndarray of shape (n, n_out)
-            By where they begin in a record, the numbers of `moved` in the mean of the states.
+        shared : list of ndarray of shape (n, n_out)
+            The numbers of `moved` in the mean of the states.
         """
         record[:, self._weights] = weights
+
+    def _places(self, start):
+        return start + np.arange(self.layout.n_out)
 
     def _span(self, start, n_numbers=None):
         return slice(start, start + (n_numbers or self.layout.n_out))
@@ -129,7 +132,7 @@ class AdamRecords(Records):
 
     @property
     def moved(self):
-        return self.layout.slot1, self.layout.slot2
+        return [self._places(self.layout.slot1), self._places(self.layout.slot2)]
 
     @property
     def _touches(self):
@@ -140,9 +143,18 @@ class AdamRecords(Records):
 
     def write(self, record, weights, information, steps, shared):
         super().write(record, weights, information, steps, shared)
-        record[:, self._span(self.layout.slot1)] = shared[self.layout.slot1]
-        record[:, self._span(self.layout.slot2)] = np.maximum(shared[self.layout.slot2], 0.0)
+        first, second = self.moved
+        record[:, first] = shared[0]
+        record[:, second] = np.maximum(shared[1], 0.0)
         record[:, self._touches] = np.minimum(information, MOST_TOUCHES)
+
+
+class RowwiseAdamRecords(AdamRecords):
+    """Those of Adam with one second moment for all weights of a record, behind its touches."""
+
+    @property
+    def moved(self):
+        return [self._places(self.layout.slot1), np.full(self.layout.n_out, self.layout.row + 1)]
 
 
 class FTRLRecords(Records):
@@ -150,7 +162,7 @@ class FTRLRecords(Records):
 
     @property
     def moved(self):
-        return (self.layout.slot1,)
+        return [self._places(self.layout.slot1)]
 
     @property
     def _sums(self):
@@ -176,12 +188,12 @@ class FTRLRecords(Records):
     def write(self, record, weights, information, steps, shared):
         """Work z out anew; where weights rest on a bound of the closed form, z is what it moved to, within it."""
         center, threshold = self.centers, steps * self.strengths("l1")[:, None]
-        stiffness, z = self.stiffness(information, steps), shared[self.layout.slot1]
+        stiffness, z = self.stiffness(information, steps), shared[0]
         distance = center - weights
         exact = distance * stiffness + np.copysign(threshold, distance)
         z = np.where(distance == 0.0, np.clip(z, -threshold, threshold), exact)
         at_bound = weights <= self.lower
-        z = np.where(at_bound, np.maximum(shared[self.layout.slot1], exact), z)
+        z = np.where(at_bound, np.maximum(shared[0], exact), z)
         if not self.layout.apart:
             record[:, self._weights] = weights
         record[:, self._sums] = z
@@ -193,5 +205,6 @@ KINDS = {
     "adagrad": AdaGradRecords,
     "adagrad_rowwise": RowwiseRecords,
     "adam": AdamRecords,
+    "adam_rowwise": RowwiseAdamRecords,
     "ftrl": FTRLRecords,
 }

@@ -49,7 +49,7 @@ class Gathered:
         self.gain = np.zeros_like(self.information)
         self.of_weights = np.zeros((n, n_out))
         self.of_information = np.zeros_like(self.information)
-        self.moved = np.array(records.moved, dtype=np.int64)
+        self.moved = np.array(records.moved, dtype=np.int64).reshape(-1, n_out)
         self.of_state = np.zeros((len(self.moved), n, n_out))
         self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
 
@@ -120,10 +120,7 @@ class Gathered:
         information = self.information[at] + self.of_information[at] / total
         gain = np.maximum(self.gain[at], 1e-300)
         record = self.before[at].copy()
-        shared = {
-            start: record[:, start : start + layout.n_out] + total[at] / gain
-            for start, total in zip(self.moved.tolist(), self.of_state)
-        }
+        shared = [record[:, places] + total[at] / gain for places, total in zip(self.moved, self.of_state)]
         steps = self.since.step + self.steps[at]
         records.write(record, weights, information, steps, shared)
         write_clock(record, layout, steps, self.since.elapsed + self.elapsed[at])

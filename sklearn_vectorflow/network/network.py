@@ -181,14 +181,17 @@ class Network:
     def predicting_net(self):
         """Return an engine's net and clock that give the present outputs.
 
-        While training goes on, a net as the training one reads weights as they are now, at
-        the cost of the rows' non-zeros; means of weights have to be settled first, and
-        outputs of which a step computes few put in the form that gives all.
+        While training goes on, a net as the training one reads weights or their means as they
+        are now, at the cost of the rows' non-zeros; outputs of which a step computes few have to
+        be put in the form that gives all.
         """
         state = self._state
-        if not state.settled and not state.has_averages and self.graph.n_active is None:
-            return state.training_net(self.graph), state.training.clock
-        return self.fixed_net(), engine.Clock()
+        if state.settled or self.graph.n_active is not None:
+            return self.fixed_net(), engine.Clock()
+        net = state.training_net(self.graph)
+        if state.has_averages:
+            net.give_means()
+        return net, state.training.clock
 
     def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE, forgets=False):
         """Allocate what training keeps; return the engine's net and clock that train in it.

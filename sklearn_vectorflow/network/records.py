@@ -40,7 +40,7 @@ class Layout:
         for name, present, size in (
             ("slot1", per_weight >= 1, n_out),
             ("slot2", per_weight >= 2, n_out),
-            ("row", per_feature > 0, 1),
+            ("row", per_feature > 0, per_feature),
             ("clock", clock_size > 0, clock_size),
             ("average", averaged, n_out),
         ):
@@ -54,7 +54,7 @@ class Layout:
     def is_planned(self):
         """Whether `plan` gives it, so that all of its state lies inside of a record."""
         per_weight = (self.slot1 >= 0) + (self.slot2 >= 0)
-        kinds = {"per_weight": per_weight, "per_feature": int(self.row >= 0), "averaged": self.average >= 0}
+        kinds = {"per_weight": per_weight, "per_feature": self.per_feature, "averaged": self.average >= 0}
         return self.n_out >= 1 and any(
             self == Layout.plan(self.n_out, clock_size=size, apart=self.apart, **kinds)
             for size in range(LONGEST_CLOCK + 1)
@@ -64,6 +64,11 @@ class Layout:
     def state(self):
         """Which kinds of optimizer state there are: every rule has its own."""
         return self.slot1 >= 0, self.slot2 >= 0, self.row >= 0
+
+    @property
+    def per_feature(self):
+        """How many numbers of state a feature has, whatever its weights: two where they are moments of Adam."""
+        return 0 if self.row < 0 else 2 if self.slot1 >= 0 > self.slot2 else 1
 
     def offsets(self):
         """Return the offsets as the engine names them."""
@@ -174,7 +179,7 @@ class LinearParameters:
         for mine, theirs in ((new.record, self.record), (new.bias, self.bias)):
             if mine is None:
                 continue
-            for name, size in (("slot1", layout.n_out), ("slot2", layout.n_out), ("row", 1)):
+            for name, size in (("slot1", layout.n_out), ("slot2", layout.n_out), ("row", layout.per_feature)):
                 to, start = getattr(layout, name), getattr(old, name)
                 if with_state and to >= 0:
                     mine[:, to : to + size] = theirs[:, start : start + size]

@@ -84,7 +84,8 @@ class Trainer:
         if net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows:
             if net.rules[0] in UNMERGED:
                 self.workers = self.workers[:1]
-            self.hot = hot_records(network, net, matrix, len(self.workers))
+            if net.merges:
+                self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
             self.workers = self.workers[:MOST_COPIERS]
             hot = hot_wide(network, net, matrix, len(self.workers))

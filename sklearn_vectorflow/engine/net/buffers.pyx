@@ -3,7 +3,7 @@
 
 All of it is taken when a worker is made.
 """
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
@@ -11,7 +11,7 @@ from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
 from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
-from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered, vf_table_entry
 from sklearn_vectorflow.engine.net.plan cimport *
 from sklearn_vectorflow.engine.net.sampling cimport Candidates
 
@@ -129,6 +129,13 @@ cdef class Buffers:
         copies.row = <float *>self._take(n_bytes)
         copies.x = <float *>self._take(n_bytes)
         copies.at = <int64_t *>self._take(2 * n_bytes)
+        copies.l1 = <float *>self._take(n_bytes)
+        copies.l2 = <float *>self._take(n_bytes)
+        copies.center = <float *>self._take(n_bytes)
+        copies.steps = <float *>self._take(n_bytes)
+        copies.time = <float *>self._take(n_bytes)
+        copies.clock = <float *>self._take(n_bytes)
+        copies.average = <float *>self._take(n_bytes)
 
     cdef _take_read(self):
         """Takes what the loss sees of the nodes it reads."""
@@ -197,16 +204,16 @@ cdef class Buffers:
         return min(self.batch_size * self._most(node.parent), node.weights.n_in)
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
-        cdef int64_t k
+        cdef int64_t k, n_places = slots
         g.n_out = node.weights.n_out
-        g.direct = slots == node.weights.n_in
-        g.capacity = slots
-        if not g.direct:
-            g.capacity = 1
-            while g.capacity < 2 * slots:
-                g.capacity *= 2
-        g.slot_of = <int32_t *>self._take(g.capacity * sizeof(int32_t))
+        if slots < node.weights.n_in:
+            g.bits = 1
+            while (<int64_t>1 << g.bits) < 2 * slots:
+                g.bits += 1
+            n_places = <int64_t>1 << g.bits
+        g.table = <vf_table_entry *>self._take(n_places * sizeof(vf_table_entry))
+        g.places = <uint32_t *>self._take(slots * sizeof(int32_t))
         g.features = <int32_t *>self._take(slots * sizeof(int32_t))
         g.gradient = <double *>self._take(slots * g.n_out * sizeof(double))
-        for k in range(g.capacity):
-            g.slot_of[k] = -1
+        for k in range(n_places):
+            g.table[k].slot = -1

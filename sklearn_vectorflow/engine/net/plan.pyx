@@ -28,7 +28,7 @@ cdef extern from "kernels/uniform.h" nogil:
                          float bound)
 
 cdef extern from "kernels/layers/linear_kernels.h" nogil:
-    const vf_linear_kernels *const VF_KERNELS[6]
+    const vf_linear_kernels *const VF_KERNELS[7]
     cdef enum:
         VF_EAGER
         VF_DECAYING
@@ -37,7 +37,7 @@ cdef extern from "kernels/layers/linear_kernels.h" nogil:
 cdef extern from "kernels/sharing/merge_one.h" nogil:
     bint vf_is_plain(int kind, int lazy, const vf_linear *layer)
 
-RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl")
+RULES = ("fixed", "sgd", "adagrad", "adagrad_rowwise", "adam", "ftrl", "adam_rowwise")
 EAGER, DECAYING, LAZY = VF_EAGER, VF_DECAYING, VF_LAZY
 ACTIVATIONS = ("relu", "tanh", "selu", "logistic")
 
@@ -315,6 +315,11 @@ cdef class Net:
         return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.orthogonal == 0.0 and not self.reads
                 and node.kernels.single != NULL and vf_is_plain(node.rule, node.lazy, &node.weights))
 
+    @property
+    def merges(self):
+        """Whether workers on a plain net can have copies of records, which are merged."""
+        return self.is_plain and self.nodes[0].kernels.single.merge_tier != NULL
+
     cdef bint is_one_fixed(self) noexcept nogil:
         """Whether it is one linear layer of one output that is not trained: for kernels/nets/plain_predict.h."""
         cdef Node *node = &self.nodes[0]
@@ -340,6 +345,13 @@ cdef class Net:
     def set_sampler(self, Sampler sampler):
         """Set what the last node's candidates are drawn from."""
         self.sampler = sampler
+
+    def give_means(self):
+        """Let outputs be those of the running means of weights, as they are by now."""
+        cdef int i
+        for i in range(self.n_nodes):
+            self.nodes[i].weights.gives_means = True
+            self.nodes[i].bias.gives_means = True
 
     def average_from(self, int64_t step):
         """Leave steps before this one out of the running means; weights must be settled up to it."""

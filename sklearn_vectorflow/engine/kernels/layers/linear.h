@@ -14,7 +14,9 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
     const int shared = vf_shares_misses(kind, lazy, layer->n_out);
     int32_t features[VF_LANES];
     float left[2 * VF_LANES] = {0.0f}, threshold[2 * VF_LANES] = {0.0f};
-    const vf_copies copies = {left, threshold};
+    float s1[VF_LANES], s2[VF_LANES], row_state[VF_LANES];
+    vf_copies copies = {left, threshold};
+    copies.s1 = s1, copies.s2 = s2, copies.row = row_state;
     for (int64_t k = 0; k < n; k++)
         features[k] = (int32_t)(from + k);
     vf_miss_row(kind, lazy, layer, clock, features, n, copies);
@@ -93,20 +95,20 @@ VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const v
     return bad;
 }
 
-/* Row-wise AdaGrad without a penalty but L2: features without a gradient yet, most of
+/* Row-wise rules without a penalty but L2: features without a gradient yet, most of
  * wide data's, are as they were made, and one number tells. */
-VF_INLINE int64_t vf_settle_rows(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+VF_INLINE int64_t vf_settle_rows(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
     int64_t bad = 0;
     for (int64_t feature = from; feature < to; feature++) {
         float *VF_RESTRICT record = layer->record + feature * layer->stride;
-        const vf_state s = {0.0f, 0.0f, record[layer->row_slot]};
+        const vf_state s = vf_read_state(kind, layer, record, 0, record[layer->row_slot]);
         float left = 0.0f;
         if (s.row == 0.0f)
             continue;
         if (lazy) {
-            const vf_rest rest = vf_read_rest(VF_ADAGRAD_ROWWISE, lazy, layer, clock, record, feature);
-            left = vf_missed_by(VF_ADAGRAD_ROWWISE, 1, s, rest, &layer->optimizer).left;
-            vf_touch(VF_ADAGRAD_ROWWISE, layer, clock, record);
+            const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+            left = vf_missed_by(kind, 1, s, rest, &layer->optimizer).left;
+            vf_touch(kind, layer, clock, record);
         }
         for (int64_t c = 0; c < layer->n_out; c++) {
             record[c] += lazy ? record[c] * left : 0.0f;
@@ -119,13 +121,13 @@ VF_INLINE int64_t vf_settle_rows(const int lazy, const vf_linear *layer, const v
 /* Applies what features [from, to) still miss; returns how many weights are not finite. */
 VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                             int64_t from, int64_t to) {
-    if (kind == VF_ADAGRAD_ROWWISE && lazy != VF_LAZY && layer->n_out > 1)
-        return vf_settle_rows(lazy, layer, clock, from, to);
+    if (VF_USES_ROW(kind) && VF_ROW_RATE(kind) && lazy != VF_LAZY && layer->n_out > 1)
+        return vf_settle_rows(kind, lazy, layer, clock, from, to);
     if (!lazy && !layer->values)
         return vf_settle_eager(layer, from, to);
     if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_sums(lazy, layer, clock, from, to);
-    if (vf_is_copied(kind, lazy, layer->n_out))
+    if (lazy != VF_LAZY && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_copied(kind, lazy, layer, clock, from, to);
     return vf_settle_lazy(kind, layer, clock, from, to);
 }
@@ -167,11 +169,15 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
     }
 
+#define VF_DEFINE_TRAIN(name, kind, lazy)                                                              \
+    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
+                                          int64_t from, int64_t to, int64_t n_queued) {                \
+        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
+    }
+
+/* With copies of hot records. */
 #define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
-    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue,     \
-                                          int64_t from, int64_t to, int64_t n_queued) {                    \
-        return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                         \
-    }                                                                                                      \
+    VF_DEFINE_TRAIN(name, kind, lazy)                                                                   \
     VF_SIMD_AVX2 static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
                                              const vf_hot *hot, vf_apart *apart, int64_t tier) {           \
         vf_merge_tier(kind, lazy, layer, intercepts, hot, apart, tier);                                    \
@@ -190,11 +196,16 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                                        vf_merge_part_##name, vf_load_hot_##name,           \
                                                        vf_store_hot_##name};
 
+/* Without. */
+#define VF_DEFINE_LONE(name, kind, lazy)    \
+    VF_DEFINE_TRAIN(name, kind, lazy)       \
+    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, NULL, NULL, NULL, NULL};
+
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, single}
 
 /* All kernels of a rule, by what its weights have to catch up on; see linear_kernels.h. */
-#define VF_DEFINE_RULE(name, kind)                                \
+#define VF_DEFINE_RULE(name, kind, lazy_single)                   \
     VF_DEFINE(name##_eager, kind, VF_EAGER)                       \
     VF_DEFINE(name##_decaying, kind, VF_DECAYING)                 \
     VF_DEFINE(name##_lazy, kind, VF_LAZY)                         \
@@ -203,7 +214,16 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     const vf_linear_kernels vf_kernels_##name[VF_N_LAZY] = {      \
         VF_ENTRY(name##_eager, &VF_SINGLE_##name##_eager),        \
         VF_ENTRY(name##_decaying, &VF_SINGLE_##name##_decaying),  \
-        VF_ENTRY(name##_lazy, NULL),                              \
+        VF_ENTRY(name##_lazy, lazy_single),                       \
+    };
+
+/* The same of a rule for several outputs alone. */
+#define VF_DEFINE_WIDE_RULE(name, kind)                                                                  \
+    VF_DEFINE(name##_eager, kind, VF_EAGER)                                                              \
+    VF_DEFINE(name##_decaying, kind, VF_DECAYING)                                                        \
+    VF_DEFINE(name##_lazy, kind, VF_LAZY)                                                                \
+    const vf_linear_kernels vf_kernels_##name[VF_N_LAZY] = {                                             \
+        VF_ENTRY(name##_eager, NULL), VF_ENTRY(name##_decaying, NULL), VF_ENTRY(name##_lazy, NULL),      \
     };
 
 /* The same of weights that are not trained. */

@@ -2,29 +2,25 @@
 #ifndef VF_LINEAR_ONE_H
 #define VF_LINEAR_ONE_H
 
-#include "kernels/optimizers/average.h"
 #include "kernels/optimizers/row_lanes.h"
 #include "kernels/optimizers/misses.h"
 #include "kernels/rows/rows.h"
 
-/* What a weight that catches up is worth now; of FTRL's, only its state knows. */
-VF_INLINE vf_value vf_value_of(const int kind, const vf_linear *layer, const vf_clock *clock, const float *record,
-                               int64_t feature, vf_copies copies, int64_t k) {
-    const float center = vf_center(VF_LAZY, layer, feature, 0);
-    if (kind != VF_FTRL)
-        return vf_shrunk(VF_LAZY, record[0], center, vf_missed_at(VF_LAZY, copies, k), layer->penalty.lower);
-    return vf_now(kind, VF_LAZY, 1, record[0], center, vf_read_state(kind, layer, record, 0, 0.0f),
-                  vf_read_rest(kind, VF_LAZY, layer, clock, record, feature), clock, layer);
+/* What a weight that its record holds is worth now. FTRL's are not copied where more than one strength acts on
+ * them, and those that are not trained never. */
+VF_INLINE vf_value vf_value_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               const float *record, int64_t feature) {
+    const vf_value as_it_is = {record[0], 0.0f};
+    return !lazy ? as_it_is
+                 : vf_now(kind, lazy, 1, record[0], vf_center(lazy, layer, feature, 0),
+                          vf_read_state(kind, layer, record, 0, 0.0f), vf_read_rest(kind, lazy, layer, clock, record, feature),
+                          clock, layer);
 }
 
 VF_INLINE float vf_term(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
-                        vf_copies copies, int64_t k) {
+                        int64_t k) {
     const int64_t feature = row.indices[k];
-    const float *record = layer->record + feature * layer->stride;
-    if (!lazy)
-        return row.values[k] * record[0];
-    const vf_value now = vf_value_of(kind, layer, clock, record, feature, copies, k);
-    return row.values[k] * (now.base + now.change);
+    return row.values[k] * vf_value_of(kind, lazy, layer, clock, layer->record + feature * layer->stride, feature).base;
 }
 
 /* Four sums, so that a row does not wait for its own additions. */
@@ -34,49 +30,42 @@ VF_INLINE float vf_forward_one(const int kind, const int lazy, const vf_linear *
     int64_t k = 0;
     if (vf_is_copied(kind, lazy, 1)) {
         vf_take_values(row, 0, copies);
-        return vf_forward_copied(kind, lazy, row.length, copies);
+        if (lazy == VF_LAZY && layer->gives_means && layer->average_slot >= 0)
+            return vf_forward_means(kind, layer, clock, row.length, copies);
+        return vf_forward_copied(kind, lazy, layer, row.length, copies);
     }
     for (; k + 4 <= row.length; k += 4) {
-        a += vf_term(kind, lazy, layer, clock, row, copies, k);
-        b += vf_term(kind, lazy, layer, clock, row, copies, k + 1);
-        c += vf_term(kind, lazy, layer, clock, row, copies, k + 2);
-        d += vf_term(kind, lazy, layer, clock, row, copies, k + 3);
+        a += vf_term(kind, lazy, layer, clock, row, k);
+        b += vf_term(kind, lazy, layer, clock, row, k + 1);
+        c += vf_term(kind, lazy, layer, clock, row, k + 2);
+        d += vf_term(kind, lazy, layer, clock, row, k + 3);
     }
     for (; k < row.length; k++)
-        a += vf_term(kind, lazy, layer, clock, row, copies, k);
+        a += vf_term(kind, lazy, layer, clock, row, k);
     return (a + b) + (c + d);
 }
 
-/* The update with all that a weight can catch up on. */
-VF_INLINE void vf_update_lazy(const int kind, const vf_linear *given, const vf_clock *clock, vf_row row,
-                              vf_copies copies, float delta) {
+/* The update of what is not copied. */
+VF_INLINE void vf_update_in_place(const int kind, const int lazy, const vf_linear *given, const vf_clock *clock,
+                                  vf_row row, float delta) {
     const vf_linear fixed = *given, *layer = &fixed; /* no store can alias it */
-    const vf_optimizer *o = &layer->optimizer;
     for (int64_t k = 0; k < row.length; k++) {
         const int64_t feature = row.indices[k];
-        const float g = row.values[k] * delta, center = vf_center(VF_LAZY, layer, feature, 0);
         float *record = layer->record + feature * layer->stride;
-        const float before = vf_read_row(kind, layer, record);
-        vf_state s = vf_read_state(kind, layer, record, 0, before);
-        if (layer->average_slot >= 0)
-            vf_average_record(kind, layer, clock, record, feature, before,
-                              vf_read_rest(kind, VF_LAZY, layer, clock, record, feature));
-        const vf_value now = vf_value_of(kind, layer, clock, record, feature, copies, k);
-        s.row = vf_step_row(kind, before, g * g, o);
-        const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
-        const float change = vf_step(kind, &s, now.base, center, g, rate, o);
-        record[0] = now.base + (now.change + change);
+        vf_state s = vf_read_state(kind, layer, record, 0, 0.0f);
+        const vf_value now = vf_value_of(kind, lazy, layer, clock, record, feature);
+        record[0] = now.base + vf_step(kind, &s, now.base, vf_center(lazy, layer, feature, 0), row.values[k] * delta, 0.0f,
+                                       &layer->optimizer);
         vf_write_state(kind, layer, record, 0, s);
-        vf_touch(kind, layer, clock, record);
     }
 }
 
 VF_INLINE void vf_update_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_row row,
                              vf_copies copies, float delta) {
-    if (lazy == VF_LAZY)
-        vf_update_lazy(kind, layer, clock, row, copies, delta);
-    else
+    if (vf_is_copied(kind, lazy, 1))
         vf_update_copied(kind, lazy, layer, clock, row, copies, delta);
+    else
+        vf_update_in_place(kind, lazy, layer, clock, row, delta);
 }
 
 #endif

@@ -98,12 +98,18 @@ VF_INLINE vf_one vf_read_one(const int kind, const vf_linear *layer) {
     return out;
 }
 
-VF_INLINE void vf_step_one(const int kind, const vf_linear *layer, const vf_clock *clock, vf_one one, float g) {
+VF_INLINE void vf_step_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_one one,
+                           float g) {
     const vf_optimizer *o = &layer->optimizer;
     float *record = layer->record;
     vf_state s = one.state;
-    s.row = vf_step_row(kind, s.row, g * g, o);
-    const float rate = kind == VF_SGD ? (float)clock->rate : o->learning_rate * s.row;
+    if (lazy == VF_LAZY && layer->average_slot >= 0) { /* it was as it is since the last touch */
+        const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, 0);
+        float *average = record + layer->average_slot;
+        *average = vf_averaged(*average, one.w, vf_counts_of(layer, clock, rest.steps));
+        vf_touch(kind, layer, clock, record);
+    }
+    const float rate = vf_step_row(kind, &s, g * g, (float)clock->rate, o);
     const float change = vf_step(kind, &s, one.w, 0.0f, g, rate, o);
     if (kind != VF_FTRL)
         record[0] = one.w + change;
@@ -145,7 +151,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             if (i < net.loss->n_outputs)
                 net.raw[i] = ones[i].w;
         }
-        net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, x.length, copies);
+        net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, &base.weights, x.length, copies);
         vf_look_ahead(&net, &base, queue, at, n_queued);
         vf_ask(&base, net.places, net.places->length / 2);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
@@ -153,6 +159,8 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         if (!isfinite(total))
             break;
         gradient = (float)*net.gradient;
+        if (lazy == VF_LAZY && net.shared) /* without copies of hot records: others' steps must be in what is written back */
+            vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
         vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
@@ -160,7 +168,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t i = 0; i < 2; i++)
             if (net.intercepts[i])
-                vf_step_one(kind, &inner[i], clock, ones[i], (float)net.gradient[i]);
+                vf_step_one(kind, lazy, &inner[i], clock, ones[i], (float)net.gradient[i]);
         if (net.apart) {
             net.apart->clock.elapsed += clock->rate;
             net.apart->clock.step++;

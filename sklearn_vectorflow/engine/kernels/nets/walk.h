@@ -37,6 +37,7 @@ typedef struct {
     vf_apart *apart;   /* this thread's copies */
     vf_places *places;
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
+    int32_t shared;   /* whether other threads write to the records, too */
 } vf_single;
 
 typedef struct {

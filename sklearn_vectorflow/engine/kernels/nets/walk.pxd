@@ -36,6 +36,7 @@ cdef extern from "kernels/nets/walk.h" nogil:
         vf_apart *apart
         vf_places *places
         int64_t ahead
+        int32_t shared
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
         void (*merge_tier)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *, int64_t) noexcept nogil

@@ -27,6 +27,46 @@ static inline double vf_shrinking_sum(double u, double l1, double l2, double log
     return sum + (k - m) * floor_size;
 }
 
+/* How many of the steps that a record has rested count, and how many there have been in all. */
+typedef struct {
+    float counted, now;
+} vf_counts;
+
+VF_INLINE vf_counts vf_counts_of(const vf_linear *layer, const vf_clock *clock, float steps) {
+    const int64_t now = clock->step - layer->average_from;
+    const float all = now > 0 ? (float)now : 0.0f;
+    const vf_counts out = {steps < all ? steps : all, all > 0.0f ? all : 1.0f};
+    return out;
+}
+
+/* A mean, with steps whose mean is another. */
+VF_INLINE float vf_averaged(float average, float mean, vf_counts counts) {
+    return average + (mean - average) * (counts.counted / counts.now);
+}
+
+/* Whether L2 alone acts between touches: sums over steps then have a form that lanes compute. */
+VF_INLINE int vf_decays_alone(const vf_linear *layer) {
+    return layer->penalty.l1 == 0.0f && layer->penalty.lower == -INFINITY;
+}
+
+/* The strength of L2 in a step: times its size, or for SGD times the mean size. */
+VF_INLINE float vf_strength(const int kind, vf_state s, vf_rest rest, const vf_optimizer *o) {
+    return rest.l2 * (kind == VF_SGD ? rest.time / (rest.steps > 0.0f ? rest.steps : 1.0f) : vf_resting_rate(kind, s, o));
+}
+
+/* What L2 leaves of u after k steps, less one. */
+VF_INLINE float vf_left_after(const int kind, float strength, float k) {
+    return kind == VF_SGD ? vf_expm1_negative(-strength * k) : vf_power_m1(0, strength, k);
+}
+
+/* The mean over `counted` steps, as a share of u: what is left makes a geometric series. `before` and `left` are
+ * what is left less one, before the first and after the last of them. */
+VF_INLINE float vf_mean_left(const int kind, float strength, float before, float left, float counted) {
+    const float e = kind == VF_SGD ? vf_expm1_negative(-strength) : 0.0f;
+    const float fall = (kind == VF_SGD ? -e / (1.0f + e) : strength) * counted;
+    return fall > 1e-30f ? (before - left) / fall : 1.0f;
+}
+
 static inline void vf_average_weight(const int kind, const vf_linear *layer, const vf_clock *clock, float w,
                                      float center, vf_state s, vf_rest rest, float *average) {
     const double now = (double)(clock->step - layer->average_from), lower = layer->penalty.lower;
@@ -43,12 +83,38 @@ static inline void vf_average_weight(const int kind, const vf_linear *layer, con
     *average += (float)((mean - *average) * (counted / now));
 }
 
-/* Brings the means of a record up to the present, before its weights change. */
-static inline void vf_average_record(const int kind, const vf_linear *layer, const vf_clock *clock, float *record,
-                                     int64_t feature, float row, vf_rest rest) {
-    for (int64_t c = 0; c < layer->n_out; c++)
-        vf_average_weight(kind, layer, clock, record[c], vf_center(VF_LAZY, layer, feature, c),
-                          vf_read_state(kind, layer, record, c, row), rest, record + layer->average_slot + c);
+/* Sets `out`: the means of outputs [from, from + n) of a record as of now, before its weights change. */
+VF_INLINE void vf_means_span(const int kind, const vf_linear *layer, const vf_clock *clock, const float *VF_RESTRICT record,
+                             int64_t feature, float row, vf_rest rest, int64_t from, int64_t n, float *VF_RESTRICT out) {
+    const vf_counts counts = vf_counts_of(layer, clock, rest.steps);
+    const vf_optimizer o = layer->optimizer;
+    memcpy(out, record + layer->average_slot + from, sizeof(float) * (size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        const vf_state s = vf_read_state(kind, layer, record, from + i, row);
+        const float w = record[from + i], center = vf_center(VF_LAZY, layer, feature, from + i);
+        const float strength = vf_strength(kind, s, rest, &o);
+        if (!vf_decays_alone(layer)) {
+            vf_average_weight(kind, layer, clock, w, center, s, rest, out + i);
+            continue;
+        }
+        const float before = vf_left_after(kind, strength, rest.steps - counts.counted);
+        const float left = vf_left_after(kind, strength, rest.steps);
+        const float mean = center + (w - center) * vf_mean_left(kind, strength, before, left, counts.counted);
+        out[i] = vf_averaged(out[i], mean, counts);
+    }
+}
+
+enum { VF_MEANS_SPAN = 16 }; /* outputs of a record whose means are worked out together */
+
+/* Brings the means of a record up to the present. */
+VF_INLINE void vf_average_record(const int kind, const vf_linear *layer, const vf_clock *clock, float *record,
+                                 int64_t feature, float row, vf_rest rest) {
+    float means[VF_MEANS_SPAN];
+    for (int64_t from = 0; from < layer->n_out; from += VF_MEANS_SPAN) {
+        const int64_t n = layer->n_out - from < VF_MEANS_SPAN ? layer->n_out - from : VF_MEANS_SPAN;
+        vf_means_span(kind, layer, clock, record, feature, row, rest, from, n, means);
+        memcpy(record + layer->average_slot + from, means, sizeof(float) * (size_t)n);
+    }
 }
 
 #endif

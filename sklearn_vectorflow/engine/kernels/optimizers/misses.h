@@ -12,6 +12,9 @@ typedef struct {
     float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h */
     float *x;                 /* values of the row, and zeros */
     int64_t *at;              /* which they are, counted from the layer's first record */
+    float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
+    float *steps, *time;      /* how long they have rested, and */
+    float *clock, *average;   /* their clocks, as bits, and means */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {
@@ -37,17 +40,25 @@ VF_SIMD static void vf_decays(float *VF_RESTRICT k, const float *VF_RESTRICT rat
 /* One L2 strength for all: the scattered numbers are read first, then computed with in lanes. */
 VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clock *clock, const int32_t *indices,
                             int64_t n, vf_copies copies) {
+    const vf_optimizer o = layer->optimizer;
     const float l2 = layer->penalty.l2;
+    float *VF_RESTRICT rate = copies.threshold, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
+    float *VF_RESTRICT row = copies.row;
     float largest = 0.0f;
     for (int64_t k = 0; k < n; k++) {
         const float *record = layer->record + indices[k] * (int64_t)layer->stride;
-        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]);
         const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
-        const float rate = vf_resting_rate(kind, s, &layer->optimizer);
-        copies.left[k] = rest.steps;
-        copies.threshold[k] = rate;
-        largest = rate > largest ? rate : largest;
+        copies.left[k] = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]).steps;
+        s1[k] = s.s1;
+        s2[k] = s.s2;
+        row[k] = s.row;
     }
+    for (int64_t k = 0; k < n; k++) {
+        const vf_state s = {s1[k], s2[k], row[k]};
+        rate[k] = vf_resting_rate(kind, s, &o);
+    }
+    for (int64_t k = 0; k < n; k++)
+        largest = rate[k] > largest ? rate[k] : largest;
     vf_decays(copies.left, copies.threshold, l2, n, largest * l2 < 0.01f);
 }
 

@@ -11,3 +11,10 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *row
         float *x
         int64_t *at
+        float *l1
+        float *l2
+        float *center
+        float *steps
+        float *time
+        float *clock
+        float *average

@@ -5,7 +5,7 @@
 
 #include "kernels/optimizers/penalties.h"
 
-enum { VF_FIXED, VF_SGD, VF_ADAGRAD, VF_ADAGRAD_ROWWISE, VF_ADAM, VF_FTRL };
+enum { VF_FIXED, VF_SGD, VF_ADAGRAD, VF_ADAGRAD_ROWWISE, VF_ADAM, VF_FTRL, VF_ADAM_ROWWISE };
 
 typedef struct {
     float learning_rate;
@@ -33,13 +33,17 @@ static inline double vf_rate_at(vf_schedule schedule, int64_t step) {
     return schedule.rate / pow(1.0 + schedule.decay * (double)step, schedule.power);
 }
 
-/* Which rules keep what: one number a weight (s1, s2), one a feature (row). */
-#define VF_USES_S1(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAM || (kind) == VF_FTRL)
+#define VF_IS_ADAM(kind) ((kind) == VF_ADAM || (kind) == VF_ADAM_ROWWISE)
+
+/* Which rules keep what: one number a weight (s1, s2), one a feature (row). Row-wise Adam has its second
+ * moment, s2, behind `row`, one for all weights of a feature. */
+#define VF_USES_S1(kind) ((kind) == VF_ADAGRAD || (kind) == VF_FTRL || VF_IS_ADAM(kind))
 #define VF_USES_S2(kind) ((kind) == VF_ADAM || (kind) == VF_FTRL)
-#define VF_USES_ROW(kind) ((kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM)
+#define VF_USES_ROW(kind) ((kind) == VF_ADAGRAD_ROWWISE || VF_IS_ADAM(kind))
+#define VF_HAS_S2(kind) (VF_USES_S2(kind) || (kind) == VF_ADAM_ROWWISE)
 
 /* Rules whose step size is the same for all weights of a feature. */
-#define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE)
+#define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM_ROWWISE)
 
 /* Rules that keep the step size between touches (up to the learning rate) as state. */
 #define VF_USES_RESTING(kind) ((kind) == VF_ADAGRAD || (kind) == VF_ADAGRAD_ROWWISE)
@@ -76,10 +80,21 @@ VF_INLINE float vf_adagrad_merged(float shared, float before, float own, float e
 }
 
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
- * of touches: the moments of features that rows don't touch stay as they are. */
+ * of touches: the moments of features that rows don't touch stay as they are. The biases
+ * are the same for all weights of a feature, so loops over these compute them once. */
 VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
     const float bias = -vf_expm1_negative(touches * o->log_decay2);
-    return sqrtf(v / (touches > 0.0f ? bias : 1.0f)) + o->epsilon;
+    return sqrtf(v * (touches > 0.0f ? 1.0f / bias : 1.0f)) + o->epsilon;
+}
+
+VF_INLINE float vf_adam_moment(float old, float new, float decay) {
+    return decay * old + (1.0f - decay) * new;
+}
+
+/* Step size of a first moment, which is counted in `touches`. */
+VF_INLINE float vf_adam_rate(float v, float touches, const vf_optimizer *o) {
+    const float bias = -vf_expm1_negative(touches * o->log_decay1);
+    return o->learning_rate / bias / vf_adam_size(v, touches, o);
 }
 
 /* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
@@ -103,25 +118,35 @@ VF_INLINE float vf_resting_rate(const int kind, vf_state s, const vf_optimizer *
         return o->learning_rate * s.s1;
     if (kind == VF_ADAGRAD_ROWWISE)
         return o->learning_rate * s.row;
-    if (kind == VF_ADAM)
-        return s.row > 0.0f ? o->learning_rate / vf_adam_size(s.s2, s.row, o) : 0.0f;
+    if (VF_IS_ADAM(kind))
+        return (s.row > 0.0f ? o->learning_rate : 0.0f) / vf_adam_size(s.s2, s.row, o);
     return 0.0f;
 }
 
-/* The state a whole feature shares, once a step. `square`: the mean over its
- * outputs of the squared gradient. */
-VF_INLINE float vf_step_row(const int kind, float row, float square, const vf_optimizer *o) {
-    if (kind == VF_ADAGRAD_ROWWISE)
-        return vf_adagrad_scale(row, square, o->epsilon);
-    if (kind == VF_ADAM)
-        return row < 16777216.0f ? row + 1.0f : row;
-    return row;
+/* Advances the state that all weights of a feature share, once a step; returns the step size of the rules of
+ * VF_ROW_RATE. `square`: the mean over its outputs of the squared gradient. `rate`: SGD's. */
+VF_INLINE float vf_step_row(const int kind, vf_state *s, float square, float rate, const vf_optimizer *o) {
+    if (kind == VF_ADAGRAD_ROWWISE) {
+        s->row = vf_adagrad_scale(s->row, square, o->epsilon);
+        return o->learning_rate * s->row;
+    }
+    if (VF_IS_ADAM(kind))
+        s->row = s->row < 16777216.0f ? s->row + 1.0f : s->row;
+    if (kind == VF_ADAM_ROWWISE) {
+        s->s2 = vf_adam_moment(s->s2, square, o->decay2);
+        return vf_adam_rate(s->s2, s->row, o);
+    }
+    return rate;
 }
 
-/* What one gradient step adds to a weight worth `now`; advances s1 and s2. `rate`
- * is the step size of the rules of VF_ROW_RATE. */
+/* What one gradient step adds to a weight worth `now`; advances the state of its own. `rate`
+ * is what vf_step_row returned. */
 VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, float g, float rate,
                         const vf_optimizer *o) {
+    if (VF_IS_ADAM(kind))
+        s->s1 = vf_adam_moment(s->s1, g, o->decay1);
+    if (kind == VF_ADAM_ROWWISE)
+        return -rate * s->s1;
     if (VF_ROW_RATE(kind))
         return -rate * g;
     if (kind == VF_ADAGRAD) {
@@ -129,10 +154,8 @@ VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, fl
         return -o->learning_rate * s->s1 * g;
     }
     if (kind == VF_ADAM) {
-        s->s1 = o->decay1 * s->s1 + (1.0f - o->decay1) * g;
-        s->s2 = o->decay2 * s->s2 + (1.0f - o->decay2) * g * g;
-        const float bias = -vf_expm1_negative(s->row * o->log_decay1);
-        return -o->learning_rate * (s->s1 / bias) / vf_adam_size(s->s2, s->row, o);
+        s->s2 = vf_adam_moment(s->s2, g * g, o->decay2);
+        return -s->s1 * vf_adam_rate(s->s2, s->row, o);
     }
     if (kind == VF_FTRL) {
         const float root = sqrtf(s->s2 * s->s2 + g * g);

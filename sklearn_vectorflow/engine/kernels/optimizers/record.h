@@ -12,10 +12,11 @@ typedef struct {
     int64_t n_in;
     int32_t n_out, stride;
     int32_t slot1, slot2; /* state with one number a weight */
-    int32_t row_slot;     /* state with one number a feature */
+    int32_t row_slot;     /* state of a feature: one number, two of row-wise Adam */
     int32_t clock_slot;   /* uint32 step, then for SGD the double `elapsed` */
     int32_t average_slot; /* running mean of the weights */
     int64_t average_from; /* steps before it are left out of the mean */
+    int32_t gives_means;  /* outputs are those of the means, as far as there are any */
     vf_optimizer optimizer;
     vf_penalty penalty;
 } vf_linear;
@@ -70,6 +71,8 @@ VF_INLINE vf_state vf_read_state(const int kind, const vf_linear *layer, const f
         s.s1 = record[layer->slot1 + output];
     if (VF_USES_S2(kind))
         s.s2 = record[layer->slot2 + output];
+    if (kind == VF_ADAM_ROWWISE)
+        s.s2 = record[layer->row_slot + 1];
     return s;
 }
 
@@ -80,6 +83,8 @@ VF_INLINE void vf_write_state(const int kind, const vf_linear *layer, float *rec
         record[layer->slot2 + output] = s.s2;
     if (VF_USES_ROW(kind))
         record[layer->row_slot] = s.row;
+    if (kind == VF_ADAM_ROWWISE)
+        record[layer->row_slot + 1] = s.s2;
 }
 
 VF_INLINE float vf_read_row(const int kind, const vf_linear *layer, const float *record) {

@@ -1,39 +1,68 @@
-/* One output and at most one strength of L2 (FTRL: and L1): a row's records are copied
- * when the row is read, and written back when it is updated. The arithmetic between runs
- * over arrays, in vector lanes; only loading and storing are scattered. FTRL's records
- * hold its two sums alone: weights are worked out of them, see vf_linear.values. */
+/* One output: a row's records are copied when the row is read, and written back when it is
+ * updated. The arithmetic between runs over arrays, in vector lanes; only loading and storing
+ * are scattered. FTRL's records hold its two sums alone: weights are worked out of them, see
+ * vf_linear.values. (Where more than one strength of L1 and L2 acts on FTRL's weights, its
+ * records hold them, too, and linear_one.h reads these one by one.) */
 #ifndef VF_COPIED_H
 #define VF_COPIED_H
 
 #include "kernels/lanes.h"
+#include "kernels/optimizers/average.h"
 #include "kernels/optimizers/misses.h"
 #include "kernels/rows/rows.h"
 
 VF_INLINE int vf_is_copied(const int kind, const int lazy, int32_t n_out) {
-    return kind != VF_FIXED && lazy != VF_LAZY && n_out == 1;
+    return kind != VF_FIXED && n_out == 1 && !(kind == VF_FTRL && lazy == VF_LAZY);
 }
 
-/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed
- * factor less one. Behind the last it becomes zero: what earlier rows left there times
- * a value of zero must stay zero, which an overflow would not. */
-VF_INLINE void vf_decay_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies, float largest_rate) {
+/* Whether weights are anything but what their copies hold. */
+VF_INLINE int vf_catches_up(const int kind, const int lazy) { return lazy && kind != VF_FTRL; }
+
+/* The state of copy k; the arrays, which don't overlap, are given one by one. */
+VF_INLINE vf_state vf_copied_state(const int kind, const float *s1, const float *s2, const float *row, int64_t k) {
+    const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_HAS_S2(kind) ? s2[k] : 0.0f, VF_USES_ROW(kind) ? row[k] : 0.0f};
+    return s;
+}
+
+/* How much of a power has to be computed: none where nothing decays; where steps shrink little, few terms. */
+enum { VF_NO_POWER, VF_SMALL_POWER, VF_ANY_POWER };
+
+VF_INLINE void vf_miss_lanes(const int kind, const int lazy, const int power, const vf_linear *layer, int64_t n,
+                             vf_copies copies) {
     const vf_optimizer o = layer->optimizer;
-    const float l2 = layer->penalty.l2;
-    float *VF_RESTRICT left = copies.left;
+    const float one_l2 = layer->penalty.l2;
+    float *VF_RESTRICT left = copies.left, *VF_RESTRICT threshold = copies.threshold;
+    const float *VF_RESTRICT l1 = copies.l1, *VF_RESTRICT l2s = copies.l2;
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
-    if (kind == VF_SGD)
-        VF_EACH_LANE(k, n)
-            left[k] = vf_expm1_negative(-left[k] * l2);
-    else if (VF_USES_RESTING(kind) && largest_rate * l2 < 0.01f)
-        VF_EACH_LANE(k, n)
-            left[k] = vf_power_m1_small(o.learning_rate * (kind == VF_ADAGRAD ? s1[k] : row[k]) * l2, left[k]);
+    VF_EACH_LANE(k, n) {
+        const float rested = left[k], l2 = lazy == VF_LAZY ? l2s[k] : one_l2;
+        const float rate = kind == VF_SGD ? 1.0f : vf_resting_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
+        const float missed = power == VF_NO_POWER ? 0.0f
+                             : kind == VF_SGD ? vf_expm1_negative(-rested * l2)
+                             : power == VF_SMALL_POWER ? vf_power_m1_small(rate * l2, rested)
+                                                       : vf_power_m1(0, rate * l2, rested);
+        left[k] = missed;
+        if (lazy == VF_LAZY)
+            threshold[k] = power != VF_NO_POWER && l2 > 0.0f ? -missed * (l1[k] / l2) : l1[k] * rested * rate;
+    }
+}
+
+/* A number that is the same for all features, or times one of each. */
+VF_INLINE void vf_read_each(float same, const float *each, const int64_t *VF_RESTRICT at, int64_t n, float *VF_RESTRICT out) {
+    if (each)
+        for (int64_t k = 0; k < n; k++)
+            out[k] = same * each[at[k]];
     else
-        VF_EACH_LANE(k, n) {
-            const vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f,
-                                VF_USES_ROW(kind) ? row[k] : 0.0f};
-            left[k] = vf_power_m1(0, vf_resting_rate(kind, s, &o) * l2, left[k]);
-        }
-    memset(left + n, 0, sizeof(float) * VF_GROUP);
+        VF_EACH_LANE(k, n)
+            out[k] = same;
+}
+
+/* What acts on the copied weights. */
+VF_INLINE void vf_read_strengths(const vf_linear *layer, int64_t n, vf_copies copies) {
+    const vf_penalty *p = &layer->penalty;
+    vf_read_each(p->l1, p->l1_each, copies.at, n, copies.l1);
+    vf_read_each(p->l2, p->l2_each, copies.at, n, copies.l2);
+    vf_read_each(p->center ? 1.0f : 0.0f, p->center, copies.at, n, copies.center);
 }
 
 /* Records that only this thread writes: its steps alone make their clocks go on. */
@@ -46,21 +75,31 @@ VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, 
     return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
 }
 
+/* Rules whose records have two numbers before their clock, and one behind it: a mean, or one that fills the record
+ * up. Clocks then are copied like numbers. */
+#define VF_CLOCK_IN_LANES(kind) VF_USES_RESTING(kind)
+
 /* The arrays of copies that hold the numbers of a record, in its order. */
 typedef struct {
     float *of[4];
     int32_t n;
 } vf_numbers;
 
-VF_INLINE vf_numbers vf_numbers_of(const int kind, vf_copies copies) {
-    const vf_numbers sgd = {{copies.w}, 1}, adagrad = {{copies.w, copies.s1}, 2}, rowwise = {{copies.w, copies.row}, 2};
-    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4}, ftrl = {{copies.s1, copies.s2}, 2};
-    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl : rowwise;
+VF_INLINE vf_numbers vf_numbers_of(const int kind, const int clocks, vf_copies copies) {
+    const vf_numbers sgd = {{copies.w}, 1}, ftrl = {{copies.s1, copies.s2}, 2};
+    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4};
+    const vf_numbers adam_rowwise = {{copies.w, copies.s1, copies.row, copies.s2}, 4};
+    const int32_t n = clocks && VF_CLOCK_IN_LANES(kind) ? 4 : 2;
+    const vf_numbers adagrad = {{copies.w, copies.s1, copies.clock, copies.average}, n};
+    const vf_numbers rowwise = {{copies.w, copies.row, copies.clock, copies.average}, n};
+    return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl
+           : kind == VF_ADAM_ROWWISE ? adam_rowwise : rowwise;
 }
 
 /* In groups of four, see vf_fill_places. */
-VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t stride, int64_t n, vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, copies);
+VF_INLINE void vf_read_numbers(const int kind, const int clocks, const float *records, int64_t stride, int64_t n,
+                               vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
         numbers.of[0][k] = records[copies.at[k] * stride];
     for (int64_t k = 0; k < n && numbers.n > 1; k += 4)
@@ -68,8 +107,9 @@ VF_INLINE void vf_read_numbers(const int kind, const float *records, int64_t str
             vf_load_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
 }
 
-VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, int64_t n, vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, copies);
+VF_INLINE void vf_write_numbers(const int kind, const int clocks, float *records, int64_t stride, int64_t n,
+                                vf_copies copies) {
+    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
     int64_t k = 0;
     for (; k + 4 <= n && numbers.n > 1; k += 4)
         for (int32_t c = 0; c < numbers.n; c += 2)
@@ -79,26 +119,73 @@ VF_INLINE void vf_write_numbers(const int kind, float *records, int64_t stride, 
             records[copies.at[k] * stride + c] = numbers.of[c][k];
 }
 
-/* How long the copied records have rested; returns the largest rate at which one did. */
-VF_INLINE float vf_read_rests(const int kind, const vf_linear *layer, const vf_clock *clock, const vf_own *own,
-                              int64_t n, vf_copies copies) {
-    float largest = 0.0f;
+VF_INLINE float vf_largest(const float *VF_RESTRICT x, int64_t n) {
+    float most[VF_GROUP] = {0.0f};
+    VF_EACH_LANE(k, n)
+        most[lane] = x[k] > most[lane] ? x[k] : most[lane];
+    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+            most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
+    return most[0];
+}
+
+/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed factor less one. Behind the last it
+ * becomes zero: what earlier rows left there times a value of zero must stay zero, which an overflow would not. */
+VF_INLINE void vf_miss_copies(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
+    const vf_penalty *p = &layer->penalty;
+    if (lazy == VF_LAZY && p->l2 == 0.0f)
+        vf_miss_lanes(kind, lazy, VF_NO_POWER, layer, n, copies);
+    else if (VF_USES_RESTING(kind) && !p->l2_each
+             && vf_largest(kind == VF_ADAGRAD ? copies.s1 : copies.row, n) * layer->optimizer.learning_rate * p->l2 < 0.01f)
+        vf_miss_lanes(kind, lazy, VF_SMALL_POWER, layer, n, copies);
+    else
+        vf_miss_lanes(kind, lazy, VF_ANY_POWER, layer, n, copies);
+    memset(copies.left + n, 0, sizeof(float) * VF_GROUP);
+    if (lazy == VF_LAZY)
+        memset(copies.threshold + n, 0, sizeof(float) * VF_GROUP);
+}
+
+/* Steps that copied records have rested; and their clocks go on to now, unless another thread was ahead. */
+VF_INLINE void vf_rest_lanes(const vf_clock *clock, const vf_own *own, int64_t n, vf_copies copies) {
+    const uint32_t step = (uint32_t)clock->step, own_step = own ? (uint32_t)own->clock->step : 0;
+    const int64_t from = own ? own->from : 0;
+    const uint64_t size = own ? (uint64_t)own->size : 0;
+    const int64_t *VF_RESTRICT at = copies.at;
+    float *VF_RESTRICT left = copies.left, *VF_RESTRICT marks = copies.clock;
+    VF_EACH_LANE(k, n) {
+        const uint32_t now = (uint64_t)(at[k] - from) < size ? own_step : step;
+        const int32_t mark = vf_to_bits(marks[k]), steps = (int32_t)(now - (uint32_t)mark);
+        left[k] = (float)(steps > 0 ? steps : 0);
+        marks[k] = vf_from_bits(steps > 0 ? (int32_t)now : mark);
+    }
+}
+
+/* How long the copied records have rested. */
+VF_INLINE void vf_read_rests(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const vf_own *own, int64_t n, vf_copies copies) {
+    if (VF_CLOCK_IN_LANES(kind)) {
+        vf_rest_lanes(clock, own, n, copies);
+        if (lazy == VF_LAZY)
+            memcpy(copies.steps, copies.left, sizeof(float) * (size_t)(n + VF_GROUP));
+        return;
+    }
     for (int64_t k = 0; k < n; k++) {
         const float *record = layer->record + copies.at[k] * layer->stride;
-        const vf_clock *now = vf_clock_of(clock, own, copies.at[k]);
-        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, now, record, 0);
-        const float rate = kind == VF_ADAGRAD ? record[layer->slot1]
-                                              : kind == VF_ADAGRAD_ROWWISE ? record[layer->row_slot] : 0.0f;
+        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, vf_clock_of(clock, own, copies.at[k]), record, 0);
         copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
-        largest = rate > largest ? rate : largest;
+        if (lazy == VF_LAZY) {
+            copies.steps[k] = rest.steps;
+            copies.time[k] = rest.time;
+            if (layer->average_slot >= 0)
+                copies.average[k] = record[layer->average_slot];
+        }
     }
-    return largest * layer->optimizer.learning_rate;
 }
 
 /* Copies the n records at copies.at. */
 VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const vf_own *own, int64_t n, vf_copies copies) {
-    vf_read_numbers(kind, layer->record, layer->stride, n, copies);
+    vf_read_numbers(kind, vf_catches_up(kind, lazy), layer->record, layer->stride, n, copies);
     if (kind == VF_FTRL) {
         const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
         const vf_optimizer o = layer->optimizer;
@@ -106,8 +193,12 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
         VF_EACH_LANE(k, n)
             w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
-    } else if (lazy)
-        vf_decay_copies(kind, layer, n, copies, vf_read_rests(kind, layer, clock, own, n, copies));
+    } else if (lazy) {
+        vf_read_rests(kind, lazy, layer, clock, own, n, copies);
+        if (lazy == VF_LAZY)
+            vf_read_strengths(layer, n, copies);
+        vf_miss_copies(kind, lazy, layer, n, copies);
+    }
 }
 
 VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t *VF_RESTRICT at) {
@@ -141,17 +232,73 @@ VF_INLINE void vf_take_values(vf_row row, int64_t readable, vf_copies copies) {
     }
 }
 
+/* What a weight is worth now whose copy holds w. */
+VF_INLINE vf_value vf_copied_now(const int kind, const int lazy, float w, float left, float threshold, float center,
+                                 float lower) {
+    const vf_value as_it_is = {w, 0.0f};
+    const vf_missed missed = {left, threshold};
+    return vf_catches_up(kind, lazy) ? vf_shrunk(lazy, w, center, missed, lower) : as_it_is;
+}
+
 /* A sum a lane, so that a row does not wait for its own additions. */
-VF_INLINE float vf_forward_copied(const int kind, const int lazy, int64_t n, vf_copies copies) {
+VF_INLINE float vf_forward_copied(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
     const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    const float *VF_RESTRICT threshold = copies.threshold, *VF_RESTRICT center = copies.center;
+    const float lower = layer->penalty.lower;
     float sums[VF_GROUP] = {0.0f};
     for (int64_t from = 0; from < n; from += VF_GROUP)
-        for (int64_t i = 0; i < VF_GROUP; i++)
-            sums[i] += x[from + i] * (lazy && kind != VF_FTRL ? w[from + i] + w[from + i] * left[from + i] : w[from + i]);
+        for (int64_t i = 0; i < VF_GROUP; i++) {
+            const int64_t k = from + i;
+            const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f,
+                                               lazy == VF_LAZY ? center[k] : 0.0f, lower);
+            sums[i] += x[k] * (now.base + now.change);
+        }
     for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
         for (int64_t i = 0; i < half; i++)
             sums[i] += sums[i + half];
     return sums[0];
+}
+
+VF_INLINE void vf_means_lanes(const int kind, const int skips, const vf_linear *layer, vf_counts all, int64_t n,
+                              vf_copies copies) {
+    const vf_optimizer o = layer->optimizer;
+    const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT l2 = copies.l2;
+    const float *VF_RESTRICT center = copies.center, *VF_RESTRICT steps = copies.steps, *VF_RESTRICT time = copies.time;
+    const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
+    float *VF_RESTRICT average = copies.average;
+    VF_EACH_LANE(k, n) {
+        const vf_rest rest = {steps[k], time[k], 0.0f, l2[k]};
+        const vf_counts counts = {steps[k] < all.counted ? steps[k] : all.counted, all.now};
+        const float strength = vf_strength(kind, vf_copied_state(kind, s1, s2, row, k), rest, &o);
+        const float before = skips ? vf_left_after(kind, strength, steps[k] - counts.counted) : 0.0f;
+        const float share = vf_mean_left(kind, strength, before, left[k], counts.counted);
+        average[k] = vf_averaged(average[k], center[k] + (w[k] - center[k]) * share, counts);
+    }
+}
+
+/* copies.average become the means as of now, before the weights change. */
+VF_INLINE void vf_average_copies(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t n, vf_copies copies) {
+    const vf_counts all = vf_counts_of(layer, clock, INFINITY);
+    if (!vf_decays_alone(layer))
+        for (int64_t k = 0; k < n; k++) {
+            const int64_t feature = copies.at[k];
+            const float *record = layer->record + feature * layer->stride;
+            vf_means_span(kind, layer, clock, record, feature, vf_read_row(kind, layer, record),
+                          vf_read_rest(kind, VF_LAZY, layer, clock, record, feature), 0, 1, copies.average + k);
+        }
+    else if (vf_largest(copies.steps, n) > all.counted)
+        vf_means_lanes(kind, 1, layer, all, n, copies);
+    else
+        vf_means_lanes(kind, 0, layer, all, n, copies);
+}
+
+/* The row's sum with means in place of weights. */
+VF_INLINE float vf_forward_means(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t n, vf_copies copies) {
+    float sum = 0.0f;
+    vf_average_copies(kind, layer, clock, n, copies);
+    for (int64_t k = 0; k < n; k++)
+        sum += copies.x[k] * copies.average[k];
+    return sum;
 }
 
 /* Advances the copies by one step. A missed change can be smaller than a rounding of
@@ -159,23 +306,26 @@ VF_INLINE float vf_forward_copied(const int kind, const int lazy, int64_t n, vf_
 VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                               int64_t n, vf_copies copies, float delta) {
     const vf_optimizer o = layer->optimizer;
-    const float time_rate = (float)clock->rate;
+    const float time_rate = (float)clock->rate, lower = layer->penalty.lower;
     float *VF_RESTRICT w = copies.w, *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
     float *VF_RESTRICT row = copies.row;
     const float *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
+    const float *VF_RESTRICT threshold = copies.threshold, *VF_RESTRICT center = copies.center;
+    if (lazy == VF_LAZY && layer->average_slot >= 0)
+        vf_average_copies(kind, layer, clock, n, copies);
     VF_EACH_LANE(k, n) {
-        const float g = x[k] * delta;
-        const float before = VF_USES_ROW(kind) ? row[k] : 0.0f, after = vf_step_row(kind, before, g * g, &o);
-        const float rate = kind == VF_SGD ? time_rate : o.learning_rate * after;
-        vf_state s = {VF_USES_S1(kind) ? s1[k] : 0.0f, VF_USES_S2(kind) ? s2[k] : 0.0f, after};
-        const float change = vf_step(kind, &s, w[k], 0.0f, g, rate, &o);
-        w[k] += lazy && kind != VF_FTRL ? w[k] * left[k] + change : change;
+        const float g = x[k] * delta, middle = lazy == VF_LAZY ? center[k] : 0.0f;
+        const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f, middle, lower);
+        vf_state s = vf_copied_state(kind, s1, s2, row, k);
+        const float rate = vf_step_row(kind, &s, g * g, time_rate, &o);
+        const float change = vf_step(kind, &s, now.base, middle, g, rate, &o);
+        w[k] = now.base + (vf_catches_up(kind, lazy) ? now.change + change : change);
         if (VF_USES_S1(kind))
             s1[k] = s.s1;
-        if (VF_USES_S2(kind))
+        if (VF_HAS_S2(kind))
             s2[k] = s.s2;
         if (VF_USES_ROW(kind))
-            row[k] = after;
+            row[k] = s.row;
     }
 }
 
@@ -184,8 +334,12 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
 VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                              const vf_own *own, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    vf_write_numbers(kind, fixed.record, fixed.stride, n, copies);
-    for (int64_t k = 0; k < n && lazy && kind != VF_FTRL; k++)
+    vf_write_numbers(kind, vf_catches_up(kind, lazy), fixed.record, fixed.stride, n, copies);
+    if (VF_CLOCK_IN_LANES(kind))
+        return;
+    for (int64_t k = 0; k < n && lazy == VF_LAZY && fixed.average_slot >= 0; k++)
+        fixed.record[copies.at[k] * fixed.stride + fixed.average_slot] = copies.average[k];
+    for (int64_t k = 0; k < n && vf_catches_up(kind, lazy); k++)
         vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k] * fixed.stride);
 }
 
@@ -215,11 +369,13 @@ VF_INLINE int vf_is_bad(float w) {
 VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                    int64_t from, int64_t to) {
     float w[VF_GROUP] = {0.0f}, s1[VF_GROUP] = {0.0f}, s2[VF_GROUP] = {0.0f}, row[VF_GROUP] = {0.0f};
-    float left[2 * VF_GROUP] = {0.0f};
+    float left[2 * VF_GROUP] = {0.0f}, marks[VF_GROUP] = {0.0f}, average[VF_GROUP] = {0.0f};
     int64_t at[2 * VF_GROUP];
-    const vf_copies copies = {left, NULL, w, s1, s2, row, NULL, at};
+    vf_copies copies = {left};
     int32_t features[VF_GROUP];
     int64_t bad = 0;
+    copies.w = w, copies.s1 = s1, copies.s2 = s2, copies.row = row, copies.at = at;
+    copies.clock = marks, copies.average = average;
     for (; from < to; from += VF_GROUP) {
         int64_t n = 0;
         for (int64_t feature = from; feature < to && feature < from + VF_GROUP; feature++) {

@@ -1,4 +1,5 @@
 /* Kernels of linear layers under SGD. */
 #include "kernels/layers/linear.h"
 
-VF_DEFINE_RULE(sgd, VF_SGD)
+VF_DEFINE_LONE(sgd_lazy, VF_SGD, VF_LAZY)
+VF_DEFINE_RULE(sgd, VF_SGD, &VF_SINGLE_sgd_lazy)

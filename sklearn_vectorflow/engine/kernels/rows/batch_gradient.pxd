@@ -1,13 +1,16 @@
 # cython: language_level=3
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 
 cdef extern from "kernels/rows/batch_gradient.h" nogil:
+    ctypedef struct vf_table_entry:
+        int32_t feature, slot
     ctypedef struct vf_gathered:
-        int64_t n_slots, capacity
-        int32_t n_out, direct
-        int32_t *slot_of
+        int64_t n_slots
+        int32_t n_out, bits
+        vf_table_entry *table
+        uint32_t *places
         int32_t *features
         double *gradient
     double *vf_gathered_row(vf_gathered *g, int32_t feature)

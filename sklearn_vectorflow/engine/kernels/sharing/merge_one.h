@@ -22,7 +22,8 @@ VF_INLINE vf_linear vf_plain(const int kind, const int lazy, const vf_linear *la
     vf_linear out = *layer;
     const int size = kind == VF_FTRL ? 2 : 1 + VF_USES_S1(kind) + VF_USES_S2(kind) + VF_USES_ROW(kind);
     const int clock = !lazy || kind == VF_FTRL ? 0 : kind == VF_SGD ? 3 : 1;
-    out.stride = size + clock == 3 ? 4 : size + clock;
+    if (lazy != VF_LAZY) /* which may have running means, too */
+        out.stride = size + clock == 3 ? 4 : size + clock;
     out.slot1 = kind == VF_FTRL ? 0 : VF_USES_S1(kind) ? 1 : -1;
     out.slot2 = kind == VF_FTRL ? 1 : VF_USES_S2(kind) ? 2 : -1;
     out.row_slot = VF_USES_ROW(kind) ? size - 1 : -1;
@@ -34,7 +35,7 @@ VF_INLINE int vf_is_plain(const int kind, const int lazy, const vf_linear *layer
     const vf_linear plain = vf_plain(kind, lazy, layer);
     return layer->n_out == 1 && layer->stride == plain.stride && layer->slot1 == plain.slot1
            && layer->slot2 == plain.slot2 && layer->row_slot == plain.row_slot
-           && layer->clock_slot == plain.clock_slot && layer->average_slot < 0;
+           && layer->clock_slot == plain.clock_slot && (lazy == VF_LAZY || layer->average_slot < 0);
 }
 
 /* Where the records of features are: counted from the first of the layer, or in the
@@ -58,7 +59,8 @@ typedef struct {
 } vf_group;
 
 VF_INLINE vf_copies vf_in_group(vf_group *group, int64_t *at) {
-    const vf_copies out = {NULL, NULL, group->w, group->s1, group->s2, group->row, NULL, at};
+    vf_copies out = {NULL};
+    out.w = group->w, out.s1 = group->s1, out.s2 = group->s2, out.row = group->row, out.at = at;
     return out;
 }
 
@@ -92,13 +94,13 @@ VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t 
             in.at[i] = from + (i < size ? i : 0);
             gained.at[i] = slots ? slots[in.at[i]] : in.at[i];
         }
-        vf_read_numbers(kind, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
-        vf_read_numbers(kind, before, stride, VF_GROUP, vf_in_group(&old, in.at));
-        vf_read_numbers(kind, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
+        vf_read_numbers(kind, 0, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
+        vf_read_numbers(kind, 0, before, stride, VF_GROUP, vf_in_group(&old, in.at));
+        vf_read_numbers(kind, 0, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
         vf_add_group(kind, &layer->optimizer, &in, &old, &gained);
-        vf_write_numbers(kind, shared, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, before, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, own, stride, size, vf_in_group(&in, gained.at));
+        vf_write_numbers(kind, 0, shared, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, 0, before, stride, size, vf_in_group(&in, in.at));
+        vf_write_numbers(kind, 0, own, stride, size, vf_in_group(&in, gained.at));
     }
 }
 
