@@ -1,6 +1,7 @@
 """What follows the stochastic epochs of ``solver="exact"``, and inference from the rows of a fit."""
 
 import contextlib
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,7 @@ class ExactMixin:
         """
         steps = self.optimizer, self.batch_size, self.learning_rate, self.input_dropout
         as_they_come = steps == ("auto", "auto", None, 0.0) and self.tol is not None and self.max_iter >= FEW_EPOCHS
-        penalised = self.penalty is None and self.l1_ratio == 0.0 and (self.alpha is None or self.alpha > 0)
+        penalised = self.penalty is None and self.l1_ratio == 0.0 and (self.alpha is None or (isinstance(self.alpha, Real) and self.alpha > 0))
         goes_on = self.average or self.warm_start or validation is not None
         self._prefers_exact = (
             self.solver == "auto"
