@@ -55,7 +55,7 @@ class ExactMixin:
         """
         steps = self.optimizer, self.batch_size, self.learning_rate, self.input_dropout
         as_they_come = steps == ("auto", "auto", None, 0.0) and self.tol is not None and self.max_iter >= FEW_EPOCHS
-        penalised = self.penalty is None and self.l1_ratio == 0.0 and (self.alpha is None or (isinstance(self.alpha, Real) and self.alpha > 0))
+        strong = self.alpha is None or (isinstance(self.alpha, Real) and self.alpha > 0)
         goes_on = self.average or self.warm_start or validation is not None
         self._prefers_exact = (
             self.solver == "auto"
@@ -63,7 +63,9 @@ class ExactMixin:
             and not kernel_of(self._loss).takes_gil
             and self._is_plainly_linear
             and as_they_come
-            and penalised
+            and strong
+            and self.penalty is None
+            and self.l1_ratio == 0.0
             and not goes_on
             and isinstance(data, Data)
             and not self._scales_targets
