@@ -128,7 +128,9 @@ class Interrupt:
     def __call__(self, frame, event, argument):
         if frame.f_code.co_name != "restore":
             return None
-        frame.f_trace_opcodes = True
+        if not frame.f_trace_opcodes:
+            frame.f_trace_opcodes = True
+            sys.settrace(self)  # Python 3.12 and newer tell bytecodes only of frames that are marked before it
         if event == "opcode":
             self.left -= 1
             if self.left == 0:

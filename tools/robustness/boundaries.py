@@ -39,7 +39,9 @@ class Interrupt:
     def __call__(self, frame, event, argument):
         if frame.f_code.co_filename not in self.files or frame.f_code.co_name == "try_at":
             return None
-        frame.f_trace_opcodes = True
+        if not frame.f_trace_opcodes:
+            frame.f_trace_opcodes = True
+            sys.settrace(self)  # Python 3.12 and newer tell bytecodes only of frames that are marked before it
         if event == "opcode":
             self.seen += 1
             if self.seen == self.at:
