@@ -62,14 +62,28 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 #define VF_TRY_LOCK(flag) (_InterlockedExchange((volatile long *)(flag), 1) == 0)
-#define VF_LOCK(flag) while (!VF_TRY_LOCK(flag)) {}
 #define VF_UNLOCK(flag) _InterlockedExchange((volatile long *)(flag), 0)
 #define VF_INCREMENT(counter) _InterlockedIncrement((volatile long *)(counter))
 #else
 #define VF_TRY_LOCK(flag) (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE) == 0)
-#define VF_LOCK(flag) while (!VF_TRY_LOCK(flag)) {}
 #define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
 #define VF_INCREMENT(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
 #endif
+
+#if defined(_WIN32)
+__declspec(dllimport) int __stdcall SwitchToThread(void);
+#define VF_YIELD() SwitchToThread()
+#else
+#include <sched.h>
+#define VF_YIELD() sched_yield()
+#endif
+
+/* Where threads outnumber cores, the one that holds the lock may not be running: waiting on would keep it from it. */
+static inline void vf_lock(int32_t *flag) {
+    enum { SPINS = 1000 };
+    for (int32_t n = 0; !VF_TRY_LOCK(flag); n += n < SPINS)
+        if (n == SPINS)
+            VF_YIELD();
+}
 
 #endif

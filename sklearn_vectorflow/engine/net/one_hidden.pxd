@@ -49,5 +49,6 @@ cdef class OneHidden(Walk):
     cdef void _open(self, vf_single data) noexcept nogil
     cdef void _load(self) noexcept nogil
     cdef double _train_hidden(self, int64_t n) noexcept nogil
+    cdef void _merge_and_unlock(self) noexcept nogil
     cdef void _merge(self, int64_t n_tiers) noexcept nogil
     cdef void _close(self) noexcept nogil

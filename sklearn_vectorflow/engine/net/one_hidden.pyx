@@ -11,7 +11,7 @@ from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
-from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES, VF_LOCK, VF_TRY_LOCK, VF_UNLOCK
+from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES, VF_TRY_LOCK, VF_UNLOCK, vf_lock
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot, vf_tier_start, vf_tiers_due
 from sklearn_vectorflow.engine.net.plan cimport *
 
@@ -27,6 +27,9 @@ cdef extern from "kernels/nets/one_hidden.h" nogil:
         VF_DECAYING
         VF_ADAGRAD
         VF_ADAGRAD_ROWWISE
+
+cdef enum:
+    LATEST = 2  # periods that a merge may be late
 
 
 cdef class OneHidden(Walk):
@@ -148,12 +151,21 @@ cdef class OneHidden(Walk):
         if self.hot is None:
             return loss
         self.until_merge -= n
-        if self.until_merge <= 0 and VF_TRY_LOCK(self.hot.hot.locks):  # else a few rows later
-            self.until_merge = self.hot.period
-            self.n_merges += 1
-            self._merge(vf_tiers_due(&self.hot.hot, self.n_merges))
-            VF_UNLOCK(self.hot.hot.locks)
+        if self.until_merge > 0:
+            return loss
+        # a few rows later is as good, but not many: who holds the lock may have to wait for a core
+        if self.until_merge <= -LATEST * self.hot.period:
+            vf_lock(self.hot.hot.locks)
+            self._merge_and_unlock()
+        elif VF_TRY_LOCK(self.hot.hot.locks):
+            self._merge_and_unlock()
         return loss
+
+    cdef void _merge_and_unlock(self) noexcept nogil:
+        self.until_merge = self.hot.period
+        self.n_merges += 1
+        self._merge(vf_tiers_due(&self.hot.hot, self.n_merges))
+        VF_UNLOCK(self.hot.hot.locks)
 
     cdef void _merge(self, int64_t n_tiers) noexcept nogil:
         """Adds what copies gained to the shared records, and brings them up to date. The first lock is held."""
@@ -179,6 +191,6 @@ cdef class OneHidden(Walk):
             vf_close_inner(&self.hidden, &self.inner, self.net.nodes[2].weights.record, self._bias_of(NULL, 0),
                            self._bias_of(NULL, 2))
             return
-        VF_LOCK(self.hot.hot.locks)
+        vf_lock(self.hot.hot.locks)
         self._merge(self.hot.hot.n_tiers)
         VF_UNLOCK(self.hot.hot.locks)

@@ -10,7 +10,7 @@ from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_linear_kernels
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.penalties cimport vf_penalty
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
-from sklearn_vectorflow.engine.kernels.platform cimport VF_LOCK, VF_UNLOCK
+from sklearn_vectorflow.engine.kernels.platform cimport VF_UNLOCK, vf_lock
 from sklearn_vectorflow.engine.net.sampling cimport Sampler
 
 cdef enum:
@@ -65,7 +65,7 @@ cdef class Clock:
 
     cdef inline void exchange(self, vf_clock *mine, vf_clock *seen) noexcept nogil:
         """Adds a worker's steps since `seen`, its last exchange, and brings it up to date."""
-        VF_LOCK(&self.lock)
+        vf_lock(&self.lock)
         self.step += mine.step - seen.step
         self.elapsed += mine.elapsed - seen.elapsed
         mine.step = self.step

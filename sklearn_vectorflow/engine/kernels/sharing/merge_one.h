@@ -129,7 +129,7 @@ VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *we
     int32_t *lock = hot->locks + tier * VF_LOCK_STRIDE;
     for (int64_t k = from; k < to; k++)
         vf_settle_own(kind, lazy, &layer, apart, hot->slot[k], hot->slot[k] + 1);
-    VF_LOCK(lock);
+    vf_lock(lock);
     vf_merge_records(kind, &layer, to - from, hot->records + from * layer.stride, apart->records, hot->slot + from,
                      apart->hot_before + from * layer.stride);
     for (int64_t i = 0; tier == 0 && i < 2; i++)
@@ -155,7 +155,7 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     }
     float *shared = weights->record + from * stride, *own = apart->records + from * stride;
     float *before = apart->before + from * stride;
-    VF_LOCK(lock);
+    vf_lock(lock);
     if (kind == VF_FTRL)
         vf_merge_sums(to - from, shared, own, before);
     else
