@@ -31,15 +31,21 @@ OPTIMIZERS = ("ftrl", "adagrad", "adam", "sgd")
 PENALTIES = {"none": None, "L2": L2(1e-5), "L1": L1(1e-5), "elastic": ElasticNet(1e-5, 0.5)}
 BATCH_SIZES = (1, 32)
 
-# shape: (makes a network or sizes of hidden layers, products, classes)
+
+def units(*sizes):
+    """Return the parameters of a net with hidden layers."""
+    return {"hidden_layer_sizes": sizes}
+
+
+# shape: (parameters, products, classes)
 SHAPES = {
-    "linear": (lambda: (), 1, 2),
-    "8 units": (lambda: (8,), 8, 2),
-    "32 units": (lambda: (32,), 32, 2),
-    "(32, 16)": (lambda: (32, 16), 32, 2),
-    "wide & deep": (lambda: wide_and_deep((16,)), 17, 2),
-    "FM of rank 8": (lambda: factorization_machine(rank=8), 9, 2),
-    f"{N_CLASSES} classes": (lambda: (), N_CLASSES, N_CLASSES),
+    "linear": (units(), 1, 2),
+    "8 units": (units(8), 8, 2),
+    "32 units": (units(32), 32, 2),
+    "(32, 16)": (units(32, 16), 32, 2),
+    "wide & deep": ({"network": wide_and_deep((16,))}, 17, 2),
+    "FM of rank 8": ({"network": factorization_machine(rank=8)}, 9, 2),
+    f"{N_CLASSES} classes": (units(), N_CLASSES, N_CLASSES),
 }
 
 
@@ -51,15 +57,15 @@ def settings(quick):
     ):
         if average and optimizer == "ftrl":
             continue  # it has no means
-        make, products, n_classes = SHAPES[shape]
+        net, products, n_classes = SHAPES[shape]
         title = f"{shape}, {optimizer}, {penalty}, batches of {batch_size}{', averaged' * average}"
         options = {"optimizer": optimizer, "penalty": PENALTIES[penalty], "batch_size": batch_size, "average": average}
-        yield title, products, n_classes, {"hidden_layer_sizes": make(), **options}
+        yield title, products, n_classes, {**net, **options}
 
 
 def golden(products):
     """Return the parameters of the golden path with so many products."""
-    return {"hidden_layer_sizes": () if products == 1 else (products,)}
+    return units() if products == 1 else units(products)
 
 
 def seconds(parameters, n_jobs, X, y):
