@@ -16,14 +16,14 @@
 #endif
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define VF_ADDRESS_SANITIZER 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define VF_SANITIZER 1
 #endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define VF_ADDRESS_SANITIZER 1
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VF_SANITIZER 1
 #endif
-#ifndef VF_ADDRESS_SANITIZER
-#define VF_ADDRESS_SANITIZER 0
+#ifndef VF_SANITIZER
+#define VF_SANITIZER 0
 #endif
 
 /* Kernels carry VF_SIMD: one copy for each width of vector unit, picked when
@@ -32,7 +32,7 @@
  * ready yet when the copies are picked. Clang before 18 takes static kernels of the
  * same name in two files for one. VF_SIMD_AVX2 is for kernels that wider
  * vectors don't make faster. */
-#if !VF_ADDRESS_SANITIZER && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
+#if !VF_SANITIZER && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
     (defined(__clang__) ? __clang_major__ >= 18 : __GNUC__ >= 11)
 #define VF_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define VF_SIMD_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
