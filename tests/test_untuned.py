@@ -179,6 +179,13 @@ def test_a_column_much_larger_than_the_others_is_named():
         VectorFlowRegressor(max_iter=1).fit(X, y)
 
 
+def test_a_column_much_larger_than_the_others_is_named_in_few_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6)) * np.array([1, 1, 1e5, 1, 1, 1])
+    with pytest.warns(UserWarning, match=r"without column\(s\) 2, beside which"):
+        VectorFlowRegressor(max_iter=1).fit(X, X[:, 0])
+
+
 def test_columns_of_like_size_are_not_named():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 8)) * np.array([1, 2, 3, 4, 5, 1, 2, 3])

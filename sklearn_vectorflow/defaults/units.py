@@ -8,7 +8,7 @@ from sklearn_vectorflow.validation.errors import warn
 RANGE = 1e-15, 1e15  # of lengths, raw outputs and their product, whose square is a typical gradient's
 LENGTHS_OF_NETS = 0.03, 30.0  # for which the weights that nets start from are made
 OUTPUTS_OF_NETS = 0.05, 1e3
-FEWEST_ROWS = 128  # that tell what rows are like
+FEWEST_ROWS = 16  # that tell what rows are like
 MOST_DOMINANT = 5  # columns, without which rows would be much shorter
 DOMINANCE = 30.0  # times shorter
 FARTHEST = 1e6  # from zero, in units of raw outputs, where single precision still tells them apart
