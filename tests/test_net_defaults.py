@@ -140,3 +140,22 @@ def test_real_rows(name, most):
         )
         rows = X, y, X_test, y_test
     assert test_loss(*rows, hidden_layer_sizes=(32,)) < most * test_loss(*rows)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.01])
+def test_nets_of_rare_events_are_no_worse_than_linear_and_constant_models(share):
+    rng = np.random.default_rng(0)
+    n_rows = 20_000
+    indices = rng.integers(0, 1000, (n_rows + 10_000, 8)).ravel()
+    X = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, np.arange(0, len(indices) + 1, 8)))
+    score = X @ rng.normal(scale=0.5, size=1000)
+    y = (rng.random(len(score)) < np.minimum(1.0, share * np.exp(score - score.var() / 2))).astype(int)
+    train, test = slice(0, n_rows), slice(n_rows, None)
+
+    def loss(**parameters):
+        model = VectorFlowClassifier(random_state=0, **parameters).fit(X[train], y[train])
+        return log_loss(y[test], model.predict_proba(X[test])[:, 1])
+
+    net = loss(hidden_layer_sizes=(16,))
+    assert net < 1.03 * loss()
+    assert net < 1.001 * log_loss(y[test], np.full(10_000, y[train].mean()))

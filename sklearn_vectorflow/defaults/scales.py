@@ -9,7 +9,7 @@ from sklearn_vectorflow.defaults.gradients import Gradients
 from sklearn_vectorflow.io.matrix import median_length, row_lengths
 
 PRIOR = 0.03  # of the dispersion over the square of the unit of weights: some weights are much larger than that
-OF_A_ROW = 0.125  # of what a row tells about the weights along it: the prior of nets, which layers multiply
+OF_A_ROW = 0.125  # of what a row tells about the weights along it, where nothing tells the dispersion
 MOST_NOISE = 100.0
 FEW_TELL = 8  # rows; with fewer that tell something, weights are held to their unit
 CLEAR_SIGNAL = 2.0  # standard deviations of raw outputs from which weights have their full size
@@ -86,7 +86,7 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         Typical size of raw outputs.
     batch_size : int
     is_linear : bool
-        Whether the signal of the rows counts too.
+        Whether steps are shorter where the rows tell little.
     """
     length = median_length(row_lengths(sample.matrix.values), sample.weight)
     if n_outputs > MOST_OUTPUTS or kernel.reads:
@@ -98,11 +98,10 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         share = 1.0
         if some.starts is None and len(some.y) >= FEWEST_ROWS:
             share = _share(some.signal() / curvature / output_scale)
-        weight = np.float64((share if is_linear else 1.0) * output_scale / length)
+        typical = np.float64(share * output_scale / length)
+        weight = typical if is_linear else np.float64(output_scale / length)
         telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
-        prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / weight**2
-        if not is_linear:
-            prior = OF_A_ROW * curvature * length**2 / share**2
+        prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / typical**2
         noise = math.sqrt(dispersion / curvature) / output_scale
     coupled = some.starts is not None
     loss = curvature * output_scale**2 * n_outputs * (some.weight.sum() if coupled else len(some.y)) / some.n_terms
