@@ -98,7 +98,7 @@ def test_softmax_does_not_overflow():
     assert loss == pytest.approx(1000 + np.log1p(np.exp(-1)))
     np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(gradient[0], 0, atol=1e-12)
-    X = np.array([[1000.0, 1.0], [-1000.0, 1.0], [0.0, 1000.0]] * 20, dtype=np.float32)
+    X = np.array([[1000.0, 50.0], [-1000.0, 50.0], [0.0, 1000.0]] * 20, dtype=np.float32)
     y = np.array([0, 1, 2] * 20)
     model = VectorFlowClassifier(
         optimizer=SGD(1.0, schedule="constant"), alpha=0.0, batch_size=1, max_iter=3, tol=None
@@ -338,4 +338,4 @@ def test_what_earlier_rows_left_behind_a_row_does_not_overflow(rowwise):
 def test_nets_of_twenty_rows_do_not_diverge(seed):
     X = 3.0 * np.random.RandomState(0).uniform(size=(20, 3))
     model = VectorFlowRegressor(hidden_layer_sizes=(16,), random_state=seed).fit(X, X[:, 0].astype(int))
-    assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0]
+    assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
