@@ -420,6 +420,14 @@ def test_a_callback_can_stop_the_fit(sklearn_callback):
     np.testing.assert_allclose(model.coef_, classifier(max_iter=2, **given).fit(X, LABELS).coef_, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("solver", ["auto", "exact"])
+def test_no_newton_step_follows_where_a_callback_stops_the_fit(solver, sklearn_callback):
+    model = VectorFlowRegressor(solver=solver, alpha=1e-3, random_state=0).set_callbacks(Recorder(stop_after=1))
+    model.fit(X, SIGNAL)
+    assert model.n_iter_ == 1
+    assert not hasattr(model, "optimality_")
+
+
 def test_a_failing_callback_leaves_the_model_as_it_was(sklearn_callback):
     class Failing(Recorder):
         def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):

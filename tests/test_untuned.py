@@ -296,3 +296,10 @@ def test_who_asks_for_steps_of_a_kind_gets_them(parameters):
     model = quiet(VectorFlowRegressor(random_state=0, **parameters), X, X @ rng.normal(size=5) + rng.normal(size=200))
     assert not hasattr(model, "optimality_")
     assert model.n_iter_ == len(model.loss_curve_)
+
+
+@pytest.mark.parametrize(("n_columns", "is_exact"), [(500, True), (600, False)])
+def test_wide_sets_converge_only_where_it_is_quick(n_columns, is_exact):
+    X = sparse.random_array((2000, n_columns), density=36 / n_columns, rng=0, format="csr", dtype=np.float32)
+    model = quiet(VectorFlowRegressor(random_state=0), X, X @ np.random.default_rng(0).normal(size=n_columns))
+    assert hasattr(model, "optimality_") == is_exact

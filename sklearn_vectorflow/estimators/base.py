@@ -113,9 +113,11 @@ class BaseVectorFlow(
             self._choose_solver(data, validation)
             network, start = self._network(data)
             self._check_exact(network, data)
+            stopped = False
             with self._even_if_diverged(network, start):
-                self._train(network, start, data, validation, task)
-            self._finish_exactly(network, start, data)
+                stopped = self._train(network, start, data, validation, task)
+            if not stopped:
+                self._finish_exactly(network, start, data)
         self.network_ = network
         vars(self).pop("_first_rows", None)
         self._finish(data)
@@ -295,6 +297,7 @@ class BaseVectorFlow(
         return auto_batch_size(n_rows, more)
 
     def _train(self, network, start, data, validation, task):
+        """Train by stochastic steps; return whether a callback asked to stop."""
         best = BestWeights()
         loss_curve, validation_scores = [], []
         with Crew(1 if self._is_exact else self._n_workers(data, network)) as crew:
@@ -333,6 +336,7 @@ class BaseVectorFlow(
         vars(self).pop("validation_scores_", None)
         if validation is not None:
             self.validation_scores_ = validation_scores
+        return stop
 
     def _check_state(self, network, data, crew, matrix=None):
         """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is.

@@ -24,7 +24,7 @@ from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
-FEW_PRODUCTS = 1 << 20, 1 << 16  # of non-zeros and outputs, of few columns and of many: tenths of a second
+PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs that take tenths of a second
 LOOSE_TOL = 1e-3  # relative gradient at which a gap is a millionth of what the rows explain
 
 
@@ -69,8 +69,12 @@ class ExactMixin:
             and not goes_on
             and isinstance(data, Data)
             and not self._scales_targets
-            and data.matrix.rows.n_nonzero * self._n_outputs() <= FEW_PRODUCTS[data.matrix.shape[1] > FEW_COLUMNS]
+            and self._converges_quickly(data.matrix)
         )
+
+    def _converges_quickly(self, matrix):
+        most = PRODUCTS_OF_FEW if matrix.shape[1] <= FEW_COLUMNS else PRODUCTS_OF_MANY
+        return matrix.rows.n_nonzero * self._n_outputs() <= most
 
     def _check_exact(self, network, data):
         """Raise ValueError, before any step, if there is no exact optimum of what the parameters ask for."""
@@ -158,13 +162,14 @@ class InferenceMixin:
         covariance : {"model", "observed", "sandwich"}, default="model"
             "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
             show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
-            (White's estimator, HC0). Penalties count as information.
+            (White's estimator, HC0), and does not exist for Cox's likelihood. Penalties count as information.
 
         Returns
         -------
         inference : Inference
             See :class:`sklearn_vectorflow.exact.Inference`.
         """
+        self._check_rows(X)
         check_is_fitted(self, "network_")
         check_choice("covariance", covariance, COVARIANCES)
         if not hasattr(self, "_penalties_of_fit"):
@@ -180,6 +185,9 @@ class InferenceMixin:
             if data.once:
                 raise ValueError("inference needs a source that can be read more than once.")
             return self._inference(data, covariance)
+
+    def _check_rows(self, X):
+        """Raise TypeError if an estimator does not read rows of a kind."""
 
     def _inference(self, data, covariance):
         """Return what rows say of the weights."""

@@ -15,7 +15,6 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
-from sklearn_vectorflow.exact import Inference
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
@@ -346,33 +345,6 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         _refuse_source(X)
         return self._partial_fit(X, y, sample_weight)
 
-    def inference(
-        self,
-        X: MatrixLike,
-        y: TimesLike = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        covariance: Literal["model", "observed", "sandwich"] = "model",
-    ) -> Inference:
-        """Return standard errors, tests and likelihoods of a linear model at its optimum.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
-        covariance : {"model", "observed", "sandwich"}, default="model"
-            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
-            show; here they are one. "sandwich" is robust where the model's variance is wrong (White's estimator, HC0),
-            and does not exist for Cox's likelihood. Penalties count as information.
-
-        Returns
-        -------
-        inference : Inference
-            See :class:`sklearn_vectorflow.exact.Inference`.
-        """
-        _refuse_source(X)
-        return super().inference(X, y, sample_weight, covariance=covariance)
-
     def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
@@ -446,6 +418,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
                     raise ValueError(f"distribution={loss!r} has no {name}, got {name}={brief(getattr(self, name))}.")
             loss = kind(**{name: getattr(self, name) for name in ("breakpoints", "shape") if name in own})
         return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
+
+    def _check_rows(self, X):
+        _refuse_source(X)
 
     def _check_restored(self):
         super()._check_restored()
