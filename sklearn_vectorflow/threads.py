@@ -110,8 +110,10 @@ class Turn:
     def lock(self):
         """The lock in this process."""
         forks = engine.forks()
-        found = self._locks.get(forks)
-        return self._locks.setdefault(forks, threading.RLock()) if found is None else found  # the first one's stays
+        try:
+            return self._locks[forks]  # without a lock of the dict's, unlike dict.get where there is no GIL
+        except KeyError:
+            return self._locks.setdefault(forks, threading.RLock())  # the first one's stays
 
     def __reduce__(self):
         return Turn, ()
@@ -123,8 +125,8 @@ _TURNS_OF: dict = {}  # by id of what is written to: its turn, and what forgets 
 def turn_of(thing):
     """Return the turn of an object that may have no attribute for it: estimators have theirs for users alone."""
     key = id(thing)
-    found = _TURNS_OF.get(key)
-    if found is None:  # of several threads the first one's stays
+    try:
+        return _TURNS_OF[key][0]
+    except KeyError:
         forget = functools.partial(_TURNS_OF.pop, key)  # no bytecode, in which an interrupt would be lost
-        found = _TURNS_OF.setdefault(key, (Turn(), weakref.ref(thing, forget)))
-    return found[0]
+        return _TURNS_OF.setdefault(key, (Turn(), weakref.ref(thing, forget)))[0]  # the first one's stays

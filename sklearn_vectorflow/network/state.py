@@ -179,8 +179,9 @@ class State:
                 lazy,
                 numbers_of_rule,
                 fields,
-                fields.get("orthogonal", 0.0),
-                fields.get("n_draws", 0),
+                # not by dict.get, at which threads queue up where there is no GIL, and forks find its lock held
+                fields["orthogonal"] if "orthogonal" in fields else 0.0,
+                fields["n_draws"] if "n_draws" in fields else 0,
                 self.training.average_from,
                 parameters.values,
                 parameters.bias_values,
