@@ -334,7 +334,11 @@ CASES = [
     Case("n_iter_no_change 0", "n_iter_no_change must be at least 1", n_iter_no_change=0),
     Case("validation_fraction 1", r"validation_fraction must be in \(0, 1\), got 1", validation_fraction=1),
     Case("fit_intercept a number", "fit_intercept must be True or False, got 1", fit_intercept=1),
-    Case("early_stopping a string", "early_stopping must be True or False, got 'yes'", early_stopping="yes"),
+    Case(
+        "early_stopping a string",
+        "early_stopping, if not 'auto', must be True or False, got 'yes'",
+        early_stopping="yes",
+    ),
     Case("shuffle None", "shuffle must be True or False, got None", shuffle=None),
     Case("average 0", "average must be at least 1, got 0", average=0),
     Case("average a string", "average must be an integer", average="yes"),

@@ -123,6 +123,61 @@ def test_hidden_units_cost_little_where_the_truth_is_linear(family):
     assert test_loss(*rows, hidden_layer_sizes=(32,)) < 1.02 * test_loss(*rows)
 
 
+def wide_classes(n_rows, n_columns=5000, seed=0):
+    """Rows of ten ones in frequent and rare columns."""
+    rng = np.random.default_rng(seed)
+    columns = rng.zipf(1.2, (n_rows + 5000, 10)) % n_columns
+    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 10)))
+    X.sum_duplicates()
+    z = X @ rng.normal(size=X.shape[1])
+    y = (z + 2 * rng.logistic(size=len(columns)) > 0).astype(int)
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+def test_nets_of_many_weights_stop_before_they_overfit():
+    X, y, *test = wide_classes(10_000)
+    units = {"hidden_layer_sizes": (16,), "random_state": 0}
+    net = VectorFlowClassifier(**units).fit(X, y)
+    assert len(net.validation_scores_) == net.n_iter_ < 12
+    asked_for = VectorFlowClassifier(early_stopping=True, **units).fit(X, y)
+    np.testing.assert_array_equal(net.decision_function(X), asked_for.decision_function(X))
+    assert test_loss(X, y, *test, hidden_layer_sizes=(16,)) < 1.02 * test_loss(X, y, *test)
+
+
+@pytest.mark.parametrize(
+    "n_rows, n_columns, params",
+    [
+        (9_999, 5000, {}),
+        (10_000, 60, {}),
+        (10_000, 5000, {"hidden_layer_sizes": ()}),
+        (10_000, 5000, {"tol": None}),
+        (10_000, 5000, {"max_iter": 7}),
+        (10_000, 5000, {"early_stopping": False}),
+    ],
+    ids=str,
+)
+def test_all_rows_are_trained_on_where_they_are_worth_more(n_rows, n_columns, params):
+    X, y, *_ = wide_classes(n_rows, n_columns)
+    options = {"hidden_layer_sizes": (16,), "max_iter": 8, **params}
+    assert not hasattr(VectorFlowClassifier(**options).fit(X, y), "validation_scores_")
+
+
+def test_given_validation_rows_are_those_watched():
+    X, y, *test = wide_classes(10_000)
+    net = VectorFlowClassifier(hidden_layer_sizes=(16,), random_state=0).fit(X, y, X_val=test[0], y_val=test[1])
+    loss = log_loss(test[1], net.predict_proba(test[0]))
+    assert loss == pytest.approx(-max(net.validation_scores_), rel=1e-5)
+    assert net.n_iter_ < 12
+
+
+def test_more_classes_than_held_out_rows_can_have_are_not_divided_alike():
+    X, _, *_ = wide_classes(10_000)
+    y = np.arange(10_000) % 1500
+    net = VectorFlowClassifier(hidden_layer_sizes=(4,), random_state=0, max_iter=8).fit(X, y)
+    assert len(net.validation_scores_) == net.n_iter_
+    assert len(net.classes_) == 1500
+
+
 @needs_data
 @pytest.mark.parametrize(
     "name, most", [("a9a", 1.02), ("phishing", 1.02), ("clickbait", 1.12), ("sms_spam", 1.07), ("news20", 1.02)]

@@ -78,6 +78,7 @@ class PartsFit:
         self.schedule = Schedule([one.counts for one in surveys])
         self.random_state = check_random_state(draft.random_state)
         self.validation = validation(self) if callable(validation) else validation
+        draft._choose_stopping(self.known.n_terms, draft.n_features_in_, self.validation is not None)
         self._places = {}
 
     # ---- rounds --------------------------------------------------------------------
@@ -168,7 +169,7 @@ class PartsFit:
             if self.validation is not None:
                 network = self.network()
                 scores.append(-self.validation_loss(network))
-                if draft.early_stopping:
+                if draft._stops_early:
                     watched = -scores[-1]
                     best.offer(watched, network)
             draft._report(epoch, loss_curve, scores, data, time.perf_counter() - begun)
@@ -186,7 +187,7 @@ class PartsFit:
         factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
         draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
         vars(draft).update(draft._attributes(network, loss_curve))
-        for name in ("_first_rows", "validation_scores_"):  # of another fit
+        for name in ("_first_rows", "_stops_early", "validation_scores_"):  # of another fit, and of training alone
             vars(draft).pop(name, None)
         draft._forget_optimum()
         if self.validation is not None:

@@ -45,7 +45,7 @@ class AssessmentMixin:
         typical, constant = network.scales.loss, self._comparable_loss(network)
         if start is None or not data.is_known:
             constant = None  # it is of other rows
-        if self.early_stopping:
+        if self._stops_early:
             if constant is not None:
                 constant = self._constant_loss(validation, start[1])
             warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation", factor)
@@ -56,7 +56,7 @@ class AssessmentMixin:
 
     def _comparable_loss(self, network):
         """Return the loss before training; None if those in training are of other inputs, outputs or blocks."""
-        noisy = not self.early_stopping and (self.input_dropout > 0 or network.graph.has_dropout)
+        noisy = not self._stops_early and (self.input_dropout > 0 or network.graph.has_dropout)
         comparable = not (noisy or self._loss.sampled) and getattr(self._loss, "separates", True)
         return network.scales.initial if comparable else None
 

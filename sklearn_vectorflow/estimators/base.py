@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import auto_batch_size
+from sklearn_vectorflow.defaults.stopping import stops_early
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
@@ -109,6 +110,7 @@ class BaseVectorFlow(
             data = self._data(X, y, sample_weight, groups, reset=not self._continues)
         with contextlib.closing(data):
             self._choose_units(data)
+            self._choose_stopping(data.n_losses, data.matrix.shape[1], X_val is not None or isinstance(data, Data))
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             self._choose_solver(data, validation)
             network, start = self._network(data)
@@ -121,11 +123,25 @@ class BaseVectorFlow(
         self.network_ = network
         vars(self).pop("_first_rows", None)
         self._finish(data)
-        vars(self).pop("_prefers_exact")
+        for name in ("_prefers_exact", "_stops_early"):
+            vars(self).pop(name)
 
     @property
     def _scales_targets(self):
         return False
+
+    _stops_early = False  # the loss on validation rows ends training; known while a model is fitted
+
+    def _choose_stopping(self, n_losses, n_features, can_validate):
+        """Let ``early_stopping="auto"`` be what suits the model and its rows.
+
+        A linear model has one optimum, and the strength of its penalty is validated.
+        """
+        self._stops_early = bool(self.early_stopping)
+        if self.early_stopping == "auto":
+            n_weights = n_features * max([1, *self.hidden_layer_sizes][:2])  # a graph's are at least as many
+            rule = stops_early(n_losses, n_weights, self.max_iter, self.tol)
+            self._stops_early = can_validate and not self._is_plainly_linear and rule
 
     def _choose_units(self, data):
         """Restate targets that training could not work with as they are."""
@@ -215,7 +231,7 @@ class BaseVectorFlow(
             raise ValueError("y_val and sample_weight_val need X_val.")
         if groups_val is not None:
             raise ValueError(f"{self._groups_name}_val needs X_val.")
-        if not self.early_stopping:
+        if not self._stops_early:
             return None
         with naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
             return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
@@ -312,7 +328,7 @@ class BaseVectorFlow(
                 watched = loss_curve[-1]
                 if validation is not None:
                     validation_scores.append(-self._mean_loss(network, validation, crew))
-                    if self.early_stopping:
+                    if self._stops_early:
                         watched = -validation_scores[-1]
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)

@@ -86,7 +86,7 @@ class ExactMixin:
         for wrong, what in (
             (not network.is_linear, "linear models, without hidden layers or a network of other layers"),
             (self.input_dropout > 0, "input_dropout=0"),
-            (self.early_stopping, "early_stopping=False: it goes on to the optimum of the training loss"),
+            (self._stops_early, "early_stopping=False: it goes on to the optimum of the training loss"),
             (data.once, "a source that can be read more than once"),
             (getattr(linear, "frozen", False), "weights that are not frozen"),
             (loss.sampled, f"all outputs, of which {name_of(loss)} computes few"),

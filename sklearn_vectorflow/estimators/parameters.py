@@ -133,7 +133,9 @@ def check_training_parameters(estimator):
     if estimator.tol is not None:
         check_number(owner, "tol", estimator.tol, 0, high_open=True)
     check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
-    for name in ("fit_intercept", "early_stopping", "shuffle", "warm_start"):
+    if not _is_word(estimator.early_stopping, "auto"):
+        check_flag("early_stopping, if not 'auto',", estimator.early_stopping)
+    for name in ("fit_intercept", "shuffle", "warm_start"):
         check_flag(name, getattr(estimator, name))
     check_choice("solver", estimator.solver, SOLVERS)
     check_number(owner, "exact_tol", estimator.exact_tol, 0, 1)

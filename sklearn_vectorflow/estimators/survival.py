@@ -121,9 +121,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     tol : float, default=5e-3
         Training stops when the loss has not fallen by more than this share of the typical loss
         (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default="auto"
         Whether to watch the loss on validation rows in place of the training loss, and to
-        keep the weights of the best epoch.
+        keep the weights of the best epoch. "auto" does so for nets that are trained on at least 10,000 rows,
+        and whose first layer has at least a tenth as many weights, if `max_iter` is 8 or more and `tol` is not None.
     validation_fraction : float, default=0.1
         Share of the rows set aside for early stopping where no `X_val` is given.
     n_iter_no_change : int, default=2
@@ -233,7 +234,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 20,
         tol: float | None = 5e-3,
-        early_stopping: bool = False,
+        early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 2,
         shuffle: bool = True,

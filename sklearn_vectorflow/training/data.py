@@ -116,11 +116,14 @@ class Data:
             rows = rows[self.weight > 0]
             strata = None if strata is None else strata[rows]
         if strata is not None:  # the only row of a class stays in training
-            _, of_row, counts = np.unique(strata, return_inverse=True, return_counts=True)
+            _, first, of_row, counts = np.unique(strata, return_index=True, return_inverse=True, return_counts=True)
             several = counts[of_row] > 1
             if not np.any(several):
                 raise ValueError("every class has one row, and none can be spared.")
-            rows, strata = rows[several], strata[several]
+            many = np.count_nonzero(counts > 1) > min(fraction, 1.0 - fraction) * np.count_nonzero(several)
+            if many:  # too many classes to divide each alike: one row of each stays in training
+                several[first] = False
+            rows, strata = rows[several], None if many else strata[several]
         _, taken = train_test_split(rows, test_size=fraction, stratify=strata, random_state=random_state)
         return self._take_out(taken)
 
