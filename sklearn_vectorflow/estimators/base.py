@@ -19,6 +19,7 @@ from sklearn_vectorflow.estimators.parameters import (
     check_training_parameters,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
+from sklearn_vectorflow.estimators.saving import SaveMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
 from sklearn_vectorflow.estimators.updates import UpdateMixin
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
@@ -40,7 +41,15 @@ SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which i
 
 
 class BaseVectorFlow(
-    FittedMixin, DraftMixin, UpdateMixin, TrainerMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator
+    FittedMixin,
+    SaveMixin,
+    DraftMixin,
+    UpdateMixin,
+    TrainerMixin,
+    AssessmentMixin,
+    ExactMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     """What all estimators share.
 
@@ -64,6 +73,7 @@ class BaseVectorFlow(
                 raise ValueError("loss_curve_ is no list.")
             check_integer("n_iter_", self.n_iter_, 1)
             check_integer("n_features_in_", self.n_features_in_, 1)
+            self._check_first_rows()
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.

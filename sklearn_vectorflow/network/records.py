@@ -208,6 +208,11 @@ class LinearParameters:
         arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
         return replace(self, **{name: None if old is None else old.copy() for name, old in arrays.items()})
 
+    def writable(self):
+        """Return parameters whose arrays can be written to: copies of those that are mapped from a file."""
+        arrays = (self.record, self.bias, self.values, self.bias_values)
+        return self if all(old is None or old.flags.writeable for old in arrays) else self.copy()
+
     def without_features(self):
         """Return the intercepts alone, with their state."""
         values = None if self.values is None else self.values[:0]
