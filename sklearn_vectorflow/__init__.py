@@ -15,7 +15,7 @@ except ImportError as error:
     ) from error
 
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
-from sklearn_vectorflow.estimators.loading import load
+from sklearn_vectorflow.estimators.loading import load, trusted_types
 from sklearn_vectorflow.estimators.ranker import VectorFlowRanker
 from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
 from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator
@@ -29,6 +29,7 @@ __all__ = [
     "VectorFlowSurvivalEstimator",
     "get_include",
     "load",
+    "trusted_types",
 ]
 
 

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scipy import sparse
+
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
 from sklearn_vectorflow.estimators.ranker import VectorFlowRanker
@@ -11,11 +13,12 @@ from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
 from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator
 from sklearn_vectorflow.persistence.container import read
 from sklearn_vectorflow.persistence.decoding import Decoder
-from sklearn_vectorflow.persistence.types import OF_MODELS, name_of, trusted_by_name
+from sklearn_vectorflow.persistence.types import OF_MODELS, OF_TRANSFORMERS, name_of, trusted_by_name
 from sklearn_vectorflow.validation.errors import DAMAGED
 from sklearn_vectorflow.validation.types import FilePath
 
 ESTIMATORS = (VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, VectorFlowSurvivalEstimator)
+SPARSE = (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array)
 WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
@@ -73,3 +76,24 @@ def load(path: FilePath, mmap: bool = True, *, trusted: Sequence[type | Callable
             reason = f"its parts make no sense ({type(error).__name__}: {error})."
         raise ValueError(f"{os.fspath(path)} cannot be loaded as a model: {reason}") from error
     return model
+
+
+def trusted_types() -> list[str]:
+    """Return the names of the types that fitted models and transformers consist of, for skops.
+
+    All are of this package, but for the sparse matrices of SciPy. None runs code that a file brings along, and what a
+    file says of weights is checked before the engine reads it.
+
+    Returns
+    -------
+    names : list of str
+        For ``skops.io.load(path, trusted=names)``.
+
+    Examples
+    --------
+    >>> import sklearn_vectorflow
+    >>> "sklearn_vectorflow.losses.regression.HuberLoss" in sklearn_vectorflow.trusted_types()
+    True
+    """
+    kinds = {*ESTIMATORS, *OF_MODELS.values(), *OF_TRANSFORMERS.values(), *SPARSE}
+    return sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
