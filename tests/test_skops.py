@@ -15,7 +15,7 @@ from sklearn_vectorflow.layers import SELU, Dropout, Input, Linear, Logistic, Mu
 from sklearn_vectorflow.losses import MixtureDensity, QuantileLoss
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet, NonNegative, Orthogonal
-from sklearn_vectorflow.preprocessing import HashingEncoder, Numeric, Tokens
+from sklearn_vectorflow.preprocessing import HashingEncoder, Numeric, Text
 
 sys.path.append(str(Path(__file__).parent / "robustness"))
 
@@ -77,8 +77,9 @@ def test_every_kind_of_model_is_loaded_with_the_types_that_are_trusted(name):
 
 
 def test_a_pipeline_is_loaded_so():
-    rows = np.array([[f"w{k % 7} a", f"{k % 11}.5"] for k in range(80)], dtype=object)
-    encoder = HashingEncoder(8, columns={"x0": Tokens(), "x1": Numeric()})
+    pd = pytest.importorskip("pandas")
+    rows = pd.DataFrame({"text": [f"w{k % 7} a" for k in range(80)], "size": [k % 11 / 11 for k in range(80)]})
+    encoder = HashingEncoder(8, columns={"text": Text(), "size": Numeric("standard")}, min_count=2, sketch_bits=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipeline = make_pipeline(encoder, quick(VectorFlowRegressor)).fit(rows, Y)
