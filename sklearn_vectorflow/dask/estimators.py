@@ -80,7 +80,7 @@ def _on_spread_rows(kind, local, name):
 
     if function is member:
         return method
-    return available_if(lambda self: hasattr(super(kind, self), name))(method)
+    return available_if(lambda self: callable(getattr(super(kind, self), name)))(method)  # whose error says why not
 
 
 class DaskMixin:

@@ -64,6 +64,16 @@ class BaseVectorFlow(
         tags.target_tags.required = True
         return tags
 
+    @property
+    def best_loss_(self) -> float:
+        """The lowest training loss of an epoch."""
+        return min(self.loss_curve_)
+
+    @property
+    def best_validation_score_(self) -> float:
+        """The highest score on the validation rows after an epoch."""
+        return max(self.validation_scores_)
+
     def _check_restored(self):
         """Raise unless fitted attributes from a pickle are what they are used as."""
         if hasattr(self, "network_"):

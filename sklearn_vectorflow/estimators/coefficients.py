@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.estimators.top_features import largest_weights, names_and_counts
 from sklearn_vectorflow.exact.inference import table
 from sklearn_vectorflow.validation.errors import brief
@@ -15,7 +16,10 @@ from sklearn_vectorflow.validation.types import Array
 
 
 def _is_linear(estimator):
-    return estimator.network is None and len(estimator.hidden_layer_sizes) == 0
+    """Raise, so that `available_if` says why not, unless the parameters ask for a linear model."""
+    if not asks_for_linear(estimator):
+        raise AttributeError("Only linear models have it, and hidden_layer_sizes or network asks for a net.")
+    return True
 
 
 class LinearModelMixin:

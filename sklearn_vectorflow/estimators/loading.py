@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scipy import sparse
+from sklearn import config_context
 
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
@@ -70,6 +71,9 @@ def load(path: FilePath, mmap: bool = True, *, trusted: Sequence[type | Callable
         model = Decoder(types, arrays).decode(content)
         if not isinstance(model, BaseVectorFlow) or not hasattr(model, "network_"):
             raise ValueError("it holds no fitted estimator.")
+        with config_context(enable_metadata_routing=True):
+            for method, requests in vars(model).pop("_requests", {}).items():
+                getattr(model, f"set_{method}_request")(**requests)
     except WRONG as error:
         reason = f"{error}".removeprefix(f"{DAMAGED}: ")
         if not isinstance(error, ValueError):

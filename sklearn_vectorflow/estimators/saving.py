@@ -54,5 +54,9 @@ class SaveMixin:
         with self._turn.lock, self.network_.turn.lock:
             kept = self._draft()
             kept.network_ = self.network_.kept(self.network_.keep_state if keep_state is None else bool(keep_state))
+            requests = vars(kept).pop("_metadata_request", None)
+            if requests is not None:
+                asked = {name: getattr(one, "requests", None) for name, one in vars(requests).items()}
+                kept._requests = {name: dict(one) for name, one in asked.items() if one}
             encoder = Encoder(types)
             write(Path(path), encoder.encode(kept, ""), encoder.arrays)

@@ -9,7 +9,7 @@ from sklearn_vectorflow.layers.factorization import FactorizationMachine
 from sklearn_vectorflow.layers.input import Columns, Input
 from sklearn_vectorflow.layers.linear import Linear
 from sklearn_vectorflow.layers.merging import Add, Concat, Multiply
-from sklearn_vectorflow.layers.presets import chain, factorization_machine, wide_and_deep
+from sklearn_vectorflow.layers.presets import chain, factorization_machine, sizes_of, wide_and_deep
 
 __all__ = [
     "ACTIVATIONS",
@@ -33,5 +33,6 @@ __all__ = [
     "chain",
     "factorization_machine",
     "ordered",
+    "sizes_of",
     "wide_and_deep",
 ]
