@@ -103,6 +103,30 @@ def test_the_largest_array_is_aligned(path):
     assert record.ctypes.data % container.ALIGNED == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="asks Linux")
+def test_predictions_leave_every_page_of_the_file_shared(path):
+    wide = sparse.random(50, 100_000, 1e-3, format="csr", random_state=0)
+    VectorFlowRegressor(optimizer="adam", **SMALL).fit(wide, np.arange(50.0)).save(path)
+    mapped = sklearn_vectorflow.load(path)
+    mapped.predict(wide)
+    mapped.predictor()(wide)
+    pages = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    assert pages
+    for part in pages:
+        numbers = dict(line.split(":", 1) for line in part.splitlines()[1:22] if ":" in line)
+        assert numbers["Private_Dirty"].split() == ["0", "kB"]
+        assert int(numbers["Rss"].split()[0]) > 100
+
+
+def test_an_update_that_fails_leaves_a_mapped_model_as_it_was(path):
+    model = VectorFlowRegressor(optimizer="sgd", **SMALL).fit(X, Y).sparsify()
+    model.save(path)
+    mapped = sklearn_vectorflow.load(path).densify()
+    with pytest.raises(ValueError, match="diverged"):
+        mapped.set_params(learning_rate=1e30).partial_fit(X, 1e6 * Y)
+    np.testing.assert_array_equal(mapped.predict(X), model.predict(X))
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "ftrl"])
 def test_a_mapped_model_that_was_sparsified_can_be_trained(optimizer, path):
     model = VectorFlowRegressor(optimizer=optimizer, **SMALL).fit(X, Y).sparsify()
@@ -120,6 +144,7 @@ def test_weights_of_a_mapped_model_can_be_set(path):
     np.testing.assert_allclose(mapped.coef_, 2.0 * model.coef_)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be replaced on Windows")
 def test_a_file_can_be_replaced_while_a_model_is_mapped(path):
     model = VectorFlowRegressor(**SMALL).fit(X, Y)
     model.save(path)
@@ -270,6 +295,15 @@ DAMAGES = {
     "a pickle": (lambda content: pickle.dumps(list(range(500))), "no saved model"),
     "another file of the format": (lambda content: (2).to_bytes(8, "little") + b"{}", "not that of a saved model"),
 }
+
+
+def test_an_array_that_is_not_aligned_is_refused(path, monkeypatch):
+    written = container._header
+    monkeypatch.setattr(container, "_header", lambda *arguments: written(*arguments) + b" ")
+    monkeypatch.setattr(container, "_sha256", lambda header: container.UNSIGNED.encode())  # of any header
+    container.write(path, None, {"one": np.zeros(3)})
+    with pytest.raises(ValueError, match="array one is not aligned"):
+        container.read(path, mmap=True)
 
 
 @pytest.mark.parametrize("mmap", [True, False])

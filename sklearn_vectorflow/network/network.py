@@ -397,7 +397,7 @@ def _saved(parameters, touched):
     record, bias = parameters.record[touched].copy(), None if parameters.bias is None else parameters.bias.copy()
 
     def restore():
-        if not parameters.record.flags.writeable:  # memory-mapped: training worked on a copy
+        if not parameters.is_writable:  # memory-mapped: training worked on a copy
             return
         parameters.record[touched] = record
         if bias is not None:

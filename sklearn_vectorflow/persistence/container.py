@@ -164,6 +164,8 @@ def _check_places(entries, size, start):
         sizes = [np.dtype(TYPES[entry["dtype"]]).itemsize, *entry["shape"]]
         if not all(type(one) is int and one >= 0 for one in sizes) or entry["data_offsets"][0] != end:
             raise ValueError(f"the array {name} can't lie where the header says, {entry}.")
+        if (start + end) % sizes[0]:
+            raise ValueError(f"the array {name} is not aligned, {entry}.")
         end += math.prod(sizes)
         if entry["data_offsets"][1] != end:
             raise ValueError(f"the array {name} does not take the bytes that the header says, {entry}.")

@@ -50,7 +50,7 @@ class Encoder:
             return [self.encode(one, f"{where}[{place}]") for place, one in enumerate(value)]
         if isinstance(value, np.ndarray):
             return self._array(value, where)
-        if isinstance(value, np.generic) and (value.dtype in NAMES or value.dtype.kind == "U"):
+        if isinstance(value, np.generic) and (value.dtype.newbyteorder("<") in NAMES or value.dtype.kind == "U"):
             return {"scalar": [type_of(value), self.encode(value.item(), where)]}
         if type(value) is tuple:
             return {"tuple": self.encode(list(value), where)}
@@ -121,4 +121,4 @@ class Encoder:
 
 def type_of(values):
     """Return the code of a type; that of strings without their length."""
-    return values.dtype.kind if values.dtype.kind in "OU" else values.dtype.str
+    return values.dtype.kind if values.dtype.kind in "OU" else values.dtype.newbyteorder("<").str
