@@ -74,6 +74,27 @@ def test_without_the_state_a_model_predicts_alike(name, path):
     assert model.network_.keep_state
 
 
+def test_without_the_state_a_file_holds_no_rows_of_a_stream(path):
+    model = VectorFlowClassifier(**SMALL).partial_fit(X, Y, classes=[0, 1, 2])
+    model.save(path)
+    assert any("_first_rows" in name for name in container.read(path, True)[1])
+    model.save(path, keep_state=False)
+    assert not any("_first_rows" in name for name in container.read(path, True)[1])
+    np.testing.assert_array_equal(sklearn_vectorflow.load(path).predict(X), model.predict(X))
+    assert model._first_rows is not None
+
+
+def test_an_estimator_on_dask_is_saved_as_the_plain_one(path):
+    pytest.importorskip("distributed")
+    from sklearn_vectorflow.dask import DaskVectorFlowRegressor
+
+    model = DaskVectorFlowRegressor(**SMALL).fit(X, Y)
+    model.save(path, keep_state=False)
+    again = sklearn_vectorflow.load(path)
+    assert type(again) is VectorFlowRegressor
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
 def arrays_of(model):
     one = model.network_.parameters[0]
     return [array for array in (one.record, one.bias, one.values, one.bias_values) if array is not None]

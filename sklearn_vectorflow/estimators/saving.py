@@ -34,8 +34,9 @@ class SaveMixin:
         path : path-like
             Such as ``"model.safetensors"``.
         keep_state : bool, default=None
-            Whether the optimizer's state is saved, from which ``partial_fit`` goes on. Without it the file is smaller
-            and predicts the same. None does what ``network_.keep_state`` says: True unless it was set.
+            Whether what ``partial_fit`` goes on from is saved: the optimizer's state, and the rows that it has kept if
+            those of a stream are still few. Without it the file is smaller and predicts the same. None does what
+            ``network_.keep_state`` says: True unless it was set.
         trusted : sequence of classes and functions, default=()
             Losses, layers and the like that you wrote and that the estimator holds. They are saved by their names, and
             ``load`` has to be given them, too.
@@ -52,8 +53,10 @@ class SaveMixin:
         if type(self).__module__.startswith(OWN):
             types[name_of(type(self))] = type(self)
         with self._turn.lock, self.network_.turn.lock:
-            kept = self._draft()
-            kept.network_ = self.network_.kept(self.network_.keep_state if keep_state is None else bool(keep_state))
+            kept, keep = self._draft(), self.network_.keep_state if keep_state is None else keep_state
+            kept.network_ = self.network_.kept(bool(keep))
+            if not keep:
+                vars(kept).pop("_first_rows", None)  # with which training would begin anew
             requests = vars(kept).pop("_metadata_request", None)
             if requests is not None:
                 asked = {name: getattr(one, "requests", None) for name, one in vars(requests).items()}
