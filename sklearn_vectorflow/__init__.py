@@ -15,6 +15,7 @@ except ImportError as error:
     ) from error
 
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
+from sklearn_vectorflow.estimators.loading import load, trusted_types
 from sklearn_vectorflow.estimators.ranker import VectorFlowRanker
 from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
 from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator
@@ -27,6 +28,8 @@ __all__ = [
     "VectorFlowRegressor",
     "VectorFlowSurvivalEstimator",
     "get_include",
+    "load",
+    "trusted_types",
 ]
 
 

@@ -20,6 +20,7 @@ from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
 from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator, _refuse_source
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.network.forward import RawOutputs
+from sklearn_vectorflow.validation.types import FilePath
 
 OF_DASK = {"client", "_encoder"}  # attributes that a local estimator has not
 PREDICTING = (
@@ -79,7 +80,7 @@ def _on_spread_rows(kind, local, name):
 
     if function is member:
         return method
-    return available_if(lambda self: hasattr(super(kind, self), name))(method)
+    return available_if(lambda self: callable(getattr(super(kind, self), name)))(method)  # whose error says why not
 
 
 class DaskMixin:
@@ -111,6 +112,10 @@ class DaskMixin:
         if hasattr(self, "network_"):
             model.network_ = self.network_.copy()
         return model
+
+    def save(self, path: FilePath, **options: Any) -> None:
+        """Save the fitted estimator as the plain one that `to_local` returns, see its method ``save``."""
+        self.to_local().save(path, **options)
 
     def _as_local(self) -> Any:
         """Return a local estimator with the same attributes."""

@@ -20,11 +20,13 @@ from sklearn_vectorflow.estimators.parameters import (
     check_training_parameters,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
+from sklearn_vectorflow.estimators.saving import SaveMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
 from sklearn_vectorflow.estimators.updates import UpdateMixin
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
+from sklearn_vectorflow.layers.presets import sizes_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
 from sklearn_vectorflow.network.network import Network
@@ -41,7 +43,15 @@ SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which i
 
 
 class BaseVectorFlow(
-    FittedMixin, DraftMixin, UpdateMixin, TrainerMixin, AssessmentMixin, ExactMixin, CallbackSupportMixin, BaseEstimator
+    FittedMixin,
+    SaveMixin,
+    DraftMixin,
+    UpdateMixin,
+    TrainerMixin,
+    AssessmentMixin,
+    ExactMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     """What all estimators share.
 
@@ -56,6 +66,16 @@ class BaseVectorFlow(
         tags.target_tags.required = True
         return tags
 
+    @property
+    def best_loss_(self) -> float:
+        """The lowest training loss of an epoch."""
+        return min(self.loss_curve_)
+
+    @property
+    def best_validation_score_(self) -> float:
+        """The highest score on the validation rows after an epoch."""
+        return max(self.validation_scores_)
+
     def _check_restored(self):
         """Raise unless fitted attributes from a pickle are what they are used as."""
         if hasattr(self, "network_"):
@@ -65,6 +85,7 @@ class BaseVectorFlow(
                 raise ValueError("loss_curve_ is no list.")
             check_integer("n_iter_", self.n_iter_, 1)
             check_integer("n_features_in_", self.n_features_in_, 1)
+            self._check_first_rows()
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.
@@ -139,7 +160,7 @@ class BaseVectorFlow(
         """
         self._stops_early = bool(self.early_stopping)
         if self.early_stopping == "auto":
-            n_weights = n_features * max([1, *self.hidden_layer_sizes][:2])  # a graph's are at least as many
+            n_weights = n_features * [*sizes_of(self.hidden_layer_sizes), 1][0]  # a graph's are at least as many
             rule = stops_early(n_losses, n_weights, self.max_iter, self.tol)
             self._stops_early = can_validate and not self._is_plainly_linear and rule
 

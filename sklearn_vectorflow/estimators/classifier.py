@@ -1,5 +1,6 @@
 """Classification of sparse rows."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -40,7 +41,10 @@ from sklearn_vectorflow.validation.types import ActivationName, Array, RandomSta
 
 def _gives_probabilities(estimator):
     loss = CLASSIFICATION_LOSSES.get(estimator.loss, None) if isinstance(estimator.loss, str) else estimator.loss
-    return hasattr(loss, "predict_proba")
+    if not hasattr(loss, "predict_proba"):
+        known = sorted(name for name, kind in CLASSIFICATION_LOSSES.items() if hasattr(kind, "predict_proba"))
+        raise AttributeError(f"loss={brief(estimator.loss)} has no probabilities, as these have: {', '.join(known)}.")
+    return True
 
 
 class VectorFlowClassifier(
@@ -60,7 +64,7 @@ class VectorFlowClassifier(
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Units of each hidden layer; () is a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -158,8 +162,12 @@ class VectorFlowClassifier(
         Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean training loss of each epoch, each row before its own step, without penalty.
+    best_loss_ : float
+        The lowest of `loss_curve_`.
     validation_scores_ : list of float
         Negative mean loss on the validation rows after each epoch, if there were any.
+    best_validation_score_ : float
+        The highest of `validation_scores_`, if there are any.
     optimality_ : float
         With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
     n_passes_ : int
@@ -183,7 +191,7 @@ class VectorFlowClassifier(
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (),
+        hidden_layer_sizes: int | Sequence[int] = (),
         activation: ActivationName = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -243,7 +251,8 @@ class VectorFlowClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        with contextlib.suppress(TypeError, ValueError):  # of a loss that fit refuses
+            tags.classifier_tags.multi_label = self._loss_for_labels.multilabel
         return tags
 
     @with_callbacks

@@ -2,15 +2,24 @@
 
 from typing import Any, Self
 
+import numpy as np
 from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.estimators.parameters import asks_for_linear
+from sklearn_vectorflow.estimators.top_features import largest_weights, names_and_counts
+from sklearn_vectorflow.exact.inference import table
+from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array
 
 
 def _is_linear(estimator):
-    return estimator.network is None and len(estimator.hidden_layer_sizes) == 0
+    """Raise, so that `available_if` says why not, unless the parameters ask for a linear model."""
+    if not asks_for_linear(estimator):
+        raise AttributeError("Only linear models have it, and hidden_layer_sizes or network asks for a net.")
+    return True
 
 
 class LinearModelMixin:
@@ -37,6 +46,78 @@ class LinearModelMixin:
     @property
     def _flat_coef(self):
         return getattr(self, "_single_target", False)
+
+    def _labels_of_outputs(self, n):
+        """Return what the raw outputs are of."""
+        return [""] if n == 1 else list(range(n))
+
+    def top_features(self, n: int = 20, output: Any = None, encoder: Any = None) -> Any:
+        """Return the columns with the largest weights of a linear model, with their names.
+
+        Weights of columns in different units say little about each other: scale the columns alike first.
+
+        Parameters
+        ----------
+        n : int, default=20
+            Most columns of an output. Those with a weight of zero are left out.
+        output : object, default=None
+            The class, or the number of the target, whose weights are shown; None shows all, one after the other.
+        encoder : transformer, default=None
+            What made the columns: a :class:`~sklearn_vectorflow.preprocessing.HashingEncoder` fitted with
+            `collect_names`, or a transformer with ``get_feature_names_out``. None takes `feature_names_in_`, or
+            "x0", "x1", ... where X had no names.
+
+        Returns
+        -------
+        table : DataFrame or structured array
+            A row for each column, the largest absolute weight first: output, column, name and weight. Features that
+            share a hashed column have their names joined by " | ". A hashing encoder with `min_count` has counted
+            the rows' features, which gives count: about how often `fit` met those names, NaN where it did not count.
+            The array is given where pandas is not installed.
+
+        Raises
+        ------
+        ValueError
+            If the model is a net, has no such output, or the encoder made other columns.
+        TypeError
+            If the encoder knows no names.
+
+        Examples
+        --------
+        >>> from sklearn.feature_extraction.text import CountVectorizer
+        >>> from sklearn_vectorflow import VectorFlowClassifier
+        >>> words = CountVectorizer()
+        >>> X = words.fit_transform(["good film", "bad film", "good", "bad plot"])
+        >>> model = VectorFlowClassifier(solver="exact", alpha=0.1).fit(X, [1, 0, 1, 0])
+        >>> sorted(model.top_features(2, encoder=words)["name"])
+        ['bad', 'good']
+        """
+        check_is_fitted(self, "network_")
+        check_integer("n", n, 1)
+        if not self.network_.is_linear:
+            raise ValueError(
+                "top_features needs a linear model, in which a column has one weight for each output. This model is a "
+                "net, whose layers have weights of their own: network_[name] returns those of a layer."
+            )
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_[None, :]
+        labels = self._labels_of_outputs(coef.shape[0])
+        if output is not None and output not in labels:
+            raise ValueError(f"output must be None or one of {brief(labels)}, got {brief(output)}.")
+        found = [
+            (label, *largest_weights(coef[k : k + 1] if sparse.issparse(coef) else coef[k], n))
+            for k, label in enumerate(labels)
+            if output is None or label == output
+        ]
+        columns = np.concatenate([some for _, some, _ in found])
+        given = getattr(self, "feature_names_in_", None)
+        names, counts = names_and_counts(columns, encoder, self.network_.n_features, given)
+        fields = {
+            "output": [label for label, some, _ in found for _ in some],
+            "column": columns,
+            "name": names,
+            "weight": np.concatenate([weights for _, _, weights in found]),
+        }
+        return table(fields if counts is None else {**fields, "count": counts})
 
     @available_if(_is_linear)
     def sparsify(self) -> Self:

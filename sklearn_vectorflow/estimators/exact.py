@@ -205,10 +205,6 @@ class InferenceMixin:
                 self._reported(raw[None, :]) - raw,
             )
 
-    def _labels_of_outputs(self, n):
-        """Return what the raw outputs are of."""
-        return [""] if n == 1 else list(range(n))
-
     def _names_of_constants(self):
         """Return the names of raw outputs that are the same for all rows."""
         return [f"constant{k}" for k in range(self._n_constant())]

@@ -7,14 +7,20 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.network.forward import outputs
 from sklearn_vectorflow.validation.types import Array, RowsLike, TargetLike
 
 
 def _is_net(estimator):
-    sizes = estimator.hidden_layer_sizes  # a single number is refused when fitted
-    return estimator.network is not None or not hasattr(sizes, "__len__") or len(sizes) > 0
+    """Raise, so that `available_if` says why not, unless the parameters ask for a net."""
+    if asks_for_linear(estimator):
+        raise AttributeError(
+            "Only nets give outputs of hidden nodes as features, and this model is linear: set hidden_layer_sizes or "
+            "network."
+        )
+    return True
 
 
 class NodeFeaturesMixin:
@@ -22,7 +28,7 @@ class NodeFeaturesMixin:
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if _is_net(self):
+        if not asks_for_linear(self):
             tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
 

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from sklearn_vectorflow.layers import ACTIVATIONS
+from sklearn_vectorflow.layers.presets import sizes_of
 from sklearn_vectorflow.losses import Loss
 from sklearn_vectorflow.network.graph import heads_of
 from sklearn_vectorflow.optimizers import OPTIMIZERS, Optimizer, default_optimizer
@@ -107,13 +108,22 @@ def penalties_of(estimator, default_alpha):
     return list(penalties)
 
 
+def asks_for_linear(estimator):
+    """Return whether the parameters ask for a model without layers between columns and outputs.
+
+    Those that no fit accepts ask for none.
+    """
+    sizes = estimator.hidden_layer_sizes
+    return estimator.network is None and hasattr(sizes, "__len__") and len(sizes) == 0
+
+
 def check_net_parameters(estimator):
     """Check the parameters that describe the net."""
     if estimator.network is not None:
         heads_of(estimator.network)
-    sizes = estimator.hidden_layer_sizes
+    sizes = sizes_of(estimator.hidden_layer_sizes)
     if not isinstance(sizes, (tuple, list, np.ndarray)):
-        raise TypeError(f"hidden_layer_sizes must be a tuple of integers, got {brief(sizes)}.")
+        raise TypeError(f"hidden_layer_sizes must be an integer or a tuple of integers, got {brief(sizes)}.")
     for size in sizes:
         check_integer("hidden_layer_sizes", size, 1)
     check_choice("activation", estimator.activation, ACTIVATIONS)

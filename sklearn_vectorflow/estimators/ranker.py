@@ -36,7 +36,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Units of each hidden layer; () is a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -126,8 +126,12 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         Epochs trained.
     loss_curve_ : list of float
         Mean training loss of each epoch, over queries, each before its own step, without penalty.
+    best_loss_ : float
+        The lowest of `loss_curve_`.
     validation_scores_ : list of float
         Negative mean loss on the validation queries after each epoch, if there were any.
+    best_validation_score_ : float
+        The highest of `validation_scores_`, if there are any.
 
     References
     ----------
@@ -147,7 +151,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (),
+        hidden_layer_sizes: int | Sequence[int] = (),
         activation: ActivationName = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,

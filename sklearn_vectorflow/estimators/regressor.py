@@ -1,5 +1,6 @@
 """Regression on sparse rows."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
+from sklearn_vectorflow.estimators.deviance_scores import DevianceScoreMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
@@ -31,7 +33,13 @@ from sklearn_vectorflow.validation.types import ActivationName, Array, RandomSta
 
 
 class VectorFlowRegressor(
-    SourceScoreMixin, InferenceMixin, LinearModelMixin, NodeFeaturesMixin, RegressorMixin, BaseVectorFlow
+    SourceScoreMixin,
+    InferenceMixin,
+    LinearModelMixin,
+    NodeFeaturesMixin,
+    DevianceScoreMixin,
+    RegressorMixin,
+    BaseVectorFlow,
 ):
     """Linear and shallow-net regressor for extremely sparse rows.
 
@@ -41,7 +49,7 @@ class VectorFlowRegressor(
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Units of each hidden layer; () is a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -135,8 +143,12 @@ class VectorFlowRegressor(
         Epochs trained, and steps of ``solver="exact"``.
     loss_curve_ : list of float
         Mean training loss of each epoch, each row before its own step, without penalty.
+    best_loss_ : float
+        The lowest of `loss_curve_`.
     validation_scores_ : list of float
         Negative mean loss on the validation rows after each epoch, if there were any.
+    best_validation_score_ : float
+        The highest of `validation_scores_`, if there are any.
     optimality_ : float
         With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
     n_passes_ : int
@@ -160,7 +172,7 @@ class VectorFlowRegressor(
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (),
+        hidden_layer_sizes: int | Sequence[int] = (),
         activation: ActivationName = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -219,6 +231,8 @@ class VectorFlowRegressor(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        with contextlib.suppress(TypeError, ValueError):  # of a loss that fit refuses
+            tags.target_tags.positive_only = self._loss.y_low >= 0
         return tags
 
     @with_callbacks
@@ -327,6 +341,9 @@ class VectorFlowRegressor(
     # ---- targets ------------------------------------------------------------------
 
     _target_units: TargetUnits | None = None
+    # those who split rows by groups pass them to fit, too, which most losses have no use for
+    __metadata_request__fit = {"groups": False}
+    __metadata_request__partial_fit = {"groups": False}
 
     @property
     def _loss(self):

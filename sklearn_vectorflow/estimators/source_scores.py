@@ -12,7 +12,7 @@ class SourceScoreMixin:
     """Lets `score` take a source, which brings targets and weights along."""
 
     def score(self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy of a classifier, or R2 of a regressor.
+        """Return the accuracy of a classifier, or R2 of a regressor; D2 of one of counts, rates or amounts.
 
         Parameters
         ----------
@@ -26,7 +26,9 @@ class SourceScoreMixin:
         Returns
         -------
         score : float
-            The mean accuracy, or the coefficient of determination.
+            The mean accuracy, or the coefficient of determination. For the Poisson, gamma and Tweedie losses it is the
+            share of the deviance explained, as scikit-learn's ``PoissonRegressor`` and the like have it: one less the
+            deviance of the predictions over that of the mean of y. Of several targets it is the mean.
         """
         if is_source(X):
             check_alone(y, sample_weight)

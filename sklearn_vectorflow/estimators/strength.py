@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.defaults.scales import FEW_TELL
 from sklearn_vectorflow.defaults.strength import default_strength
+from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
@@ -37,7 +38,7 @@ class StrengthMixin:
 
     @property
     def _is_plainly_linear(self):
-        return self.network is None and len(self.hidden_layer_sizes) == 0
+        return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
         if scales.telling < FEW_TELL:

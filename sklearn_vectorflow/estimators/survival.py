@@ -51,10 +51,15 @@ def _some_times(time):
 
 
 def _separates(estimator):
-    """Whether the rows of a block have losses of their own."""
+    """Raise, so that `available_if` says why not, unless the rows of a block have losses of their own."""
     loss = estimator.distribution
     kind = DISTRIBUTIONS.get(loss, SurvivalLoss) if isinstance(loss, str) else loss
-    return getattr(kind, "separates", True)
+    if not getattr(kind, "separates", True):
+        raise AttributeError(
+            f"The likelihood of distribution={brief(loss)} compares rows with each other, so it can't be trained block "
+            "by block."
+        )
+    return True
 
 
 class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin, BaseVectorFlow):
@@ -85,7 +90,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     shape : {"constant", "linear"}, default="constant"
         Whether the shape of a family (or the baseline hazard of each interval) is one learned
         number, or has its own linear head.
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Units of each hidden layer; () is a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -186,8 +191,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     loss_curve_ : list of float
         Mean negative log-likelihood of each epoch, times in the unit of y, each row before its
         own step, without penalty.
+    best_loss_ : float
+        The lowest of `loss_curve_`.
     validation_scores_ : list of float
         Mean log-likelihood of the validation rows after each epoch, if there were any.
+    best_validation_score_ : float
+        The highest of `validation_scores_`, if there are any.
     optimality_ : float
         With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
     n_passes_ : int
@@ -220,7 +229,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         distribution: str | SurvivalLoss = "exponential",
         breakpoints: int | ArrayLike | None = None,
         shape: Shape = "constant",
-        hidden_layer_sizes: Sequence[int] = (),
+        hidden_layer_sizes: int | Sequence[int] = (),
         activation: ActivationName = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,

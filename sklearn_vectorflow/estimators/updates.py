@@ -1,5 +1,7 @@
 """``partial_fit``: one block of rows after the other, and what a block that failed leaves behind."""
 
+import numpy as np
+
 from sklearn_vectorflow.engine.crew import Undo
 from sklearn_vectorflow.estimators.parameters import optimizer_of
 from sklearn_vectorflow.io.cache import as_source
@@ -48,8 +50,6 @@ class UpdateMixin:
         network, rows = self._trained_network(data), getattr(self, "_first_rows", None)
         if rows is None:
             return network, None, data
-        if not isinstance(rows, FirstRows):
-            raise ValueError(f"The pickle is damaged: {brief(rows)} is not the first rows of a stream.")
         rows = rows.plus(data)
         if not rows.is_due:
             self._first_rows = rows.kept()
@@ -59,6 +59,22 @@ class UpdateMixin:
         new = Network(network.graph, network.fit_intercept)
         new.keep_state = network.keep_state
         return new, self._start(data), data
+
+    def _check_first_rows(self):
+        """Raise unless a pickle's first rows are some, of columns and targets that net and loss can read."""
+        rows = getattr(self, "_first_rows", None)
+        if rows is None:
+            return
+        if not isinstance(rows, FirstRows):
+            raise ValueError(f"{brief(rows)} is not the first rows of a stream.")
+        for part in rows.parts:
+            if part.matrix.shape[1] != self.network_.n_features:
+                raise ValueError(f"the first rows have {part.matrix.shape[1]} columns.")
+            raw = np.zeros((part.matrix.shape[0], self.network_.n_outputs))
+            if isinstance(part.encoded, np.ndarray):
+                self._loss.check_block(part.encoded, raw)
+            elif part.encoded.shape != raw.shape:
+                raise ValueError(f"the first rows have labels of shape {part.encoded.shape}.")
 
     def _follows_units(self, network):
         """Whether steps are as large as the data say, and not as the user does."""

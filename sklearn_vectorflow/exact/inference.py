@@ -286,7 +286,7 @@ class Inference:
             "lower": coef - reach,
             "upper": coef + reach,
         }
-        return _table(fields)
+        return table(fields)
 
     def _wanted(self, columns):
         """Return pairs of column of the design (None: constant) and output."""
@@ -363,11 +363,11 @@ def _root(variances):
     return np.sqrt(np.where(variances >= 0, variances, np.nan))
 
 
-def _table(fields):
-    """Return a data frame, or a structured array where pandas is missing."""
+def table(fields):
+    """Return a data frame of arrays, and lists of objects; or a structured array where pandas is missing."""
     try:
         import pandas as pd
     except ImportError:
-        types = [(name, object if name in ("output", "name") else float) for name in fields]
+        types = [(name, object if isinstance(values, list) else values.dtype) for name, values in fields.items()]
         return np.array(list(zip(*fields.values())), dtype=types)
     return pd.DataFrame(fields)

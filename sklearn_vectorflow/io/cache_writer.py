@@ -2,17 +2,16 @@
 
 import contextlib
 import os
-import time
 import uuid
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.io import folder
+from sklearn_vectorflow.io.replacing import replace, sync_folder
 
 PART = 2**22  # bytes of a part: neighbours on the disk that a shuffle leaves together
 MULTIPLE = 64  # of which parts have rows
-REPLACES = 20  # tries to replace the header where others may have it open: on Windows
 
 
 class CacheWriter:
@@ -132,13 +131,13 @@ class CacheWriter:
             self._cut()
         self.header.arrays = {name: array.close() for name, array in self._arrays.items()}
         self.header.labels = None if self._labels is None else list(self._labels)
-        _sync_folder(self.unfinished)
+        sync_folder(self.unfinished)
         with self._new_header.open("w") as file:
             file.write(self.header.text())
             file.flush()
             os.fsync(file.fileno())
-        _replace(self._new_header, self.path / folder.HEADER)
-        _sync_folder(self.path)
+        replace(self._new_header, self.path / folder.HEADER)
+        sync_folder(self.path)
         folder.sweep(self.path, self.alone)
 
     def discard(self):
@@ -176,28 +175,6 @@ def write(path, fingerprint, blocks, alone):
         if isinstance(error, OSError) and error.filename is None and error.errno is not None:
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
-
-
-def _replace(new, old):
-    for left in reversed(range(REPLACES)):
-        try:
-            os.replace(new, old)
-            return
-        except PermissionError:
-            if os.name != "nt" or not left:
-                raise
-            time.sleep(0.05)
-
-
-def _sync_folder(path):
-    """Let names reach the disk, where a folder can be opened."""
-    if os.name == "nt":
-        return
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 class _Array:

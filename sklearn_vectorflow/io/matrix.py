@@ -1,5 +1,6 @@
 """Rows of a matrix in memory: sparse in any format, dense, or a data frame."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_vectorflow.engine import data as engine
 from sklearn_vectorflow.io.sampling import sampled_rows
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.sparse import check_header, check_lengths, checked_csr, native_integers, real_values
 from sklearn_vectorflow.validation.types import Array
 
@@ -173,16 +175,47 @@ def as_matrix(estimator, X, *, reset, run=None):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         _check_not_empty(X.shape)
         return Matrix(X, run)
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float32, np.float64],
-        order="C",
-        ensure_all_finite=False,
-    )
+    with _pointing_to_text(X):
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float32, np.float64],
+            order="C",
+            ensure_all_finite=False,
+        )
     return Matrix(X, run)
+
+
+@contextlib.contextmanager
+def _pointing_to_text(X):
+    """Says which columns hold strings, where an error says that there are some, and what makes numbers of them."""
+    try:
+        yield
+    except ValueError as error:
+        if not f"{error}".startswith("could not convert string"):
+            raise
+        found = _text_columns(X)
+        where = f"column(s) {brief(found)} of X hold" if found else "X holds"
+        raise ValueError(
+            f"{error}: {where} strings. Encode them as numbers first, for instance by "
+            "sklearn_vectorflow.preprocessing.HashingEncoder, which takes data frames and hashes strings."
+        ) from error
+
+
+def _text_columns(X):
+    """Return the names, or numbers, of the columns of a frame or an array that hold strings."""
+    names = list(getattr(X, "columns", ()))
+    X = X if names else np.asarray(X, dtype=object)
+    if not names and X.ndim != 2:
+        return []
+    columns = {name: X[name] if names else X[:, name] for name in names or range(X.shape[1])}
+    return [name for name, values in columns.items() if _has_text(np.asarray(values))]
+
+
+def _has_text(values):
+    return values.dtype.kind in "UST" or values.dtype.kind == "O" and any(isinstance(one, str) for one in values)
 
 
 def _check_not_empty(shape):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.layers.diagram import as_text, drawing
-from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.errors import brief, restoring
 
 
 class Node:
@@ -34,12 +34,23 @@ class Node:
         """Name of the layer, or None."""
         return self.layer.name
 
-    def __reduce__(self):
+    def __getstate__(self):
         # as a flat list: graphs may be deeper than Python recurses
         nodes = ordered([self])
         places = {node._key: place for place, node in enumerate(nodes)}
         parts = [(type(node), node._key, node.layer, [places[one._key] for one in node.inputs]) for node in nodes]
-        return _restored, (parts,)
+        return {"parts": parts}
+
+    def __setstate__(self, state):
+        with restoring():
+            nodes = []
+            for kind, key, layer, places in state["parts"]:
+                if not (isinstance(kind, type) and issubclass(kind, Node) and isinstance(layer, Layer)):
+                    raise ValueError(f"{brief(kind)} of {brief(layer)} is no node.")
+                node = object.__new__(kind)
+                node.layer, node.inputs, node._key = layer, tuple(nodes[place] for place in places), key
+                nodes.append(node)
+            vars(self).update(vars(nodes[-1]))
 
     def __repr__(self) -> str:
         return f"<{self.layer.label}, {len(ordered([self]))} nodes>"
@@ -49,15 +60,6 @@ class Node:
 
     def _repr_html_(self):
         return drawing(_rows_of([self]))
-
-
-def _restored(parts):
-    nodes = []
-    for kind, key, layer, places in parts:
-        node = object.__new__(kind)
-        node.layer, node.inputs, node._key = layer, tuple(nodes[place] for place in places), key
-        nodes.append(node)
-    return nodes[-1]
 
 
 def _rows_of(heads):

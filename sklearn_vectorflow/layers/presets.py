@@ -1,6 +1,8 @@
 """Graphs with a name of their own, built of the same layers."""
 
+import numbers
 from collections.abc import Iterable
+from typing import Any
 
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.layers.activations import ACTIVATIONS
@@ -12,8 +14,14 @@ from sklearn_vectorflow.layers.merging import Add
 from sklearn_vectorflow.validation.types import ActivationName
 
 
+def sizes_of(hidden_layer_sizes: Any) -> Any:
+    """Return sizes of hidden layers as they are, but a number as those of a single layer."""
+    is_one = isinstance(hidden_layer_sizes, numbers.Integral) and not isinstance(hidden_layer_sizes, bool)
+    return (hidden_layer_sizes,) if is_one else hidden_layer_sizes
+
+
 def chain(
-    hidden_layer_sizes: Iterable[int],
+    hidden_layer_sizes: int | Iterable[int],
     activation: ActivationName = "relu",
     dropout: float = 0.0,
     inputs: Node | None = None,
@@ -22,7 +30,7 @@ def chain(
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : int or sequence of int
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
     dropout : float, default=0.0
         Probability, in [0, 1), with which a hidden unit is left out of a step.
@@ -34,7 +42,7 @@ def chain(
     node : Node
     """
     node = Input() if inputs is None else inputs
-    for size in hidden_layer_sizes:
+    for size in sizes_of(hidden_layer_sizes):
         node = Linear(int(size))(node)
         if ACTIVATIONS[activation] is not None:
             node = ACTIVATIONS[activation]()(node)
@@ -44,7 +52,7 @@ def chain(
 
 
 def wide_and_deep(
-    hidden_layer_sizes: Iterable[int],
+    hidden_layer_sizes: int | Iterable[int],
     activation: ActivationName = "relu",
     dropout: float = 0.0,
     inputs: Node | None = None,

@@ -212,6 +212,13 @@ class DiscreteTime(IntervalLoss):
             edges = quantiles_of_events(times, edges or INTERVALS)
         return DiscreteTime(np.asarray(edges, dtype=np.float64), self.shape)
 
+    def check_block(self, y: Array, raw: Array) -> None:
+        """Raise ValueError unless y is as `encode` makes it, and raw has all outputs."""
+        super().check_block(y, raw)
+        first, last = y[:, 1], y[:, 2]
+        if not np.all((first >= 0) & (first <= last) & (last <= self.n_intervals)):
+            raise ValueError(f"y must have intervals in 0 ... {self.n_intervals}, the first before the last.")
+
     def kernel_parameters(self) -> Array:
         """Return the number of intervals."""
         return np.array([self.n_intervals], dtype=np.float64)

@@ -27,11 +27,14 @@ class RegressionLoss(Loss):
         a power of c.
     balances : bool
         Whether the predictions of a linear model for its training rows should total those of y.
+    deviance_power : float or None
+        Power p of the Tweedie deviance that the loss is half of, but for terms of y; None if it is of none.
     """
 
     y_low = -np.inf
     y_low_open = False
     shifts_with_y = scales_with_y = balances = False
+    deviance_power: float | None = None
 
     def check_y(self, y: Array) -> None:
         """Raise ValueError if a target is outside the loss's domain."""
@@ -210,6 +213,7 @@ class PoissonLoss(LogLinkLoss):
 
     kernel = KERNELS["poisson"]
     y_low = 0.0
+    deviance_power = 1.0
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
         """Return the log-likelihood of rows."""
@@ -228,6 +232,7 @@ class GammaLoss(LogLinkLoss):
     kernel = KERNELS["gamma"]
     y_low = 0.0
     y_low_open = True
+    deviance_power = 2.0
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
         """Return Pearson's estimate."""
@@ -264,6 +269,10 @@ class TweedieLoss(LogLinkLoss):
     @property
     def kernel(self):
         return KERNELS[{1: "poisson", 2: "gamma"}.get(self.power, "tweedie")]
+
+    @property
+    def deviance_power(self):
+        return self.power
 
     @property
     def y_low(self):

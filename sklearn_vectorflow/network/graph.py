@@ -125,8 +125,13 @@ class Graph:
             raise ValueError(f"network: {self.places[self.ends[0]].label} depends on no layer with weights.")
         self.steps = steps_of(self.places, self.ends)
 
-    def __reduce__(self):
-        return _restored, (self.heads, self.n_features, self.n_outputs, self.feature_names, self.n_active)
+    def __getstate__(self):
+        given = ("heads", "n_features", "n_outputs", "feature_names", "n_active")
+        return {name: getattr(self, name) for name in given}
+
+    def __setstate__(self, state):
+        with restoring():  # parts of a pickle may be anything
+            self.__init__(**state)
 
     @property
     def has_dropout(self):
@@ -336,9 +341,3 @@ def heads_of(network):
     if len({head._key for head in heads}) < len(heads):
         raise ValueError("network: a node is named twice among the heads.")
     return heads
-
-
-def _restored(*arguments):
-    """Return the graph that a pickle was made of, whose parts may be anything."""
-    with restoring():
-        return Graph(*arguments)

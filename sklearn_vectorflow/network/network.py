@@ -142,6 +142,7 @@ class Network:
         """Replace all weights, and the intercepts where the net has them, by copies."""
         with self.turn.lock:
             state = self._settled_state()
+            state = self._state = replace(state, parameters=[old.writable() for old in state.parameters])
             for parameters, own, intercept in zip(state.parameters, weights, intercepts):
                 parameters.weights(state.has_averages)[:] = own
                 if parameters.bias is not None:
@@ -244,8 +245,7 @@ class Network:
             ]
             return State(parameters, average_from=average_from), [True] * len(plans)
         if [old.layout for old in state.parameters] == layouts:
-            # memory-mapped weights are read-only
-            parameters = [old if old.record.flags.writeable else old.copy() for old in state.parameters]
+            parameters = [old.writable() for old in state.parameters]
             return replace(state, parameters=parameters), [False] * len(plans)
         state = self._settled_state()
         goes_on = [old.layout.state == layout.state for old, layout in zip(state.parameters, layouts)]
@@ -324,6 +324,12 @@ class Network:
             new._state, new.keep_state = self._settled_state().copied(), self.keep_state
         return new
 
+    def kept(self, keep_state):
+        """Return a net of the same state and turn, whose pickles hold the optimizer's state, or do not."""
+        new = object.__new__(Network)
+        vars(new).update(vars(self), _state=self._settled_state(), keep_state=keep_state)
+        return new
+
     def saved(self, matrix, n_workers):
         """Return a function that puts the weights back as they are now, after training on a matrix.
 
@@ -361,7 +367,7 @@ class Network:
         with self.turn.lock:
             kept = self._settled_state()
             kept = replace(kept, training=None) if self.keep_state else kept.plain()
-        return {**self.__dict__, "_state": kept}
+        return {**{name: value for name, value in vars(self).items() if name != "turn"}, "_state": kept}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -391,7 +397,7 @@ def _saved(parameters, touched):
     record, bias = parameters.record[touched].copy(), None if parameters.bias is None else parameters.bias.copy()
 
     def restore():
-        if not parameters.record.flags.writeable:  # memory-mapped: training worked on a copy
+        if not parameters.is_writable:  # memory-mapped: training worked on a copy
             return
         parameters.record[touched] = record
         if bias is not None:

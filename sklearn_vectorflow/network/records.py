@@ -208,6 +208,16 @@ class LinearParameters:
         arrays = {name: getattr(self, name) for name in ("record", "bias", "values", "bias_values")}
         return replace(self, **{name: None if old is None else old.copy() for name, old in arrays.items()})
 
+    @property
+    def is_writable(self):
+        """Whether all arrays can be written to, which those mapped from a file can't."""
+        arrays = (self.record, self.bias, self.values, self.bias_values)
+        return all(old is None or old.flags.writeable for old in arrays)
+
+    def writable(self):
+        """Return parameters whose arrays can be written to: these, or copies."""
+        return self if self.is_writable else self.copy()
+
     def without_features(self):
         """Return the intercepts alone, with their state."""
         values = None if self.values is None else self.values[:0]

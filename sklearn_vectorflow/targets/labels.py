@@ -45,7 +45,8 @@ def label_matrix(y, as_csr=False):
 
 def _check_indicator(others):
     if len(others):
-        raise ValueError(f"y as labels must be an indicator matrix, with values 0 and 1 only, got {others[0]:g}.")
+        hint = " For labels of -1 and 1 pass y > 0." if np.all(others == -1) else ""
+        raise ValueError(f"y as labels must be an indicator matrix, with values 0 and 1 only, got {others[0]:g}.{hint}")
 
 
 def class_array(y):

@@ -1,6 +1,5 @@
 """The first rows of a stream, kept until there are enough of them to tell units by."""
 
-import pickle
 import zlib
 
 import numpy as np
@@ -9,6 +8,9 @@ from scipy import sparse
 from sklearn_vectorflow.io.blocks import join, join_targets
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.errors import brief, restoring
+from sklearn_vectorflow.validation.sparse import checked_csr
 
 ENOUGH = 1_024  # rows with values and a weight
 MOST_ROWS = 16 * ENOUGH  # of any kind
@@ -84,15 +86,51 @@ class FirstRows:
 
     def __getstate__(self):
         parts = [(one.matrix.values, one.encoded, one.weight, one.starts) for one in self.parts]
-        content = pickle.dumps((parts, self.counts, self.n_begun))
-        return {"content": content, "checksum": zlib.crc32(content)}
+        state = {"parts": parts, "counts": self.counts, "n_begun": self.n_begun}
+        return {**state, "checksum": _checksum(state)}
 
     def __setstate__(self, state):
-        content = state.get("content")
-        if not isinstance(content, bytes) or zlib.crc32(content) != state.get("checksum"):
-            raise ValueError("The pickle is damaged: the first rows of the stream are not those that were stored.")
-        parts, self.counts, self.n_begun = pickle.loads(content)
-        self.parts = tuple(Data(Matrix(values), *rest) for values, *rest in parts)
+        with restoring():
+            if _checksum(state) != state["checksum"]:
+                raise ValueError("the first rows of the stream are not those that were stored.")
+            self.parts = tuple(_restored(*part) for part in state["parts"])
+            self.counts, self.n_begun = state["counts"], state["n_begun"]
+
+
+def _checksum(state):
+    """Return a checksum of all numbers of a state."""
+    total = zlib.crc32(repr((state["counts"], state["n_begun"])).encode())
+    for part in state["parts"]:
+        for one in part:
+            arrays = (one.data, one.indices, one.indptr) if sparse.issparse(one) else (one,)
+            for array in arrays:
+                total = zlib.crc32(b"" if array is None else np.ascontiguousarray(array).view(np.uint8), total)
+    return total
+
+
+def _restored(values, encoded, weight, starts):
+    """Return a block of a pickle, of which the engine reads what it is told to."""
+    matrix = Matrix(values)
+    n_rows = matrix.shape[0]
+    if sparse.issparse(encoded):
+        encoded = sparse.csr_array(checked_csr(encoded, "encoded"))
+    elif not _is_array(encoded, np.float64, 2):
+        raise ValueError(f"targets must be a matrix of float64, got {brief(encoded)}.")
+    if encoded.shape[0] != n_rows:
+        raise ValueError(f"{n_rows} rows have targets of shape {encoded.shape}.")
+    if weight is not None:
+        if not _is_array(weight, np.float64, 1):
+            raise ValueError(f"weights must be float64, got {brief(weight)}.")
+        weight = check_sample_weight(weight, n_rows, some=False)
+    if starts is not None and not (
+        _is_array(starts, np.int64, 1) and starts[0] == 0 and starts[-1] == n_rows and np.all(np.diff(starts) > 0)
+    ):
+        raise ValueError(f"groups of {n_rows} rows can't start at {brief(starts)}.")
+    return Data(matrix, encoded, weight, starts)
+
+
+def _is_array(array, dtype, n_dimensions):
+    return isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == n_dimensions
 
 
 def n_telling(data):

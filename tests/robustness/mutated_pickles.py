@@ -26,7 +26,6 @@ from sklearn_vectorflow import (
     VectorFlowSurvivalEstimator,
 )
 from sklearn_vectorflow.layers import Concat, Crosses, FactorizationMachine, Input, Linear, ReLU
-from sklearn_vectorflow.network.graph import Graph
 from sklearn_vectorflow.preprocessing import Categorical, FeatureCrosser, HashingEncoder, Text
 
 RNG = np.random.default_rng(0)
@@ -57,6 +56,7 @@ MODELS = {
     "labels": lambda: VectorFlowClassifier(**QUICK).fit(X, np.eye(3, dtype=int)[Y]),
     "survival": lambda: VectorFlowSurvivalEstimator(**QUICK).fit(X, (Y > 0, Y + 1.0)),
     "ranker": lambda: VectorFlowRanker(**QUICK).fit(X, Y, qid=np.repeat(np.arange(8), 10)),
+    "stream": lambda: VectorFlowClassifier(**QUICK).partial_fit(X, Y, classes=[0, 1, 2]),
     "encoder": lambda: _encoder().fit(ROWS),
     "crosser": lambda: FeatureCrosser([("a", "b")], GROUPS, 32).fit(X),
 }
@@ -102,9 +102,6 @@ class Changing(pickle.Pickler):
         if isinstance(item, np.ndarray) and type(item) is np.ndarray:
             self.others.append(item)
             return _changed_array(self.rng, item, self.others).__reduce_ex__(5) if self._is_it() else NotImplemented
-        if isinstance(item, Graph):
-            maker, given = item.__reduce__()
-            return maker, tuple(_changed_items(self.rng, list(given), self.others) if self._is_it() else given)
         if type(item).__module__.startswith(("sklearn_vectorflow", "scipy.sparse")) and not isinstance(item, type):
             if not self._is_it():
                 return NotImplemented

@@ -253,6 +253,17 @@ class HashingEncoder(  # type: ignore[call-arg]
             raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {brief(hashes)}.")
         return [list(self._learned.names.get(index, ())) for index in hashes.ravel().tolist()]
 
+    def _counts_from(self, columns):
+        """Return how often `fit` met the features that it has names of, summed by their columns of the matrix.
+
+        NaN where it counted none of them; None if it counts nothing.
+        """
+        learned = self._learned
+        if learned.sketch is None:
+            return None
+        counts = np.array([sum(map(learned.count_of, learned.names.get(one, ()))) for one in columns.tolist()], float)
+        return np.where(counts > 0, counts, np.nan)
+
     # ---- columns ------------------------------------------------------------------
 
     def _check_parameters(self):

@@ -1,0 +1,40 @@
+"""Scores of models of counts, rates and amounts: the share of deviance explained."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import mean_tweedie_deviance
+
+from sklearn_vectorflow.validation.types import RowsLike, TargetLike
+
+
+class DevianceScoreMixin:
+    """Lets `score` return D2 where the loss is half of a deviance but for terms of y, and R2 elsewhere."""
+
+    def score(self, X: RowsLike, y: TargetLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return D2 for losses that have a deviance, else R2.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            Rows, targets and weights.
+
+        Returns
+        -------
+        score : float
+        """
+        power = getattr(self._loss, "deviance_power", None)
+        if power is None:
+            return super().score(X, y, sample_weight)  # type: ignore[misc]
+        prediction = np.maximum(self.predict(X), np.finfo(np.float32).tiny)  # zeros have no deviance
+        y = np.asarray(y, dtype=np.float64)
+        y, prediction = (one.reshape(len(one), -1) for one in (y, prediction))
+        return float(np.mean([_d2(*pair, sample_weight, power) for pair in zip(y.T, prediction.T, strict=True)]))
+
+
+def _d2(y, prediction, weight, power):
+    """Return the share of the deviance from the mean that predictions explain, as R2 has it where there is none."""
+    deviance = mean_tweedie_deviance(y, prediction, sample_weight=weight, power=power)
+    if np.ptp(y) == 0.0:
+        return float(deviance == 0.0)
+    constant = np.full(len(y), np.average(y, weights=weight))
+    return 1.0 - deviance / mean_tweedie_deviance(y, constant, sample_weight=weight, power=power)
