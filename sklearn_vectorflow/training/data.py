@@ -8,6 +8,8 @@ from sklearn_vectorflow.training.neighbours import neighbours_are_alike
 from sklearn_vectorflow.training.plan import FULL_SHUFFLE
 from sklearn_vectorflow.training.trainer import Trainer
 
+FEW_ROWS = 100  # too few to tell anything where they have not all classes
+
 
 class Data:
     """Rows, encoded targets and weights.
@@ -120,7 +122,8 @@ class Data:
             several = counts[of_row] > 1
             if not np.any(several):
                 raise ValueError("every class has one row, and none can be spared.")
-            many = np.count_nonzero(counts > 1) > min(fraction, 1.0 - fraction) * np.count_nonzero(several)
+            n_smaller = min(fraction, 1.0 - fraction) * np.count_nonzero(several)
+            many = FEW_ROWS < n_smaller < np.count_nonzero(counts > 1)
             if many:  # too many classes to divide each alike: one row of each stays in training
                 several[first] = False
             rows, strata = rows[several], None if many else strata[several]
