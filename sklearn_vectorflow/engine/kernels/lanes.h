@@ -23,6 +23,13 @@ enum { VF_GROUP = 8 };
     for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_GROUP) \
         VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
 
+/* Where the next VF_GROUP of n >= VF_GROUP numbers start, in loops for (from = 0; from < n; ...): the last ones end at
+ * n, and may be among those before, so that all groups are whole. */
+VF_INLINE int64_t vf_next_group(int64_t from, int64_t n) {
+    const int64_t next = from + VF_GROUP, last = n - VF_GROUP;
+    return next >= n ? n : next < last ? next : last;
+}
+
 /* Behind the places of n records, lanes to the end of the group read the first one again. */
 VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
     for (int64_t i = 0; i < VF_GROUP; i++)
@@ -33,6 +40,7 @@ VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
  * record 0. */
 #if defined(__GNUC__)
 
+typedef float vf_floats_8 __attribute__((vector_size(32))); /* a group of numbers; never passed by value */
 typedef float vf_floats_4 __attribute__((vector_size(16)));
 typedef int64_t vf_words_2 __attribute__((vector_size(16)));
 
@@ -42,6 +50,13 @@ typedef int64_t vf_words_2 __attribute__((vector_size(16)));
 typedef int32_t vf_ints_4 __attribute__((vector_size(16)));
 #define VF_SHUFFLE_4(x, y, a, b, c, d) __builtin_shuffle(x, y, (vf_ints_4){a, b, c, d})
 #endif
+
+/* sums += v x */
+VF_INLINE void vf_add_scaled(vf_floats_8 *sums, float v, const float *x) {
+    vf_floats_8 numbers;
+    memcpy(&numbers, x, sizeof numbers);
+    *sums += v * numbers;
+}
 
 /* Two numbers of each of two records. */
 VF_INLINE vf_floats_4 vf_load_2(const float *numbers, int64_t stride, const int64_t *at) {
@@ -77,6 +92,15 @@ VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *a
 }
 
 #else
+
+typedef struct {
+    float of[VF_GROUP];
+} vf_floats_8;
+
+VF_INLINE void vf_add_scaled(vf_floats_8 *sums, float v, const float *x) {
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        sums->of[i] += v * x[i];
+}
 
 VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
                                float *second) {

@@ -23,7 +23,7 @@ from sklearn_vectorflow.engine.kernels.layers.pairs cimport (
     vf_pairs, vf_pairs_back, vf_pairs_forward, vf_pairs_gather, vf_pairs_update,
 )
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
-from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_copies_from
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gather_row, vf_gathered, vf_gathered_clear
@@ -318,9 +318,8 @@ cdef class Walk(Buffers):
             for c in range(width):
                 self.delta[c] = g.gradient[k * width + c]
             one.indices = g.features + k
-            node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
-            copies.left += 1
-            copies.threshold += 1
+            node.kernels.update(&node.weights, &self.clock, one,
+                                vf_copies_from(node.rule, node.lazy, width, copies, k), self.delta)
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""
