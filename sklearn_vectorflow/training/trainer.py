@@ -86,7 +86,7 @@ class Trainer:
                 self.workers = self.workers[:1]
             if net.merges:
                 self.hot = hot_records(network, net, matrix, len(self.workers))
-        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
+        elif len(self.workers) > 1 and self.workers[0].can_share(targets):
             self.workers = self.workers[:MOST_COPIERS]
             hot = hot_wide(network, net, matrix, len(self.workers))
             for worker in self.workers:

@@ -12,70 +12,40 @@
 
 /* ---- reading: what weights have missed, and are worth ----------------------------------- */
 
-/* What acts on all weights of a record. */
+/* What acts on the weights of a record. */
 typedef struct {
     vf_rest rest;
     vf_missed missed; /* of rules whose weights miss the same */
-    float row;
+    float row, steps; /* steps: of FTRL's clock */
 } vf_acts;
 
-VF_INLINE void vf_resting_span(const int kind, const vf_linear *layer, const float *record, float row, int64_t from,
-                                const int64_t n, float *VF_RESTRICT most, float *VF_RESTRICT rates) {
+/* Sets what n weights are worth, and where each misses something else, what that is. Where groups overlap, numbers
+ * that one has just written must not be read by the next, which would wait for them. */
+VF_INLINE void vf_read_span(const int kind, const int lazy, const int centered, const int power, const vf_linear *layer,
+                            vf_acts acts, const float *record, const float *center, float *left, float *threshold,
+                            float *w, const int64_t n) {
     const vf_optimizer o = layer->optimizer;
-    const float *VF_RESTRICT s1 = record + layer->slot1, *VF_RESTRICT s2 = record + layer->slot2;
-    VF_APART for (int64_t i = 0; i < n; i++) {
-        const vf_state s = {VF_USES_S1(kind) ? s1[from + i] : 0.0f, VF_USES_S2(kind) ? s2[from + i] : 0.0f, row};
-        const float rate = vf_resting_rate(kind, s, &o);
-        rates[from + i] = rate;
-        most[i] = rate > most[i] ? rate : most[i];
-    }
-}
-
-/* Sets the step sizes at which weights rest; returns the largest. */
-VF_INLINE float vf_resting_rates(const int kind, const vf_linear *layer, const float *record, float row,
-                                 float *VF_RESTRICT rates) {
-    const int64_t n = layer->n_out;
-    float most[VF_GROUP] = {0.0f};
-    if (n < VF_GROUP)
-        vf_resting_span(kind, layer, record, row, 0, n, most, rates);
-    else
-        for (int64_t from = 0; from < n; from = vf_next_group(from, n))
-            vf_resting_span(kind, layer, record, row, from, VF_GROUP, most, rates);
-    return vf_largest(most, VF_GROUP);
-}
-
-/* left[c] holds the step size at which a weight rests, and becomes its missed factor less one. Entries to the end
- * of the group are those of the next record, which is read later. */
-VF_INLINE void vf_miss_weights(const int lazy, const int power, vf_rest rest, int64_t n, float *VF_RESTRICT left,
-                               float *VF_RESTRICT threshold) {
-    const float l2 = rest.l2, steps = rest.steps, l1_steps = rest.l1 * steps, share = l2 > 0.0f ? rest.l1 / l2 : 0.0f;
-    VF_EACH_LANE(c, n) {
-        const float rate = left[c];
-        const float missed = power == VF_NO_POWER      ? 0.0f
-                             : power == VF_SMALL_POWER ? vf_power_m1_small(rate * l2, steps)
-                                                       : vf_power_m1(0, rate * l2, steps);
-        left[c] = missed;
-        if (lazy == VF_LAZY)
-            threshold[c] = power == VF_NO_POWER ? l1_steps * rate : -missed * share;
-    }
-}
-
-VF_INLINE void vf_worth_span(const int kind, const int lazy, const int centered, const vf_linear *layer, float steps,
-                             const float *record, const float *center, vf_acts acts, const float *left,
-                             const float *threshold, float *w, const int64_t n) {
-    const vf_optimizer o = layer->optimizer;
-    const float lower = layer->penalty.lower, l1 = acts.rest.l1, l2 = acts.rest.l2;
+    const float lower = layer->penalty.lower, l1 = acts.rest.l1, l2 = acts.rest.l2, steps = acts.rest.steps;
+    const float l1_steps = l1 * steps, share = l2 > 0.0f ? l1 / l2 : 0.0f;
     const float *s1 = record + layer->slot1, *s2 = record + layer->slot2;
-    VF_APART for (int64_t c = 0; c < n; c++) {
+    VF_ONE_GROUP for (int64_t c = 0; c < n; c++) {
         const float middle = centered ? center[c] : 0.0f;
         if (kind == VF_FTRL) {
-            const float now = vf_ftrl_weight(s1[c], s2[c], middle, l1, l2, steps, &o);
+            const float now = vf_ftrl_weight(s1[c], s2[c], middle, l1, l2, acts.steps, &o);
             w[c] = lazy == VF_LAZY && now < lower ? lower : now;
         } else {
             vf_missed missed = acts.missed;
             if (vf_misses_each(kind, lazy)) {
-                missed.left = left[c];
-                missed.threshold = lazy == VF_LAZY ? threshold[c] : 0.0f;
+                const vf_state s = {s1[c], VF_USES_S2(kind) ? s2[c] : 0.0f, acts.row};
+                const float rate = vf_resting_rate(kind, s, &o);
+                missed.left = power == VF_NO_POWER      ? 0.0f
+                              : power == VF_TINY_POWER  ? vf_power_m1_tiny(rate * l2, steps)
+                              : power == VF_SMALL_POWER ? vf_power_m1_small(rate * l2, steps)
+                                                        : vf_power_m1(0, rate * l2, steps);
+                missed.threshold = l2 > 0.0f ? -missed.left * share : l1_steps * rate;
+                left[c] = missed.left;
+                if (lazy == VF_LAZY)
+                    threshold[c] = missed.threshold;
             }
             const vf_value now = vf_shrunk(lazy, record[c], middle, missed, lower);
             w[c] = now.base + now.change;
@@ -83,30 +53,31 @@ VF_INLINE void vf_worth_span(const int kind, const int lazy, const int centered,
     }
 }
 
-VF_INLINE void vf_read_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
-                              const vf_clock *clock, int64_t feature, vf_missed missed, float *left, float *threshold,
-                              float *w) {
+/* Sets `left`, `threshold` and `w` of a record. */
+VF_INLINE void vf_read_as(const int kind, const int lazy, const int centered, const int power, const vf_linear *layer,
+                          vf_acts acts, int64_t feature, float *left, float *threshold, float *w) {
     const int64_t n = layer->n_out;
     const float *record = layer->record + feature * layer->stride;
     const float *center = centered ? layer->penalty.center + feature * n : record;
-    const float steps = lazy ? (float)clock->step : 0.0f;
-    const vf_acts acts = {vf_read_rest(kind, lazy, layer, clock, record, feature), missed,
-                          vf_read_row(kind, layer, record)};
-    if (vf_misses_each(kind, lazy)) {
-        const float largest = vf_resting_rates(kind, layer, record, acts.row, left);
-        if (lazy == VF_LAZY && acts.rest.l2 == 0.0f)
-            vf_miss_weights(lazy, VF_NO_POWER, acts.rest, n, left, threshold);
-        else if (largest * acts.rest.l2 < 0.01f)
-            vf_miss_weights(lazy, VF_SMALL_POWER, acts.rest, n, left, threshold);
-        else
-            vf_miss_weights(lazy, VF_ANY_POWER, acts.rest, n, left, threshold);
-    }
     if (n < VF_GROUP)
-        vf_worth_span(kind, lazy, centered, layer, steps, record, center, acts, left, threshold, w, n);
+        vf_read_span(kind, lazy, centered, power, layer, acts, record, center, left, threshold, w, n);
     else
         for (int64_t from = 0; from < n; from = vf_next_group(from, n))
-            vf_worth_span(kind, lazy, centered, layer, steps, record + from, center + from, acts, left + from,
-                          threshold + from, w + from, VF_GROUP);
+            vf_read_span(kind, lazy, centered, power, layer, acts, record + from, center + from, left + from,
+                         threshold + from, w + from, VF_GROUP);
+}
+
+/* `most`: what of a weight a step decays, at most. */
+VF_INLINE void vf_read_record(const int kind, const int lazy, const int centered, const int power,
+                              const vf_linear *layer, const vf_clock *clock, int64_t feature, vf_missed missed,
+                              float most, float *left, float *threshold, float *w) {
+    const float *record = layer->record + feature * layer->stride;
+    const vf_acts acts = {vf_read_rest(kind, lazy, layer, clock, record, feature), missed,
+                          vf_read_row(kind, layer, record), lazy ? (float)clock->step : 0.0f};
+    if (power == VF_SMALL_POWER && most * acts.rest.steps < 0.01f)
+        vf_read_as(kind, lazy, centered, VF_TINY_POWER, layer, acts, feature, left, threshold, w);
+    else
+        vf_read_as(kind, lazy, centered, power, layer, acts, feature, left, threshold, w);
 }
 
 VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_copies copies, int64_t k) {
@@ -114,12 +85,48 @@ VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_copies copi
     return vf_catches_up(kind, lazy) && VF_ROW_RATE(kind) ? vf_missed_at(lazy, copies, k) : none;
 }
 
-VF_INLINE void vf_read_records(const int kind, const int lazy, const int centered, const vf_linear *layer,
-                               const vf_clock *clock, const int32_t *indices, int64_t length, vf_copies copies) {
+VF_INLINE void vf_read_records(const int kind, const int lazy, const int centered, const int power,
+                               const vf_linear *layer, const vf_clock *clock, const int32_t *indices, int64_t length,
+                               float most, vf_copies copies) {
     const int64_t n = layer->n_out, each = vf_misses_each(kind, lazy) ? n : 0;
     for (int64_t k = 0; k < length; k++)
-        vf_read_record(kind, lazy, centered, layer, clock, indices[k], vf_row_missed(kind, lazy, copies, k),
-                       copies.left + k * each, copies.threshold + k * each, copies.w + k * n);
+        vf_read_record(kind, lazy, centered, power, layer, clock, indices[k], vf_row_missed(kind, lazy, copies, k),
+                       most, copies.left + k * each, copies.threshold + k * each, copies.w + k * n);
+}
+
+/* The largest of AdaGrad's step sizes at which a row's weights rest. */
+VF_INLINE float vf_largest_rate(const vf_linear *layer, const int32_t *indices, int64_t length) {
+    const int64_t n = layer->n_out;
+    vf_floats_8 most = {0};
+    float lanes[VF_GROUP], largest = 0.0f;
+    for (int64_t k = 0; k < length; k++) {
+        const float *r = layer->record + indices[k] * (int64_t)layer->stride + layer->slot1;
+        if (n >= VF_GROUP)
+            for (int64_t from = 0; from < n; from = vf_next_group(from, n))
+                vf_take_larger(&most, r + from);
+        else
+            for (int64_t c = 0; c < n; c++)
+                largest = r[c] > largest ? r[c] : largest;
+    }
+    memcpy(lanes, &most, sizeof lanes);
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        largest = lanes[i] > largest ? lanes[i] : largest;
+    return largest * layer->optimizer.learning_rate;
+}
+
+VF_INLINE void vf_read_held(const int kind, const int lazy, const int centered, const vf_linear *layer,
+                            const vf_clock *clock, const int32_t *indices, int64_t length, vf_copies copies) {
+    const vf_penalty *p = &layer->penalty;
+    const int decays = vf_misses_each(kind, lazy) && !(lazy == VF_LAZY && p->l2 == 0.0f);
+    float most = INFINITY;
+    if (decays && kind == VF_ADAGRAD && !p->l2_each)
+        most = vf_largest_rate(layer, indices, length) * p->l2;
+    if (!decays)
+        vf_read_records(kind, lazy, centered, VF_NO_POWER, layer, clock, indices, length, most, copies);
+    else if (kind == VF_ADAGRAD && most < 0.01f)
+        vf_read_records(kind, lazy, centered, VF_SMALL_POWER, layer, clock, indices, length, most, copies);
+    else
+        vf_read_records(kind, lazy, centered, VF_ANY_POWER, layer, clock, indices, length, most, copies);
 }
 
 VF_INLINE void vf_read_wide(const int kind, const int lazy, const vf_linear *given, const vf_clock *given_clock,
@@ -130,9 +137,9 @@ VF_INLINE void vf_read_wide(const int kind, const int lazy, const vf_linear *giv
     if (!vf_holds_weights(kind, lazy))
         return;
     if (lazy == VF_LAZY && layer->penalty.center)
-        vf_read_records(kind, lazy, 1, layer, clock, indices, length, copies);
+        vf_read_held(kind, lazy, 1, layer, clock, indices, length, copies);
     else
-        vf_read_records(kind, lazy, 0, layer, clock, indices, length, copies);
+        vf_read_held(kind, lazy, 0, layer, clock, indices, length, copies);
 }
 
 /* ---- forward ----------------------------------------------------------------- */
@@ -275,7 +282,7 @@ VF_INLINE void vf_update_span(const int kind, const int lazy, const int centered
                               const int64_t n) {
     const vf_optimizer o = layer->optimizer;
     const float lower = layer->penalty.lower;
-    VF_APART for (int64_t c = 0; c < n; c++) {
+    VF_ONE_GROUP for (int64_t c = 0; c < n; c++) {
         const float middle = centered ? center[c] : 0.0f, g = v * delta[c];
         vf_state s = shared.before;
         s.s1 = VF_USES_S1(kind) ? old.s1[c] : 0.0f;
