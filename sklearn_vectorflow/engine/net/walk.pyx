@@ -30,8 +30,16 @@ from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gather_row
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row
 from sklearn_vectorflow.engine.net.plan cimport *
 
+cdef enum:
+    LINE = 64  # bytes of a cache line
+
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
+
+
+cdef inline int64_t _most_lines(int64_t n_bytes) noexcept nogil:
+    """How many cache lines records of some bytes, the first at the start of a line, share in at most."""
+    return (LINE - min(n_bytes & -n_bytes, LINE) + n_bytes + LINE - 1) // LINE
 
 
 cdef class Walk(Buffers):
@@ -105,7 +113,7 @@ cdef class Walk(Buffers):
             node = &self.net.nodes[i]
             if node.kind != LINEAR and node.kind != PAIRS:
                 continue
-            lines = min(4, (node.weights.stride + 15) // 16)
+            lines = min(4, _most_lines(node.weights.stride * sizeof(float)))
             if node.parent == INPUT:
                 vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
             elif self.net.nodes[node.parent].kind == COLUMNS:
