@@ -15,6 +15,7 @@ N_ROWS, N_FEATURES = 600, 40
 def two_threads(monkeypatch):
     monkeypatch.setattr(threads, "_pool_limit", lambda: 2)
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
+    monkeypatch.setattr(copies, "SEVERAL_OUTPUTS", True)
     monkeypatch.setattr(copies, "N_HOT_WIDE", 15)
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 64)
     monkeypatch.setattr(copies, "FIRST_WIDE", 4)

@@ -21,6 +21,7 @@ FIRST_WIDE = 256  # as FIRST
 UNSEEN_WIDE = 512  # and UNSEEN, of these
 MOST_COPIERS = 4  # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up: of plain nets one worker is faster
+SEVERAL_OUTPUTS = False  # whether linear layers of several outputs have copies: merging costs more than it saves
 
 
 class HotRecords:
@@ -76,6 +77,11 @@ def _n_parts(rule, share):
         return PARTS
     unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
     return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
+
+
+def copies_pay(net):
+    """Return whether workers on a net with wide records are to have copies of the hot ones."""
+    return SEVERAL_OUTPUTS or len(net.rules) > 1
 
 
 def hot_wide(network, net, matrix, n_workers):
