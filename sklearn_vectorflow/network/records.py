@@ -11,7 +11,6 @@ from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
 LONGEST_CLOCK = 3  # numbers that tell what a record has missed
-LINE = 64  # bytes of a cache line
 CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
 
 
@@ -107,7 +106,7 @@ class LinearParameters:
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
             n_records, n_intercepts = self._counts
-            self.record = _zeros(n_records, layout.stride)
+            self.record = np.zeros((n_records, layout.stride), dtype=np.float32)
             self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
         if layout.apart and self.values is None:
             n_records, n_intercepts = self._counts
@@ -244,13 +243,6 @@ class LinearParameters:
             ("bias_values", n_intercepts, layout.n_out, layout.apart and self.fit_intercept),
         ):
             setattr(self, name, _restored(getattr(self, name), name, (n, width) if is_there else None))
-
-
-def _zeros(n_records, stride):
-    """Records of zeros that start with a cache line: those of whole numbers of lines then straddle none."""
-    numbers = np.zeros(n_records * stride + LINE // 4, dtype=np.float32)
-    first = -numbers.ctypes.data % LINE // 4
-    return numbers[first : first + n_records * stride].reshape(n_records, stride)
 
 
 def _stamp(record, layout, progress):
