@@ -15,7 +15,6 @@ N_ROWS, N_FEATURES = 600, 40
 def two_threads(monkeypatch):
     monkeypatch.setattr(threads, "_pool_limit", lambda: 2)
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
-    monkeypatch.setattr(copies, "SEVERAL_OUTPUTS", True)
     monkeypatch.setattr(copies, "N_HOT_WIDE", 15)
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 64)
     monkeypatch.setattr(copies, "FIRST_WIDE", 4)
@@ -130,50 +129,3 @@ def test_two_threads_do_not_take_longer_steps(monkeypatch, alpha):
     options = {"activation": "tanh", "alpha": alpha, "shuffle": True}
     size = {n_jobs: np.linalg.norm(fit(X, y, n_jobs, **options).coefs_[0]) for n_jobs in (1, 2)}
     assert size[2] == pytest.approx(size[1], rel=0.1)
-
-
-LINEAR = {"hidden_layer_sizes": ()}
-SHARED_RULES = {"ftrl": {}, "adagrad": {"optimizer": "adagrad"}, "sgd": {"optimizer": "sgd"}}
-
-
-@pytest.mark.parametrize("n_classes", [3, 20])
-@pytest.mark.parametrize("alpha", [0.0, 1e-3])
-@pytest.mark.parametrize("rule", SHARED_RULES)
-def test_copies_of_linear_layers_that_nobody_else_changes_are_the_weights(monkeypatch, rule, alpha, n_classes):
-    X, y = problem(n_classes=n_classes)
-    options = {**LINEAR, **SHARED_RULES[rule], "alpha": alpha}
-    alone = fit(X, y, n_jobs=1, **options)
-    driven(monkeypatch, (0, 0, 250), (0, 250, N_ROWS))
-    merged = fit(X, y, **options)
-    assert np.abs(alone.coefs_[0]).max() > 0.01
-    for one, other in zip(arrays(alone), arrays(merged)):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=2e-6)
-
-
-@pytest.mark.parametrize("rule", SHARED_RULES)
-def test_workers_share_hot_records_of_several_outputs(monkeypatch, rule):
-    shared = []
-    monkeypatch.setattr(
-        "sklearn_vectorflow.training.trainer.hot_wide",
-        lambda *arguments: shared.append(copies.hot_wide(*arguments)) or shared[-1],
-    )
-    X, y = problem(n_classes=20)
-    both = fit(X, y, max_iter=4, **LINEAR, **SHARED_RULES[rule])
-    one = fit(X, y, n_jobs=1, max_iter=4, **LINEAR, **SHARED_RULES[rule])
-    assert len(shared) == 1
-    assert both.loss_curve_[-1] == pytest.approx(one.loss_curve_[-1], rel=0.05)
-
-
-def test_gains_of_linear_layers_add_up(monkeypatch):
-    """Of FTRL, the sums of squared gradients of both workers' rows are in the shared records."""
-    X, y = problem(n_classes=20)
-    half = N_ROWS // 2
-    driven(monkeypatch, (0, 0, half))
-    first = fit(X, y, **LINEAR)
-    driven(monkeypatch, (0, 0, half), (1, half, N_ROWS))
-    both = fit(X, y, **LINEAR)
-    layout = both.network_.parameters[0].layout
-    roots = slice(layout.slot2, layout.slot2 + 20)
-    before, after = (one.network_.parameters[0].record[:, roots] for one in (first, both))
-    assert layout.stride == 40, "weights follow from the two sums"
-    assert np.all(after >= before * (1 - 1e-6)) and np.sum(after**2) > 1.3 * np.sum(before**2)

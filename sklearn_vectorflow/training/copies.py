@@ -15,13 +15,12 @@ FIRST = 16  # features that every merge merges
 UNSEEN = 256  # steps of all workers together, about, between two merges of the hottest
 PARTS = 64  # times workers: in how many parts the rest is merged
 MOST_PARTS = 512  # and in how many at most, where the state is sums, which add up to what one worker's would be
-N_HOT_WIDE = 2048  # features that are hot where records are wide, of several outputs or hidden units, at most,
+N_HOT_WIDE = 2048  # features that are hot in nets with a hidden layer, at most,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256  # as FIRST
 UNSEEN_WIDE = 512  # and UNSEEN, of these
 MOST_COPIERS = 4  # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
 UNMERGED = {"adam"}  # rules whose moments of several threads don't add up: of plain nets one worker is faster
-SEVERAL_OUTPUTS = False  # whether linear layers of several outputs have copies: merging costs more than it saves
 
 
 class HotRecords:
@@ -79,13 +78,8 @@ def _n_parts(rule, share):
     return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
 
 
-def copies_pay(net):
-    """Return whether workers on a net with wide records are to have copies of the hot ones."""
-    return SEVERAL_OUTPUTS or len(net.rules) > 1
-
-
 def hot_wide(network, net, matrix, n_workers):
-    """Choose the hot features of a net with wide records that several workers train."""
+    """Choose the hot features of a net with a hidden layer that several workers train."""
     stride = network.parameters_of_rows[0].layout.stride
     n_hot = min(N_HOT_WIDE, HOT_BYTES // (4 * stride))
     bits = (2 * n_hot - 1).bit_length()  # at least two slots for each

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.network.forward import readable, rows_ahead
 from sklearn_vectorflow.threads import by_worker
-from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecords, copies_pay, hot_records, hot_wide
+from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecords, hot_records, hot_wide
 from sklearn_vectorflow.training.plan import Plan
 
 
@@ -86,7 +86,7 @@ class Trainer:
                 self.workers = self.workers[:1]
             if net.merges:
                 self.hot = hot_records(network, net, matrix, len(self.workers))
-        elif len(self.workers) > 1 and copies_pay(net) and self.workers[0].can_share(targets):
+        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
             self.workers = self.workers[:MOST_COPIERS]
             hot = hot_wide(network, net, matrix, len(self.workers))
             for worker in self.workers:

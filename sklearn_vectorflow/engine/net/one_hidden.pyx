@@ -11,9 +11,8 @@ from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
-from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
-from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot, vf_tier_start
-from sklearn_vectorflow.engine.net.copies cimport Hot
+from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES, VF_TRY_LOCK, VF_UNLOCK, vf_lock
+from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot, vf_tier_start, vf_tiers_due
 from sklearn_vectorflow.engine.net.plan cimport *
 
 cdef extern from "kernels/nets/one_hidden.h" nogil:
@@ -22,14 +21,18 @@ cdef extern from "kernels/nets/one_hidden.h" nogil:
     void vf_close_inner(const vf_hidden *net, const vf_inner *inner, float *record, float *bias, float *output_bias)
     double vf_train_hidden(const vf_hidden *net, vf_inner *inner, vf_clock *clock, const int64_t *queue,
                            int64_t from_row, int64_t to_row, int64_t n_queued)
-    void vf_merge(int kind, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot, int64_t n,
+    void vf_merge(int rowwise, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot, int64_t n,
                   float *own, float *before)
     enum:
         VF_DECAYING
         VF_ADAGRAD
         VF_ADAGRAD_ROWWISE
 
-cdef class OneHidden(SharedRows):
+cdef enum:
+    LATEST = 2  # periods that a merge may be late
+
+
+cdef class OneHidden(Walk):
     """A `Walk` that has a shorter way for one hidden layer under AdaGrad."""
 
     def __cinit__(self, *args):
@@ -72,15 +75,14 @@ cdef class OneHidden(SharedRows):
         """Whether the shorter way serves."""
         return self.hidden.at != NULL and not self.group_rows and targets.dense != NULL
 
-    def can_share(self, Targets targets):
-        """Whether it can train copies of its own of hot features, see `share`."""
-        return self._has_one_hidden(targets) if self.hidden.at != NULL else self._can_share()
+    def has_one_hidden(self, Targets targets):
+        """Whether the shorter way serves."""
+        return self._has_one_hidden(targets)
 
     def share(self, Hot hot):
         """Train copies of its own of inner layers and hot features: other workers train the same net."""
         cdef int64_t n_inner
         if self.hidden.at == NULL:
-            SharedRows.share(self, hot)
             return
         n_inner = self.net.nodes[2].weights.n_in * self.net.nodes[2].weights.stride
         n_inner += self.net.nodes[0].weights.stride + self.net.nodes[2].weights.stride
@@ -146,16 +148,26 @@ cdef class OneHidden(SharedRows):
         """Trains on the next n queued rows; returns their loss."""
         cdef double loss = vf_train_hidden(&self.hidden, &self.inner, &self.clock, self.queue, self.taken,
                                            self.taken + n, self.queued)
-        self._merge_if_due(n)
+        if self.hot is None:
+            return loss
+        self.until_merge -= n
+        if self.until_merge > 0:
+            return loss
+        # a few rows later is as good, but not many: who holds the lock may have to wait for a core
+        if self.until_merge <= -LATEST * self.hot.period:
+            vf_lock(self.hot.hot.locks)
+            self._merge_and_unlock()
+        elif VF_TRY_LOCK(self.hot.hot.locks):
+            self._merge_and_unlock()
         return loss
 
-    cdef void _merge(self, int64_t n_tiers) noexcept nogil:
-        if self.hidden.at == NULL:
-            SharedRows._merge(self, n_tiers)
-        else:
-            self._merge_hidden(n_tiers)
+    cdef void _merge_and_unlock(self) noexcept nogil:
+        self.until_merge = self.hot.period
+        self.n_merges += 1
+        self._merge(vf_tiers_due(&self.hot.hot, self.n_merges))
+        VF_UNLOCK(self.hot.hot.locks)
 
-    cdef void _merge_hidden(self, int64_t n_tiers) noexcept nogil:
+    cdef void _merge(self, int64_t n_tiers) noexcept nogil:
         """Adds what copies gained to the shared records, and brings them up to date. The first lock is held."""
         cdef Node *first = &self.net.nodes[0]
         cdef Node *last = &self.net.nodes[2]
@@ -163,16 +175,14 @@ cdef class OneHidden(SharedRows):
         cdef int64_t n_hot = min(hot.n_hot, vf_tier_start(hot, n_tiers))
         cdef float *bias = self._bias_of(self.inner_own, 0)
         cdef float *output_bias = self._bias_of(self.inner_own, 2)
-        vf_merge(VF_ADAGRAD_ROWWISE, first.lazy, &first.weights, &self.clock, hot, n_hot, self.hot_own, self.hot_before)
+        vf_merge(True, first.lazy, &first.weights, &self.clock, hot, n_hot, self.hot_own, self.hot_before)
         vf_close_inner(&self.hidden, &self.inner, self.inner_own, bias, output_bias)
-        vf_merge(VF_ADAGRAD, last.lazy, &last.weights, &self.clock, NULL, last.weights.n_in, self.inner_own,
+        vf_merge(False, last.lazy, &last.weights, &self.clock, NULL, last.weights.n_in, self.inner_own,
                  self.inner_before)
         if bias != NULL:
-            vf_merge(VF_ADAGRAD_ROWWISE, False, &first.bias, &self.clock, NULL, 1, bias,
-                     self._bias_of(self.inner_before, 0))
+            vf_merge(True, False, &first.bias, &self.clock, NULL, 1, bias, self._bias_of(self.inner_before, 0))
         if output_bias != NULL:
-            vf_merge(VF_ADAGRAD, False, &last.bias, &self.clock, NULL, 1, output_bias,
-                     self._bias_of(self.inner_before, 2))
+            vf_merge(False, False, &last.bias, &self.clock, NULL, 1, output_bias, self._bias_of(self.inner_before, 2))
         vf_open_inner(&self.hidden, &self.inner, self.inner_own, bias, output_bias)
 
     cdef void _close(self) noexcept nogil:
@@ -181,4 +191,6 @@ cdef class OneHidden(SharedRows):
             vf_close_inner(&self.hidden, &self.inner, self.net.nodes[2].weights.record, self._bias_of(NULL, 0),
                            self._bias_of(NULL, 2))
             return
-        self._merge_all()
+        vf_lock(self.hot.hot.locks)
+        self._merge(self.hot.hot.n_tiers)
+        VF_UNLOCK(self.hot.hot.locks)

@@ -5,7 +5,6 @@ from sklearn_vectorflow.engine.net.buffers cimport Buffers, Held
 from sklearn_vectorflow.engine.data cimport Rows
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport vf_outputs
 from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
-from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 from sklearn_vectorflow.engine.net.plan cimport Node
@@ -15,8 +14,6 @@ cdef class Walk(Buffers):
     cdef vf_row _row_of(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef void _join(self, Node *node, Held *held, Rows rows, int64_t row, int64_t r) noexcept nogil
-    cdef vf_row _places_of(self, vf_row x) noexcept nogil
-    cdef const vf_linear *_bias_at(self, int i) noexcept nogil
     cdef void _forget_rows(self) noexcept nogil
     cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil

@@ -38,7 +38,7 @@ cdef float ONE = 1.0
 
 
 cdef inline int64_t _most_lines(int64_t n_bytes) noexcept nogil:
-    """How many cache lines records of some bytes, the first at the start of a line, share in at most."""
+    """How many cache lines a record of some bytes touches at most, if the first record starts a line."""
     return (LINE - min(n_bytes & -n_bytes, LINE) + n_bytes + LINE - 1) // LINE
 
 
@@ -87,14 +87,6 @@ cdef class Walk(Buffers):
                 held.values[held.length] = part.values[entry]
                 held.length += 1
 
-    cdef vf_row _places_of(self, vf_row x) noexcept nogil:
-        """A row with the places of records, counted from the layer's first one, in place of columns."""
-        return x
-
-    cdef const vf_linear *_bias_at(self, int i) noexcept nogil:
-        """The intercepts of node i."""
-        return &self.net.nodes[i].bias
-
     cdef void _forget_rows(self) noexcept nogil:
         cdef int i
         for i in range(self.net.n_nodes):
@@ -134,10 +126,10 @@ cdef class Walk(Buffers):
             if node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, node.width * sizeof(float))
                 if node.has_bias:
-                    node.bias_kernels.forward(self._bias_at(i), &self.clock, one, self.bias_copies[i], out)
+                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
             if node.kind == LINEAR:
-                node.kernels.forward(&node.weights, &self.clock,
-                                     self._places_of(self._row_of(node.parent, rows, row, r)), self.copies[i], out)
+                node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
+                                     self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
             elif node.kind != CONSTANT and not is_sparse(node.kind):
@@ -290,14 +282,13 @@ cdef class Walk(Buffers):
             pairs = self._pairs(i)
             vf_pairs_update(&pairs, x, self.sums[i], self.gradient[i], self.delta)
             return
-        x = self._places_of(x)
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
         if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
-            node.bias_kernels.update(self._bias_at(i), &self.clock, one, self.bias_copies[i], self.delta)
+            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]

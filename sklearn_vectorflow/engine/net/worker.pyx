@@ -87,8 +87,6 @@ cdef class Worker(OneHidden):
             self._forget_rows()
             if hidden:
                 self._open(net)
-            else:
-                self._open_rows()
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
@@ -108,7 +106,6 @@ cdef class Worker(OneHidden):
                     batch_loss = self._step(rows, targets, n, ahead)
                     self.clock.elapsed += self.clock.rate
                     self.clock.step += 1
-                    self._merge_if_due(n)
                 loss += batch_loss
                 n_means += self.loss.n_groups if self.group_rows else n
                 self.taken += n
@@ -119,8 +116,6 @@ cdef class Worker(OneHidden):
             clock.exchange(&self.clock, &seen)
             if hidden:
                 self._close()
-            else:
-                self._merge_all()
             vf_restore_denormals(mode)
         return loss, n_means
 

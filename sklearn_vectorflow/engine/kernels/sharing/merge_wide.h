@@ -1,4 +1,4 @@
-/* Copies of records of many outputs, and of layers behind them, of any rule whose state adds up. A copy keeps
+/* Copies of records of many outputs, and of layers behind them, under AdaGrad. A copy keeps
  * the clock of all threads, so that one which its thread has not touched since the last merge
  * has nothing to add and is only read anew; else what its weights gained is what they are
  * worth now, less what those it started from would be. */
@@ -32,54 +32,29 @@ VF_INLINE int vf_same_clock(const vf_linear *layer, const float *a, const float 
     return memcmp(a + layer->clock_slot, b + layer->clock_slot, 4) == 0;
 }
 
-VF_INLINE int vf_merges_wide(int kind, int lazy) {
-    return lazy != VF_LAZY && (kind == VF_SGD || kind == VF_ADAGRAD || kind == VF_ADAGRAD_ROWWISE || kind == VF_FTRL);
-}
-
-/* Whether nobody has stepped one of two records since they were the same. */
-VF_INLINE int vf_same_record(const int clocks, const vf_linear *layer, const float *a, const float *b) {
-    return clocks ? vf_same_clock(layer, a, b) : memcmp(a, b, (size_t)layer->stride * sizeof(float)) == 0;
-}
-
-VF_INLINE void vf_add_sums(const vf_linear *layer, float *VF_RESTRICT shared, const float *VF_RESTRICT own,
-                           const float *VF_RESTRICT before) {
-    for (int64_t c = layer->slot1; c < layer->slot1 + layer->n_out; c++)
-        shared[c] += own[c] - before[c];
-    for (int64_t c = layer->slot2; c < layer->slot2 + layer->n_out; c++)
-        shared[c] = vf_ftrl_grown(shared[c], before[c], own[c]);
-}
-
-VF_INLINE void vf_add_gains(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                            float *VF_RESTRICT shared, const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
-    const float epsilon = layer->optimizer.epsilon;
-    const float left = vf_left_of(kind, lazy, layer, clock, shared);
-    const float own_left = vf_left_of(kind, lazy, layer, clock, own);
-    const float left_before = vf_left_of(kind, lazy, layer, clock, before);
-    for (int64_t c = 0; c < layer->n_out; c++)
-        shared[c] = vf_worth(kind, lazy, layer, clock, shared, c, left)
-                  + (vf_worth(kind, lazy, layer, clock, own, c, own_left)
-                     - vf_worth(kind, lazy, layer, clock, before, c, left_before));
-    const int64_t s1 = layer->slot1, row = layer->row_slot;
-    for (int64_t c = s1; VF_USES_S1(kind) && c < s1 + layer->n_out; c++)
-        shared[c] = vf_adagrad_merged(shared[c], before[c], own[c], epsilon);
-    if (VF_USES_ROW(kind))
-        shared[row] = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
-    if (lazy)
-        vf_touch(kind, layer, clock, shared);
-}
-
 /* Adds what a copy gained since `before` to the shared record; all three are then the same. */
 VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                float *VF_RESTRICT shared, float *VF_RESTRICT own, float *VF_RESTRICT before) {
     const size_t n_bytes = (size_t)layer->stride * sizeof(float);
-    const int clocks = lazy && kind != VF_FTRL;
-    if (!vf_same_record(clocks, layer, own, before)) {
-        if (vf_same_record(clocks, layer, shared, before))
-            memcpy(shared, own, n_bytes); /* nobody else came here */
-        else if (kind == VF_FTRL)
-            vf_add_sums(layer, shared, own, before);
-        else
-            vf_add_gains(kind, lazy, layer, clock, shared, own, before);
+    const float epsilon = layer->optimizer.epsilon;
+    const int touched = !lazy || !vf_same_clock(layer, own, before);
+    if (touched && lazy && vf_same_clock(layer, shared, before))
+        memcpy(shared, own, n_bytes); /* nobody else came here */
+    else if (touched) {
+        const float left = vf_left_of(kind, lazy, layer, clock, shared);
+        const float own_left = vf_left_of(kind, lazy, layer, clock, own);
+        const float left_before = vf_left_of(kind, lazy, layer, clock, before);
+        for (int64_t c = 0; c < layer->n_out; c++)
+            shared[c] = vf_worth(kind, lazy, layer, clock, shared, c, left)
+                      + (vf_worth(kind, lazy, layer, clock, own, c, own_left)
+                         - vf_worth(kind, lazy, layer, clock, before, c, left_before));
+        const int64_t s1 = layer->slot1, row = layer->row_slot;
+        for (int64_t c = s1; VF_USES_S1(kind) && c < s1 + layer->n_out; c++)
+            shared[c] = vf_adagrad_merged(shared[c], before[c], own[c], epsilon);
+        if (VF_USES_ROW(kind))
+            shared[row] = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
+        if (lazy)
+            vf_touch(kind, layer, clock, shared);
     }
     memcpy(own, shared, n_bytes);
     memcpy(before, shared, n_bytes);
@@ -87,7 +62,7 @@ VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *
 
 enum { VF_MERGE_AHEAD = 8 }; /* records between asking for one and merging it */
 
-/* Merges n records: those of the hottest features, or the layer's first n. */
+/* Merges n records, with AdaGrad's state: those of the hottest features, or the layer's first n. */
 VF_INLINE void vf_merge_as(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                            const vf_hot *hot, int64_t n, float *own, float *before) {
     const int64_t stride = layer->stride;
@@ -101,24 +76,16 @@ VF_INLINE void vf_merge_as(const int kind, const int lazy, const vf_linear *laye
     }
 }
 
-VF_INLINE void vf_merge_rule(const int kind, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot,
+VF_SIMD static void vf_merge(int rowwise, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot,
                              int64_t n, float *own, float *before) {
-    if (lazy)
-        vf_merge_as(kind, VF_DECAYING, layer, clock, hot, n, own, before);
+    if (rowwise && lazy)
+        vf_merge_as(VF_ADAGRAD_ROWWISE, VF_DECAYING, layer, clock, hot, n, own, before);
+    else if (rowwise)
+        vf_merge_as(VF_ADAGRAD_ROWWISE, VF_EAGER, layer, clock, hot, n, own, before);
+    else if (lazy)
+        vf_merge_as(VF_ADAGRAD, VF_DECAYING, layer, clock, hot, n, own, before);
     else
-        vf_merge_as(kind, VF_EAGER, layer, clock, hot, n, own, before);
-}
-
-VF_SIMD static void vf_merge(int kind, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot,
-                             int64_t n, float *own, float *before) {
-    if (kind == VF_FTRL)
-        vf_merge_as(VF_FTRL, VF_EAGER, layer, clock, hot, n, own, before);
-    else if (kind == VF_SGD)
-        vf_merge_rule(VF_SGD, lazy, layer, clock, hot, n, own, before);
-    else if (kind == VF_ADAGRAD)
-        vf_merge_rule(VF_ADAGRAD, lazy, layer, clock, hot, n, own, before);
-    else
-        vf_merge_rule(VF_ADAGRAD_ROWWISE, lazy, layer, clock, hot, n, own, before);
+        vf_merge_as(VF_ADAGRAD, VF_EAGER, layer, clock, hot, n, own, before);
 }
 
 #endif
