@@ -175,6 +175,48 @@ def test_multinomial_value_and_gradient(y, raw, many_digits):
         assert_close(gradient[0, c], mpmath.exp(f) / total - (c == y), 1.0, (raw, c))
 
 
+def many_raw(n_outputs, width):
+    """Raw outputs of all sizes up to a width, of either sign."""
+    rng = np.random.default_rng(n_outputs)
+    return width * rng.uniform(-1, 1, n_outputs) ** 3
+
+
+@pytest.mark.parametrize("width", [1e-3, 1.0, 50.0, 1500.0])
+@pytest.mark.parametrize("n_outputs", [4, 5, 20, 67])
+def test_multinomial_of_many_outputs(n_outputs, width, many_digits):
+    raw, y = many_raw(n_outputs, width), n_outputs - 2
+    value, gradient = MultinomialLoss()([y], [raw])
+    exact = [mpmath.mpf(float(f)) for f in raw]
+    total = sum(mpmath.exp(f) for f in exact)
+    assert_close(value, mpmath.log(total) - exact[y], max(4.0, width), raw)
+    for c, f in enumerate(exact):
+        assert_close(gradient[0, c], mpmath.exp(f) / total - (c == y), 1.0, (raw, c))
+
+
+@pytest.mark.parametrize("indicators", [False, True])
+@pytest.mark.parametrize("width", [1e-3, 1.0, 50.0, 1500.0])
+@pytest.mark.parametrize("n_outputs", [4, 5, 20, 67])
+def test_log_loss_of_many_outputs(n_outputs, width, indicators, many_digits):
+    raw, weight = many_raw(n_outputs, width), 0.7
+    positive = {1, 2, n_outputs - 1} if indicators else {n_outputs - 2}
+    y = [float(c in positive) for c in range(n_outputs)] if indicators else min(positive)
+    value, gradient = OneVsRestLogLoss()([y], [raw], [weight])
+    exact = [mpmath.mpf(float(f)) for f in raw]
+    terms = [log_loss(float(c in positive), f) for c, f in enumerate(exact)]
+    assert_close(value, mpmath.mpf(weight) * sum(terms), n_outputs * max(1.0, width), raw)
+    for c, f in enumerate(exact):
+        slope = mpmath.mpf(weight) * (1 / (1 + mpmath.exp(-f)) - (c in positive))
+        assert_close(gradient[0, c], slope, 1.0, (raw, c))
+
+
+@pytest.mark.parametrize("loss", [MultinomialLoss(), OneVsRestLogLoss()], ids=name_of)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_many_outputs_that_are_not_finite_show_in_the_loss(loss, bad):
+    raw = np.zeros(20)
+    raw[13] = bad
+    assert not np.isfinite(loss([2], [raw])[0])
+
+
 def deviance(metric, **options):
     """Differences of half a deviance; what depends on y alone drops out."""
 

@@ -196,6 +196,41 @@ def test_weights_are_those_of_the_reference(optimizer, net, penalty, batch_size)
         np.testing.assert_array_equal(found[0][0] == center, gone)
 
 
+def _fit_wide(monkeypatch, n_out, optimizer, penalty, batch_size=1, **options):
+    """Fit both to several outputs."""
+    monkeypatch.setitem(NETS, "wide", (VectorFlowRegressor, (), "identity", reference.squared_error, n_out))
+    X, scores, _ = _data()
+    y = scores @ np.random.default_rng(n_out).normal(size=(3, n_out)).astype(np.float32) + X[:, :1]
+    return _fit_both("wide", optimizer, penalty, batch_size, y=y, **options)
+
+
+@pytest.mark.parametrize("penalty", ["none", "l2", "l1", "elastic_net", "elastic_each", "l2_centered", "nonnegative"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("n_out", [2, 3, 7, 8, 9, 16, 20, 33])  # around the engine's groups of eight outputs
+def test_several_outputs(n_out, optimizer, penalty, monkeypatch):
+    _assert_close(*_fit_wide(monkeypatch, n_out, optimizer, penalty), tolerance=2e-5)
+
+
+@pytest.mark.parametrize("penalty", ["none", "l2", "elastic_net"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("n_out", [3, 20])
+def test_several_outputs_in_batches(n_out, optimizer, penalty, monkeypatch):
+    _assert_close(*_fit_wide(monkeypatch, n_out, optimizer, penalty, batch_size=7), tolerance=2e-5)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "adam_rowwise", "sgd_constant"])
+def test_means_of_several_outputs(optimizer, penalty, monkeypatch):
+    _assert_close(*_fit_wide(monkeypatch, 20, optimizer, penalty, average=True), tolerance=2e-5)
+
+
+@pytest.mark.parametrize("strength", [1e-7, 3e-4, 0.5])  # tiny, small and large powers of missed steps
+@pytest.mark.parametrize("n_out", [5, 20])
+def test_missed_steps_of_several_outputs(n_out, strength, monkeypatch):
+    penalty = L2(strength), {"l2": strength}, {}
+    _assert_close(*_fit_wide(monkeypatch, n_out, "adagrad", penalty), tolerance=2e-5)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("net", ["hidden", "deep"])

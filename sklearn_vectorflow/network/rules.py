@@ -88,9 +88,9 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
         own_penalties = given if is_linear else [one for one in given if _concerns(one, place)]
     with contextlib.nullcontext() if is_linear else naming(f"network: {place.label}"):
         fields = records.in_order(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
-    lazy = _laziness(own.rule, records.width, fields, averaged)
+    lazy = _laziness(own.rule, fields, averaged)
     layout = records.layout(
-        apart=own.rule == "ftrl" and records.width == 1 and lazy != engine.LAZY,
+        apart=own.rule == "ftrl" and lazy != engine.LAZY,
         per_weight=own.per_weight,
         per_feature=own.per_feature,
         clock_size=own.clock_size if lazy != engine.EAGER else 0,
@@ -99,11 +99,11 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
     return own, lazy, layout, fields
 
 
-def _laziness(rule, n_out, fields, averaged):
+def _laziness(rule, fields, averaged):
     """What weights have to catch up on when they are read (engine/kernels/optimizers/penalties.h)."""
     each = {"l1_each", "l2_each", "center", "lower"} & fields.keys()
     strengths = {"l1", "l2"} & fields.keys()
-    if rule == "ftrl" and n_out == 1:  # its closed form has both strengths
+    if rule == "ftrl":  # its closed form has both strengths
         return engine.LAZY if each or "orthogonal" in fields else engine.DECAYING if strengths else engine.EAGER
     if averaged or each or "l1" in fields:
         return engine.LAZY

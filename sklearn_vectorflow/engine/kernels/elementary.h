@@ -43,11 +43,17 @@ VF_INLINE float vf_log1p_positive(float x) {
     return (float)n * 0.693147181f + 2.0f * s * series;
 }
 
+/* (1 + x)**-k - 1 for k x < 0.01, k whole: by its series. */
+VF_INLINE float vf_power_m1_tiny(float x, float k) {
+    const float t = k * x;
+    return -t * (1.0f - 0.5f * (t + x) * (1.0f - 0.333333333f * (t + 2.0f * x)));
+}
+
 /* (1 + x)**-k - 1 for x, k >= 0; where k x is tiny, as it mostly is, by its series. */
 VF_INLINE float vf_power_m1(const int branches, float x, float k) {
     const float t = k * x;
     if (branches && t < 0.01f)
-        return -t * (1.0f - 0.5f * (t + x) * (1.0f - 0.333333333f * (t + 2.0f * x)));
+        return vf_power_m1_tiny(x, k);
     return vf_expm1_negative(-k * vf_log1p_positive(x));
 }
 

@@ -8,20 +8,31 @@
 #include "kernels/platform.h"
 
 /* Records in a group. Loops over whole groups have no remainder, which rows of a few dozen entries
- * would mostly be; arrays in them don't overlap. Kernels of it are VF_SIMD_AVX2: wider groups are
+ * would mostly be; arrays in them don't overlap. Loops over one group alone are VF_ONE_GROUP: compilers
+ * would unroll them before they see that they fit a vector. Kernels of it are VF_SIMD_AVX2: wider groups are
  * filled less well by such rows. */
 enum { VF_GROUP = 8 };
 
 #if defined(__clang__)
 #define VF_APART _Pragma("clang loop vectorize(assume_safety)")
+#define VF_ONE_GROUP _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
 #elif defined(__GNUC__)
 #define VF_APART _Pragma("GCC ivdep")
+#define VF_ONE_GROUP _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
 #define VF_APART
+#define VF_ONE_GROUP
 #endif
 #define VF_EACH_LANE(k, n)                                                 \
     for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_GROUP) \
         VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
+
+/* Where the next VF_GROUP of n >= VF_GROUP numbers start, in loops for (from = 0; from < n; ...): the last ones end at
+ * n, and may be among those before, so that all groups are whole. */
+VF_INLINE int64_t vf_next_group(int64_t from, int64_t n) {
+    const int64_t next = from + VF_GROUP, last = n - VF_GROUP;
+    return next >= n ? n : next < last ? next : last;
+}
 
 /* Behind the places of n records, lanes to the end of the group read the first one again. */
 VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
@@ -33,6 +44,8 @@ VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
  * record 0. */
 #if defined(__GNUC__)
 
+typedef float vf_floats_8 __attribute__((vector_size(32))); /* a group of numbers; never passed by value */
+typedef int32_t vf_bits_8 __attribute__((vector_size(32)));
 typedef float vf_floats_4 __attribute__((vector_size(16)));
 typedef int64_t vf_words_2 __attribute__((vector_size(16)));
 
@@ -42,6 +55,21 @@ typedef int64_t vf_words_2 __attribute__((vector_size(16)));
 typedef int32_t vf_ints_4 __attribute__((vector_size(16)));
 #define VF_SHUFFLE_4(x, y, a, b, c, d) __builtin_shuffle(x, y, (vf_ints_4){a, b, c, d})
 #endif
+
+/* sums += v x */
+VF_INLINE void vf_add_scaled(vf_floats_8 *sums, float v, const float *x) {
+    vf_floats_8 numbers;
+    memcpy(&numbers, x, sizeof numbers);
+    *sums += v * numbers;
+}
+
+/* Each of `most` becomes that of x where it is larger. */
+VF_INLINE void vf_take_larger(vf_floats_8 *most, const float *x) {
+    vf_floats_8 numbers;
+    memcpy(&numbers, x, sizeof numbers);
+    const vf_bits_8 larger = numbers > *most;
+    *most = (vf_floats_8)(((vf_bits_8)numbers & larger) | ((vf_bits_8)*most & ~larger));
+}
 
 /* Two numbers of each of two records. */
 VF_INLINE vf_floats_4 vf_load_2(const float *numbers, int64_t stride, const int64_t *at) {
@@ -77,6 +105,20 @@ VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *a
 }
 
 #else
+
+typedef struct {
+    float of[VF_GROUP];
+} vf_floats_8;
+
+VF_INLINE void vf_add_scaled(vf_floats_8 *sums, float v, const float *x) {
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        sums->of[i] += v * x[i];
+}
+
+VF_INLINE void vf_take_larger(vf_floats_8 *most, const float *x) {
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        most->of[i] = x[i] > most->of[i] ? x[i] : most->of[i];
+}
 
 VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
                                float *second) {

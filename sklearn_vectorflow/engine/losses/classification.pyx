@@ -3,10 +3,11 @@
 
 A target is one class index per row, or an indicator per output (multilabel).
 """
-from libc.math cimport exp, fmax, log, log1p
+from libc.math cimport exp, fmax, log
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_loss_fn
+from sklearn_vectorflow.engine.kernels.losses.classes cimport VF_CLASSES, vf_softmax, vf_softplus
 from sklearn_vectorflow.engine.losses.capsule cimport make_capsule
 
 
@@ -28,6 +29,8 @@ cdef double log_loss(int64_t n, const double *y, const double *raw, const double
                      double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t r, c, k
     cdef double total = 0.0, target, e
+    if loss.n_outputs >= VF_CLASSES:
+        return log_losses(n, y, raw, weight, gradient, loss)
     for r in range(n):
         for c in range(loss.n_outputs):
             k = r * loss.n_outputs + c
@@ -38,27 +41,37 @@ cdef double log_loss(int64_t n, const double *y, const double *raw, const double
     return total
 
 
+cdef double log_losses(int64_t n, const double *y, const double *raw, const double *weight,
+                       double *gradient, const vf_loss *loss) noexcept nogil:
+    """The same of many outputs."""
+    cdef int64_t r, c, k, n_outputs = loss.n_outputs
+    cdef double total = 0.0, row, target
+    for r in range(n):
+        k = r * n_outputs
+        row = vf_softplus(n_outputs, raw + k, weight[r], gradient + k)
+        if loss.n_targets == n_outputs:
+            for c in range(n_outputs):
+                target = y[k + c]
+                row -= target * raw[k + c]
+                gradient[k + c] -= weight[r] * target
+        elif 0 <= y[r] < n_outputs:
+            k += <int64_t>y[r]
+            row -= raw[k]
+            gradient[k] -= weight[r]
+        total += weight[r] * row
+    return total
+
+
 cdef double multinomial(int64_t n, const double *y, const double *raw, const double *weight,
                         double *gradient, const vf_loss *loss) noexcept nogil:
-    cdef int64_t r, c, n_outputs = loss.n_outputs
-    cdef double total = 0.0, largest, norm
-    cdef const double *f
-    cdef double *g
+    cdef int64_t r, at, n_outputs = loss.n_outputs
+    cdef double total = 0.0
     for r in range(n):
-        f = raw + r * n_outputs
-        g = gradient + r * n_outputs
-        largest = f[0]
-        for c in range(1, n_outputs):
-            largest = fmax(largest, f[c])
-        norm = 0.0
-        for c in range(n_outputs):
-            g[c] = exp(f[c] - largest)
-            norm += g[c]
-        for c in range(n_outputs):
-            g[c] *= weight[r] / norm
-        c = <int64_t>y[r]
-        total += weight[r] * (log(norm) + largest - f[c])
-        g[c] -= weight[r]
+        at = r * n_outputs
+        total += weight[r] * vf_softmax(n_outputs, raw + at, weight[r], gradient + at)
+        at += <int64_t>y[r]
+        total -= weight[r] * raw[at]
+        gradient[at] -= weight[r]
     return total
 
 

@@ -6,6 +6,7 @@ from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_places
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
+from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_input_dropout
 from sklearn_vectorflow.engine.net.plan cimport *
@@ -64,7 +65,7 @@ cdef class Buffers:
     cdef vf_places places     # of coming rows
     cdef bint training, shared
     cdef void *_take(self, size_t n_bytes) except NULL
-    cdef _take_copies(self, vf_copies *copies, int64_t most)
+    cdef _take_copies(self, vf_copies *copies, const vf_linear *layer, int rule, int lazy, int64_t most)
     cdef bint _reads_rows(self, Node *node)
     cdef int64_t _most(self, int i)
     cdef _take_row(self, int i)

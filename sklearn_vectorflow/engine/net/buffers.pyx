@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
 from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
-from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_holds_weights, vf_misses_each
 from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered, vf_table_entry
 from sklearn_vectorflow.engine.net.plan cimport *
@@ -73,7 +73,7 @@ cdef class Buffers:
             if node.kind == DROPOUT:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             if node.has_bias:
-                self._take_copies(&self.bias_copies[i], 1)
+                self._take_copies(&self.bias_copies[i], &node.bias, node.rule, node.bias_lazy, 1)
             if node.kind in (LINEAR, PAIRS, OUTPUTS):
                 slots = max(slots, self._take_weighted(i))
                 widest = max(widest, node.weights.n_out)
@@ -119,11 +119,13 @@ cdef class Buffers:
         self.owned.append(<uintptr_t>memory)
         return <void *>((<uintptr_t>memory + LINE - 1) // LINE * LINE)
 
-    cdef _take_copies(self, vf_copies *copies, int64_t most):
+    cdef _take_copies(self, vf_copies *copies, const vf_linear *layer, int rule, int lazy, int64_t most):
         cdef size_t n_bytes = (most + VF_LANES) * sizeof(float)
-        copies.left = <float *>self._take(n_bytes)
-        copies.threshold = <float *>self._take(n_bytes)
-        copies.w = <float *>self._take(n_bytes)
+        cdef size_t n_wide = (most * layer.n_out + VF_LANES) * sizeof(float)
+        copies.left = <float *>self._take(n_wide if vf_misses_each(rule, lazy) else n_bytes)
+        copies.threshold = <float *>self._take(n_wide if vf_misses_each(rule, lazy) else n_bytes)
+        copies.w = <float *>self._take(n_wide if vf_holds_weights(rule, lazy) else n_bytes)
+        copies.rate = <float *>self._take(n_bytes)
         copies.s1 = <float *>self._take(n_bytes)
         copies.s2 = <float *>self._take(n_bytes)
         copies.row = <float *>self._take(n_bytes)
@@ -188,7 +190,7 @@ cdef class Buffers:
         """Takes what a node with weights needs; returns its slots of gathered features."""
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t slots = self._n_slots(node)
-        self._take_copies(&self.copies[i], max(self._most(node.parent), slots))
+        self._take_copies(&self.copies[i], &node.weights, node.rule, node.lazy, max(self._most(node.parent), slots))
         if node.kind == PAIRS:
             self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
         if self.direct and node.orthogonal == 0.0:

@@ -40,7 +40,7 @@ cdef struct Node:
     int64_t width
     float rate                 # dropout
     bint has_bias, frozen
-    int rule, lazy             # of a node with weights: in the order of RULES; what is caught up on reading
+    int rule, lazy, bias_lazy  # of a node with weights: in the order of RULES; what is caught up on reading
     vf_linear weights, bias
     vf_linear_kernels kernels, bias_kernels
     double orthogonal          # strength of the soft orthogonality of its columns

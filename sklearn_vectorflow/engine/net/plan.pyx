@@ -257,13 +257,14 @@ cdef class Net:
         node.kernels = VF_KERNELS[kind][lazy]
         node.has_bias = bias is not None
         if node.has_bias:
-            # averaging is the only thing an intercept catches up on; FTRL's lazy kernel of one output
-            # is that for records which hold the weight
-            lazy_bias = layout["average"] >= 0 or rule == "ftrl" and n_out == 1 and bias_values is None
+            # averaging is the only thing an intercept catches up on; FTRL's lazy kernel is that for records
+            # which hold the weights
+            lazy_bias = layout["average"] >= 0 or rule == "ftrl" and bias_values is None
             of_bias = {**optimizer, **optimizer.get("intercept", {})}
             self._fill(&node.bias, bias, bias_values, n_out, layout, of_bias, average_from)
             self._fill_penalty(&node.bias.penalty, {})
-            node.bias_kernels = VF_KERNELS[kind][VF_LAZY if lazy_bias else VF_EAGER]
+            node.bias_lazy = VF_LAZY if lazy_bias else VF_EAGER
+            node.bias_kernels = VF_KERNELS[kind][node.bias_lazy]
 
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from):
         cdef const float[:, :] view = record  # read-only where the rule is "fixed"

@@ -23,15 +23,23 @@ from sklearn_vectorflow.engine.kernels.layers.pairs cimport (
     vf_pairs, vf_pairs_back, vf_pairs_forward, vf_pairs_gather, vf_pairs_update,
 )
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
-from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_copies_from
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gather_row, vf_gathered, vf_gathered_clear
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row
 from sklearn_vectorflow.engine.net.plan cimport *
 
+cdef enum:
+    LINE = 64  # bytes of a cache line
+
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
+
+
+cdef inline int64_t _most_lines(int64_t n_bytes) noexcept nogil:
+    """How many cache lines a record of some bytes touches at most, if the first record starts a line."""
+    return (LINE - min(n_bytes & -n_bytes, LINE) + n_bytes + LINE - 1) // LINE
 
 
 cdef class Walk(Buffers):
@@ -97,7 +105,7 @@ cdef class Walk(Buffers):
             node = &self.net.nodes[i]
             if node.kind != LINEAR and node.kind != PAIRS:
                 continue
-            lines = min(4, (node.weights.stride + 15) // 16)
+            lines = min(4, _most_lines(node.weights.stride * sizeof(float)))
             if node.parent == INPUT:
                 vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
             elif self.net.nodes[node.parent].kind == COLUMNS:
@@ -318,9 +326,8 @@ cdef class Walk(Buffers):
             for c in range(width):
                 self.delta[c] = g.gradient[k * width + c]
             one.indices = g.features + k
-            node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
-            copies.left += 1
-            copies.threshold += 1
+            node.kernels.update(&node.weights, &self.clock, one,
+                                vf_copies_from(node.rule, node.lazy, width, copies, k), self.delta)
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""

@@ -123,10 +123,11 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
                             int64_t from, int64_t to) {
     if (VF_USES_ROW(kind) && VF_ROW_RATE(kind) && lazy != VF_LAZY && layer->n_out > 1)
         return vf_settle_rows(kind, lazy, layer, clock, from, to);
-    if (!lazy && !layer->values)
+    if (kind == VF_FTRL && layer->values)
+        return layer->n_out == 1 ? vf_settle_sums(lazy, layer, clock, from, to)
+                                 : vf_settle_wide_sums(lazy, layer, clock, from, to);
+    if (!lazy)
         return vf_settle_eager(layer, from, to);
-    if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
-        return vf_settle_sums(lazy, layer, clock, from, to);
     if (lazy != VF_LAZY && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_copied(kind, lazy, layer, clock, from, to);
     return vf_settle_lazy(kind, layer, clock, from, to);
@@ -134,10 +135,10 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
 
 VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                  const int32_t *indices, int64_t n, vf_copies copies) {
-    if (vf_is_copied(kind, lazy, layer->n_out))
+    if (layer->n_out > 1)
+        vf_read_wide(kind, lazy, layer, clock, indices, n, copies);
+    else if (vf_is_copied(kind, lazy, 1))
         vf_copy_row(kind, lazy, layer, clock, indices, n, copies);
-    else
-        vf_miss_row(kind, lazy, layer, clock, indices, n, copies);
 }
 
 #define VF_DEFINE(name, kind, lazy)                                                                    \

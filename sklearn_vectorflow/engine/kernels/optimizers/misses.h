@@ -6,10 +6,12 @@
 #include "kernels/optimizers/record.h"
 
 /* One entry a non-zero, and room for VF_LANES more: what is computed in lanes may be
- * computed of what earlier rows left behind the last entry. */
+ * computed of what earlier rows left behind the last entry. Of several outputs, `left`, `threshold` and `w`
+ * have an entry for each where vf_misses_each and vf_holds_weights say so. */
 typedef struct {
     float *left, *threshold;
-    float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h */
+    float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h; of several outputs, w is what weights are worth */
+    float *rate;              /* step sizes, of several outputs */
     float *x;                 /* values of the row, and zeros */
     int64_t *at;              /* which they are, counted from the layer's first record */
     float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
@@ -19,6 +21,25 @@ typedef struct {
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {
     return lazy && kind != VF_FTRL && (VF_ROW_RATE(kind) || n_out == 1);
+}
+
+/* Whether each weight of a feature has missed something else. */
+VF_INLINE int vf_misses_each(const int kind, const int lazy) {
+    return lazy && kind != VF_FTRL && !VF_ROW_RATE(kind);
+}
+
+/* Whether weights of several outputs are worth what no record says, not even times one number a feature. */
+VF_INLINE int vf_holds_weights(const int kind, const int lazy) {
+    return kind == VF_FTRL || lazy == VF_LAZY || vf_misses_each(kind, lazy);
+}
+
+/* The entries of copies from non-zero k on. */
+static inline vf_copies vf_copies_from(int kind, int lazy, int64_t n_out, vf_copies copies, int64_t k) {
+    const int64_t each = vf_misses_each(kind, lazy) ? n_out : 1;
+    copies.left += k * each;
+    copies.threshold += k * each;
+    copies.w += k * n_out;
+    return copies;
 }
 
 VF_INLINE vf_missed vf_missed_at(const int lazy, vf_copies copies, int64_t k) {

@@ -9,6 +9,7 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *s1
         float *s2
         float *row
+        float *rate
         float *x
         int64_t *at
         float *l1
@@ -18,3 +19,7 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *time
         float *clock
         float *average
+
+    bint vf_misses_each(int kind, int lazy)
+    bint vf_holds_weights(int kind, int lazy)
+    vf_copies vf_copies_from(int kind, int lazy, int64_t n_out, vf_copies copies, int64_t k)

@@ -24,8 +24,9 @@ VF_INLINE vf_state vf_copied_state(const int kind, const float *s1, const float 
     return s;
 }
 
-/* How much of a power has to be computed: none where nothing decays; where steps shrink little, few terms. */
-enum { VF_NO_POWER, VF_SMALL_POWER, VF_ANY_POWER };
+/* How much of a power has to be computed: none where nothing decays; where steps shrink little, few terms, and
+ * where all of them together do, fewer. */
+enum { VF_NO_POWER, VF_TINY_POWER, VF_SMALL_POWER, VF_ANY_POWER };
 
 VF_INLINE void vf_miss_lanes(const int kind, const int lazy, const int power, const vf_linear *layer, int64_t n,
                              vf_copies copies) {
