@@ -89,6 +89,8 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
     with contextlib.nullcontext() if is_linear else naming(f"network: {place.label}"):
         fields = records.in_order(combine(own_penalties, place.n_in, n_out, place.is_input, place.is_output))
     lazy = _laziness(own.rule, records.width, fields, averaged)
+    if own.rule == "ftrl" and place.is_factors and records.width == 1:
+        lazy = engine.LAZY  # its records hold the weight, as those of longer embeddings do
     layout = records.layout(
         apart=own.rule == "ftrl" and records.width == 1 and lazy != engine.LAZY,
         per_weight=own.per_weight,

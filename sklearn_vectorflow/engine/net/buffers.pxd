@@ -42,8 +42,8 @@ cdef class Buffers:
     cdef double *weight
     cdef double *loss_gradient
     cdef float *delta
-    cdef float *embedding
-    cdef double *wide_delta
+    cdef float *pair_delta
+    cdef float *pair_step
     cdef const float **factors
     cdef float *inner_values
     cdef int32_t *inner_indices

@@ -84,8 +84,8 @@ cdef class Buffers:
         self.loss_gradient = <double *>self._take(batch_size * n_outputs * sizeof(double))
         self.weight = <double *>self._take(batch_size * sizeof(double))
         self.delta = <float *>self._take(widest * sizeof(float))
-        self.embedding = <float *>self._take(widest * sizeof(float))
-        self.wide_delta = <double *>self._take(widest * sizeof(double))
+        self.pair_delta = <float *>self._take(2 * widest * sizeof(float))  # a record's, and the outputs'
+        self.pair_step = <float *>self._take(widest * sizeof(float))
         self.factors = <const float **>self._take(net.n_nodes * sizeof(void *))
         self.inner_values = <float *>self._take(widest * sizeof(float))
         self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
@@ -205,7 +205,7 @@ cdef class Buffers:
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
         cdef int64_t k, n_places = slots
-        g.n_out = node.weights.n_out
+        g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
         if slots < node.weights.n_in:
             g.bits = 1
             while (<int64_t>1 << g.bits) < 2 * slots:

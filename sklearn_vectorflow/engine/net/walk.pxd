@@ -27,7 +27,9 @@ cdef class Walk(Buffers):
     cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
+    cdef void _update_pairs(self, int i, vf_row x) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil
+    cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil

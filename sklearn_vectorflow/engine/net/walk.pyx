@@ -19,9 +19,7 @@ from sklearn_vectorflow.engine.kernels.layers.orthogonal cimport vf_add_orthogon
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport (
     vf_outputs, vf_outputs_back, vf_outputs_forward, vf_outputs_update,
 )
-from sklearn_vectorflow.engine.kernels.layers.pairs cimport (
-    vf_pairs, vf_pairs_back, vf_pairs_forward, vf_pairs_gather, vf_pairs_update,
-)
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_gather_pairs, vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
@@ -95,7 +93,7 @@ cdef class Walk(Buffers):
         cdef int64_t lines
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
-            if node.kind != LINEAR and node.kind != PAIRS:
+            if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
             lines = min(4, (node.weights.stride + 15) // 16)
             if node.parent == INPUT:
@@ -136,8 +134,7 @@ cdef class Walk(Buffers):
         cdef vf_outputs outputs
         if node.kind == PAIRS:
             pairs = self._pairs(i)
-            vf_pairs_forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out,
-                             self.delta, out)
+            node.pairs.forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out, out)
         elif node.kind == OUTPUTS:
             outputs = self._outputs(i)
             vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
@@ -164,8 +161,8 @@ cdef class Walk(Buffers):
 
     cdef vf_pairs _pairs(self, int i) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        return vf_pairs(layer=&node.weights, kernels=&node.kernels, clock=&self.clock, copies=self.copies[i],
-                        rank=node.rank, embedding=self.embedding)
+        return vf_pairs(layer=&node.weights, clock=&self.clock, copies=self.copies[i], rank=node.rank,
+                        step=self.pair_step)
 
     cdef vf_outputs _outputs(self, int i) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -261,43 +258,51 @@ cdef class Walk(Buffers):
             return
         pairs = self._pairs(i)
         for r in range(n):
-            vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
-                          self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
+            node.pairs.backward(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
+                                self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
 
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
-        cdef vf_pairs pairs
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
-        if node.kind == PAIRS:
-            pairs = self._pairs(i)
-            vf_pairs_update(&pairs, x, self.sums[i], self.gradient[i], self.delta)
-            return
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
+        if node.kind == PAIRS:
+            self._update_pairs(i, x)
+            return
         if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
             node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
+    cdef void _update_pairs(self, int i, vf_row x) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_pairs pairs = self._pairs(i)
+        cdef int64_t c
+        for c in range(node.weights.n_out):
+            self.pair_delta[c] = self.delta[c // node.rank] * self.sums[i][c]
+        node.pairs.update(&pairs, x, self.pair_delta, self.delta)
+
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_gathered *g = &self.gathered[i]
         cdef int64_t r
         cdef vf_row x
-        cdef vf_pairs pairs = self._pairs(i)
         for r in range(n):
             x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
             if node.kind == PAIRS:
-                vf_pairs_gather(&pairs, x, self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
-                                g, self.wide_delta)
+                vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
+                                node.width, node.rank)
             else:
                 vf_gather_row(g, x, self.gradient[i] + r * node.width)
         if node.orthogonal > 0.0:
             vf_add_orthogonality(&node.weights, g, node.orthogonal, node.n_draws, &self.random)
-        self._step_gathered(i, g)
+        if node.kind == PAIRS:
+            self._step_pairs(i, g)
+        else:
+            self._step_gathered(i, g)
         vf_gathered_clear(g)
         if node.has_bias:
             self._step_bias(i, n)
@@ -321,6 +326,20 @@ cdef class Walk(Buffers):
             node.kernels.update(&node.weights, &self.clock, one, copies, self.delta)
             copies.left += 1
             copies.threshold += 1
+
+    cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_pairs pairs = self._pairs(i)
+        cdef int64_t c, k
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        node.pairs.read(&pairs, vf_row(indices=g.features, values=self.slot_values, length=g.n_slots))
+        for k in range(g.n_slots):
+            for c in range(g.n_out):
+                self.pair_delta[c] = g.gradient[k * g.n_out + c]
+            one.indices = g.features + k
+            node.pairs.update(&pairs, one, self.pair_delta, self.pair_delta + node.weights.n_out)
+            pairs.copies.left += 1
+            pairs.copies.threshold += 1
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""

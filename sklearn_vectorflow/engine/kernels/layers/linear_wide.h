@@ -17,7 +17,12 @@ VF_INLINE void vf_add_four(float *VF_RESTRICT out, const float *const *r, const 
         out[c] += (v0 * r0[c] + v1 * r1[c]) + (v2 * r2[c] + v3 * r3[c]);
 }
 
-/* Weights that are stored as they are, up to a factor a feature. */
+/* Whether weights are stored as they are, up to a factor a feature. */
+VF_INLINE int vf_is_scaled(const int kind, const int lazy) {
+    return lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind));
+}
+
+/* The sums of such weights. */
 VF_INLINE void vf_forward_scaled(const int lazy, const vf_linear *layer, vf_row row, vf_copies copies,
                                  float *VF_RESTRICT out) {
     const int64_t n = layer->n_out;
@@ -86,7 +91,7 @@ VF_INLINE void vf_forward_wide(const int kind, const int lazy, const vf_linear *
     if (lazy == VF_LAZY && layer->gives_means && layer->average_slot >= 0)
         for (int64_t k = 0; k < row.length; k++)
             vf_add_means(kind, layer, clock, row.indices[k], row.values[k], out);
-    else if (lazy == VF_EAGER || (lazy == VF_DECAYING && VF_ROW_RATE(kind)))
+    else if (vf_is_scaled(kind, lazy))
         vf_forward_scaled(lazy, layer, row, copies, out);
     else if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
@@ -160,14 +165,13 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
 }
 
 /* The step of what features keep for all their weights, in lanes of features: copies.row and s2 become their
- * state after it, and copies.w the step sizes. */
+ * state after it, and copies.w the step sizes. `squares`: the mean over its outputs of each one's squared gradient,
+ * for rules that keep it. */
 VF_INLINE void vf_step_rows(const int kind, const vf_linear *layer, const vf_clock *clock, vf_row row, vf_copies copies,
-                            const float *delta) {
+                            const float *VF_RESTRICT squares) {
     const vf_optimizer o = layer->optimizer;
     const float time_rate = (float)clock->rate;
     float *VF_RESTRICT state = copies.row, *VF_RESTRICT second = copies.s2, *VF_RESTRICT rate = copies.w;
-    const float *VF_RESTRICT values = row.values;
-    float square = 0.0f; /* mean over the outputs */
     if (VF_USES_ROW(kind)) {
         const float *records = layer->record + layer->row_slot;
         for (int64_t k = 0; k < row.length; k++) {
@@ -176,12 +180,9 @@ VF_INLINE void vf_step_rows(const int kind, const vf_linear *layer, const vf_clo
                 second[k] = records[row.indices[k] * (int64_t)layer->stride + 1];
         }
     }
-    for (int64_t c = 0; c < layer->n_out; c++)
-        square += delta[c] * delta[c];
-    square /= (float)layer->n_out;
     for (int64_t k = 0; k < row.length; k++) {
         vf_state s = {0.0f, kind == VF_ADAM_ROWWISE ? second[k] : 0.0f, VF_USES_ROW(kind) ? state[k] : 0.0f};
-        rate[k] = vf_step_row(kind, &s, values[k] * values[k] * square, time_rate, &o);
+        rate[k] = vf_step_row(kind, &s, VF_USES_SQUARE(kind) ? squares[k] : 0.0f, time_rate, &o);
         if (VF_USES_ROW(kind))
             state[k] = s.row;
         if (kind == VF_ADAM_ROWWISE)
@@ -189,16 +190,32 @@ VF_INLINE void vf_step_rows(const int kind, const vf_linear *layer, const vf_clo
     }
 }
 
+/* Sets copies.x: what vf_step_rows needs of a row. */
+VF_INLINE void vf_square_row(const int kind, const vf_linear *layer, vf_row row, vf_copies copies, const float *delta) {
+    float *VF_RESTRICT squares = copies.x, square = 0.0f;
+    const float *VF_RESTRICT values = row.values;
+    for (int64_t c = 0; c < layer->n_out; c++)
+        square += delta[c] * delta[c];
+    square /= (float)layer->n_out;
+    for (int64_t k = 0; k < row.length && VF_USES_SQUARE(kind); k++)
+        squares[k] = values[k] * values[k] * square;
+}
+
+/* What vf_step_rows found for entry k of the row. */
+VF_INLINE vf_shared vf_shared_at(const int kind, const vf_linear *layer, const float *record, vf_copies copies, int64_t k) {
+    vf_shared shared = {{0.0f}, {0.0f}, copies.w[k]};
+    shared.before.row = vf_read_row(kind, layer, record);
+    shared.after.row = VF_USES_ROW(kind) ? copies.row[k] : 0.0f;
+    shared.after.s2 = kind == VF_ADAM_ROWWISE ? copies.s2[k] : 0.0f;
+    return shared;
+}
+
 VF_INLINE void vf_update_records(const int kind, const int lazy, const int centered, const vf_linear *layer,
                                  const vf_clock *clock, vf_row row, vf_copies copies, const float *delta) {
     for (int64_t k = 0; k < row.length; k++) {
         const float *record = layer->record + row.indices[k] * (int64_t)layer->stride;
-        vf_shared shared = {{0.0f}, {0.0f}, copies.w[k]};
-        shared.before.row = vf_read_row(kind, layer, record);
-        shared.after.row = VF_USES_ROW(kind) ? copies.row[k] : 0.0f;
-        shared.after.s2 = kind == VF_ADAM_ROWWISE ? copies.s2[k] : 0.0f;
-        vf_update_record(kind, lazy, centered, layer, clock, row.indices[k], delta, row.values[k], shared,
-                         vf_row_missed(kind, lazy, copies, k));
+        vf_update_record(kind, lazy, centered, layer, clock, row.indices[k], delta, row.values[k],
+                         vf_shared_at(kind, layer, record, copies, k), vf_row_missed(kind, lazy, copies, k));
     }
 }
 
@@ -206,7 +223,8 @@ VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *g
                               vf_row row, vf_copies copies, const float *delta) {
     const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */
     const vf_clock now = *given_clock, *clock = &now;
-    vf_step_rows(kind, layer, clock, row, copies, delta);
+    vf_square_row(kind, layer, row, copies, delta);
+    vf_step_rows(kind, layer, clock, row, copies, copies.x);
     if (lazy == VF_LAZY && layer->penalty.center)
         vf_update_records(kind, lazy, 1, layer, clock, row, copies, delta);
     else
