@@ -257,7 +257,7 @@ def side_by_side(parameters):
     """
     strides = [one.layout.stride for one in parameters]
     ends = np.cumsum(strides)
-    if len(parameters) == 1 or any(one.layout.apart for one in parameters) or _are_beside(parameters, ends):
+    if len(parameters) == 1 or _are_beside(parameters, ends):
         return parameters
     joint = _lines(parameters[0].n_in, _padded(int(ends[-1])))
     found = []
@@ -285,8 +285,8 @@ def _padded(size):
 
 
 def _lines(n, width):
-    """Return zeros of shape (n, width) that start with a cache line; one may read the width from any number on."""
-    array = np.zeros((n + 1) * width + LINE, dtype=np.float32)
+    """Return zeros of shape (n, width) that start with a cache line."""
+    array = np.zeros(n * width + LINE, dtype=np.float32)
     start = -array.ctypes.data // array.itemsize % LINE
     return array[start : start + n * width].reshape(n, width)
 

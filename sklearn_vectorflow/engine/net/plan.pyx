@@ -287,6 +287,7 @@ cdef class Net:
         linear.n_in = view.shape[0]
         linear.n_out = n_out
         linear.stride = view.strides[0] // sizeof(float)
+        linear.size = view.shape[1]
         linear.slot1 = layout["slot1"]
         linear.slot2 = layout["slot2"]
         linear.row_slot = layout["row"]

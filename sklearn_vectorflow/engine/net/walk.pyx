@@ -130,11 +130,9 @@ cdef class Walk(Buffers):
         cdef int k
         cdef int64_t width = node.width
         cdef vf_row x
-        cdef vf_pairs pairs
         cdef vf_outputs outputs
         if node.kind == PAIRS:
-            pairs = self._pairs(i)
-            node.pairs.forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out, out)
+            node.pairs.forward(&self.pairs[i], self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out, out)
         elif node.kind == OUTPUTS:
             outputs = self._outputs(i)
             vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
@@ -158,11 +156,6 @@ cdef class Walk(Buffers):
 
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
         return self.out[i] + r * self.net.nodes[i].width
-
-    cdef vf_pairs _pairs(self, int i) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
-        return vf_pairs(layer=&node.weights, clock=&self.clock, copies=self.copies[i], rank=node.rank,
-                        step=self.pair_step)
 
     cdef vf_outputs _outputs(self, int i) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -241,7 +234,6 @@ cdef class Walk(Buffers):
         """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
         cdef Node *node = &self.net.nodes[i]
         cdef vf_linear part
-        cdef vf_pairs pairs
         cdef vf_outputs outputs
         cdef int64_t r, width = self.net.nodes[parent].width
         if node.kind == OUTPUTS:
@@ -256,10 +248,10 @@ cdef class Walk(Buffers):
                 node.kernels.backward(&part, &self.clock, self.gradient[i] + r * node.width,
                                       self.gradient[parent] + r * width)
             return
-        pairs = self._pairs(i)
         for r in range(n):
-            node.pairs.backward(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
-                                self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
+            node.pairs.backward(&self.pairs[i], self._out_of(parent, r), first, width,
+                                self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
+                                self.gradient[parent] + r * width)
 
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -279,11 +271,11 @@ cdef class Walk(Buffers):
 
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        cdef vf_pairs pairs = self._pairs(i)
-        cdef int64_t c
-        for c in range(node.weights.n_out):
-            self.pair_delta[c] = self.delta[c // node.rank] * self.sums[i][c]
-        node.pairs.update(&pairs, x, self.pair_delta, self.delta)
+        cdef int64_t o, c
+        for o in range(node.width):
+            for c in range(o * node.rank, (o + 1) * node.rank):
+                self.pair_delta[c] = self.delta[o] * self.sums[i][c]
+        node.pairs.update(&self.pairs[i], x, self.pair_delta, self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -329,7 +321,7 @@ cdef class Walk(Buffers):
 
     cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        cdef vf_pairs pairs = self._pairs(i)
+        cdef vf_pairs pairs = self.pairs[i]
         cdef int64_t c, k
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         node.pairs.read(&pairs, vf_row(indices=g.features, values=self.slot_values, length=g.n_slots))

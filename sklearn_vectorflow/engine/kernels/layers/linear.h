@@ -126,7 +126,8 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     if (!lazy && !layer->values)
         return vf_settle_eager(layer, from, to);
     if (kind == VF_FTRL && vf_is_copied(kind, lazy, layer->n_out))
-        return vf_settle_sums(lazy, layer, clock, from, to);
+        return layer->stride == 2 ? vf_settle_sums(lazy, layer, clock, from, to, 2)
+                                  : vf_settle_sums(lazy, layer, clock, from, to, layer->stride);
     if (lazy != VF_LAZY && vf_is_copied(kind, lazy, layer->n_out))
         return vf_settle_copied(kind, lazy, layer, clock, from, to);
     return vf_settle_lazy(kind, layer, clock, from, to);
