@@ -156,6 +156,23 @@ def mean_loss(weights, intercepts, X, y, loss, activation, sample_weight=None):
     return np.average(loss(y, raw)[0].sum(axis=1), weights=sample_weight)
 
 
+def machine(w, V, b, X):
+    """Return the raw outputs of a factorization machine, and the sums of V x of every row and output.
+
+    V is of shape (n_in, n_outputs * rank).
+    """
+    sums = (X @ V).reshape(len(X), w.shape[1], -1)
+    squares = (X**2 @ V**2).reshape(sums.shape)
+    return X @ w + b + (sums**2 - squares).sum(axis=2) / 2, sums
+
+
+def of_factors(V, X, sums, gradient):
+    """Return the gradient of a machine's factors: x_i (S - x_i v_i) for each row and output."""
+    first = np.einsum("ri,ro,rok->iok", X, gradient, sums)
+    own = (X**2).T @ gradient
+    return (first - own[:, :, None] * V.reshape(first.shape)).reshape(V.shape)
+
+
 # ---- penalties -------------------------------------------------------------------------
 
 
@@ -301,3 +318,27 @@ def train(
                 means = [m + (a - m) / (step - average_from) for m, a in zip(means, arrays)]
     result = means if average_from is not None and step > average_from else arrays
     return result[:n_layers], [a[0] for a in result[n_layers:]]
+
+
+def train_machine(w, V, b, X, y, loss, make_optimizer, penalty, *, batch_size=1, n_epochs=1, average_from=None):
+    """Return the weights, factors and intercepts of a factorization machine after some epochs, or their means.
+
+    `make_optimizer(is_output)` is called for each of them; the penalty acts on weights and factors.
+    """
+    arrays, step = [np.array(a, dtype=float) for a in (w, V, np.reshape(b, (1, -1)))], 0
+    rules = [make_optimizer(True), make_optimizer(False), make_optimizer(True)]
+    for rule, array, own in zip(rules, arrays, [*penalty, Penalty()]):
+        rule.start(array, own)
+    means = arrays
+    for _ in range(n_epochs):
+        for rows, weight in batches(None, len(X), batch_size):
+            raw, sums = machine(*arrays, X[rows])
+            gradient = loss(y[rows], raw)[1] * weight[:, None] / len(rows)
+            gradients = X[rows].T @ gradient, of_factors(arrays[1], X[rows], sums, gradient), gradient.sum(0)[None, :]
+            touched = (X[rows] != 0).any(axis=0)[:, None]
+            on = touched, touched, np.ones((1, 1), bool)
+            arrays = [rule.advance(a, g, at, step) for rule, a, g, at in zip(rules, arrays, gradients, on)]
+            step += 1
+            if average_from is not None and step > average_from:
+                means = [m + (a - m) / (step - average_from) for m, a in zip(means, arrays)]
+    return means if average_from is not None else arrays

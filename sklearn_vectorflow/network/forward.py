@@ -33,7 +33,7 @@ def rows_ahead(matrix, network):
     if largest.is_small:
         return 0
     per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
-    stride = largest.layout.stride
+    stride = largest.record.strides[0] // largest.record.itemsize
     return max(1, min(4, LINES_AHEAD // (per_row * min(4, (stride + 15) // 16))))
 
 

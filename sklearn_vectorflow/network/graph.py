@@ -300,6 +300,14 @@ class Graph:
             )
         heads[0].n_active = self.n_active
 
+    def readers(self):
+        """Return lists of layers, as positions among those with weights, that read the same sparse rows."""
+        found = {}
+        for what, place, parents in self.steps:
+            if what == "weighted" and place.is_input and place.n_active is None:
+                found.setdefault(parents[0], []).append(self.weighted.index(place))
+        return list(found.values())
+
     def touched(self, place, matrix):
         """Return an index of the records of a layer that rows of a matrix can touch."""
         reads_all = place.n_active is None and any(self.places[one].is_whole for one in place.inputs)

@@ -6,6 +6,7 @@ from sklearn_vectorflow.defaults.scales import Scales
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
+from sklearn_vectorflow.network.records import side_by_side
 from sklearn_vectorflow.network.restored import checked_state
 from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
 from sklearn_vectorflow.network.state import State, Training, means_begin_anew
@@ -218,6 +219,8 @@ class Network:
             self.densify()
             plans = rules_of(self.graph, self.scales, optimizer, penalties, averaged)
             state, fresh = self._allocated(plans, average_from)
+            if state.settled:
+                state = replace(state, parameters=self._laid_out(state.parameters))
             if start is not None:
                 self._state = state
                 initialize(self, *start, [fields for _, _, _, fields in plans], crew)
@@ -257,6 +260,14 @@ class Network:
         ]
         new = State(parameters, progress=progress, average_from=progress[0] + average_from)
         return new, [not same for same in goes_on]
+
+    def _laid_out(self, parameters):
+        """Return the parameters with the records of layers that read the same columns side by side."""
+        found = list(parameters)
+        for places in self.graph.readers():
+            for place, own in zip(places, side_by_side([parameters[place] for place in places])):
+                found[place] = own
+        return found
 
     # ---- training in progress -------------------------------------------------------
 

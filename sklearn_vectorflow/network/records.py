@@ -10,7 +10,9 @@ from scipy import sparse
 from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
+LINE = 16  # numbers of a cache line
 LONGEST_CLOCK = 3  # numbers that tell what a record has missed
+CHUNK = 1 << 16  # records copied at a time
 CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
 
 
@@ -253,6 +255,50 @@ class LinearParameters:
             ("bias_values", n_intercepts, layout.n_out, layout.apart and self.fit_intercept),
         ):
             setattr(self, name, _restored(getattr(self, name), name, (n, width) if is_there else None))
+
+
+def side_by_side(parameters):
+    """Return the same parameters with all that a column owns in one place, so that it costs one cache miss.
+
+    Parameters
+    ----------
+    parameters : list of LinearParameters
+        Of layers that read the same columns. Records of zeros only reserve memory, and still do so here.
+    """
+    strides = [one.layout.stride for one in parameters]
+    ends = np.cumsum(strides)
+    if len(parameters) == 1 or _are_beside(parameters, ends):
+        return parameters
+    joint = _lines(parameters[0].n_in, _padded(int(ends[-1])))
+    found = []
+    for one, stride, end in zip(parameters, strides, ends):
+        record = joint[:, end - stride : end]
+        for start in range(0, one.n_in, CHUNK):
+            span = slice(start, start + CHUNK)
+            if one.record[span].any():
+                record[span] = one.record[span]
+        found.append(replace(one, record=record))
+    return found
+
+
+def _are_beside(parameters, ends):
+    first = parameters[0].record
+    places = [one.record.__array_interface__["data"][0] for one in parameters]
+    apart = np.diff(places) // first.itemsize
+    return len({one.record.strides for one in parameters}) == 1 and np.array_equal(apart, np.diff(ends, prepend=0)[:-1])
+
+
+def _padded(size):
+    """Round up the numbers of a record, if that costs a third at most, such that it lies in as few lines as it can."""
+    whole = LINE * -(-size // LINE) if size > LINE else 1 << (size - 1).bit_length()
+    return whole if 3 * whole <= 4 * size else size
+
+
+def _lines(n, width):
+    """Return zeros of shape (n, width) that start with a cache line."""
+    array = np.zeros(n * width + LINE, dtype=np.float32)
+    start = -array.ctypes.data // array.itemsize % LINE
+    return array[start : start + n * width].reshape(n, width)
 
 
 def _stamp(record, layout, progress):

@@ -71,6 +71,23 @@ VF_INLINE void vf_take_larger(vf_floats_8 *most, const float *x) {
     *most = (vf_floats_8)(((vf_bits_8)numbers & larger) | ((vf_bits_8)*most & ~larger));
 }
 
+#define VF_LANE(x, i) ((x)[i])
+
+VF_INLINE vf_floats_4 vf_fill_4(float x) {
+    const vf_floats_4 out = {x, x, x, x};
+    return out;
+}
+
+/* a b + c */
+VF_INLINE vf_floats_4 vf_multiply_add_4(vf_floats_4 a, vf_floats_4 b, vf_floats_4 c) { return a * b + c; }
+
+/* The sums of four vectors' numbers. */
+VF_INLINE vf_floats_4 vf_totals_4(const vf_floats_4 *x) {
+    const vf_floats_4 a = VF_SHUFFLE_4(x[0], x[1], 0, 4, 1, 5) + VF_SHUFFLE_4(x[0], x[1], 2, 6, 3, 7);
+    const vf_floats_4 b = VF_SHUFFLE_4(x[2], x[3], 0, 4, 1, 5) + VF_SHUFFLE_4(x[2], x[3], 2, 6, 3, 7);
+    return VF_SHUFFLE_4(a, b, 0, 1, 4, 5) + VF_SHUFFLE_4(a, b, 2, 3, 6, 7);
+}
+
 /* Two numbers of each of two records. */
 VF_INLINE vf_floats_4 vf_load_2(const float *numbers, int64_t stride, const int64_t *at) {
     int64_t first, second;
@@ -120,6 +137,30 @@ VF_INLINE void vf_take_larger(vf_floats_8 *most, const float *x) {
         most->of[i] = x[i] > most->of[i] ? x[i] : most->of[i];
 }
 
+typedef struct {
+    float at[4];
+} vf_floats_4;
+
+#define VF_LANE(x, i) ((x).at[i])
+
+VF_INLINE vf_floats_4 vf_fill_4(float x) {
+    const vf_floats_4 out = {{x, x, x, x}};
+    return out;
+}
+
+VF_INLINE vf_floats_4 vf_multiply_add_4(vf_floats_4 a, vf_floats_4 b, vf_floats_4 c) {
+    for (int i = 0; i < 4; i++)
+        c.at[i] += a.at[i] * b.at[i];
+    return c;
+}
+
+VF_INLINE vf_floats_4 vf_totals_4(const vf_floats_4 *x) {
+    vf_floats_4 out;
+    for (int i = 0; i < 4; i++)
+        out.at[i] = (x[i].at[0] + x[i].at[2]) + (x[i].at[1] + x[i].at[3]);
+    return out;
+}
+
 VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
                                float *second) {
     for (int64_t i = 0; i < 4; i++) {
@@ -137,5 +178,33 @@ VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *a
 }
 
 #endif
+
+/* The first n numbers, or four: behind them zeros. */
+VF_INLINE vf_floats_4 vf_load_4(const float *from, int64_t n) {
+    vf_floats_4 out;
+    if (n >= 4) {
+        memcpy(&out, from, sizeof out);
+        return out;
+    }
+    out = vf_fill_4(0.0f);
+    VF_LANE(out, 0) = from[0];
+    if (n > 1)
+        VF_LANE(out, 1) = from[1];
+    if (n > 2)
+        VF_LANE(out, 2) = from[2];
+    return out;
+}
+
+VF_INLINE void vf_store_4(float *to, int64_t n, vf_floats_4 x) {
+    if (n >= 4) {
+        memcpy(to, &x, sizeof x);
+        return;
+    }
+    to[0] = VF_LANE(x, 0);
+    if (n > 1)
+        to[1] = VF_LANE(x, 1);
+    if (n > 2)
+        to[2] = VF_LANE(x, 2);
+}
 
 #endif

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_node
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_places
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
@@ -43,8 +44,8 @@ cdef class Buffers:
     cdef double *weight
     cdef double *loss_gradient
     cdef float *delta
-    cdef float *embedding
-    cdef double *wide_delta
+    cdef float *pair_delta    # gradient of a record of pairs, and what makes its own part
+    cdef vf_pairs *pairs      # by node of pairs
     cdef const float **factors
     cdef float *inner_values
     cdef int32_t *inner_indices

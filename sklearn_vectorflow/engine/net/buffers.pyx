@@ -8,6 +8,7 @@ from libc.stdlib cimport calloc, free
 
 from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_holds_weights, vf_misses_each
 from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
@@ -59,6 +60,7 @@ cdef class Buffers:
         self.held = <Held *>self._take(net.n_nodes * sizeof(Held))
         self.bags = <vf_bags *>self._take(net.n_nodes * sizeof(vf_bags))
         self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.pairs = <vf_pairs *>self._take(net.n_nodes * sizeof(vf_pairs))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
@@ -84,8 +86,7 @@ cdef class Buffers:
         self.loss_gradient = <double *>self._take(batch_size * n_outputs * sizeof(double))
         self.weight = <double *>self._take(batch_size * sizeof(double))
         self.delta = <float *>self._take(widest * sizeof(float))
-        self.embedding = <float *>self._take(widest * sizeof(float))
-        self.wide_delta = <double *>self._take(widest * sizeof(double))
+        self.pair_delta = <float *>self._take(2 * widest * sizeof(float))
         self.factors = <const float **>self._take(net.n_nodes * sizeof(void *))
         self.inner_values = <float *>self._take(widest * sizeof(float))
         self.inner_indices = <int32_t *>self._take(widest * sizeof(int32_t))
@@ -193,6 +194,8 @@ cdef class Buffers:
         self._take_copies(&self.copies[i], &node.weights, node.rule, node.lazy, max(self._most(node.parent), slots))
         if node.kind == PAIRS:
             self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
+            self.pairs[i] = vf_pairs(layer=&node.weights, clock=&self.clock, copies=self.copies[i], rank=node.rank,
+                                     step=<float *>self._take(3 * node.weights.n_out * sizeof(float)))
         if self.direct and node.orthogonal == 0.0:
             return 1
         self._take_gathered(&self.gathered[i], node, slots)
@@ -207,7 +210,7 @@ cdef class Buffers:
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
         cdef int64_t k, n_places = slots
-        g.n_out = node.weights.n_out
+        g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
         if slots < node.weights.n_in:
             g.bits = 1
             while (<int64_t>1 << g.bits) < 2 * slots:

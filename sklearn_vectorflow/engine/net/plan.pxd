@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t
 from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.kernels.layers.columns cimport vf_columns
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_crosses
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs_kernels
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_linear_kernels
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.penalties cimport vf_penalty
@@ -40,12 +41,14 @@ cdef struct Node:
     int64_t width
     float rate                 # dropout
     bint has_bias, frozen
+    bint beside                # its records lie behind those of another node, in the same lines
     int rule, lazy, bias_lazy  # of a node with weights: in the order of RULES; what is caught up on reading
     vf_linear weights, bias
     vf_linear_kernels kernels, bias_kernels
     double orthogonal          # strength of the soft orthogonality of its columns
     int64_t n_draws            # pairs of columns drawn a step; 0: all of them
     int64_t rank               # pairs
+    vf_pairs_kernels pairs
     vf_columns columns
     vf_crosses crosses
     int64_t longest            # crosses: the most entries of a row, see Net.measure
@@ -85,6 +88,7 @@ cdef class Net:
     cdef readonly list rules   # of the nodes with weights
     cdef bint is_one_fixed(self) noexcept nogil
     cdef const vf_linear *intercept(self, int output) noexcept nogil
+    cdef bint _is_beside(self, Node *node)
     cdef Node *_add(self, int kind, parents) except NULL
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from)
     cdef _fill_penalty(self, vf_penalty *penalty, dict values)

@@ -15,6 +15,7 @@ from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.net.crosses cimport Crosses
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport vf_outputs_settle
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs_kernels
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_linear_kernels
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.penalties cimport vf_penalty
@@ -29,6 +30,7 @@ cdef extern from "kernels/uniform.h" nogil:
 
 cdef extern from "kernels/layers/linear_kernels.h" nogil:
     const vf_linear_kernels *const VF_KERNELS[7]
+    const vf_pairs_kernels *const VF_PAIRS_KERNELS[7]
     cdef enum:
         VF_EAGER
         VF_DECAYING
@@ -176,6 +178,7 @@ cdef class Net:
             raise ValueError(f"records of {node.weights.n_out} weights do not hold embeddings of {rank} numbers")
         node.kind = PAIRS
         node.rank = rank
+        node.pairs = VF_PAIRS_KERNELS[node.rule][node.lazy]
         node.width = node.weights.n_out // rank
 
     def add_outputs(self, int parent, int64_t n_outputs, record, *arguments):
@@ -253,6 +256,7 @@ cdef class Net:
         node.orthogonal = orthogonal
         node.n_draws = n_draws
         self._fill(&node.weights, record, values, n_out, layout, optimizer, average_from)
+        node.beside = self._is_beside(node)
         self._fill_penalty(&node.weights.penalty, penalty)
         node.kernels = VF_KERNELS[kind][lazy]
         node.has_bias = bias is not None
@@ -266,6 +270,16 @@ cdef class Net:
             node.bias_lazy = VF_LAZY if lazy_bias else VF_EAGER
             node.bias_kernels = VF_KERNELS[kind][node.bias_lazy]
 
+    cdef bint _is_beside(self, Node *node):
+        """Whether who asks for the records of an earlier node has asked for the node's, too."""
+        cdef int k
+        cdef int64_t behind
+        for k in range(self.n_added - 1):
+            behind = node.weights.record - self.nodes[k].weights.record
+            if self.nodes[k].parent == node.parent and 0 < behind < self.nodes[k].weights.stride:
+                return True
+        return False
+
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from):
         cdef const float[:, :] view = record  # read-only where the rule is "fixed"
         self.arrays.append((record, values))
@@ -274,6 +288,7 @@ cdef class Net:
         linear.n_in = view.shape[0]
         linear.n_out = n_out
         linear.stride = view.strides[0] // sizeof(float)
+        linear.size = view.shape[1]
         linear.slot1 = layout["slot1"]
         linear.slot2 = layout["slot2"]
         linear.row_slot = layout["row"]

@@ -4,7 +4,6 @@ from libc.stdint cimport int32_t, int64_t
 from sklearn_vectorflow.engine.net.buffers cimport Buffers, Held
 from sklearn_vectorflow.engine.data cimport Rows
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport vf_outputs
-from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 from sklearn_vectorflow.engine.net.plan cimport Node
@@ -19,7 +18,6 @@ cdef class Walk(Buffers):
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil
-    cdef vf_pairs _pairs(self, int i) noexcept nogil
     cdef vf_outputs _outputs(self, int i) noexcept nogil
     cdef const int32_t *_candidates(self, int64_t r) noexcept nogil
     cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil
@@ -27,7 +25,9 @@ cdef class Walk(Buffers):
     cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
+    cdef void _update_pairs(self, int i, vf_row x) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil
+    cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil

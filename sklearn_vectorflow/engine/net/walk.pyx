@@ -19,9 +19,7 @@ from sklearn_vectorflow.engine.kernels.layers.orthogonal cimport vf_add_orthogon
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport (
     vf_outputs, vf_outputs_back, vf_outputs_forward, vf_outputs_update,
 )
-from sklearn_vectorflow.engine.kernels.layers.pairs cimport (
-    vf_pairs, vf_pairs_back, vf_pairs_forward, vf_pairs_gather, vf_pairs_update,
-)
+from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_gather_pairs, vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_copies_from
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
@@ -103,7 +101,7 @@ cdef class Walk(Buffers):
         cdef int64_t lines
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
-            if node.kind != LINEAR and node.kind != PAIRS:
+            if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
             lines = min(4, _most_lines(node.weights.stride * sizeof(float)))
             if node.parent == INPUT:
@@ -140,12 +138,9 @@ cdef class Walk(Buffers):
         cdef int k
         cdef int64_t width = node.width
         cdef vf_row x
-        cdef vf_pairs pairs
         cdef vf_outputs outputs
         if node.kind == PAIRS:
-            pairs = self._pairs(i)
-            vf_pairs_forward(&pairs, self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out,
-                             self.delta, out)
+            node.pairs.forward(&self.pairs[i], self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out, out)
         elif node.kind == OUTPUTS:
             outputs = self._outputs(i)
             vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
@@ -169,11 +164,6 @@ cdef class Walk(Buffers):
 
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
         return self.out[i] + r * self.net.nodes[i].width
-
-    cdef vf_pairs _pairs(self, int i) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
-        return vf_pairs(layer=&node.weights, kernels=&node.kernels, clock=&self.clock, copies=self.copies[i],
-                        rank=node.rank, embedding=self.embedding)
 
     cdef vf_outputs _outputs(self, int i) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -252,7 +242,6 @@ cdef class Walk(Buffers):
         """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
         cdef Node *node = &self.net.nodes[i]
         cdef vf_linear part
-        cdef vf_pairs pairs
         cdef vf_outputs outputs
         cdef int64_t r, width = self.net.nodes[parent].width
         if node.kind == OUTPUTS:
@@ -267,45 +256,53 @@ cdef class Walk(Buffers):
                 node.kernels.backward(&part, &self.clock, self.gradient[i] + r * node.width,
                                       self.gradient[parent] + r * width)
             return
-        pairs = self._pairs(i)
         for r in range(n):
-            vf_pairs_back(&pairs, self._out_of(parent, r), first, width, self.sums[i] + r * node.weights.n_out,
-                          self.gradient[i] + r * node.width, self.gradient[parent] + r * width)
+            node.pairs.backward(&self.pairs[i], self._out_of(parent, r), first, width,
+                                self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
+                                self.gradient[parent] + r * width)
 
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
-        cdef vf_pairs pairs
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
-        if node.kind == PAIRS:
-            pairs = self._pairs(i)
-            vf_pairs_update(&pairs, x, self.sums[i], self.gradient[i], self.delta)
-            return
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
+        if node.kind == PAIRS:
+            self._update_pairs(i, x)
+            return
         if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias:
             node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
+    cdef void _update_pairs(self, int i, vf_row x) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef int64_t o, c
+        for o in range(node.width):
+            for c in range(o * node.rank, (o + 1) * node.rank):
+                self.pair_delta[c] = self.delta[o] * self.sums[i][c]
+        node.pairs.update(&self.pairs[i], x, self.pair_delta, self.delta)
+
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_gathered *g = &self.gathered[i]
         cdef int64_t r
         cdef vf_row x
-        cdef vf_pairs pairs = self._pairs(i)
         for r in range(n):
             x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
             if node.kind == PAIRS:
-                vf_pairs_gather(&pairs, x, self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
-                                g, self.wide_delta)
+                vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
+                                node.width, node.rank)
             else:
                 vf_gather_row(g, x, self.gradient[i] + r * node.width)
         if node.orthogonal > 0.0:
             vf_add_orthogonality(&node.weights, g, node.orthogonal, node.n_draws, &self.random)
-        self._step_gathered(i, g)
+        if node.kind == PAIRS:
+            self._step_pairs(i, g)
+        else:
+            self._step_gathered(i, g)
         vf_gathered_clear(g)
         if node.has_bias:
             self._step_bias(i, n)
@@ -328,6 +325,19 @@ cdef class Walk(Buffers):
             one.indices = g.features + k
             node.kernels.update(&node.weights, &self.clock, one,
                                 vf_copies_from(node.rule, node.lazy, width, copies, k), self.delta)
+
+    cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil:
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_pairs pairs = self.pairs[i]
+        cdef int64_t c, k
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        node.pairs.read(&pairs, vf_row(indices=g.features, values=self.slot_values, length=g.n_slots))
+        for k in range(g.n_slots):
+            for c in range(g.n_out):
+                self.pair_delta[c] = g.gradient[k * g.n_out + c]
+            one.indices = g.features + k
+            pairs.copies = vf_copies_from(node.rule, node.lazy, node.weights.n_out, self.copies[i], k)
+            node.pairs.update(&pairs, one, self.pair_delta, self.pair_delta + node.weights.n_out)
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""

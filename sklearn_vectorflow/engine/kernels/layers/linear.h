@@ -124,8 +124,9 @@ VF_INLINE int64_t vf_settle(const int kind, const int lazy, const vf_linear *lay
     if (VF_USES_ROW(kind) && VF_ROW_RATE(kind) && lazy != VF_LAZY && layer->n_out > 1)
         return vf_settle_rows(kind, lazy, layer, clock, from, to);
     if (kind == VF_FTRL && layer->values)
-        return layer->n_out == 1 ? vf_settle_sums(lazy, layer, clock, from, to)
-                                 : vf_settle_wide_sums(lazy, layer, clock, from, to);
+        return layer->n_out > 1     ? vf_settle_wide_sums(lazy, layer, clock, from, to)
+               : layer->stride == 2 ? vf_settle_sums(lazy, layer, clock, from, to, 2)
+                                    : vf_settle_sums(lazy, layer, clock, from, to, layer->stride);
     if (!lazy)
         return vf_settle_eager(layer, from, to);
     if (lazy != VF_LAZY && vf_is_copied(kind, lazy, layer->n_out))

@@ -335,14 +335,13 @@ VF_INLINE void vf_update_outputs(const int kind, const int lazy, const int cente
 }
 
 /* The step of what features keep for all their weights, in lanes of features: copies.row and s2 become their
- * state after it, and copies.rate the step sizes. */
+ * state after it, and copies.rate the step sizes. `squares`: the mean over its weights of each one's squared gradient,
+ * for rules that keep it. */
 VF_INLINE void vf_step_rows(const int kind, const vf_linear *layer, const vf_clock *clock, vf_row row, vf_copies copies,
-                            const float *delta) {
+                            const float *VF_RESTRICT squares) {
     const vf_optimizer o = layer->optimizer;
     const float time_rate = (float)clock->rate;
     float *VF_RESTRICT state = copies.row, *VF_RESTRICT second = copies.s2, *VF_RESTRICT rate = copies.rate;
-    const float *VF_RESTRICT values = row.values;
-    float square = 0.0f; /* mean over the outputs */
     if (VF_USES_ROW(kind)) {
         const float *records = layer->record + layer->row_slot;
         for (int64_t k = 0; k < row.length; k++) {
@@ -351,17 +350,25 @@ VF_INLINE void vf_step_rows(const int kind, const vf_linear *layer, const vf_clo
                 second[k] = records[row.indices[k] * (int64_t)layer->stride + 1];
         }
     }
-    for (int64_t c = 0; c < layer->n_out; c++)
-        square += delta[c] * delta[c];
-    square /= (float)layer->n_out;
     for (int64_t k = 0; k < row.length; k++) {
         vf_state s = {0.0f, kind == VF_ADAM_ROWWISE ? second[k] : 0.0f, VF_USES_ROW(kind) ? state[k] : 0.0f};
-        rate[k] = vf_step_row(kind, &s, values[k] * values[k] * square, time_rate, &o);
+        rate[k] = vf_step_row(kind, &s, VF_USES_SQUARE(kind) ? squares[k] : 0.0f, time_rate, &o);
         if (VF_USES_ROW(kind))
             state[k] = s.row;
         if (kind == VF_ADAM_ROWWISE)
             second[k] = s.s2;
     }
+}
+
+/* Sets copies.x: what vf_step_rows needs of a row. */
+VF_INLINE void vf_square_row(const int kind, const vf_linear *layer, vf_row row, vf_copies copies, const float *delta) {
+    float *VF_RESTRICT squares = copies.x, square = 0.0f;
+    const float *VF_RESTRICT values = row.values;
+    for (int64_t c = 0; c < layer->n_out; c++)
+        square += delta[c] * delta[c];
+    square /= (float)layer->n_out;
+    for (int64_t k = 0; k < row.length && VF_USES_SQUARE(kind); k++)
+        squares[k] = values[k] * values[k] * square;
 }
 
 VF_INLINE void vf_update_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
@@ -393,8 +400,10 @@ VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *g
                               vf_row row, vf_copies copies, const float *delta) {
     const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */
     const vf_clock now = *given_clock, *clock = &now;
-    if (VF_ROW_RATE(kind) || VF_USES_ROW(kind))
-        vf_step_rows(kind, layer, clock, row, copies, delta);
+    if (VF_ROW_RATE(kind) || VF_USES_ROW(kind)) {
+        vf_square_row(kind, layer, row, copies, delta);
+        vf_step_rows(kind, layer, clock, row, copies, copies.x);
+    }
     if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
             vf_update_record(kind, lazy, 1, layer, clock, row, copies, delta, k);

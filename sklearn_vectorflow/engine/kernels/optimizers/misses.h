@@ -70,9 +70,12 @@ VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clo
         const float *record = layer->record + indices[k] * (int64_t)layer->stride;
         const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
         copies.left[k] = vf_read_rest(kind, VF_DECAYING, layer, clock, record, indices[k]).steps;
-        s1[k] = s.s1;
-        s2[k] = s.s2;
-        row[k] = s.row;
+        if (VF_USES_S1(kind))
+            s1[k] = s.s1;
+        if (VF_HAS_S2(kind))
+            s2[k] = s.s2;
+        if (VF_USES_ROW(kind))
+            row[k] = s.row;
     }
     for (int64_t k = 0; k < n; k++) {
         const vf_state s = {s1[k], s2[k], row[k]};

@@ -42,6 +42,9 @@ static inline double vf_rate_at(vf_schedule schedule, int64_t step) {
 #define VF_USES_ROW(kind) ((kind) == VF_ADAGRAD_ROWWISE || VF_IS_ADAM(kind))
 #define VF_HAS_S2(kind) (VF_USES_S2(kind) || (kind) == VF_ADAM_ROWWISE)
 
+/* Rules that keep the mean square of a feature's gradient. */
+#define VF_USES_SQUARE(kind) ((kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM_ROWWISE)
+
 /* Rules whose step size is the same for all weights of a feature. */
 #define VF_ROW_RATE(kind) ((kind) == VF_SGD || (kind) == VF_ADAGRAD_ROWWISE || (kind) == VF_ADAM_ROWWISE)
 

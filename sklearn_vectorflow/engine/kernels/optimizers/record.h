@@ -7,10 +7,10 @@
 #include "kernels/optimizers/optimizers.h"
 
 typedef struct {
-    float *record; /* (n_in, stride) */
+    float *record; /* (n_in, size), stride apart: records of other layers that read the same may lie between */
     float *values; /* (n_in, n_out), the weights if the records don't hold them, else NULL */
     int64_t n_in;
-    int32_t n_out, stride;
+    int32_t n_out, stride, size;
     int32_t slot1, slot2; /* state with one number a weight */
     int32_t row_slot;     /* state of a feature: one number, two of row-wise Adam */
     int32_t clock_slot;   /* uint32 step, then for SGD the double `elapsed` */

@@ -9,7 +9,7 @@ cdef extern from "kernels/optimizers/record.h" nogil:
         float *record
         float *values
         int64_t n_in
-        int32_t n_out, stride, slot1, slot2, row_slot, clock_slot, average_slot
+        int32_t n_out, stride, size, slot1, slot2, row_slot, clock_slot, average_slot
         int64_t average_from
         int32_t gives_means
         vf_optimizer optimizer

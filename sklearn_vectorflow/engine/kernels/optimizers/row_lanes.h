@@ -356,7 +356,7 @@ VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear 
 VF_INLINE int vf_is_untouched(const vf_linear *layer, const float *record) {
     if (layer->penalty.center || layer->penalty.lower > 0.0f)
         return 0;
-    for (int64_t c = 0; c < layer->stride; c++)
+    for (int64_t c = 0; c < layer->size; c++)
         if (record[c] != 0.0f)
             return 0;
     return 1;
@@ -396,20 +396,21 @@ VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_line
     return bad;
 }
 
-/* Works FTRL's weights out of their sums, the records being these alone. Weights of
- * zero that are zero are not written, so that their memory stays only reserved. */
-VF_INLINE int64_t vf_settle_sums(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+/* Works FTRL's weights out of their sums. Weights of zero that are zero are not written, so that their memory stays
+ * only reserved. The stride is a constant where this has to be quick. */
+VF_INLINE int64_t vf_settle_sums(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to,
+                                 const int64_t stride) {
     enum { BLOCK = 16 * VF_GROUP };
     const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
     const vf_optimizer o = layer->optimizer;
     int64_t bad = 0;
     for (; from < to; from += BLOCK) {
         const int64_t n = to - from < BLOCK ? to - from : BLOCK;
-        const float *VF_RESTRICT sums = layer->record + 2 * from;
+        const float *VF_RESTRICT sums = layer->record + stride * from;
         float *values = layer->values + from, w[BLOCK];
         int32_t moved = 0;
         for (int64_t k = 0; k < n; k++) {
-            w[k] = vf_ftrl_weight(sums[2 * k], sums[2 * k + 1], 0.0f, l1, l2, steps, &o);
+            w[k] = vf_ftrl_weight(sums[stride * k], sums[stride * k + 1], 0.0f, l1, l2, steps, &o);
             moved |= (w[k] != 0.0f) | (values[k] != 0.0f);
             bad += vf_is_bad(w[k]);
         }

@@ -1,0 +1,101 @@
+"""Records of layers that read the same columns lie side by side, which changes where numbers are and no number."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.layers import (
+    Add,
+    Concat,
+    FactorizationMachine,
+    Input,
+    Linear,
+    factorization_machine,
+    wide_and_deep,
+)
+from sklearn_vectorflow.network import network
+from sklearn_vectorflow.network.records import LINE
+
+N_ROWS, N_FEATURES = 200, 120
+
+
+def _heads():
+    some = Input(slice(10, 90))
+    return Concat()([Linear(1)(some), Add()([Linear(2)(some), FactorizationMachine(2, 2)(some)])])
+
+
+NETWORKS = {
+    "machine": lambda: factorization_machine(8),
+    "odd machine": lambda: factorization_machine(7),
+    "wide and deep": lambda: wide_and_deep((16,)),
+    "heads of some columns": _heads,
+}
+OPTIONS = {
+    "adagrad": {"optimizer": "adagrad"},
+    "adam with L1": {"optimizer": "adam", "alpha": 1e-3, "learning_rate": 0.01},
+    "ftrl": {"optimizer": "ftrl"},
+    "ftrl without penalty": {"optimizer": "ftrl", "penalty": None},
+    "averaged sgd": {"optimizer": "sgd", "average": True, "learning_rate": 0.05},
+    "batches": {"optimizer": "adagrad", "batch_size": 16},
+}
+
+
+def _data(n_classes):
+    X = sparse.random_array((N_ROWS, N_FEATURES), density=0.08, format="csr", dtype=np.float32, rng=0)
+    return X, np.arange(N_ROWS) % n_classes
+
+
+def _model(name, **options):
+    return VectorFlowClassifier(network=NETWORKS[name](), max_iter=3, tol=None, random_state=0, n_jobs=1, **options)
+
+
+def _rows_of(model):
+    """The records of the layers that read rows."""
+    return [one.record for one in model.network_.parameters_of_rows]
+
+
+def _addresses(records):
+    return np.array([record.ctypes.data for record in records])
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_bits_as_apart(name, options, monkeypatch):
+    X, y = _data(3 if name.startswith("heads") else 2)
+    beside = _model(name, **OPTIONS[options]).fit(X, y)
+    monkeypatch.setattr(network, "side_by_side", lambda parameters: parameters)
+    apart = _model(name, **OPTIONS[options]).fit(X, y)
+    assert len({record.strides for record in _rows_of(beside)}) == 1
+    assert len({record.strides for record in _rows_of(apart)}) > 1 or _rows_of(apart)[0].flags.c_contiguous
+    np.testing.assert_array_equal(beside.decision_function(X), apart.decision_function(X))
+    for ours, theirs in zip(beside.coefs_ + beside.intercepts_, apart.coefs_ + apart.intercepts_):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_column_owns_few_cache_lines(name):
+    X, y = _data(3 if name.startswith("heads") else 2)
+    records = _rows_of(_model(name).fit(X, y))
+    ends = [record.shape[1] for record in records]
+    np.testing.assert_array_equal(np.diff(_addresses(records)) // 4, ends[:-1])
+    assert records[0].ctypes.data % (4 * LINE) == 0
+    stride = records[0].strides[0] // 4
+    assert sum(ends) <= stride <= max(4 / 3 * sum(ends), 1)
+    assert not (stride <= LINE and LINE % stride and 3 * LINE <= 4 * stride), "it could be a line's share"
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_copies_go_on_alike_and_side_by_side(name, again):
+    X, y = _data(3 if name.startswith("heads") else 2)
+    model = _model(name, optimizer="adagrad", alpha=1e-3, learning_rate=0.1, warm_start=True).fit(X, y)
+    other = again(model)
+    assert not np.intersect1d(_addresses(_rows_of(model)), _addresses(_rows_of(other))).size
+    model.fit(X, y)
+    other.fit(X, y)
+    assert len({record.strides for record in _rows_of(other)}) == 1
+    np.testing.assert_array_equal(model.decision_function(X), other.decision_function(X))
