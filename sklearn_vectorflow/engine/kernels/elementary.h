@@ -1,18 +1,19 @@
 /* exp and log near zero for float lanes, written so that compilers vectorise
- * them and every processor gives nearly the same bits. Relative error < 3e-7. */
+ * them and every processor gives nearly the same bits. Relative error < 3e-7.
+ * Lanes behind the end of a row may hold any number, so bits are unsigned where signed ones could overflow. */
 #ifndef VF_ELEMENTARY_H
 #define VF_ELEMENTARY_H
 
 #include "kernels/platform.h"
 
-VF_INLINE float vf_from_bits(int32_t bits) {
+VF_INLINE float vf_from_bits(uint32_t bits) {
     float out;
     memcpy(&out, &bits, 4);
     return out;
 }
 
-VF_INLINE int32_t vf_to_bits(float x) {
-    int32_t out;
+VF_INLINE uint32_t vf_to_bits(float x) {
+    uint32_t out;
     memcpy(&out, &x, 4);
     return out;
 }
@@ -26,16 +27,16 @@ VF_INLINE float vf_expm1_negative(float x) {
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     const float p = r + r * r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f
                   + r * (0.00138888889f + r * 0.000198412698f)))));
-    const float scale = vf_from_bits((vf_to_bits(shifted) - 0x4B400000 + 127) << 23);
+    const float scale = vf_from_bits((vf_to_bits(shifted) - 0x4B400000u + 127u) << 23);
     return scale * p + (scale - 1.0f);
 }
 
 /* log(1 + x) for x >= 0, through 2 atanh(x / (2 + x)) */
 VF_INLINE float vf_log1p_positive(float x) {
     const float y = 1.0f + x;
-    const int32_t bits = vf_to_bits(y);
-    const int32_t n = (bits - 0x3F2AAAAB) >> 23; /* mantissa in [2/3, 4/3) */
-    const float m = vf_from_bits(bits - (n << 23));
+    const uint32_t bits = vf_to_bits(y);
+    const int32_t n = (int32_t)(bits - 0x3F2AAAABu) >> 23; /* mantissa in [2/3, 4/3) */
+    const float m = vf_from_bits(bits - ((uint32_t)n << 23));
     const float numerator = n == 0 ? x : m - 1.0f;
     const float denominator = n == 0 ? 2.0f + x : m + 1.0f;
     const float s = numerator / denominator, q = s * s;

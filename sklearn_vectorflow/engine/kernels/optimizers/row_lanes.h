@@ -155,9 +155,10 @@ VF_INLINE void vf_rest_lanes(const vf_clock *clock, const vf_own *own, int64_t n
     float *VF_RESTRICT left = copies.left, *VF_RESTRICT marks = copies.clock;
     VF_EACH_LANE(k, n) {
         const uint32_t now = (uint64_t)(at[k] - from) < size ? own_step : step;
-        const int32_t mark = vf_to_bits(marks[k]), steps = (int32_t)(now - (uint32_t)mark);
+        const uint32_t mark = vf_to_bits(marks[k]);
+        const int32_t steps = (int32_t)(now - mark);
         left[k] = (float)(steps > 0 ? steps : 0);
-        marks[k] = vf_from_bits(steps > 0 ? (int32_t)now : mark);
+        marks[k] = vf_from_bits(steps > 0 ? now : mark);
     }
 }
 
