@@ -23,7 +23,7 @@ from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
-from sklearn_vectorflow.layers import factorization_machine
+from sklearn_vectorflow.layers import Concat, Input, Linear, ReLU, factorization_machine
 from sklearn_vectorflow.merging import get_state
 
 from datasets import load, needs_data
@@ -52,6 +52,12 @@ def fitted(model, parts, validation=None):
     run = PartsFit(model, parts, Here(), validation)
     run.run(FitTask(model, model.max_iter, {}))
     return model
+
+
+def beside_a_hidden_layer():
+    """A net whose last layer reads all columns and hidden units, side by side."""
+    x = Input()
+    return Linear()(Concat()([x, ReLU()(Linear(4)(x))]))
 
 
 def classifier(**params):
@@ -412,7 +418,14 @@ def test_validation_parts_give_the_same_loss():
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"optimizer": "adagrad", "alpha": 1e-4}, {"hidden_layer_sizes": (4,)}, {"alpha": 1e-4, "l1_ratio": 0.5}],
+    [
+        {},
+        {"optimizer": "adagrad", "alpha": 1e-4},
+        {"hidden_layer_sizes": (4,)},
+        {"alpha": 1e-4, "l1_ratio": 0.5},
+        {"network": factorization_machine(4)},
+        {"network": beside_a_hidden_layer()},
+    ],
 )
 @pytest.mark.parametrize("classes", [2, 3])
 def test_nets_cut_to_columns_train_to_the_same_weights(params, classes, monkeypatch):

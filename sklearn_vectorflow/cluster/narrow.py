@@ -6,7 +6,6 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.io.matrix import Matrix, csr
-from sklearn_vectorflow.layers import Columns, Crosses
 from sklearn_vectorflow.network.graph import Graph
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.network.portable import put, take
@@ -40,9 +39,8 @@ class Narrow:
         graph = template.network.graph
         if graph.n_features < WORTHWHILE or not any(some is not None and len(some) for some in where):
             return False
-        for place in graph.places:
-            if isinstance(place.layer, Crosses) or isinstance(place.layer, Columns) and not place.is_whole:
-                return False
+        if any(place.sparse and not place.is_whole for place in graph.places):
+            return False  # who reads crosses, some columns, or columns beside a hidden layer
         plain = all(np.isscalar(value) for layer in state.layers for value in layer.rule.penalty.values())
         wide = [layer.n_records == graph.n_features for layer in state.layers]
         return plain and wide == [some is not None for some in where]
