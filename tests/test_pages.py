@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import sys
+import textwrap
 import types
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +15,12 @@ CHECKOUT = Path(__file__).parents[1]
 DOC = CHECKOUT / "doc"
 GENERATED = ("auto_examples", "gen_modules", "generated", "_build")
 OPTIONAL = ("dask", "distributed", "numba", "pandas", "polars", "pyarrow", "skops")
-RST_BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n((?:\1 +:.*\n)*\n(?:(?:\1   .*)?\n)+)", re.MULTILINE)
-FENCE = re.compile(r"^()```(\w+)\n((?:.*\n)*?)```$", re.MULTILINE)
+RST_BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. code-block:: (?P<language>\w+)\n(?:(?P=indent) +:.*\n)*\n"
+    r"(?P<code>(?:(?:(?P=indent)   .*)?\n)+)",
+    re.MULTILINE,
+)
+FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>(?:.*\n)*?)```$", re.MULTILINE)
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 SHARE = 0.1  # by which printed numbers may differ: threads and processors round differently
 
@@ -24,24 +29,20 @@ pytestmark = pytest.mark.skipif(not DOC.exists(), reason="the documentation is n
 
 def pages():
     """The README and the pages that have Python blocks."""
+    return [page for page in written() if any(language == "python" for language, _, _ in blocks_of(page))]
+
+
+def written():
+    """The README and all pages that are not generated."""
     found = [CHECKOUT / "README.md", *sorted(DOC.rglob("*.rst"))]
-    found = [page for page in found if page.exists() and not set(page.parts) & set(GENERATED)]
-    return [page for page in found if any(language == "python" for language, _, _ in blocks_of(page))]
+    return [page for page in found if page.exists() and not set(page.relative_to(CHECKOUT).parts) & set(GENERATED)]
 
 
 def blocks_of(page):
-    """The language, the first line's number and the text of each block of a page."""
+    """The language, the number of lines before it and the text of each block of a page."""
     text = page.read_text(encoding="utf-8") + "\n"
     for match in (FENCE if page.suffix == ".md" else RST_BLOCK).finditer(text):
-        indent = "" if page.suffix == ".md" else match[1] + "   "
-        lines = [line.removeprefix(indent) for line in match[3].split("\n")]
-        yield match[2], text.count("\n", 0, match.start(3)), dedent_all(lines)
-
-
-def dedent_all(lines):
-    """Remove what all lines are indented by."""
-    indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    return "\n".join(line[indent:] for line in lines)
+        yield match["language"], text.count("\n", 0, match.start("code")), textwrap.dedent(match["code"])
 
 
 def numbers_of(text):
@@ -87,7 +88,7 @@ def test_blocks_run_and_print_what_is_shown(page, namespace):
 
 def test_every_page_with_a_python_block_is_found():
     pattern = re.compile(r"code-block:: python|^```python", re.MULTILINE)
-    named = [path for path in [CHECKOUT / "README.md", *DOC.rglob("*.rst")] if not set(path.parts) & set(GENERATED)]
-    counts = {path: len(pattern.findall(path.read_text(encoding="utf-8"))) for path in named}
-    found = {path: sum(language == "python" for language, _, _ in blocks_of(path)) for path in named}
+    counts = {page: len(pattern.findall(page.read_text(encoding="utf-8"))) for page in written()}
+    found = {page: sum(language == "python" for language, _, _ in blocks_of(page)) for page in written()}
     assert found == counts
+    assert sum(counts.values()) > 40  # else the walk found nothing
