@@ -111,9 +111,25 @@ def test_names_that_share_a_hashed_column_are_shown_together():
     table = model.top_features(8, encoder=encoder)
     assert "count" not in table
     for column, name in zip(table["column"], table["name"]):
-        assert name == " | ".join(encoder.feature_names_from([column])[0])
-    shown = [name for names in table["name"] for name in names.split(" | ")]
+        assert [one.lstrip("-") for one in name.split(" | ")] == encoder.feature_names_from([column])[0]
+    shown = [name.lstrip("-") for names in table["name"] for name in names.split(" | ")]
     assert sorted(shown) == sorted([f"kind=c{k}" for k in range(12)] + ["size"])
+
+
+@pytest.mark.parametrize("alternate_sign", [True, False])
+def test_weights_are_those_of_names_whatever_the_sign_of_their_values(alternate_sign):
+    encoder, model = hashed(collect_names=100, alternate_sign=alternate_sign)
+    kinds = pd.DataFrame({"kind": [f"c{k}" for k in range(12)] + [None] * 2, "size": [np.nan] * 12 + [1.0, 0.0]})
+    effects = model.predict(encoder.transform(kinds)) - model.intercept_
+    names = [f"kind=c{k}" for k in range(12)] + ["size"]
+    negative = 0
+    for shown, weight in model.top_features(8, encoder=encoder)[["name", "weight"]].to_numpy():
+        for name in shown.split(" | "):
+            sign = -1 if name.startswith("-") else 1
+            negative += sign < 0
+            effect = effects[names.index(name.lstrip("-"))]
+            assert effect == pytest.approx(sign * weight, rel=1e-4, abs=1e-5)
+    assert (negative > 0) == alternate_sign
 
 
 def test_counts_are_those_of_the_rows():

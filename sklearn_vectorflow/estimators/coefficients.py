@@ -8,7 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
-from sklearn_vectorflow.estimators.top_features import largest_weights, names_and_counts
+from sklearn_vectorflow.estimators.top_features import largest_weights, named
 from sklearn_vectorflow.exact.inference import table
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -71,7 +71,9 @@ class LinearModelMixin:
         -------
         table : DataFrame or structured array
             A row for each column, the largest absolute weight first: output, column, name and weight. Features that
-            share a hashed column have their names joined by " | ". A hashing encoder with `min_count` has counted
+            share a hashed column have their names joined by " | ". The weight is then that of the first, also where
+            `alternate_sign` negates its values; a name that counts the other way has a minus in front. A hashing
+            encoder with `min_count` has counted
             the rows' features, which gives count: about how often `fit` met those names, NaN where it did not count.
             The array is given where pandas is not installed.
 
@@ -110,12 +112,12 @@ class LinearModelMixin:
         ]
         columns = np.concatenate([some for _, some, _ in found])
         given = getattr(self, "feature_names_in_", None)
-        names, counts = names_and_counts(columns, encoder, self.network_.n_features, given)
+        names, signs, counts = named(columns, encoder, self.network_.n_features, given)
         fields = {
             "output": [label for label, some, _ in found for _ in some],
             "column": columns,
             "name": names,
-            "weight": np.concatenate([weights for _, _, weights in found]),
+            "weight": signs * np.concatenate([weights for _, _, weights in found]),
         }
         return table(fields if counts is None else {**fields, "count": counts})
 

@@ -28,8 +28,11 @@ def largest_weights(coef, n):
     return (first if columns is None else columns[first]), weights[first]
 
 
-def names_and_counts(columns, encoder, n_features, feature_names):
-    """Return the names of columns, and how often rows had them; None if nobody counted.
+def named(columns, encoder, n_features, feature_names):
+    """Return the names of columns, the signs that their values have, and how often rows had them.
+
+    A name whose values have the other sign than those of the first one in its column has a minus in front. Counts are
+    None if nobody counted.
 
     Parameters
     ----------
@@ -48,12 +51,13 @@ def names_and_counts(columns, encoder, n_features, feature_names):
     """
     if encoder is None:
         names = [f"x{column}" for column in columns] if feature_names is None else list(feature_names[columns])
-        return names, None
+        return names, 1.0, None
     if hasattr(encoder, "feature_names_from"):
         check_is_fitted(encoder, "kinds_")
         if encoder._n_features_out != n_features:
             raise ValueError(_of_another_width(encoder._n_features_out, n_features))
-        return [BESIDE.join(names) for names in encoder.feature_names_from(columns)], encoder._counts_from(columns)
+        shown = [_shown(names, encoder._signs_of(names)) for names in encoder.feature_names_from(columns)]
+        return [name for name, _ in shown], np.array([sign for _, sign in shown]), encoder._counts_from(columns)
     if not hasattr(encoder, "get_feature_names_out"):
         raise TypeError(
             "encoder must be a fitted HashingEncoder or have get_feature_names_out, as transformers of scikit-learn "
@@ -62,7 +66,14 @@ def names_and_counts(columns, encoder, n_features, feature_names):
     names = np.asarray(encoder.get_feature_names_out(), dtype=object)
     if len(names) != n_features:
         raise ValueError(_of_another_width(len(names), n_features))
-    return list(names[columns]), None
+    return list(names[columns]), 1.0, None
+
+
+def _shown(names, signs):
+    """Return the names of a column in one, and the sign of the first."""
+    if not names:
+        return "", 1.0
+    return BESIDE.join(("" if sign == signs[0] else "-") + name for name, sign in zip(names, signs)), float(signs[0])
 
 
 def _of_another_width(given, n_features):

@@ -253,6 +253,13 @@ class HashingEncoder(  # type: ignore[call-arg]
             raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {brief(hashes)}.")
         return [list(self._learned.names.get(index, ())) for index in hashes.ravel().tolist()]
 
+    def _signs_of(self, names):
+        """Return 1 for each feature, but -1 where `alternate_sign` makes it count negatively."""
+        if not self.alternate_sign:
+            return np.ones(len(names))
+        hashes = np.array([engine.murmur3(name.encode()) for name in names], dtype=np.uint32)
+        return np.where(hashes.view(np.int32) < 0, -1.0, 1.0)
+
     def _counts_from(self, columns):
         """Return how often `fit` met the features that it has names of, summed by their columns of the matrix.
 
