@@ -355,6 +355,7 @@ def test_nothing_is_imported_for_a_file(path, tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        cwd=tmp_path,  # not in a checkout, whose sources would be imported
         env={**os.environ, "PYTHONPATH": paths},
     )
     assert "names 'harmful:Harmful'" in ended.stderr
