@@ -1,5 +1,7 @@
 """The checker of losses: every built-in loss passes, and every kind of fault is found."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,7 @@ def test_faults_are_found_and_told(loss, message, capsys):
     assert f"of {len(CHECKS)} checks:" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL to wait for")
 def test_a_loss_that_takes_the_gil_is_found():
     from sklearn_vectorflow.engine.losses.python import Bridge, capsule_of_bridge
 
