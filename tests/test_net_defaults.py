@@ -150,6 +150,8 @@ def test_nets_of_many_weights_stop_before_they_overfit():
         (9_999, 5000, {}),
         (10_000, 60, {}),
         (10_000, 5000, {"hidden_layer_sizes": ()}),
+        (10_000, 5000, {"hidden_layer_sizes": (), "network": Linear()(Input())}),
+        (10_000, 5000, {"hidden_layer_sizes": (), "network": Linear()(Input()), "solver": "exact", "alpha": 0.1}),
         (10_000, 5000, {"tol": None}),
         (10_000, 5000, {"max_iter": 7}),
         (10_000, 5000, {"early_stopping": False}),
@@ -160,6 +162,13 @@ def test_all_rows_are_trained_on_where_they_are_worth_more(n_rows, n_columns, pa
     X, y, *_ = wide_classes(n_rows, n_columns)
     options = {"hidden_layer_sizes": (16,), "max_iter": 8, **params}
     assert not hasattr(VectorFlowClassifier(**options).fit(X, y), "validation_scores_")
+
+
+def test_graphs_of_many_weights_stop_before_they_overfit():
+    X, y, *_ = wide_classes(10_000)
+    for network in (factorization_machine(4), wide_and_deep((4,))):
+        net = VectorFlowClassifier(network=network, random_state=0, max_iter=8).fit(X, y)
+        assert len(net.validation_scores_) == net.n_iter_
 
 
 def test_given_validation_rows_are_those_watched():

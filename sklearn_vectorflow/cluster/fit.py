@@ -78,7 +78,7 @@ class PartsFit:
         self.schedule = Schedule([one.counts for one in surveys])
         self.random_state = check_random_state(draft.random_state)
         self.validation = validation(self) if callable(validation) else validation
-        draft._choose_stopping(self.known.n_terms, draft.n_features_in_, self.validation is not None)
+        draft._choose_stopping(template.network.graph, self.known.n_terms, self.validation is not None)
         self._places = {}
 
     # ---- rounds --------------------------------------------------------------------

@@ -136,7 +136,7 @@ class DaskMixin:
         check_solver(self)
         if X_val is None and (y_val is not None or sample_weight_val is not None or groups_val is not None):
             raise ValueError("y_val and sample_weight_val need X_val.")
-        if X_val is None and self.early_stopping is not False and self.early_stopping != "auto":
+        if X_val is None and self.early_stopping and self.early_stopping != "auto":
             raise ValueError("early_stopping on rows that are spread needs X_val.")
         with stepping_aside():
             self._fit_parts(X, y, sample_weight, (X_val, y_val, sample_weight_val, groups_val), groups, task)

@@ -15,7 +15,7 @@ def stops_early(n_losses, n_weights, max_iter, tol):
     n_losses : int
         Losses in the mean over the training rows.
     n_weights : int
-        Of the first layer.
+        Of the layers that read X.
     max_iter : int
         Epochs, at most.
     tol : float or None

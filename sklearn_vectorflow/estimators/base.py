@@ -26,7 +26,6 @@ from sklearn_vectorflow.estimators.updates import UpdateMixin
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
-from sklearn_vectorflow.layers.presets import sizes_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
 from sklearn_vectorflow.network.network import Network
@@ -131,7 +130,8 @@ class BaseVectorFlow(
             data = self._data(X, y, sample_weight, groups, reset=not self._continues)
         with contextlib.closing(data):
             self._choose_units(data)
-            self._choose_stopping(data.n_losses, data.matrix.shape[1], X_val is not None or isinstance(data, Data))
+            can_validate = X_val is not None or isinstance(data, Data)
+            self._choose_stopping(self._new_network_for(data).graph, data.n_losses, can_validate)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
             self._choose_solver(data, validation)
             network, start = self._network(data)
@@ -153,16 +153,16 @@ class BaseVectorFlow(
 
     _stops_early = False  # the loss on validation rows ends training; known while a model is fitted
 
-    def _choose_stopping(self, n_losses, n_features, can_validate):
+    def _choose_stopping(self, graph, n_losses, can_validate):
         """Let ``early_stopping="auto"`` be what suits the model and its rows.
 
         A linear model has one optimum, and the strength of its penalty is validated.
         """
         self._stops_early = bool(self.early_stopping)
         if self.early_stopping == "auto":
-            n_weights = n_features * [*sizes_of(self.hidden_layer_sizes), 1][0]  # a graph's are at least as many
+            n_weights = sum(place.n_in * place.n_weights for place in graph.weighted if place.is_input)
             rule = stops_early(n_losses, n_weights, self.max_iter, self.tol)
-            self._stops_early = can_validate and not self._is_plainly_linear and rule
+            self._stops_early = can_validate and not graph.is_linear and rule
 
     def _choose_units(self, data):
         """Restate targets that training could not work with as they are."""

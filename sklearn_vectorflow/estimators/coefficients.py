@@ -73,9 +73,8 @@ class LinearModelMixin:
             A row for each column, the largest absolute weight first: output, column, name and weight. Features that
             share a hashed column have their names joined by " | ". The weight is then that of the first, also where
             `alternate_sign` negates its values; a name that counts the other way has a minus in front. A hashing
-            encoder with `min_count` has counted
-            the rows' features, which gives count: about how often `fit` met those names, NaN where it did not count.
-            The array is given where pandas is not installed.
+            encoder with `min_count` has counted the rows' features, which gives count: about how often `fit` met
+            those names, NaN where it did not count. The array is given where pandas is not installed.
 
         Raises
         ------
