@@ -12,6 +12,9 @@ from libc.string cimport memcpy, memmove, memset
 
 import numpy as np
 
+cdef extern from "text/sketch.h" nogil:
+    uint32_t vf_estimate(const vf_sketch *sketch, uint32_t hash)
+
 cdef extern from "Python.h" nogil:
     bint vf_is_str "PyUnicode_CheckExact"(PyObject *item)
     bint vf_is_ascii "PyUnicode_IS_COMPACT_ASCII"(PyObject *string)
@@ -359,6 +362,13 @@ def count(list columns, int64_t n_rows, sketch):
     block.sink.purpose = VF_TO_COUNTS
     _set_sketch(&block.sink, sketch)
     block._run(columns, n_rows)
+
+
+def estimate(uint32_t hash, sketch):
+    """Return how often a sketch has counted a feature, by its hash; never too low."""
+    cdef Block block = Block()
+    _set_sketch(&block.sink, sketch)
+    return vf_estimate(&block.sink.sketch, hash)
 
 
 def names(Cells column, int64_t n_rows):

@@ -39,14 +39,6 @@ class Moments:
         return float(np.sqrt(self.squares / self.n)) if self.squares > 0 else 1.0
 
 
-def _mixed(x):
-    """SplitMix64's function of 64 bits, as engine/kernels/random.h has it."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 class Learned:
     """All that rows have taught.
 
@@ -85,11 +77,8 @@ class Learned:
         return copy.deepcopy(self)
 
     def count_of(self, name):
-        """Return how often a feature was counted, never too low: engine/text/sketch.h reads it so."""
-        places = np.arange(len(self.sketch), dtype=np.uint64)
-        mixed = _mixed(places << np.uint64(32) | np.uint64(engine.murmur3(name.encode())))
-        bits = np.uint64(64 - (self.sketch.shape[1] - 1).bit_length())
-        return int(self.sketch[places, mixed >> bits].min())
+        """Return how often a feature was counted, never too low."""
+        return engine.estimate(engine.murmur3(name.encode()), self.sketch)
 
     def learn(self, frame, columns, n_bits, crew):
         """Take in the rows of a frame, whose columns are those given."""

@@ -12,7 +12,7 @@ typedef struct {
     float *left, *threshold;
     float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h; of several outputs, w is what weights are worth */
     float *rate;              /* step sizes, of several outputs */
-    float *x;                 /* values of the row, and zeros */
+    float *x;                 /* values of the row, and zeros; of several outputs, mean squares of gradients */
     int64_t *at;              /* which they are, counted from the layer's first record */
     float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
     float *steps, *time;      /* how long they have rested, and */
