@@ -214,6 +214,26 @@ def test_regression(client):
     np.testing.assert_array_equal(predicted.compute(), model.predict(X))
 
 
+def test_offsets(client, tmp_path):
+    offset = 9 * np.random.RandomState(1).randn(N_ROWS)
+    y = SIGNAL + offset
+    model = DaskVectorFlowRegressor(client=client, random_state=0)
+    arrays = spread(X), spread(y)
+    fitted = clone(model).fit(*arrays, offset=spread(offset))
+    write_cache([(X[some], y[some], None, offset[some]) for some in SPANS], tmp_path / "rows")
+    parts = [dask.delayed((X[some], y[some], None, None, offset[some])) for some in SPANS]
+    fits = [fitted, clone(model).fit(parts), clone(model).fit(*arrays, offset=offset)]
+    fits.append(clone(model).fit(CSRSource.open(tmp_path / "rows", buffer_bytes=2**12)))
+    for one in fits:
+        assert one.predict(X) == pytest.approx(SIGNAL, abs=1.0)
+        assert one.score(X, y, offset=offset) > 0.99
+    assert fitted.score(*arrays, offset=spread(offset)) == pytest.approx(fitted.score(X, y, offset=offset))
+    held_out = {"X_val": X[:500], "y_val": y[:500], "offset_val": offset[:500]}
+    assert clone(model).fit(*arrays, offset=spread(offset), **held_out).best_validation_score_ > -0.1
+    with pytest.raises(ValueError, match="exposure must be None on Dask"):
+        model.fit(*arrays, exposure=np.ones(N_ROWS))
+
+
 def test_ranking(client):
     relevance, sizes = np.digitize(SIGNAL, [-0.3, 0.3]), [np.full(N_ROWS // N_PARTS // 10, 10)] * N_PARTS
     qid = np.repeat(np.arange(N_ROWS // 10), 10)

@@ -263,7 +263,7 @@ def test_a_cache_in_memory_reads_the_source_once():
         (lambda: BatchSource(lambda: iter([(X[:5], LABELS[:5], [1.0])])), "X has 5 rows, sample_weight has 1"),
         (lambda: BatchSource(lambda: iter([(X[:5], LABELS[:5]), (X[:5, :7], LABELS[:5])])), "block 1|features"),
         (lambda: BatchSource(lambda: iter([(X[:5], LABELS[:5]), (X[:5] * np.nan, LABELS[:5])])), r"block 1 .*NaN"),
-        (lambda: BatchSource(lambda: iter([(X, LABELS, 1, 2)])), "got a tuple of 4"),
+        (lambda: BatchSource(lambda: iter([(X, LABELS, 1, 2, 3)])), "got a tuple of 5"),
         (lambda: BatchSource(lambda: iter([])), "The source gave no rows"),
         (lambda: BatchSource(lambda: iter([(X[:5],)])), "y"),
         (lambda: BatchSource(Rows(weight=-WEIGHT), buffer_bytes=SMALL), "sample_weight must not be negative"),
@@ -285,7 +285,7 @@ def test_bad_options_are_refused(options):
 
 
 def test_targets_beside_a_source_and_holding_out_from_a_stream_are_refused():
-    with pytest.raises(ValueError, match="targets and weights must be None beside a source"):
+    with pytest.raises(ValueError, match="y must be None beside a source"):
         VectorFlowClassifier().fit(BatchSource(Rows()), LABELS)
     with pytest.raises(ValueError, match="needs X_val"):
         VectorFlowClassifier(early_stopping=True).fit(BatchSource(Rows(), buffer_bytes=SMALL))

@@ -26,7 +26,7 @@ def chosen(template, base, states, sample):
     best, lowest, narrow = COUPLINGS[-1], np.inf, None
     if Narrow.fits(template, base, read):
         narrow = Narrow(template, read)
-        sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts)
+        sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts, sample.offset)
         base, states = narrow.squeezed(base), [narrow.squeezed(state) for state in states]
     for coupling in COUPLINGS:
         merged = merge_states(base, states, coupling=coupling)

@@ -52,7 +52,7 @@ class PartsFit:
     draft : estimator
         Not a cluster's own: its attributes are set.
     parts : list
-        Each a tuple of (X, y, weight, groups), whose entries stand for values, or a SourcePart.
+        Each a tuple of (X, y, weight, groups, offset), whose entries stand for values, or a SourcePart.
     executor : object
         Runs tasks, see `Here`.
     validation : Data or list, default=None

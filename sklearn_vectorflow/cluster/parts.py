@@ -8,8 +8,10 @@ from scipy import sparse
 
 from sklearn_vectorflow.io.blocks import join, join_targets, rows_of
 from sklearn_vectorflow.io.matrix import Matrix, as_matrix
-from sklearn_vectorflow.validation.arrays import check_length, check_sample_weight, group_starts
+from sklearn_vectorflow.validation.arrays import check_length, check_offset, check_sample_weight, group_starts
 from sklearn_vectorflow.validation.errors import brief
+
+OF_PART = 5  # entries of a tuple: rows and what stands beside them
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Rows:
     Parameters
     ----------
     matrix : Matrix
-    y, weight, groups : object
+    y, weight, groups, offset : object
         As given, but frames and tuples as arrays.
     """
 
@@ -42,6 +44,11 @@ class Rows:
     y: Any
     weight: Any = None
     groups: Any = None
+    offset: Any = None
+
+    @property
+    def _of_rows(self):
+        return self.y, self.weight, self.groups, self.offset
 
     def __len__(self):
         return self.matrix.shape[0]
@@ -54,7 +61,7 @@ class Rows:
     def between(self, start, end):
         """Return rows [start, end); a group counts to where it starts."""
         some = slice(start, end)
-        cut = [None if one is None else take(one, some) for one in (self.y, self.weight, self.groups)]
+        cut = [None if one is None else take(one, some) for one in self._of_rows]
         return Rows(rows_of(self.matrix, start, end), *cut)
 
     def take(self, rows):
@@ -62,7 +69,7 @@ class Rows:
         matrix = self.matrix.take(rows)
         if self.matrix.header is not self.matrix.values:
             matrix.header = self.matrix.header
-        return Rows(matrix, *(None if one is None else take(one, rows) for one in (self.y, self.weight, self.groups)))
+        return Rows(matrix, *(None if one is None else take(one, rows) for one in self._of_rows))
 
     def take_terms(self, terms):
         """Return some rows, or some whole groups where rows have groups, copied."""
@@ -83,8 +90,8 @@ def join_rows(parts):
     """Return rows of several blocks as one."""
     if len(parts) == 1:
         return parts[0]
-    matrices, y, weights, groups = zip(*((one.matrix, one.y, one.weight, one.groups) for one in parts))
-    return Rows(join(matrices), joined(y), joined(weights), joined_groups(groups))
+    matrices, y, weights, groups, offsets = zip(*((one.matrix, *one._of_rows) for one in parts))
+    return Rows(join(matrices), joined(y), joined(weights), joined_groups(groups), joined(offsets))
 
 
 def blocks_of(estimator, part, reset=False):
@@ -94,17 +101,17 @@ def blocks_of(estimator, part, reset=False):
     ----------
     estimator : estimator
         Whose columns are set (reset=True) or compared.
-    part : SourcePart, or tuple of (X, y, weight, groups)
+    part : SourcePart, or tuple of (X, y, weight, groups, offset)
     """
     if not isinstance(part, SourcePart):
-        X, y, weight, groups = padded(part)
+        X, *of_rows = padded(part)
         if _n_rows(X):
-            yield rows_of_arrays(estimator, X, y, weight, groups, reset)
+            yield rows_of_arrays(estimator, X, *of_rows, reset=reset)
         return
     with part.source.checked(list(part.numbers)) as blocks:
         for block in blocks:
             as_matrix(estimator, block.matrix, reset=reset)
-            yield Rows(block.matrix, plain_targets(block.y), block.weight)
+            yield Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
 
 
 def values_of(part):
@@ -118,13 +125,16 @@ def part_of(values):
 
 
 def padded(part):
-    """Return (X, y, weight, groups) of a tuple of one to four."""
-    if not isinstance(part, tuple) or not 1 <= len(part) <= 4:
-        raise TypeError(f"a part must be (X, y), (X, y, weight) or (X, y, weight, group), got {brief(part)}.")
-    return (*part, *[None] * (4 - len(part)))
+    """Return (X, y, weight, groups, offset) of a tuple of one to five."""
+    if not isinstance(part, tuple) or not 1 <= len(part) <= OF_PART:
+        raise TypeError(
+            "a part must be (X, y), (X, y, weight), (X, y, weight, group) or (X, y, weight, group, offset), got "
+            f"{brief(part)}."
+        )
+    return (*part, *[None] * (OF_PART - len(part)))
 
 
-def rows_of_arrays(estimator, X, y, weight=None, groups=None, reset=False):
+def rows_of_arrays(estimator, X, y, weight=None, groups=None, offset=None, reset=False):
     """Return checked rows."""
     matrix = as_matrix(estimator, X, reset=reset)
     if hasattr(X, "head") and not isinstance(X, Matrix):
@@ -136,7 +146,7 @@ def rows_of_arrays(estimator, X, y, weight=None, groups=None, reset=False):
     check_length("y", n_targets(y), n_rows)
     weight = None if weight is None else check_sample_weight(np.asarray(weight), n_rows, some=False)
     groups = None if groups is None else _numbered(groups, n_rows, estimator._groups_name)
-    return Rows(matrix, y, weight, groups)
+    return Rows(matrix, y, weight, groups, check_offset(offset, n_rows))
 
 
 def _numbered(groups, n_rows, name):

@@ -56,7 +56,8 @@ class Template:
         weight = check_sample_weight(rows.weight, n_rows, some=False)
         if weight is not None or getattr(estimator, "class_weight", None) is not None:
             weight = estimator._weigher(encoded, weight)(encoded, weight, some=False) * self.scale
-        data = Data(rows.matrix, encoded, weight, estimator._starts(rows.groups, n_rows, estimator._groups_name))
+        starts = estimator._starts(rows.groups, n_rows, estimator._groups_name)
+        data = Data(rows.matrix, encoded, weight, starts, estimator._offset(rows.offset, n_rows))
         data.scale, data.of_all = 1.0, self.of_all
         return data
 
@@ -82,9 +83,8 @@ def prepared(draft, surveys):
     _check(surveys)
     sample, (classes, totals) = sampled(surveys), all_classes(surveys)
     known = Totals(*(sum(getattr(one, name) for one in surveys) for name in ("n_rows", "n_nonzero", "n_terms")))
-    data = draft._data(
-        sample.matrix, sample.y, sample.weight, sample.groups, reset=not draft._continues, classes=classes
-    )
+    rows = sample.matrix, sample.y, sample.weight, sample.groups
+    data = draft._data(*rows, offset=sample.offset, reset=not draft._continues, classes=classes)
     if classes is not None and draft._continues:
         draft._encode(classes, len(classes), reset=False)  # raises if there are new ones
     data.of_all = known

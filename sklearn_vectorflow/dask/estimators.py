@@ -127,21 +127,23 @@ class DaskMixin:
         """Return what makes rows of data frames; other rows are what they are."""
         return None if hasattr(X, "chunks") else getattr(self, "_encoder", None)
 
-    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task):
+    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task):
         if not is_spread(X.X):
             if X.encoder is not None:
                 raise ValueError("encoder needs rows that are spread, such as a dask data frame; encode X before.")
-            return super()._fit_here(X.X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
+            rows = X.X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val
+            return super()._fit_here(*rows, offsets, task)
         self._check_parameters()
         check_solver(self)
-        if X_val is None and (y_val is not None or sample_weight_val is not None or groups_val is not None):
-            raise ValueError("y_val and sample_weight_val need X_val.")
+        if X_val is None and any(one is not None for one in (y_val, sample_weight_val, groups_val, offsets[1])):
+            raise ValueError("y_val, sample_weight_val and offset_val need X_val.")
         if X_val is None and self.early_stopping and self.early_stopping != "auto":
             raise ValueError("early_stopping on rows that are spread needs X_val.")
         with stepping_aside():
-            self._fit_parts(X, y, sample_weight, (X_val, y_val, sample_weight_val, groups_val), groups, task)
+            held_out = X_val, y_val, sample_weight_val, groups_val, offsets[1]
+            self._fit_parts(X, (y, sample_weight, groups, offsets[0]), held_out, task)
 
-    def _fit_parts(self, X, y, sample_weight, held_out, groups, task):
+    def _fit_parts(self, X, beside, held_out, task):
         cluster, draft = Cluster(self.client), self._as_local()
 
         def validation(fit):
@@ -151,16 +153,16 @@ class DaskMixin:
                 return parts_of(cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:])
             return draft._validation(fit.sample_here, *held_out)
 
-        PartsFit(draft, parts_of(cluster, X, y, sample_weight, groups), cluster, validation).run(task)
+        PartsFit(draft, parts_of(cluster, X, *beside), cluster, validation).run(task)
         for name in vars(self).keys() - vars(draft).keys() - OF_DASK:  # of another fit
             del vars(self)[name]
         vars(self).update(vars(draft))
         self._encoder = X.encoder
 
-    def _raw_of_all(self, X, y, sample_weight, groups=None):
+    def _raw_of_all(self, X, y, sample_weight, groups=None, offset=None):
         """Return raw outputs, targets, weights and groups of rows that are spread, here."""
         cluster, model = Cluster(self.client), self.to_local()
-        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), self._sizes), y, sample_weight, groups)
+        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), self._sizes), y, sample_weight, groups, offset)
         holder = cluster.constant(model)
         found = cluster.result([cluster.submit(raw_of_part, holder, *values_of(part)) for part in parts])
         raw, targets, weights, groups = zip(*[block for blocks in found for block in blocks])
@@ -192,17 +194,17 @@ class SpreadRowsMixin(DaskMixin):
         ----------
         X : dask array, dask data frame, list or source; or what the local estimator takes
             Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``; a source has
-            parts that workers read, so that only paths travel.
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or
+            ``(X, y, weight, group, offset)``; a source has parts that workers read, so that only paths travel.
         y, sample_weight : dask array, series or array, default=None
             Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
         encoder : transformer, default=None
             Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
             :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
         **options : object
-            What else ``fit`` of the local estimator takes, spread or here: validation rows `X_val`, `y_val` and
-            `sample_weight_val`, and, for losses that see the rows of a group together, `groups` and `groups_val`. A
-            group ends where its part does.
+            What else ``fit`` of the local estimator takes, spread or here: `offset`, validation rows `X_val`, `y_val`,
+            `sample_weight_val` and `offset_val`, and, for losses that see the rows of a group together, `groups` and
+            `groups_val`. A group ends where its part does. In place of an exposure give its logarithm, as an offset.
 
         Returns
         -------
@@ -215,16 +217,20 @@ class SpreadRowsMixin(DaskMixin):
             If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
         """
         self._check_rows(X)
+        for name in ("exposure", "exposure_val"):
+            if options.get(name) is not None:
+                raise ValueError(f"{name} must be None on Dask: give its logarithm as an offset.")
         return super().fit(Encoded(X, encoder), y, sample_weight, **options)  # type: ignore[misc]
 
     def _check_rows(self, X):
         """Raise if X is of a kind that the local estimator refuses."""
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> float:
         """Return the score of rows that are spread or here; see the local estimator."""
         if is_spread(X) and not isinstance(X, Source):
-            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight)
-        return super().score(X, y, sample_weight)  # type: ignore[misc]
+            X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight, offset=offset)
+            offset = None
+        return super().score(X, y, sample_weight, offset=offset)  # type: ignore[misc]
 
 
 _PARAMETERS = """
@@ -275,10 +281,12 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         *,
         qid: Any = None,
         group: Any = None,
+        offset: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
         qid_val: Any = None,
+        offset_val: Any = None,
         encoder: Any = None,
     ) -> Self:
         """Fit to rows that are spread over a cluster.
@@ -287,14 +295,17 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         ----------
         X : dask array, dask data frame, list or source; or what the local estimator takes
             Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)`` or ``(X, y, weight, group)``.
+            delayed values or futures that are ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or
+            ``(X, y, weight, group, offset)``.
         y, sample_weight : dask array, series or array, default=None
             Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
         qid : dask array or array, default=None
             Query of every row, cut as X is; queries end where parts do.
         group : array-like, default=None
             For rows here. Parts of a list bring the sizes of their own queries.
-        X_val, y_val, sample_weight_val, qid_val : like X, y, qid and sample_weight, default=None
+        offset : dask array or array, default=None
+            Added to the raw outputs, cut as X is; None beside a list or a source, whose parts bring their own.
+        X_val, y_val, sample_weight_val, qid_val, offset_val : like those of training, default=None
             Validation rows, spread or here.
         encoder : transformer, default=None
             Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
@@ -317,13 +328,23 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
                 "group must be None where rows are spread: give qid, or a list of parts with their groups."
             )
         X = Encoded(X, encoder, self._sizes)
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val, (offset, offset_val))
 
-    def score(self, X: Any, y: Any = None, *, qid: Any = None, group: Any = None, k: int | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        qid: Any = None,
+        group: Any = None,
+        k: int | None = None,
+        offset: Any = None,
+    ) -> float:
         """Return the mean NDCG of the queries, of rows that are spread or here; see the local estimator."""
         if is_spread(X):
-            X, y, _, qid = self._raw_of_all(X, y, None, qid)
-        return super().score(X, y, qid=qid, group=group, k=k)
+            X, y, _, qid = self._raw_of_all(X, y, None, qid, offset)
+            offset = None
+        return super().score(X, y, qid=qid, group=group, k=k, offset=offset)
 
 
 class DaskVectorFlowSurvivalEstimator(SpreadRowsMixin, VectorFlowSurvivalEstimator):

@@ -49,14 +49,14 @@ def _is_lazy(value):
     return isinstance(value, (Delayed, distributed.Future))
 
 
-def parts_of(cluster, X, y=None, weight=None, groups=None):
+def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
     """Return parts, each a tuple of futures or a SourcePart.
 
     Parameters
     ----------
     cluster : Cluster
     X : Encoded
-    y, weight, groups : dask collections, arrays or None
+    y, weight, groups, offset : dask collections, arrays or None
 
     Raises
     ------
@@ -64,14 +64,15 @@ def parts_of(cluster, X, y=None, weight=None, groups=None):
         If they are of no known form, or do not fit each other.
     """
     encoder, sizes, X = X.encoder, X.sizes and is_list(X.X), X.X
+    beside = {"y": y, "sample_weight": weight, "groups": groups, "offset": offset}
     if isinstance(X, Source):
-        _check_alone(y, weight, groups)
+        _check_alone(beside)
         return _parts_of_source(X)
     if is_list(X):
-        _check_alone(y, weight, groups)
+        _check_alone(beside)
         return [_part(cluster, one, encoder, sizes) for one in _started(cluster, X)]
     columns = [blocks_beside(X)]
-    for name, value in (("y", y), ("sample_weight", weight), ("groups", groups)):
+    for name, value in beside.items():
         columns.append(None if value is None else _like(value, X, len(columns[0]), name))
     flat = [one for column in columns if column is not None for one in column]
     started = iter(cluster.started([one for one in flat if _is_lazy(one)]))
@@ -82,10 +83,10 @@ def parts_of(cluster, X, y=None, weight=None, groups=None):
     return [_part(cluster, one, encoder, sizes) for one in zip(*columns)]
 
 
-def _check_alone(*others):
-    if any(one is not None for one in others):
+def _check_alone(beside):
+    if any(one is not None for one in beside.values()):
         raise ValueError(
-            "y, sample_weight and groups must be None beside a source or a list: each part brings its own."
+            "y, sample_weight, groups and offset must be None beside a source or a list: each part brings its own."
         )
 
 
@@ -106,7 +107,7 @@ def _started(cluster, parts):
 
 
 def _part(cluster, part, encoder, sizes):
-    """Return a part as tasks get it: a tuple of four, or of one that is the tuple."""
+    """Return a part as tasks get it: a tuple of its entries, or of one that is the tuple."""
     if encoder is None and not sizes:
         return padded(part) if isinstance(part, tuple) else (part,)
     return (cluster.submit(_made, encoder, sizes, *values_of(part)),)
@@ -114,12 +115,12 @@ def _part(cluster, part, encoder, sizes):
 
 def _made(encoder, sizes, *values):
     """Make X of a part, and the query of each row."""
-    X, y, weight, groups = padded(part_of(values))
+    X, y, weight, groups, offset = padded(part_of(values))
     if encoder is not None:
         X = encoder.transform(X)
     if sizes and groups is not None:
         groups = np.repeat(np.arange(len(groups)), np.asarray(groups))
-    return X, y, weight, groups
+    return X, y, weight, groups, offset
 
 
 def blocks_beside(values):

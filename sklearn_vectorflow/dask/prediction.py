@@ -62,4 +62,5 @@ def _predict(model, name, part, encoder, arguments, options):
 
 def raw_of_part(model, *values):
     """Return raw outputs, targets, weights and groups of a part."""
-    return [(model._raw(rows.matrix), rows.y, rows.weight, rows.groups) for rows in blocks_of(model, part_of(values))]
+    parts = blocks_of(model, part_of(values))
+    return [(model._raw(rows.matrix, rows.offset), rows.y, rows.weight, rows.groups) for rows in parts]

@@ -32,7 +32,7 @@ class Gradients:
         self.kernel, self.starts, self.values = kernel, sample.starts, sample.matrix.values
         self.y = sample.dense_targets(0, self.values.shape[0])
         self.weight = np.ones(len(self.y)) if sample.weight is None else sample.weight
-        self.raw = np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1))
+        self.raw = sample.with_offset(np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1)))
         self.n_terms = sample.n_terms
         self.columns = sample.columns
         self.total_loss, self.at_start = self._evaluate(self.raw)

@@ -1,5 +1,6 @@
 # cython: language_level=3
 from libc.stdint cimport int32_t, int64_t
+from sklearn_vectorflow.engine.kernels.rows.offsets cimport vf_offsets
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_rows
 
 
@@ -17,6 +18,8 @@ cdef class Targets:
     cdef const int32_t *indices
     cdef const int64_t *indptr
     cdef const double *weight
+    cdef vf_offsets offsets
+    cdef readonly int64_t n_offsets
     cdef const int64_t *starts
     cdef object arrays
     cdef void load(self, int64_t row, double *y) noexcept nogil

@@ -249,23 +249,26 @@ cdef class Targets:
     weight : ndarray of float64, shape (n_rows,), or None for ones
     starts : ndarray of int64, shape (n_groups + 1,), or None if rows are independent
         Row at which each group starts, and n_rows.
+    offset : ndarray of float64, shape (n_rows, n_outputs), or None
+        Added to raw outputs. It may be a view with any strides.
     """
 
     @property
     def is_dense(self):
         return self.dense != NULL
 
-    def __init__(self, y, n_targets, weight=None, const int64_t[::1] starts=None):
+    def __init__(self, y, n_targets, weight=None, const int64_t[::1] starts=None, const double[:, :] offset=None):
         cdef const double[:, ::1] dense
         cdef const int32_t[::1] indices
         cdef const int64_t[::1] indptr
         cdef const double[::1] weights
-        self.arrays = (y, weight, starts)
+        self.arrays = (y, weight, starts, offset)
         self.n_targets = n_targets
         self.dense = NULL
         self.indices = NULL
         self.indptr = NULL
         self.weight = NULL
+        self.offsets = vf_offsets(NULL, 0, 0)
         self.starts = NULL if starts is None else &starts[0]
         if isinstance(y, tuple):
             indices, indptr = y
@@ -284,6 +287,14 @@ cdef class Targets:
                 raise ValueError("weight and y differ in their number of rows")
             if weights.shape[0]:
                 self.weight = &weights[0]
+
+        if offset is not None:
+            if offset.shape[0] != self.n_rows:
+                raise ValueError("offset and y differ in their number of rows")
+            if offset.shape[0] and offset.shape[1]:
+                self.n_offsets = offset.shape[1]
+                self.offsets = vf_offsets(&offset[0, 0], offset.strides[0] // <int64_t>sizeof(double),
+                                          offset.strides[1] // <int64_t>sizeof(double))
 
     cdef void load(self, int64_t row, double *y) noexcept nogil:
         cdef int64_t k

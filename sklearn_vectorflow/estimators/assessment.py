@@ -19,14 +19,15 @@ class AssessmentMixin:
         weight = np.ones(n_rows) if data.weight is None else data.weight
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         if data.starts is not None or read:
-            raw = raw_outputs(network, data.matrix, crew)
+            raw = data.with_offset(raw_outputs(network, data.matrix, crew))
             nodes = [outputs(network, data.matrix, crew, place).astype(np.float64) for place in read]
             total, *_ = kernel.evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts, nodes)
             return total / (weight.sum() if data.starts is None else len(data.starts) - 1)
 
         def of_block(raw, start, end):
             y = data.dense_targets(start, end)
-            return kernel.evaluate(y, raw.astype(np.float64), weight[start:end], None)[0]
+            raw = data.with_offset(raw.astype(np.float64), start, end)
+            return kernel.evaluate(y, raw, weight[start:end], None)[0]
 
         return sum(map_raw(network, data.matrix, crew, of_block)) / weight.sum()
 
@@ -67,7 +68,7 @@ class AssessmentMixin:
     def _constant_loss(self, data, initial):
         """Return the mean loss of a constant model on some rows."""
         n_rows = data.matrix.shape[0]
-        raw = np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1))
+        raw = data.with_offset(np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1)))
         weight = np.ones(n_rows) if data.weight is None else data.weight
         total = kernel_of(self._loss).evaluate(data.dense_targets(0, n_rows), raw, weight, data.starts)[0]
         return total / (weight.sum() if data.starts is None else len(data.starts) - 1)

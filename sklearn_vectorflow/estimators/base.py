@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
+from sklearn_vectorflow.estimators.offsets import OffsetMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
@@ -35,7 +36,7 @@ from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.source_data import open_data, read_all
 from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.validation.arrays import check_sample_weight, group_starts
-from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.errors import brief, naming, warn
 from sklearn_vectorflow.validation.scalars import check_integer
 
 SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
@@ -43,6 +44,7 @@ SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which i
 
 class BaseVectorFlow(
     FittedMixin,
+    OffsetMixin,
     SaveMixin,
     DraftMixin,
     UpdateMixin,
@@ -111,28 +113,30 @@ class BaseVectorFlow(
 
     # ---- fit -------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None):
+    def _fit(
+        self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None, offsets=(None, None)
+    ):
         with self._turn.lock:
             task = FitTask(self, self._most_epochs, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
             draft = self._draft()
             before = vars(draft).copy()
-            draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task)
+            draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task)
             self._become(draft, before)
             task.end(self._fitted_attributes)
         return self
 
-    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, task):
+    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task):
         self._check_parameters()
         if is_source(X):
             self._check_ungrouped(X, groups)
-            data = open_data(self, X, y, sample_weight, reset=not self._continues)
+            data = open_data(self, X, y, sample_weight, offsets[0], reset=not self._continues)
         else:
-            data = self._data(X, y, sample_weight, groups, reset=not self._continues)
+            data = self._data(X, y, sample_weight, groups, offset=offsets[0], reset=not self._continues)
         with contextlib.closing(data):
             self._choose_units(data)
             can_validate = X_val is not None or isinstance(data, Data)
             self._choose_stopping(self._new_network_for(data).graph, data.n_losses, can_validate)
-            validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val)
+            validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val, offsets[1])
             self._choose_solver(data, validation)
             network, start = self._network(data)
             self._check_exact(network, data)
@@ -174,7 +178,7 @@ class BaseVectorFlow(
         check_net_parameters(self)
         check_training_parameters(self)
 
-    def _data(self, X, y, sample_weight, groups=None, *, reset, classes=None):
+    def _data(self, X, y, sample_weight, groups=None, *, offset=None, reset, classes=None):
         """Check X, y and weights; return them as the engine reads them.
 
         Parameters
@@ -190,7 +194,8 @@ class BaseVectorFlow(
         with self._expecting(classes):
             encoded = self._encode(y, matrix.shape[0], reset=reset)
         weight = self._weigher(encoded, weight)(encoded, weight)
-        return Data(matrix, encoded, weight, self._starts(groups, matrix.shape[0], self._groups_name))
+        starts = self._starts(groups, matrix.shape[0], self._groups_name)
+        return Data(matrix, encoded, weight, starts, self._offset(offset, matrix.shape[0]))
 
     _groups_name = "groups"
 
@@ -235,23 +240,27 @@ class BaseVectorFlow(
         """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
         return lambda encoded, weight, some=True: weight
 
-    def _validation(self, data, X_val, y_val, sample_weight_val, groups_val):
+    def _validation(self, data, X_val, y_val, sample_weight_val, groups_val, offset_val):
         """Return the validation rows: those given, or some taken from training; or None."""
         if X_val is not None:
             if y_val is None and not is_source(X_val):
                 raise ValueError("X_val was given without y_val.")
             with naming("X_val"):
                 if is_source(X_val):
-                    X_val, y_val, sample_weight_val = read_all(X_val, y_val, sample_weight_val)
+                    X_val, y_val, sample_weight_val, offset_val = read_all(X_val, y_val, sample_weight_val, offset_val)
                 matrix = as_matrix(self, X_val, reset=False)
             weight = check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
+            if offset_val is None and data.offset is not None:
+                warn("offset_val is missing: the rows of X have offsets, and those of X_val are taken to have none.")
             with naming("y_val"):
                 encoded = self._encode(y_val, matrix.shape[0], reset=False)
-            return Data(matrix, encoded, weight, self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val"))
+            starts = self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val")
+            return Data(matrix, encoded, weight, starts, self._offset(offset_val, matrix.shape[0], "offset_val"))
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val.")
-        if groups_val is not None:
-            raise ValueError(f"{self._groups_name}_val needs X_val.")
+        for name, value in ((f"{self._groups_name}_val", groups_val), ("offset_val", offset_val)):
+            if value is not None:
+                raise ValueError(f"{name} needs X_val.")
         if not self._stops_early:
             return None
         with naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
@@ -328,6 +337,8 @@ class BaseVectorFlow(
                 f"initial_raw of {type(self._loss).__name__} must return {self._n_outputs()} finite number(s), "
                 f"got {brief(initial)}."
             )
+        if data.offset is not None:
+            initial = self._initial_beside_offset(data, initial)
         return check_random_state(self.random_state), initial
 
     def _auto_batch_size(self, n_rows, more):

@@ -262,9 +262,11 @@ class VectorFlowClassifier(
         y: TargetLike = None,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
         X_val: RowsLike = None,
         y_val: TargetLike = None,
         sample_weight_val: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
     ) -> Self:
         """Fit to training rows.
 
@@ -278,7 +280,11 @@ class VectorFlowClassifier(
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Known numbers that are added to the raw outputs, in training as in predictions: one for
+            each row or one for each of its raw outputs. The multinomial loss needs
+            one for each class.
+        X_val, y_val, sample_weight_val, offset_val : like X, y, sample_weight and offset, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -292,7 +298,7 @@ class VectorFlowClassifier(
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, offsets=(offset, offset_val))
 
     def partial_fit(
         self,
@@ -300,6 +306,8 @@ class VectorFlowClassifier(
         y: TargetLike = None,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Train on one block of rows, once.
 
@@ -313,6 +321,8 @@ class VectorFlowClassifier(
             All classes there will be; needed in the first call unless y are labels.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -322,40 +332,44 @@ class VectorFlowClassifier(
         if classes is None and y is None:
             classes = getattr(X, "classes", None)  # a source may know
         self._check_expected(y, classes)
-        return self._partial_fit(X, y, sample_weight, classes=classes)
+        return self._partial_fit(X, y, sample_weight, classes=classes, offset=offset)
 
-    def decision_function(self, X: RowsLike) -> Array:
+    def decision_function(self, X: RowsLike, *, offset: ArrayLike | None = None) -> Array:
         """Return raw outputs.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         raw : ndarray of shape (n_rows,) or (n_rows, n_classes)
             For two classes, positive where the second is the likelier.
         """
-        raw = self._raw(X)
+        raw = self._raw(X, offset)
         if len(self.classes_) == 2 and raw.shape[1] == 2 and not self.multilabel_:
             return raw[:, 1] - raw[:, 0]
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
-    def predict(self, X: RowsLike) -> Array:
+    def predict(self, X: RowsLike, *, offset: ArrayLike | None = None) -> Array:
         """Return the likeliest class, or labels, of every row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_labels), or csr_array
             Classes; for multilabel targets, indicators, as CSR from losses that sample outputs.
         """
-        parts = self._map_raw(X, self._decide)
+        parts = self._map_raw(X, self._decide, offset)
         return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
 
     def _decide(self, raw):
@@ -368,30 +382,32 @@ class VectorFlowClassifier(
         return self.classes_[raw.argmax(axis=1)]
 
     @available_if(_gives_probabilities)
-    def predict_proba(self, X: RowsLike) -> Array:
+    def predict_proba(self, X: RowsLike, *, offset: ArrayLike | None = None) -> Array:
         """Return probabilities, for losses that have them.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         probability : ndarray of shape (n_rows, n_classes)
             In the order of `classes_`.
         """
-        return self._predict_rows(X, self._probabilities)
+        return self._predict_rows(X, self._probabilities, offset)
 
     def _probabilities(self, raw):
         """Return the probabilities of classes, or labels, for raw outputs."""
         return self._loss.inverse_link(raw) if self.multilabel_ else self._loss.predict_proba(raw)
 
     @available_if(_gives_probabilities)
-    def predict_log_proba(self, X: RowsLike) -> Array:
+    def predict_log_proba(self, X: RowsLike, *, offset: ArrayLike | None = None) -> Array:
         """Return the logarithms of :meth:`predict_proba`."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(self.predict_proba(X, offset=offset))
 
     # ---- targets ------------------------------------------------------------------
 

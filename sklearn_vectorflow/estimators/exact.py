@@ -151,14 +151,16 @@ class InferenceMixin:
         y: TargetLike = None,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
         covariance: Literal["model", "observed", "sandwich"] = "model",
     ) -> Inference:
         """Return standard errors, tests and likelihoods of a linear model at its optimum.
 
         Parameters
         ----------
-        X, y, sample_weight
-            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen.
+        X, y, sample_weight, offset
+            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen; an exposure stands among
+            the offsets, as its logarithm.
         covariance : {"model", "observed", "sandwich"}, default="model"
             "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
             show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
@@ -177,9 +179,9 @@ class InferenceMixin:
         if covariance == "sandwich" and not getattr(self._loss, "separates", True):
             raise ValueError("covariance='sandwich' needs losses of single rows, which Cox's likelihood has not.")
         data = (
-            open_data(self, X, y, sample_weight, reset=False)
+            open_data(self, X, y, sample_weight, offset, reset=False)
             if is_source(X)
-            else self._data(X, y, sample_weight, reset=False)
+            else self._data(X, y, sample_weight, offset=offset, reset=False)
         )
         with contextlib.closing(data):
             if data.once:

@@ -216,10 +216,12 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         *,
         qid: ArrayLike | None = None,
         group: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
         X_val: MatrixLike = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         qid_val: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
     ) -> Self:
         """Fit to training queries.
 
@@ -236,7 +238,9 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             Query of every row. Rows of a query stand together.
         group : array-like of shape (n_queries,), default=None
             In place of qid: how many rows each query has, in order.
-        X_val, y_val, sample_weight_val, qid_val : like X, y, sample_weight and qid, default=None
+        offset : array-like of shape (n_rows,), default=None
+            Known numbers that are added to the scores, in training as in predictions, such as those of another model.
+        X_val, y_val, sample_weight_val, qid_val, offset_val : like those of training, default=None
             Validation queries for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -251,7 +255,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             estimator stays as it was.
         """
         qid = _queries(y, qid, group)
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val, (offset, offset_val))
 
     def partial_fit(
         self,
@@ -261,6 +265,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         *,
         qid: ArrayLike | None = None,
         group: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Train on one block of queries, once.
 
@@ -274,27 +279,31 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             Weights of the rows, >= 0.
         qid, group : array-like, default=None
             Queries, as in :meth:`fit`.
+        offset : array-like of shape (n_rows,), default=None
+            Added to the scores, as in :meth:`fit`.
 
         Returns
         -------
         self : object
             The estimator.
         """
-        return self._partial_fit(X, y, sample_weight, _queries(y, qid, group))
+        return self._partial_fit(X, y, sample_weight, _queries(y, qid, group), offset=offset)
 
-    def predict(self, X: MatrixLike) -> Array:
+    def predict(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Return scores: within a query, the higher come first.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,), default=None
+            Added to the scores, as in :meth:`fit`.
 
         Returns
         -------
         score : ndarray of shape (n_rows,)
         """
-        return self._raw(X)[:, 0]
+        return self._raw(X, offset)[:, 0]
 
     def score(
         self,
@@ -304,6 +313,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         qid: ArrayLike | None = None,
         group: ArrayLike | None = None,
         k: int | None = None,
+        offset: ArrayLike | None = None,
     ) -> float:
         """Return the mean NDCG of the queries.
 
@@ -317,6 +327,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             Queries, as in :meth:`fit`.
         k : int, default=None
             How many of the first rows of a query count; None is all.
+        offset : array-like of shape (n_rows,), default=None
+            Added to the scores, as in :meth:`fit`.
 
         Returns
         -------
@@ -324,7 +336,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             See :func:`sklearn_vectorflow.metrics.mean_ndcg`.
         """
         check_is_fitted(self, "network_")
-        return mean_ndcg(y, self.predict(X), _queries(y, qid, group), k=k)
+        return mean_ndcg(y, self.predict(X, offset=offset), _queries(y, qid, group), k=k)
 
     # ---- targets ------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_vectorflow.io.blocks import join_targets
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.network.forward import RawOutputs, map_raw, raw_outputs
 from sklearn_vectorflow.serving import Predictor
 from sklearn_vectorflow.threads import Crew, n_workers
@@ -19,28 +19,39 @@ SERVED = ("predict", "predict_proba", "decision_function")  # methods that `pred
 class FittedMixin:
     """Outputs and weights of the net of a fitted estimator."""
 
-    def _raw(self, X):
-        """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
+    def _raw(self, X, offset=None):
+        """Return raw outputs, float64 of shape (n_rows, n_outputs), with an offset as users give it."""
         check_is_fitted(self, "network_")
-        if isinstance(X, RawOutputs):
-            return X.raw
         if is_source(X):
+            check_alone(offset=offset)
             return read_raw(self, X).raw
-        return self._run(X, raw_outputs)
+        raw = X.raw if isinstance(X, RawOutputs) else self._run(X, raw_outputs)
+        offset = self._offset(offset, len(raw))
+        return raw if offset is None else raw + offset
 
-    def _map_raw(self, X, function):
+    def _map_raw(self, X, function, offset=None):
         """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
         check_is_fitted(self, "network_")
         if isinstance(X, RawOutputs):
-            return [function(X.raw)]
+            return [function(self._raw(X, offset))]
         if is_source(X):
+            check_alone(offset=offset)
             with as_source(X).checked() as blocks:
-                return [part for block in blocks for part in self._map_raw(block.matrix, function)]
-        return self._run(X, lambda *run: map_raw(*run, lambda raw, start, end: function(raw)))
+                return [part for block in blocks for part in self._map_raw(block.matrix, function, block.offset)]
 
-    def _predict_rows(self, X, function):
+        def of_matrix(network, matrix, crew):
+            known = self._offset(offset, matrix.shape[0])
+
+            def of_block(raw, start, end):
+                return function(raw if known is None else raw + known[start:end])
+
+            return map_raw(network, matrix, crew, of_block)
+
+        return self._run(X, of_matrix)
+
+    def _predict_rows(self, X, function, offset=None):
         """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
-        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False))))
+        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False)), offset))
 
     def _run(self, X, outputs):
         """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
@@ -93,6 +104,6 @@ class FittedMixin:
 def read_raw(estimator, X):
     """Return raw outputs, targets and weights of a source's rows."""
     with as_source(X).checked() as blocks:
-        parts = [(estimator._raw(block.matrix), block.y, block.weight) for block in blocks]
+        parts = [(estimator._raw(block.matrix, block.offset), block.y, block.weight) for block in blocks]
     raw, y, weight = zip(*parts)
     return RawOutputs(np.concatenate(raw), join_targets(y), join_targets(weight))

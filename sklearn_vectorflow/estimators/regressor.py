@@ -18,6 +18,7 @@ from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from sklearn_vectorflow.losses.functions import RegressionFunction
@@ -27,7 +28,7 @@ from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.units import TargetUnits, units_of
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
-from sklearn_vectorflow.validation.arrays import check_length
+from sklearn_vectorflow.validation.arrays import check_length, check_offset, log_exposure
 from sklearn_vectorflow.validation.errors import naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
@@ -243,10 +244,14 @@ class VectorFlowRegressor(
         sample_weight: ArrayLike | None = None,
         *,
         groups: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
         X_val: RowsLike = None,
         y_val: TargetLike = None,
         sample_weight_val: ArrayLike | None = None,
         groups_val: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
+        exposure_val: ArrayLike | None = None,
     ) -> Self:
         """Fit to training rows.
 
@@ -263,7 +268,14 @@ class VectorFlowRegressor(
         groups : array-like of shape (n_rows,), default=None
             Group of every row, for losses that see rows of a group together. Rows of a
             group stand together. Sources have none.
-        X_val, y_val, sample_weight_val, groups_val : like X, y, sample_weight and groups, default=None
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Known numbers that are added to the raw outputs, in training as in predictions: one for
+            each row or one for each of its raw outputs. They have no weight of their own. Blocks of a source may
+            bring their own.
+        exposure : array-like of shape (n_rows,), default=None
+            Time, area or number of units, > 0, that the target of each row is for, where the loss has a logarithmic
+            link. Its logarithm is added to the offset.
+        X_val, y_val, sample_weight_val, groups_val, offset_val, exposure_val : like those of training, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -277,7 +289,11 @@ class VectorFlowRegressor(
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val)
+        offsets = (
+            self._with_exposure(X, offset, exposure),
+            self._with_exposure(X_val, offset_val, exposure_val, "exposure_val"),
+        )
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets)
 
     def partial_fit(
         self,
@@ -286,6 +302,8 @@ class VectorFlowRegressor(
         sample_weight: ArrayLike | None = None,
         *,
         groups: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
     ) -> Self:
         """Train on one block of rows, once.
 
@@ -299,43 +317,56 @@ class VectorFlowRegressor(
             Weights of the rows, >= 0.
         groups : array-like of shape (n_rows,), default=None
             Group of every row, as in :meth:`fit`.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
+        exposure : array-like of shape (n_rows,), default=None
+            As in :meth:`fit`.
 
         Returns
         -------
         self : object
             The estimator.
         """
-        return self._partial_fit(X, y, sample_weight, groups)
+        return self._partial_fit(X, y, sample_weight, groups, offset=self._with_exposure(X, offset, exposure))
 
-    def predict_raw(self, X: RowsLike) -> Array:
+    def predict_raw(self, X: RowsLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Array:
         """Return raw outputs, before the loss turns them into predictions.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
+        exposure : array-like of shape (n_rows,), default=None
+            As in :meth:`fit`.
 
         Returns
         -------
         raw : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         """
-        raw = self._in_units_of_y(self._raw(X))
+        raw = self._in_units_of_y(self._raw(X, self._with_exposure(X, offset, exposure)))
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
-    def predict(self, X: RowsLike) -> Array:
+    def predict(self, X: RowsLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Array:
         """Return predictions on the scale of y.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
+        exposure : array-like of shape (n_rows,), default=None
+            As in :meth:`fit`.
 
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
             Means, medians or quantiles, as the loss says.
         """
-        prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)))
+        offset = self._with_exposure(X, offset, exposure)
+        prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)), offset)
         return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
 
     # ---- targets ------------------------------------------------------------------
@@ -377,9 +408,33 @@ class VectorFlowRegressor(
         if isinstance(data, Data) and not self._continues:
             loss = self._loss
             shifts, scales = self.fit_intercept and loss.shifts_with_y, loss.scales_with_y and not self._is_exact
-            self._target_units = units = units_of(data.encoded, data.weight, shifts, scales, not loss.smooth)
+            y = self._beside_offset(data) if loss.shifts_with_y else data.encoded
+            self._target_units = units = units_of(y, data.weight, shifts, scales, not loss.smooth)
             if units is not None:
                 data.encoded = units.stated(data.encoded)
+                data.offset = None if data.offset is None else self._in_units_of_net(data.offset)
+
+    def _beside_offset(self, data):
+        """Return what offsets leave of targets that they are in the units of."""
+        return data.encoded if data.offset is None else data.encoded - data.offset
+
+    def _in_units_of_net(self, offset):
+        return offset if self._target_units is None else offset / self._target_units.scale
+
+    def _with_exposure(self, X, offset, exposure, name="exposure"):
+        """Return the offset with the logarithm of the exposure."""
+        if exposure is None:
+            return offset
+        if not self._loss.balances:
+            raise ValueError(f"{name} needs a loss with a logarithmic link, such as 'poisson', got {self.loss!r}.")
+        if X is None or is_source(X):
+            raise ValueError(f"{name} must be None beside a source: its blocks bring offsets, or without rows.")
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        logs = log_exposure(exposure, n_rows, name)
+        offset = check_offset(offset, n_rows)
+        if offset is None:
+            return logs
+        return offset + (logs if offset.ndim == 1 else logs[:, None])
 
     @property
     def _scales_targets(self):
@@ -394,7 +449,7 @@ class VectorFlowRegressor(
     def _balance(self, data):
         """Shift the intercepts of a model of logarithms so that its predictions for training rows total those of y."""
         with Crew(self._n_workers(data, self.network_)) as crew:
-            raw = raw_outputs(self.network_, data.matrix, crew)
+            raw = data.with_offset(raw_outputs(self.network_, data.matrix, crew))
         weight = np.ones(len(raw)) if data.weight is None else data.weight
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             shift = np.log(weight @ data.encoded / (weight @ np.exp(raw)))
@@ -422,7 +477,12 @@ class VectorFlowRegressor(
         return self._in_units_of_y(super().intercept_)
 
     def _output_scale(self, data):
-        return self._loss.output_scale(data.encoded, data.weight)
+        y = self._beside_offset(data) if self._loss.shifts_with_y else data.encoded
+        return self._loss.output_scale(y, data.weight)
 
     def _initial_raw(self, data):
-        return self._loss.initial_raw(data.encoded, data.weight)
+        y = self._beside_offset(data) if self._loss.shifts_with_y else data.encoded
+        return self._loss.initial_raw(y, data.weight)
+
+    def _initial_beside_offset(self, data, initial):
+        return initial if self._loss.shifts_with_y else super()._initial_beside_offset(data, initial)

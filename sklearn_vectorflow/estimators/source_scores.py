@@ -11,7 +11,14 @@ from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 class SourceScoreMixin:
     """Lets `score` take a source, which brings targets and weights along."""
 
-    def score(self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> float:
         """Return the accuracy of a classifier, or R2 of a regressor; D2 of one of counts, rates or amounts.
 
         Parameters
@@ -22,6 +29,9 @@ class SourceScoreMixin:
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; None for a source.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`; None for a source, whose blocks may bring it. For rates,
+            give the logarithm of the exposure.
 
         Returns
         -------
@@ -31,8 +41,9 @@ class SourceScoreMixin:
             deviance of the predictions over that of the mean of y. Of several targets it is the mean.
         """
         if is_source(X):
-            check_alone(y, sample_weight)
+            check_alone(y=y, sample_weight=sample_weight, offset=offset)
             X = read_raw(self, X)
             y, sample_weight = X.y, X.weight
+        X = self._raw_of(X, y, sample_weight, offset=offset)
         with comparing(y):
             return super().score(X, y, sample_weight)  # type: ignore[misc]

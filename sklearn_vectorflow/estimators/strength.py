@@ -63,12 +63,13 @@ class StrengthMixin:
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
 
     def _size_of(self, start):
-        """Return a function of targets and weights that gives the length of the gradients before training."""
+        """Return a function of targets, weights and offsets that gives the length of the gradients before training."""
         kernel, n_outputs = kernel_of(self._loss), self._n_outputs()
 
-        def size_of(encoded, weight):
-            y = Data(None, encoded, None).dense_targets(0, encoded.shape[0])
-            raw = np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1))
+        def size_of(encoded, weight, offset):
+            rows = Data(None, encoded, None, None, offset)
+            y = rows.dense_targets(0, encoded.shape[0])
+            raw = rows.with_offset(np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1)))
             gradient = kernel.evaluate(y, raw, np.ones(len(y)) if weight is None else weight, None)[1]
             return np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
 

@@ -293,9 +293,11 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         y: TimesLike,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
         X_val: MatrixLike = None,
         y_val: TimesLike = None,
         sample_weight_val: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
     ) -> Self:
         """Fit to training rows.
 
@@ -315,7 +317,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
               inf: right-censored); and perhaps "entry", from when on a row was observed.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Known numbers that are added to the raw outputs, in training as in predictions. One for each row is added
+            to the log hazard ("cox", "exponential", "piecewise"), the logit ("discrete") or the log time.
+        X_val, y_val, sample_weight_val, offset_val : like X, y, sample_weight and offset, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -330,10 +335,17 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             estimator stays as it was.
         """
         _refuse_source(X)
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, offsets=(offset, offset_val))
 
     @available_if(_separates)
-    def partial_fit(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: TimesLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> Self:
         """Train on one block of rows, once. Not for Cox's likelihood, which compares rows.
 
         Breakpoints that are not given are taken from the first block.
@@ -346,6 +358,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             Times, see :meth:`fit`.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -353,9 +367,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             The estimator.
         """
         _refuse_source(X)
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, offset=offset)
 
-    def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: MatrixLike,
+        y: TimesLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
         Parameters
@@ -366,13 +387,15 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             Times, see :meth:`fit`.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         concordance : float
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
-        return concordance_index(y, self.predict(X), sample_weight)
+        return concordance_index(y, self.predict(X, offset=offset), sample_weight)
 
     # ---- weights -------------------------------------------------------------------
 
@@ -478,7 +501,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         if self.loss_.separates:
             return
         with Crew(self._n_workers(data, self.network_)) as crew:
-            raw = raw_outputs(self.network_, data.matrix, crew)
+            raw = data.with_offset(raw_outputs(self.network_, data.matrix, crew))
         loss = copy.copy(self.loss_)  # goes on from an earlier fit's, which is in use until this one is over
         loss.finish(data.encoded, raw, data.weight)
         self.loss_ = loss

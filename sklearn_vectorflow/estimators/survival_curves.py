@@ -13,7 +13,7 @@ from sklearn_vectorflow.validation.types import Array, MatrixLike
 class CurvesMixin:
     """Predictions of an estimator that has raw outputs and a `loss_` that knows what they say."""
 
-    def predict(self, X: MatrixLike) -> Array:
+    def predict(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Return risk scores: the higher, the earlier the event.
 
         It is the log hazard, relative to the baseline where there is one ("cox"), or that of
@@ -25,16 +25,23 @@ class CurvesMixin:
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         risk : ndarray of shape (n_rows,)
         """
-        raw = self._raw(X)
+        raw = self._raw(X, offset)
         return self.loss_.risk(raw)
 
     def predict_survival_function(
-        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Array:
         """Return the probability of no event up to a time, as functions of it.
 
@@ -46,6 +53,8 @@ class CurvesMixin:
             Whether to return values in place of functions.
         times : array-like of shape (n_times,), default=None
             Times >= 0 of the values, increasing; None is `unique_times_`.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -53,10 +62,15 @@ class CurvesMixin:
             Curves are called with a time or an array of times. They are exact at all times:
             smooth for distributions that are, steps for "discrete" and "cox".
         """
-        return self._curves("survival", X, return_array, times)
+        return self._curves("survival", X, return_array, times, offset)
 
     def predict_cumulative_hazard_function(
-        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Array:
         """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
 
@@ -68,14 +82,16 @@ class CurvesMixin:
             Whether to return values in place of functions.
         times : array-like of shape (n_times,), default=None
             Times >= 0 of the values, increasing; None is `unique_times_`.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         hazard : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
         """
-        return self._curves("cumulative_hazard", X, return_array, times)
+        return self._curves("cumulative_hazard", X, return_array, times, offset)
 
-    def predict_quantile(self, X: MatrixLike, q: float = 0.5) -> Array:
+    def predict_quantile(self, X: MatrixLike, q: float = 0.5, *, offset: ArrayLike | None = None) -> Array:
         """Return the time by which a share q of such rows has had the event.
 
         Parameters
@@ -84,6 +100,8 @@ class CurvesMixin:
             Rows.
         q : float, default=0.5
             The share, in (0, 1).
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -91,30 +109,34 @@ class CurvesMixin:
             For "discrete" and "cox" infinite where the curve does not fall that low.
         """
         check_number("predict_quantile", "q", q, 0, 1, low_open=True, high_open=True)
-        raw = self._raw(X)
+        raw = self._raw(X, offset)
         return self.loss_.quantile(q, raw)
 
-    def predict_median(self, X: MatrixLike) -> Array:
+    def predict_median(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Return the median time, see :meth:`predict_quantile`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         time : ndarray of shape (n_rows,)
         """
-        return self.predict_quantile(X, 0.5)
+        return self.predict_quantile(X, 0.5, offset=offset)
 
-    def predict_expectation(self, X: MatrixLike) -> Array:
+    def predict_expectation(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Return the mean time.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -122,11 +144,11 @@ class CurvesMixin:
             For "discrete" and "cox" the mean of the time up to the last step of the curves. Infinite
             for "loglogistic" with a shape of at most one.
         """
-        raw = self._raw(X)
+        raw = self._raw(X, offset)
         return self.loss_.expectation(raw)
 
-    def _curves(self, name, X, return_array, times):
-        raw = self._raw(X)
+    def _curves(self, name, X, return_array, times, offset):
+        raw = self._raw(X, offset)
         times = self.unique_times_ if times is None else check_times(times)
         if return_array:
             return self._over_rows(lambda rows: getattr(self.loss_, name)(times, rows), raw, len(times))

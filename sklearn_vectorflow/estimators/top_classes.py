@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.top_k import top_k
 from sklearn_vectorflow.validation.scalars import check_flag, check_integer
@@ -12,7 +13,9 @@ from sklearn_vectorflow.validation.types import RowsLike
 class TopClassesMixin:
     """`predict_top_k` of classifiers."""
 
-    def predict_top_k(self, X: RowsLike, k: int = 5, return_scores: bool = False) -> Any:
+    def predict_top_k(
+        self, X: RowsLike, k: int = 5, return_scores: bool = False, *, offset: ArrayLike | None = None
+    ) -> Any:
         """Return the k likeliest classes, or labels, of every row, the likeliest first.
 
         Scores are exact, and those of a few rows are in memory at once.
@@ -26,6 +29,8 @@ class TopClassesMixin:
         return_scores : bool, default=False
             Whether to return the classes' raw outputs too, as :meth:`decision_function` gives
             them. A single raw output f of two classes stands for -f and f.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
@@ -41,7 +46,7 @@ class TopClassesMixin:
         """
         check_integer("k", k, 1)
         check_flag("return_scores", return_scores)
-        parts = self._map_raw(X, lambda raw: self._top_k(raw, k))
+        parts = self._map_raw(X, lambda raw: self._top_k(raw, k), offset)
         indices, scores = (np.concatenate(arrays) for arrays in zip(*parts))
         classes = self.classes_[indices]
         return (classes, scores.astype(np.float64)) if return_scores else classes

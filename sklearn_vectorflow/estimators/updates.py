@@ -16,21 +16,21 @@ from sklearn_vectorflow.validation.errors import brief, naming
 class UpdateMixin:
     """Trains an estimator's net on blocks of rows."""
 
-    def _partial_fit(self, X, y, sample_weight, groups=None, classes=None):
+    def _partial_fit(self, X, y, sample_weight, groups=None, classes=None, offset=None):
         if is_source(X):
             self._check_ungrouped(X, groups)
-            check_alone(y, sample_weight)
+            check_alone(y=y, sample_weight=sample_weight, offset=offset)
             with as_source(X).checked() as blocks:
                 for block in blocks:
                     with naming(block.where):
-                        self._partial_fit(block.matrix, block.y, block.weight, classes=classes)
+                        self._partial_fit(block.matrix, block.y, block.weight, None, classes, block.offset)
             return self
         with self._turn.lock:
             draft = self._draft()
             before = vars(draft).copy()
             draft._check_parameters()
             first = not hasattr(self, "network_")
-            data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
+            data = draft._data(X, y, sample_weight, groups, offset=offset, reset=first, classes=classes)
             network, start, data = draft._begun(data) if first else draft._goes_on(data)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
                 with Undo(self._undo_of(network, data.matrix, crew)):

@@ -32,20 +32,23 @@ class Objective:
     design : Design
     losses : Losses
     terms : Terms
+    offset : ndarray of shape (n_rows, n_outputs), default=None
+        Added to raw outputs.
     """
 
-    def __init__(self, design, losses, terms):
-        self.design, self.losses, self.terms = design, losses, terms
-        self.offset = None if terms.center is None else design.forward(terms.center)
+    def __init__(self, design, losses, terms, offset=None):
+        self.design, self.losses, self.terms, self.offset = design, losses, terms, offset
+        self.of_centers = None if terms.center is None else design.forward(terms.center)
 
     # ---- values ---------------------------------------------------------------------
 
     def raw(self, weights, constants):
         """Return raw outputs of all rows."""
         raw = self.design.forward(weights)
-        if self.offset is not None:
-            raw += self.offset
-        return self.with_constants(raw, constants)
+        if self.of_centers is not None:
+            raw += self.of_centers
+        raw = self.with_constants(raw, constants)
+        return raw if self.offset is None else raw + self.offset
 
     @staticmethod
     def with_constants(raw, constants):

@@ -32,9 +32,9 @@ class Problem:
         self.n_linear = linear.n_weights
         self.passed_on = not kernel.loss.free_intercept  # to the constants, which hold it
         intercept = network.has_bias(linear) and not self.passed_on
-        self.design, y, weight = _rows_of(data, self.n_linear, intercept, crew)
+        self.design, y, weight, offset = _rows_of(data, self.n_linear, intercept, crew)
         losses = Losses(kernel, y, weight, network.scales.output, self.design.parts, crew)
-        self.objective = Objective(self.design, losses, Terms(fields, self.design, self.n_linear))
+        self.objective = Objective(self.design, losses, Terms(fields, self.design, self.n_linear), offset)
 
     def start(self):
         """Return the point where the net is."""
@@ -100,14 +100,14 @@ class Problem:
 
 
 def _rows_of(data, width, intercept, crew):
-    """Return the design of training rows, their targets and their weights."""
+    """Return the design of training rows, their targets, weights and offsets."""
     if not isinstance(data.matrix, Matrix):
-        y, weight = targets_of(data)
+        y, weight, offset = targets_of(data)
         n_passes = 2  # for the targets, and for the columns
-        return Design(StreamedStore(data, len(y), crew), intercept, passes=[n_passes]), y, weight
+        return Design(StreamedStore(data, len(y), crew), intercept, passes=[n_passes]), y, weight, offset
     n_rows = data.matrix.shape[0]
     weight = np.ones(n_rows) if data.weight is None else np.ascontiguousarray(data.weight, dtype=np.float64)
-    return Design.of(data.matrix, width, intercept, crew), data.dense_targets(0, n_rows), weight
+    return Design.of(data.matrix, width, intercept, crew), data.dense_targets(0, n_rows), weight, data.offset
 
 
 def converge(problem, initial, tol, max_iter, say):

@@ -7,11 +7,12 @@ from scipy import sparse
 
 from sklearn_vectorflow.engine.exact import sweeps
 from sklearn_vectorflow.exact.stores import arrays_of, even_parts
+from sklearn_vectorflow.io.blocks import join_targets
 
 
 def targets_of(data):
-    """Return the targets and weights of a source's rows, in order; weights are ones where there are none."""
-    targets, weights = [], []
+    """Return the targets, weights and offsets of a source's rows, in order; weights are ones where there are none."""
+    targets, weights, offsets = [], [], []
     with data.blocks(None) as blocks:
         for block in blocks:
             rows = data.prepared(block)
@@ -19,7 +20,8 @@ def targets_of(data):
             encoded = encoded.toarray() if sparse.issparse(encoded) else encoded
             targets.append(np.ascontiguousarray(encoded, dtype=np.float64))
             weights.append(np.ones(len(targets[-1])) if rows.weight is None else rows.weight)
-    return np.concatenate(targets), np.concatenate(weights).astype(np.float64)
+            offsets.append(rows.offset)
+    return np.concatenate(targets), np.concatenate(weights).astype(np.float64), join_targets(offsets)
 
 
 class StreamedStore:

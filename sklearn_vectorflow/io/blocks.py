@@ -24,6 +24,8 @@ class Block(NamedTuple):
         What messages call the block.
     qid : ndarray of shape (n_rows,), default=None
         Queries that rows belong to, where a reader was asked for them.
+    offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+        Added to raw outputs.
     """
 
     X: object
@@ -31,6 +33,7 @@ class Block(NamedTuple):
     sample_weight: object = None
     where: str = ""
     qid: object = None
+    offset: object = None
 
     @classmethod
     def of(cls, item, where):
@@ -39,9 +42,13 @@ class Block(NamedTuple):
             return item
         if not isinstance(item, tuple):
             return cls(item, where=where)
-        if not 1 <= len(item) <= 3:
-            raise ValueError(f"{where} must be (X, y) or (X, y, sample_weight), got a tuple of {len(item)}.")
-        return cls(*item, *[None] * (3 - len(item)), where)
+        if not 1 <= len(item) <= 4:
+            raise ValueError(
+                f"{where} must be (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset), got a tuple of "
+                f"{len(item)}."
+            )
+        names = "X", "y", "sample_weight", "offset"
+        return cls(**dict(zip(names, item)), where=where)
 
 
 @dataclass
@@ -56,6 +63,8 @@ class Checked:
     where : str
     part : int, default=None
         Part of the source that the block is of, or one of several blocks of.
+    offset : object, default=None
+        As given.
     """
 
     matrix: Matrix
@@ -63,6 +72,7 @@ class Checked:
     weight: object
     where: str
     part: object = None
+    offset: object = None
 
     @classmethod
     def of(cls, block, part=None):
@@ -76,11 +86,12 @@ class Checked:
         with naming(block.where):
             matrix = block.X.checked_now() if isinstance(block.X, Matrix) else _to_matrix(block.X)
             matrix.current = True
-            for name, values in (("y", block.y), ("sample_weight", block.sample_weight)):
+            given = {"y": block.y, "sample_weight": block.sample_weight, "offset": block.offset}
+            for name, values in given.items():
                 _check_length(name, values, matrix.shape[0])
         if hasattr(block.X, "head"):
             matrix.header = block.X.head(0)
-        return cls(matrix, block.y, block.sample_weight, block.where, part)
+        return cls(matrix, block.y, block.sample_weight, block.where, part, block.offset)
 
 
 def _to_matrix(X):
@@ -159,12 +170,12 @@ def rows_of(matrix, start, end):
 
 
 def join_targets(parts):
-    """Return the targets or weights of several blocks as one; None if there are none."""
+    """Return the targets, weights or offsets of several blocks as one; None if there are none."""
     given = [part is not None for part in parts]
     if not any(given):
         return None
     if not all(given):
-        raise ValueError("Either all blocks have targets and weights or none has.")
+        raise ValueError("Either all blocks have targets, weights and offsets or none has.")
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
     parts = [np.asarray(part) for part in parts]

@@ -176,10 +176,12 @@ class _Kept(Source):
         super().__init__(buffer_bytes=source.buffer_bytes, n_jobs=1, classes=source.classes)
         self.buffer_bytes = float("inf")  # they are in memory anyway
         X = join([block.matrix for block in blocks])
-        y, weight = (join_targets([getattr(block, name) for block in blocks]) for name in ("y", "weight"))
+        y, weight, offset = (
+            join_targets([getattr(block, name) for block in blocks]) for name in ("y", "weight", "offset")
+        )
         if len(blocks) == 1:  # joined, they are copies
             X = _copy_of(X)
-        self.block = Block(X, y, weight, "the rows in memory")
+        self.block = Block(X, y, weight, "the rows in memory", offset=offset)
         self.n_rows, self.n_features = self.block.X.shape
         self.n_parts = 1
 

@@ -49,7 +49,7 @@ class CacheWriter:
         Raises
         ------
         ValueError
-            If blocks differ in columns, types, or in having targets and weights.
+            If blocks differ in columns, types, or in having targets, weights and offsets.
         """
         X = block.matrix.values
         X = X if sparse.issparse(X) else sparse.csr_matrix(X)
@@ -57,13 +57,14 @@ class CacheWriter:
             self.header.n_features = X.shape[1]
         if X.shape[1] != self.header.n_features:
             raise ValueError(f"Blocks differ in their number of features: {self.header.n_features} and {X.shape[1]}.")
-        y = weight = None
+        y, of_rows = None, {}
         if block.y is not None or "y" in self._arrays:
             y = self._coded(block.y)
-        if block.weight is not None or "sample_weight" in self._arrays:
-            weight = np.asarray(block.weight, dtype=np.float64)
+        for name, values in (("sample_weight", block.weight), ("offset", block.offset)):
+            if values is not None or name in self._arrays:
+                of_rows[name] = np.asarray(values, dtype=np.float64)
         for start, end, full in self._spans(X):
-            self._add_rows(X, y, weight, start, end)
+            self._add_rows(X, y, of_rows, start, end)
             if full:
                 self._cut()
 
@@ -82,7 +83,7 @@ class CacheWriter:
             yield start, end, full
             start = end
 
-    def _add_rows(self, X, y, weight, start, end):
+    def _add_rows(self, X, y, of_rows, start, end):
         first, last = int(X.indptr[start]), int(X.indptr[end])
         new = not self._arrays
         if new:
@@ -92,8 +93,8 @@ class CacheWriter:
         self._array("indptr", X.indptr[start + 1 : end + 1].astype(np.int64) + (self._end[1] - first), False)
         if y is not None:
             self._array("y", y[start:end], new)
-        if weight is not None:
-            self._array("sample_weight", weight[start:end], new)
+        for name, values in of_rows.items():
+            self._array(name, values[start:end], new)
         self._end[0] += end - start
         self._end[1] += last - first
 

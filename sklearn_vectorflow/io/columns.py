@@ -24,11 +24,11 @@ def import_pyarrow():
 
 
 class Columns:
-    """Which columns of a table are targets, weights and features, and how features are made of them.
+    """Which columns of a table are targets, weights, offsets and features, and how features are made of them.
 
     Parameters
     ----------
-    y, sample_weight : str or None
+    y, sample_weight, offset : str or None
     columns : list of str or None
         Columns that features are made of; None is all others.
     indices, values : str or None
@@ -46,7 +46,7 @@ class Columns:
         If these do not go together.
     """
 
-    def __init__(self, y, sample_weight, columns, indices, values, n_features, encoder, frame):
+    def __init__(self, y, sample_weight, offset, columns, indices, values, n_features, encoder, frame):
         if values is not None and indices is None:
             raise ValueError(f"values={values!r} needs indices.")
         if indices is not None and (columns is not None or encoder is not None):
@@ -59,6 +59,7 @@ class Columns:
             raise ValueError(f"frame must be one of {FRAMES}, got {frame!r}.")
         self.y = y
         self.sample_weight = sample_weight
+        self.offset = offset
         self.columns = columns
         self.indices = indices
         self.values = values
@@ -75,7 +76,7 @@ class Columns:
             If a column is missing.
         """
         features = [self.indices, self.values] if self.indices is not None else self.features(names)
-        needed = [name for name in (self.y, self.sample_weight, *features) if name is not None]
+        needed = [name for name in (*self._of_rows, *features) if name is not None]
         missing = [name for name in needed if name not in names]
         if missing:
             raise ValueError(f"There are no columns {missing}; there are {list(names)}.")
@@ -85,7 +86,11 @@ class Columns:
         """Return the columns that features are made of."""
         if self.columns is not None:
             return list(self.columns)
-        return [name for name in names if name not in (self.y, self.sample_weight)]
+        return [name for name in names if name not in self._of_rows]
+
+    @property
+    def _of_rows(self):
+        return self.y, self.sample_weight, self.offset
 
     def block(self, table, where):
         """Return the rows of a table.
@@ -96,9 +101,8 @@ class Columns:
             If a number is missing or columns are of the wrong type, with `where`.
         """
         with naming(where):
-            y = None if self.y is None else _numbers(table, self.y)
-            weight = None if self.sample_weight is None else _numbers(table, self.sample_weight)
-            return Block(self._rows(table), y, weight, where)
+            y, weight, offset = (None if name is None else _numbers(table, name) for name in self._of_rows)
+            return Block(self._rows(table), y, weight, where, offset=offset)
 
     def _rows(self, table):
         if self.indices is not None:

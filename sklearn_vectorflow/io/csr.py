@@ -38,6 +38,8 @@ class CSRSource(Source):
         Targets.
     sample_weight : array-like of shape (n_rows,) or path-like, default=None
         Weights.
+    offset : array-like of shape (n_rows,) or (n_rows, n_outputs), or path-like, default=None
+        Added to raw outputs.
     n_features : int, default=None
         Number of columns.
     buffer_bytes, survey, n_jobs, classes
@@ -58,6 +60,7 @@ class CSRSource(Source):
         y: Any = None,
         sample_weight: Any = None,
         *,
+        offset: Any = None,
         n_features: int | None = None,
         buffer_bytes: int = 2**28,
         survey: bool = True,
@@ -68,7 +71,7 @@ class CSRSource(Source):
         self.opened = data if isinstance(data, folder.OpenCache) else None  # the cache that the rows are of
         if self.opened is not None:
             n_features = data.header.n_features
-            data, indices, indptr, y, sample_weight = (data.arrays.get(name) for name in folder.ARRAYS)
+            data, indices, indptr, y, sample_weight, offset = (data.arrays.get(name) for name in folder.ARRAYS)
         elif sparse.issparse(data):
             data = as_csr(data)
             n_features = data.shape[1]
@@ -77,7 +80,7 @@ class CSRSource(Source):
             raise ValueError("CSRSource needs data, indices, indptr and n_features, or a sparse matrix.")
         check_integer("n_features", n_features, 1)
         self._stored: dict = {}
-        for name, values in zip(folder.ARRAYS, (data, indices, indptr, y, sample_weight)):
+        for name, values in zip(folder.ARRAYS, (data, indices, indptr, y, sample_weight, offset)):
             setattr(self, name, self._array(name, values))
         self.n_features = n_features
         if self.opened is None:
@@ -152,7 +155,7 @@ class CSRSource(Source):
                 "data, indices and the last of indptr must agree, got lengths "
                 f"{len(self.data)} and {len(self.indices)}, and {last}."
             )
-        for name in ("y", "sample_weight"):
+        for name in folder.OF_ROWS:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.indptr) - 1:
                 raise ValueError(f"{name} must have {len(self.indptr) - 1} rows as indptr has, got {len(values)}.")
@@ -177,7 +180,7 @@ class CSRSource(Source):
             y = arrays.get("y") if self.opened is None else self._decoded(arrays.get("y"))
         # who iterates over the source may keep blocks whose memory is the user's
         matrix.current = not any(np.may_share_memory(arrays[name], getattr(self, name)) for name in ("data", "indices"))
-        return (Block(matrix, y, arrays.get("sample_weight"), where),)
+        return (Block(matrix, y, arrays.get("sample_weight"), where, offset=arrays.get("offset")),)
 
     def _part(self, piece):
         start, end = piece * self._step, min((piece + 1) * self._step, self.n_rows)
@@ -187,7 +190,7 @@ class CSRSource(Source):
             raise ValueError(f"rows from {start}: indptr decreases or points beyond the indices.")
         if start == 0 and first != 0:
             raise ValueError(f"indptr must start at 0, got {first}.")
-        spans = {"data": (first, last), "indices": (first, last), "y": (start, end), "sample_weight": (start, end)}
+        spans = {"data": (first, last), "indices": (first, last), **dict.fromkeys(folder.OF_ROWS, (start, end))}
         arrays = {name: self._entries(name, *span) for name, span in spans.items() if getattr(self, name) is not None}
         return start, {**arrays, "indices": _native(arrays["indices"]), "indptr": indptr - first}
 

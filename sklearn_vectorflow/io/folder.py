@@ -5,7 +5,8 @@
     cache/
         header.json             what the cache is of, parts and checksums; replaced as a whole
         lock                    held by the process that writes
-        rows-0123456789abcdef/  data.npy, indices.npy, indptr.npy, y.npy, sample_weight.npy
+        rows-0123456789abcdef/  data.npy, indices.npy, indptr.npy, y.npy, sample_weight.npy,
+                                offset.npy
 
 A new cache is a new folder of arrays beside the old one. It counts once the header names it, and what the header
 does not name is removed by the next process that has the lock.
@@ -29,7 +30,8 @@ from sklearn_vectorflow.io.turns import LOCK, turn
 
 VERSION = 2
 HEADER = "header.json"
-ARRAYS = ("data", "indices", "indptr", "y", "sample_weight")
+ARRAYS = ("data", "indices", "indptr", "y", "sample_weight", "offset")
+OF_ROWS = ARRAYS[3:]
 TYPES = {"data": (np.float32, np.float64), "indices": (np.int32, np.int64), "indptr": (np.int64,)}
 ROWS = re.compile(r"rows-[0-9a-f]{16}")
 NEW_HEADER = re.compile(r"header\.[0-9a-f]{16}\.new")

@@ -25,6 +25,7 @@ class _TableSource(Source):
         y: str | None,
         *,
         sample_weight: str | None = None,
+        offset: str | None = None,
         columns: Sequence[str] | None = None,
         indices: str | None = None,
         values: str | None = None,
@@ -39,7 +40,7 @@ class _TableSource(Source):
     ) -> None:
         super().__init__(cache=cache, buffer_bytes=buffer_bytes, survey=survey, n_jobs=n_jobs, classes=classes)
         self._arrow = import_pyarrow()
-        self._columns = Columns(y, sample_weight, columns, indices, values, n_features, encoder, frame)
+        self._columns = Columns(y, sample_weight, offset, columns, indices, values, n_features, encoder, frame)
         self.n_features = n_features
 
     @contextlib.contextmanager
@@ -70,6 +71,8 @@ class ParquetSource(_TableSource):
         Column of targets; None where rows are for prediction.
     sample_weight : str, default=None
         Column of weights.
+    offset : str, default=None
+        Column of numbers that are added to raw outputs; for rates, the logarithm of the exposure.
     columns : list of str, default=None
         Columns that features are made of; None is all others.
     indices, values : str, default=None
@@ -169,7 +172,7 @@ class ArrowSource(_TableSource):
     data : object
         Has ``__arrow_c_stream__``. A ``pyarrow.RecordBatchReader`` can be read once; a DuckDB
         relation runs anew for every pass.
-    y, sample_weight, columns, indices, values, n_features, encoder, frame
+    y, sample_weight, offset, columns, indices, values, n_features, encoder, frame
         See :class:`ParquetSource`.
     cache, buffer_bytes, survey, n_jobs, classes
         See :class:`Source`.

@@ -187,8 +187,8 @@ class BatchSource(Source):
     Parameters
     ----------
     batches : callable
-        Returns an iterable of blocks (X, y) or (X, y, sample_weight), anew with every call. Blocks are
-        taken ahead of their use, so each must have arrays of its own.
+        Returns an iterable of blocks (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset), anew with
+        every call. Blocks are taken ahead of their use, so each must have arrays of its own.
     cache, buffer_bytes, survey, classes
         See :class:`Source`. The function is called and its blocks are taken by one thread.
     n_rows : int, default=None
@@ -271,7 +271,7 @@ def is_source(X):
 
 
 def _is_block(item):
-    return isinstance(item, Block) or (2 <= len(item) <= 3 and len(getattr(item[0], "shape", ())) == 2)
+    return isinstance(item, Block) or (2 <= len(item) <= 4 and len(getattr(item[0], "shape", ())) == 2)
 
 
 def as_source(X):
@@ -279,7 +279,10 @@ def as_source(X):
     return X if isinstance(X, Source) else _Blocks(X)
 
 
-def check_alone(y, sample_weight):
-    """Raise if targets or weights are given beside a source."""
-    if y is not None or sample_weight is not None:
-        raise ValueError("targets and weights must be None beside a source: its blocks are (X, y, sample_weight).")
+def check_alone(**given):
+    """Raise if targets, weights or offsets are given beside a source."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise ValueError(
+            f"{' and '.join(names)} must be None beside a source: its blocks are (X, y, sample_weight, offset)."
+        )

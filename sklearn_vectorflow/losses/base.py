@@ -62,6 +62,10 @@ class Loss(BaseEstimator):
     def n_active(self, n_outputs: int) -> int | None:
         """Return how many outputs of a row a step computes, about; None are all."""
 
+    def offset_outputs(self, n_outputs: int) -> slice | None:
+        """Return the raw outputs that an offset of one number a row is added to; None if it must be one an output."""
+        return slice(None)
+
     def kernel_parameters(self) -> Array:
         """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""
         return np.empty(0)

@@ -100,6 +100,10 @@ class MultinomialLoss(ClassificationLoss):
     is_likelihood = True
     multilabel = False
 
+    def offset_outputs(self, n_outputs: int) -> slice | None:
+        """Return None: a number that is added to all outputs changes nothing."""
+        return None
+
     def n_outputs(self, n_classes: int) -> int:
         """Return one output for each class."""
         return n_classes

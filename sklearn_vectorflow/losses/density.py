@@ -45,6 +45,10 @@ class MixtureDensity(RegressionLoss):
         """Return three outputs for each component."""
         return 3 * self.n_components
 
+    def offset_outputs(self, n_outputs: int) -> slice | None:
+        """Return the means of the components."""
+        return slice(self.n_components, 2 * self.n_components)
+
     def check_y(self, y: Array) -> None:
         """Raise ValueError unless y has one column."""
         if y.shape[1] != 1:

@@ -42,6 +42,10 @@ class IntervalLoss(SurvivalLoss):
     def n_outputs(self):
         return self.n_intervals + (self.shape == "constant")
 
+    def offset_outputs(self, n_outputs: int) -> slice | None:
+        """Return what the hazards of all intervals have in common, or, without it, all of them."""
+        return slice(0, n_outputs - self.n_constant)
+
     def intercept(self, raw: Array) -> Array:
         """Return the log hazard, or logit, of each interval."""
         return self.by_interval(raw)[0]

@@ -193,6 +193,10 @@ class AcceleratedFailureTime(ParametricLoss):
         super().check_parameters()
         check_shape(type(self).__name__, self.shape)
 
+    def offset_outputs(self, n_outputs: int) -> slice | None:
+        """Return the location, which is a log time."""
+        return slice(0, 1)
+
     @property
     def n_constant(self):
         return 1 if self.shape == "constant" else 0

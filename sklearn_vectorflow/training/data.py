@@ -22,13 +22,16 @@ class Data:
     weight : ndarray of shape (n_rows,) or None
     starts : ndarray of shape (n_groups + 1,) or None
         Row at which each group starts, and n_rows, if rows of a group are seen together.
+    offset : ndarray of shape (n_rows, n_outputs), default=None
+        Added to raw outputs; perhaps a view whose columns are the same numbers.
     """
 
-    def __init__(self, matrix, encoded, weight, starts=None):
+    def __init__(self, matrix, encoded, weight, starts=None, offset=None):
         self.matrix = matrix
         self.encoded = encoded
         self.weight = moderate(weight)
         self.starts = starts
+        self.offset = offset
 
     @property
     def n_targets(self):
@@ -101,7 +104,11 @@ class Data:
         encoded = self.encoded
         if not isinstance(encoded, np.ndarray):
             encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
-        return Targets(encoded, self.n_targets, weight, self.starts)
+        return Targets(encoded, self.n_targets, weight, self.starts, self.offset)
+
+    def with_offset(self, raw, start=0, end=None):
+        """Return the raw outputs that the loss sees of rows [start, end), for those that the net gives."""
+        return raw if self.offset is None else raw + self.offset[start:end]
 
     def split(self, fraction, strata, random_state):
         """Take a fraction of the rows for validation, out of training by a weight of zero.
@@ -132,7 +139,8 @@ class Data:
 
     def _take_out(self, taken, starts=None):
         weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
-        validation = Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts)
+        offset = None if self.offset is None else self.offset[taken]
+        validation = Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts, offset)
         weight[taken] = 0.0
         self.weight = weight
         return validation

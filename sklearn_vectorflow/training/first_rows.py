@@ -74,6 +74,13 @@ class FirstRows:
         weights = [part.weight for part in parts]
         if any(weight is not None for weight in weights):
             weights = [np.ones(part.matrix.shape[0]) if part.weight is None else part.weight for part in parts]
+        offsets = [part.offset for part in parts]
+        shapes = [offset.shape for offset in offsets if offset is not None]
+        if shapes:
+            offsets = [
+                np.zeros((part.matrix.shape[0], shapes[0][1])) if offset is None else offset
+                for part, offset in zip(parts, offsets)
+            ]
         if parts[0].starts is not None:
             firsts = np.cumsum([0, *(part.matrix.shape[0] for part in parts)])
             starts = np.concatenate([part.starts[:-1] + first for part, first in zip(parts, firsts)] + [firsts[-1:]])
@@ -82,10 +89,11 @@ class FirstRows:
             join_targets([part.encoded for part in parts]),
             join_targets(weights),
             starts,
+            join_targets(offsets),
         )
 
     def __getstate__(self):
-        parts = [(one.matrix.values, one.encoded, one.weight, one.starts) for one in self.parts]
+        parts = [(one.matrix.values, one.encoded, one.weight, one.starts, one.offset) for one in self.parts]
         state = {"parts": parts, "counts": self.counts, "n_begun": self.n_begun}
         return {**state, "checksum": _checksum(state)}
 
@@ -108,7 +116,7 @@ def _checksum(state):
     return total
 
 
-def _restored(values, encoded, weight, starts):
+def _restored(values, encoded, weight, starts, offset=None):
     """Return a block of a pickle, of which the engine reads what it is told to."""
     matrix = Matrix(values)
     n_rows = matrix.shape[0]
@@ -126,7 +134,11 @@ def _restored(values, encoded, weight, starts):
         _is_array(starts, np.int64, 1) and starts[0] == 0 and starts[-1] == n_rows and np.all(np.diff(starts) > 0)
     ):
         raise ValueError(f"groups of {n_rows} rows can't start at {brief(starts)}.")
-    return Data(matrix, encoded, weight, starts)
+    if offset is not None and not (_is_array(offset, np.float64, 2) and np.all(np.isfinite(offset))):
+        raise ValueError(f"offsets must be a matrix of finite float64, got {brief(offset)}.")
+    if offset is not None and len(offset) != n_rows:
+        raise ValueError(f"{n_rows} rows have offsets of shape {offset.shape}.")
+    return Data(matrix, encoded, weight, starts, offset)
 
 
 def _is_array(array, dtype, n_dimensions):
@@ -143,8 +155,8 @@ def n_telling(data):
 def _copy(data):
     """Return a copy of a block, which the caller may overwrite."""
     found = data.matrix.rows.longest, bool(data.matrix.rows.canonical)
-    weight, starts = (None if one is None else one.copy() for one in (data.weight, data.starts))
-    return Data(Matrix(data.matrix.values.copy(), found=found), data.encoded.copy(), weight, starts)
+    weight, starts, offset = (None if one is None else one.copy() for one in (data.weight, data.starts, data.offset))
+    return Data(Matrix(data.matrix.values.copy(), found=found), data.encoded.copy(), weight, starts, offset)
 
 
 def _alike(matrices):

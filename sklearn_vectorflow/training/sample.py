@@ -15,7 +15,7 @@ class Sample(Data):
 
     Parameters
     ----------
-    matrix, encoded, weight, starts
+    matrix, encoded, weight, starts, offset
         See `Data`.
     columns : ndarray of shape (n_columns,)
         The number that each column has among all.
@@ -25,8 +25,8 @@ class Sample(Data):
         How many times as noisy the gradients of the sample are as those of the rows it stands for.
     """
 
-    def __init__(self, matrix, encoded, weight, starts, columns, stands_for=None, noise=1.0):
-        super().__init__(matrix, encoded, weight, starts)
+    def __init__(self, matrix, encoded, weight, starts, columns, stands_for=None, noise=1.0, offset=None):
+        super().__init__(matrix, encoded, weight, starts, offset)
         self.columns = columns
         self.stands_for = stands_for
         self.noise = noise
@@ -41,7 +41,8 @@ class Sample(Data):
         fewest : int
         """
         values, rows, starts = data.drawn(fewest)
-        return cls(*_narrow(values, data.encoded[rows], _some(data.weight, rows), starts))
+        narrow = _narrow(values, data.encoded[rows], _some(data.weight, rows), starts)
+        return cls(*narrow, offset=_some(data.offset, rows))
 
     @classmethod
     def by_size(cls, data, size_of, n_outputs, most):
@@ -54,7 +55,7 @@ class Sample(Data):
         data : Data
             Of rows with losses of their own.
         size_of : callable
-            Returns how large the gradients of some rows are, given their targets and weights.
+            Returns how large the gradients of some rows are, given their targets, weights and offsets.
         n_outputs : int
             Of each row's gradient.
         most : int
@@ -66,14 +67,14 @@ class Sample(Data):
         """
         step = sample_step(data.n_terms, max(most, MOST_CELLS // n_outputs))
         rows = sampled_rows(0, data.n_terms, step)
-        size = size_of(data.encoded[rows], _some(data.weight, rows))
+        size = size_of(data.encoded[rows], _some(data.weight, rows), _some(data.offset, rows))
         chance = np.minimum(1.0, size * (most / size.sum()))
         drawn = np.random.default_rng(0).random(len(rows)) < chance
         rows, size, stands_for = rows[drawn], size[drawn], 1.0 / chance[drawn]
         noise = np.sum((stands_for * size) ** 2) / np.sum(stands_for * size**2)
         weight = stands_for if data.weight is None else stands_for * data.weight[rows]
         narrow = _narrow(data.matrix.take(rows).sample(), data.encoded[rows], weight, None)
-        return cls(*narrow, step * stands_for, noise)
+        return cls(*narrow, step * stands_for, noise, _some(data.offset, rows))
 
     @property
     def n_losses(self):
@@ -84,7 +85,10 @@ class Sample(Data):
         """Return some of the rows, or of the groups."""
         rows, starts = self.rows_of(terms)
         weight, stands_for = _some(self.weight, rows), _some(self.stands_for, rows)
-        return Sample(self.matrix.take(rows), self.encoded[rows], weight, starts, self.columns, stands_for)
+        offset = _some(self.offset, rows)
+        return Sample(
+            self.matrix.take(rows), self.encoded[rows], weight, starts, self.columns, stands_for, offset=offset
+        )
 
 
 def _some(numbers, rows):

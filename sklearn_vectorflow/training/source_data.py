@@ -22,9 +22,9 @@ from sklearn_vectorflow.validation.errors import naming, warn
 MANY_PARTS = 16  # in a window, that mix a sorted source well
 
 
-def read_all(X, y, sample_weight):
-    """Return the rows of a source in memory: a Matrix, targets and weights."""
-    check_alone(y, sample_weight)
+def read_all(X, y, sample_weight, offset):
+    """Return the rows of a source in memory: a Matrix, targets, weights and offsets."""
+    check_alone(y=y, sample_weight=sample_weight, offset=offset)
     source = as_source(X)
     with source.checked() as blocks:
         rows = _together(list(blocks))
@@ -37,10 +37,11 @@ def _together(blocks):
         join([block.matrix for block in blocks]),
         join_targets([block.y for block in blocks]),
         join_targets([block.weight for block in blocks]),
+        join_targets([block.offset for block in blocks]),
     )
 
 
-def open_data(estimator, X, y, sample_weight, *, reset):
+def open_data(estimator, X, y, sample_weight, offset, *, reset):
     """Read what training has to know beforehand of a source's rows.
 
     Parameters
@@ -48,7 +49,7 @@ def open_data(estimator, X, y, sample_weight, *, reset):
     estimator : BaseVectorFlow
         Its classes and features are set (reset=True) or compared.
     X : source
-    y, sample_weight : None
+    y, sample_weight, offset : None
         They come from the source.
     reset : bool
 
@@ -57,14 +58,15 @@ def open_data(estimator, X, y, sample_weight, *, reset):
     data : object
         Of rows in memory if the buffer holds all of them, else `StreamedData`.
     """
-    check_alone(y, sample_weight)
+    check_alone(y=y, sample_weight=sample_weight, offset=offset)
     source = as_source(X)
     with contextlib.ExitStack() as stack:
         blocks = stack.enter_context(source.checked())
         head, rest = _head(blocks, source.buffer_bytes)
         if rest is None:
             source.release()
-            return estimator._data(*_together(head), reset=reset, classes=source.classes)
+            matrix, y, weight, offset = _together(head)
+            return estimator._data(matrix, y, weight, offset=offset, reset=reset, classes=source.classes)
         if source.once:
             if estimator.max_iter > 1:
                 warnings.warn(
@@ -128,6 +130,8 @@ class StreamedData:
         self.n_targets = self.encoded.shape[1]
         self.scale = None if weight is None else np.count_nonzero(weight) / weight.sum()
         self.weight = moderate(weight)
+        self.offset = survey.offset
+        self.has_offset = self.offset is not None
         rows = SimpleNamespace(n_nonzero=survey.n_nonzero)
         self.matrix = SimpleNamespace(
             shape=(survey.n_rows, survey.n_features),
@@ -174,7 +178,7 @@ class StreamedData:
     def trainer(self, *args):
         """Return what trains on the source's rows; nothing else asks for targets from now on."""
         alike = neighbours_are_alike(self.encoded)
-        self.encoded = self.weight = self.survey.encoded = self.survey.weight = None
+        self.encoded = self.weight = self.survey.encoded = self.survey.weight = self.offset = self.survey.offset = None
         trainer = StreamTrainer(self, *args, alike=alike)
         if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
             warn(
@@ -208,6 +212,9 @@ class StreamedData:
             weight = self.survey.weigh(encoded, weight, some=False)
             if (weight is None) != (self.scale is None):
                 raise ValueError("either all blocks have sample_weight or none has.")
+            offset = self.estimator._offset(block.offset, n_rows)
+            if (offset is not None) != self.has_offset:
+                raise ValueError("either all blocks have an offset or none has.")
         if weight is not None:
             weight = weight * self.scale
-        return Rows(block.matrix, encoded, weight)
+        return Rows(block.matrix, encoded, weight, offset)

@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn_vectorflow.io.blocks import join_targets, n_bytes
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, sample_step, sampled_rows
-from sklearn_vectorflow.validation.arrays import check_sample_weight
+from sklearn_vectorflow.validation.arrays import check_offset, check_sample_weight
 from sklearn_vectorflow.validation.errors import naming
 
 
@@ -29,18 +29,20 @@ class Survey:
         self.n_rows = self.n_nonzero = self.n_bytes = 0
         self.canonical = True
         self._rows, self.sample_step = [], 1
-        targets, weights = estimator._collector(classes, reset), []
+        targets, weights, offsets = estimator._collector(classes, reset), [], []
         for block in drained(head, rest) if self.complete else head:
             with naming(block.where):
                 as_matrix(estimator, block.matrix, reset=reset and self.n_rows == 0)
                 self._add(block.matrix)
                 targets.add(block.y, block.matrix.shape[0])
                 weights.append(check_sample_weight(block.weight, block.matrix.shape[0], some=False))
+                offsets.append(check_offset(block.offset, block.matrix.shape[0]))
         self.n_features = block.matrix.shape[1]
         self.encoded = targets.join()
         weight = check_sample_weight(join_targets(weights), self.n_rows)
         self.weigh = estimator._weigher(self.encoded, weight)
         self.weight = self.weigh(self.encoded, weight)
+        self.offset = estimator._offset(join_targets(offsets), self.n_rows)
 
     def _add(self, matrix):
         self._rows.append(matrix.sample(self.sample_step, self.n_rows))

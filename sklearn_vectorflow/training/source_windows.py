@@ -19,16 +19,18 @@ class Rows:
     matrix : Matrix
     encoded : ndarray of shape (n_rows, n_targets) or csr_array
     weight : ndarray of shape (n_rows,) or None
+    offset : ndarray of shape (n_rows, n_outputs) or None
     """
 
     matrix: Matrix
     encoded: object
     weight: object
+    offset: object
 
     def between(self, start, end):
         """Return rows [start, end)."""
-        weight = None if self.weight is None else self.weight[start:end]
-        return Rows(rows_of(self.matrix, start, end), self.encoded[start:end], weight)
+        weight, offset = (None if one is None else one[start:end] for one in (self.weight, self.offset))
+        return Rows(rows_of(self.matrix, start, end), self.encoded[start:end], weight, offset)
 
     @classmethod
     def joined(cls, parts):
@@ -37,6 +39,7 @@ class Rows:
             join([part.matrix for part in parts]),
             join_targets([part.encoded for part in parts]),
             join_targets([part.weight for part in parts]),
+            join_targets([part.offset for part in parts]),
         )
 
     def targets(self):
@@ -44,8 +47,8 @@ class Rows:
         encoded = self.encoded
         if sparse.issparse(encoded):
             encoded = encoded.indices.astype(np.int32, copy=False), encoded.indptr.astype(np.int64, copy=False)
-            return Targets(encoded, self.encoded.shape[1], self.weight)
-        return Targets(np.ascontiguousarray(encoded), encoded.shape[1], self.weight)
+            return Targets(encoded, self.encoded.shape[1], self.weight, None, self.offset)
+        return Targets(np.ascontiguousarray(encoded), encoded.shape[1], self.weight, None, self.offset)
 
 
 def windows_of_rows(rows, counts):

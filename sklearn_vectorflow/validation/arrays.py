@@ -42,19 +42,10 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
         return None
     if isinstance(sample_weight, numbers.Number):
         sample_weight = np.full(n_rows, sample_weight)
-    weight = np.asarray(sample_weight)
-    if weight.dtype.kind == "c":
-        raise TypeError(f"{name} must be real numbers, got dtype {weight.dtype}.")
-    if weight.dtype.kind not in "iufb":
-        try:
-            weight = weight.astype(np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must be numbers, got dtype {weight.dtype}.") from None
+    weight = _real_numbers(sample_weight, name)
     if weight.shape != (n_rows,):
         raise ValueError(f"{name}.shape == {weight.shape}, expected ({n_rows},)!")
-    weight = np.ascontiguousarray(weight, dtype=np.float64)
-    if not np.all(np.isfinite(weight)):
-        raise ValueError(f"{name} contains NaN or infinity.")
+    _check_finite(weight, name)
     if weight.max() > np.finfo(np.float64).max / n_rows:
         raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
@@ -67,6 +58,66 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
     if some and not np.any(weight):
         raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
     return weight
+
+
+def check_offset(offset, n_rows, name="offset"):
+    """Return offsets as float64 of shape (n_rows,) or (n_rows, n_outputs), or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no real numbers, of another shape, NaN or infinite.
+    """
+    if offset is None:
+        return None
+    values = _real_numbers(offset, name)
+    if values.ndim not in (1, 2) or len(values) != n_rows:
+        raise ValueError(f"{name} must have shape ({n_rows},) or ({n_rows}, n_outputs), got {values.shape}.")
+    _check_finite(values, name)
+    return values
+
+
+def _real_numbers(values, name):
+    """Return numbers as a contiguous array of float64.
+
+    Raises
+    ------
+    TypeError
+        If they are complex, or no numbers.
+    """
+    try:
+        values = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise TypeError(f"{name} must be numbers, got {brief(values)}.") from None
+    if values.dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers, got dtype {values.dtype}.")
+    if values.dtype.kind not in "iufb":
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be numbers, got dtype {values.dtype}.") from None
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _check_finite(values, name):
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} contains NaN or infinity.")
+
+
+def log_exposure(exposure, n_rows, name="exposure"):
+    """Return the logarithms of exposures, shape (n_rows,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no finite numbers > 0, one for each row.
+    """
+    values = check_offset(exposure, n_rows, name)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must have shape ({n_rows},), got {values.shape}.")
+    if np.any(values <= 0):
+        raise ValueError(f"{name} must be > 0, got {values.min():g}.")
+    return np.log(values)
 
 
 def group_starts(groups, n_rows, name="groups"):

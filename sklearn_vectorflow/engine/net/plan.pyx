@@ -135,11 +135,16 @@ cdef class Net:
         Raises
         ------
         ValueError
-            If the rows have another number of columns than the net reads, which nothing below looks at.
+            If the rows have another number of columns than the net reads, or offsets are of another number of
+            outputs than it has, which nothing below looks at.
         """
         cdef Crosses crosses
         if rows.rows.n_features != self.n_features:
             raise ValueError(f"X has {rows.rows.n_features} columns, but the net reads {self.n_features}.")
+        if targets is not None and targets.offsets.values != NULL:
+            n_outputs = self.loss.n_outputs if self.sampler is None else self.sampler.sampler.n_outputs
+            if targets.n_offsets != n_outputs:
+                raise ValueError(f"The offsets are of {targets.n_offsets} outputs, but the net has {n_outputs}.")
         for position, crosses in self.crossed:
             self.nodes[<int>position].longest = crosses.most(rows)
         if self.sampler is not None:

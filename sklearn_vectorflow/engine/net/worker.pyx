@@ -22,6 +22,7 @@ from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_AHEAD_DATA, vf_singl
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_rate_at, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_mix, vf_shuffle
+from sklearn_vectorflow.engine.kernels.rows.offsets cimport vf_add_offsets, vf_offset_of
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_prefetch_data, vf_rows
 from sklearn_vectorflow.engine.kernels.sharing.merge_one cimport vf_apart
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
@@ -132,7 +133,7 @@ cdef class Worker(OneHidden):
         return vf_single(
             weights=&node.weights, intercepts=[self.net.intercept(0), self.net.intercept(1)], rows=&rows.rows,
             targets=targets.dense, n_targets=targets.n_targets,
-            sample_weight=targets.weight, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
+            sample_weight=targets.weight, offsets=targets.offsets, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
             indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
             places=&self.places, ahead=ahead, shared=self.shared)
@@ -237,7 +238,7 @@ cdef class Worker(OneHidden):
             self._look_ahead(rows, targets, self.taken + r, ahead)
             self._forward(rows, row, r)
             self.weight[r] = targets.weight_of(row)
-        loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(n)
+        loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(targets, n)
         if not isfinite(loss):
             return loss
         for i in range(last):
@@ -259,6 +260,8 @@ cdef class Worker(OneHidden):
             targets.load(self.queue[self.taken + r], self.y + r * targets.n_targets)
         for k in range(n * n_outputs):
             self.raw[k] = out[k]
+        for r in range(n):
+            vf_add_offsets(&targets.offsets, self.queue[self.taken + r], n_outputs, self.raw + r * n_outputs)
         self._show_nodes(n)
         return self.loss.evaluate(n, self.y, self.raw, self.weight, self.loss_gradient, &self.loss)
 
@@ -271,16 +274,19 @@ cdef class Worker(OneHidden):
             n_own = targets.labels(self.queue[self.taken + r], c.outputs + r * c.most)
             vf_add_candidates(sampler, c, r, n_own)
 
-    cdef double _evaluate_candidates(self, int64_t n) noexcept nogil:
+    cdef double _evaluate_candidates(self, Targets targets, int64_t n) noexcept nogil:
         """The loss of n rows' candidates, row by row, and its gradient."""
         cdef vf_candidates *c = &self.candidates.candidates
         cdef float *out = self.out[self.net.n_nodes - 1]
-        cdef int64_t r, at
+        cdef int64_t r, k, at
         cdef double loss = 0.0
         self.n_last = 0
         for r in range(n):
             at = r * c.most
             vf_load_candidates(&self.net.sampler.sampler, c, r, out + at, self.y + at, self.raw + at)
+            if targets.offsets.values != NULL:
+                for k in range(c.n_candidates[r]):
+                    self.raw[at + k] += vf_offset_of(&targets.offsets, self.queue[self.taken + r], c.outputs[at + k])
             self.loss.n_outputs = c.n_candidates[r]
             self.loss.n_targets = c.n_candidates[r] if self.net.sampler.sampler.independent else 1
             loss += self.loss.evaluate(1, self.y + at, self.raw + at, self.weight + r, self.loss_gradient + at,

@@ -316,6 +316,7 @@ VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden
                        for (int64_t i = 0; i < in->n_units; i++) units[i] = vf_activation(K, units[i]);)
     vf_catch_up(lazy, net->output, clock, in, k);
     vf_forward_output(in, k, data->raw);
+    vf_add_offsets(&data->offsets, row, k, data->raw);
     for (int64_t c = 0; c < data->n_targets; c++)
         data->y[c] = data->targets[row * data->n_targets + c];
     *data->weight = data->sample_weight ? data->sample_weight[row] : 1.0;

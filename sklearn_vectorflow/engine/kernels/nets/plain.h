@@ -152,6 +152,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
                 net.raw[i] = ones[i].w;
         }
         net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, &base.weights, x.length, copies);
+        vf_add_offsets(&net.offsets, row, net.loss->n_outputs, net.raw);
         vf_look_ahead(&net, &base, queue, at, n_queued);
         vf_ask(&base, net.places, net.places->length / 2);
         *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;

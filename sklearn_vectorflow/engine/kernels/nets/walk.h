@@ -4,6 +4,7 @@
 
 #include "kernels/contract.h"
 #include "kernels/sharing/merge_one.h"
+#include "kernels/rows/offsets.h"
 #include "kernels/rows/rows.h"
 
 enum { VF_AHEAD_DATA = 8 }; /* rows between asking for a row's values and using them */
@@ -26,6 +27,7 @@ typedef struct {
     const double *targets; /* (n_rows, n_targets) */
     int64_t n_targets;
     const double *sample_weight; /* (n_rows), or NULL */
+    vf_offsets offsets;
     const vf_loss *loss;
     double *y, *raw, *weight, *gradient; /* the loss's block, of one row: a loss in Python may keep it */
     const vf_input_dropout *dropout;

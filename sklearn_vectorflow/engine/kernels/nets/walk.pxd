@@ -5,6 +5,7 @@ from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
+from sklearn_vectorflow.engine.kernels.rows.offsets cimport vf_offsets
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_input_dropout, vf_row, vf_rows
 from sklearn_vectorflow.engine.kernels.sharing.merge_one cimport vf_apart
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
@@ -22,6 +23,7 @@ cdef extern from "kernels/nets/walk.h" nogil:
         const double *targets
         int64_t n_targets
         const double *sample_weight
+        vf_offsets offsets
         const vf_loss *loss
         double *y
         double *raw

@@ -1,0 +1,60 @@
+"""Offsets: known numbers that are added to the raw outputs of rows."""
+
+import numpy as np
+
+from sklearn_vectorflow.defaults.constants import MOST_CELLS, best_constant
+from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
+from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.network.forward import RawOutputs
+from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.validation.arrays import check_offset
+
+
+class OffsetMixin:
+    """Offsets of an estimator's rows."""
+
+    def _offset(self, offset, n_rows, name="offset"):
+        """Return what is added to the net's raw outputs, shape (n_rows, n_outputs); None if nothing is."""
+        offset = check_offset(offset, n_rows, name)
+        if offset is None:
+            return None
+        n_outputs = self._n_outputs()
+        if offset.ndim == 2:
+            if offset.shape[1] != n_outputs:
+                raise ValueError(
+                    f"{name} must have shape ({n_rows},) or ({n_rows}, {n_outputs}), one number for each raw output, "
+                    f"got {offset.shape}."
+                )
+            return self._in_units_of_net(offset)
+        outputs = self._loss.offset_outputs(n_outputs)
+        if outputs is None:
+            raise ValueError(
+                f"{name} must have shape ({n_rows}, {n_outputs}), one number for each raw output, with the loss "
+                f"{self._loss!r}: one number for all of them would change nothing. Got {offset.shape}."
+            )
+        if outputs == slice(None):
+            return self._in_units_of_net(np.broadcast_to(offset[:, None], (n_rows, n_outputs)))
+        spread = np.zeros((n_rows, n_outputs))
+        spread[:, outputs] = offset[:, None]
+        return self._in_units_of_net(spread)
+
+    def _in_units_of_net(self, offset):
+        """Return offsets in the units that raw outputs are learnt in."""
+        return offset
+
+    def _initial_beside_offset(self, data, initial):
+        """Return the raw outputs of the best constant model of rows that have offsets."""
+        initial = np.broadcast_to(initial, self._n_outputs()).astype(np.float64)
+        if not self.fit_intercept and not self._n_constant():
+            return initial
+        step = sample_step(data.n_terms, max(8, MOST_CELLS // len(initial)))
+        rows, starts = sampled_rows(0, data.n_terms, step), None
+        if data.starts is not None:
+            rows, starts = data.rows_of(rows)
+        weight = None if data.weight is None else data.weight[rows]
+        block = Data(None, data.encoded[rows], weight, starts, data.offset[rows])
+        return best_constant(kernel_of(self._loss), block, initial)
+
+    def _raw_of(self, X, y=None, sample_weight=None, *, offset):
+        """Return rows as their raw outputs, an offset added; the rows themselves if there is none."""
+        return X if offset is None else RawOutputs(self._raw(X, offset), y, sample_weight)
