@@ -2,10 +2,10 @@
 Insurance claims: frequency and cost with exposure
 ==================================================
 
-Policies are observed for parts of a year. The *rate* of claims of a policy is its count divided
-by its exposure, and the exposure is its weight: with these two the Poisson loss is the
-likelihood of the counts. The cost per year has many zeros and a long tail, for which there is
-the Tweedie loss. The portfolio is simulated.
+Policies are observed for parts of a year. The expected number of claims is a *rate* times this exposure: its
+logarithm is an offset, which the model adds and does not learn. The cost per year has many zeros and a long tail, for
+which there is the Tweedie loss. Here the exposure is a weight: a longer time tells more about the cost of a year. The
+portfolio is simulated.
 """
 
 # %%
@@ -37,8 +37,8 @@ train, test = slice(0, 30_000), slice(30_000, None)
 # -------------
 
 frequency = VectorFlowRegressor(loss="poisson", alpha=1e-4, average=True, max_iter=10, random_state=0)
-frequency.fit(X[train], claims[train] / exposure[train], sample_weight=exposure[train])
-predicted = frequency.predict(X[test])
+frequency.fit(X[train], claims[train], exposure=exposure[train])
+predicted = frequency.predict(X[test])  # in one year
 
 for name, prediction in (
     ("mean rate", np.full(predicted.size, claims[train].sum() / exposure[train].sum())),
@@ -47,7 +47,8 @@ for name, prediction in (
 ):
     deviance = mean_poisson_deviance(claims[test] / exposure[test], prediction, sample_weight=exposure[test])
     print(f"{name:10s} Poisson deviance {deviance:.4f}")
-print(f"claims on test policies: {claims[test].sum()}, predicted {np.sum(predicted * exposure[test]):.0f}")
+expected = frequency.predict(X[test], exposure=exposure[test])
+print(f"claims on test policies: {claims[test].sum()}, predicted {expected.sum():.0f}")
 
 # %%
 # Cost a year
@@ -67,7 +68,7 @@ tenth = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, 9)
 years = np.bincount(tenth, weights=exposure[test])
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.plot(range(1, 11), np.bincount(tenth, weights=claims[test]) / years, "o", label="observed")
-left.plot(range(1, 11), np.bincount(tenth, weights=predicted * exposure[test]) / years, label="predicted")
+left.plot(range(1, 11), np.bincount(tenth, weights=expected) / years, label="predicted")
 left.set(xlabel="tenth of the policies, by predicted rate", ylabel="claims a year", title="Frequency")
 left.legend()
 right.plot(insured, paid, label="Tweedie premium")

@@ -405,13 +405,13 @@ def test_validation_rows_here_stop_early_and_keep_the_best():
     model = classifier(early_stopping=True, max_iter=6, tol=0.5, n_iter_no_change=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted(model, cut(4), lambda fit: model._validation(fit.sample_here, X, Y, None, None))
+        fitted(model, cut(4), lambda fit: model._validation(fit.sample_here, X, Y, None, None, None))
     assert model.n_iter_ < 6
     assert len(model.validation_scores_) == model.n_iter_
 
 
 def test_validation_parts_give_the_same_loss():
-    whole = fitted(classifier(), cut(4), lambda fit: fit.draft._validation(fit.sample_here, X, Y, None, None))
+    whole = fitted(classifier(), cut(4), lambda fit: fit.draft._validation(fit.sample_here, X, Y, None, None, None))
     parts = fitted(classifier(), cut(4), cut(3))
     assert parts.validation_scores_ == pytest.approx(whole.validation_scores_, rel=1e-6)
 

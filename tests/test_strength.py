@@ -43,7 +43,7 @@ def rare(n_rows, n_events):
 def test_rows_drawn_by_size_stand_for_all():
     data = rare(50_000, 50)
     sizes = {0.0: 0.001, 1.0: 1.0}
-    sample = Sample.by_size(data, lambda y, weight: np.where(y[:, 0] == 1.0, sizes[1.0], sizes[0.0]), 1, 2000)
+    sample = Sample.by_size(data, lambda y, weight, offset: np.where(y[:, 0] == 1.0, sizes[1.0], sizes[0.0]), 1, 2000)
     is_event = sample.encoded[:, 0] == 1.0
     assert is_event.sum() == 50  # all there are
     assert np.all(sample.stands_for[is_event] == 1.0)
@@ -57,7 +57,7 @@ def test_rows_drawn_by_size_stand_for_all():
 
 
 def test_parts_of_a_sample_keep_what_rows_stand_for():
-    sample = Sample.by_size(rare(5000, 20), lambda y, weight: 0.01 + y[:, 0], 1, 500)
+    sample = Sample.by_size(rare(5000, 20), lambda y, weight, offset: 0.01 + y[:, 0], 1, 500)
     part = sample.part(np.arange(0, 100))
     np.testing.assert_array_equal(part.stands_for, sample.stands_for[:100])
     np.testing.assert_array_equal(part.columns, sample.columns)
