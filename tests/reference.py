@@ -88,6 +88,16 @@ def huber(y, raw, delta=1.0):
     return np.where(abs(error) <= delta, error**2 / 2, linear), np.clip(error, -delta, delta)
 
 
+def epsilon_insensitive(y, raw, epsilon=0.1):
+    excess = np.maximum(abs(raw - y) - epsilon, 0)
+    return excess, np.sign(raw - y) * (excess > 0)
+
+
+def squared_epsilon_insensitive(y, raw, epsilon=0.1):
+    excess = np.maximum(abs(raw - y) - epsilon, 0)
+    return excess**2, 2 * np.sign(raw - y) * excess
+
+
 def quantile(y, raw, q=0.5):
     return np.maximum(q * (y - raw), (1 - q) * (raw - y)), np.where(raw > y, 1 - q, -q)
 

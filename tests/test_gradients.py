@@ -6,7 +6,13 @@ from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.layers import Dropout, Input, Linear
-from sklearn_vectorflow.losses import HuberLoss, QuantileLoss, TweedieLoss
+from sklearn_vectorflow.losses import (
+    EpsilonInsensitive,
+    HuberLoss,
+    QuantileLoss,
+    SquaredEpsilonInsensitive,
+    TweedieLoss,
+)
 from sklearn_vectorflow.optimizers import SGD
 
 import reference
@@ -52,6 +58,18 @@ LOSSES = {
     "squared_error of three": (REGRESSOR, "squared_error", reference.squared_error, _numbers(3)),
     "absolute_error": (REGRESSOR, "absolute_error", reference.absolute_error, _numbers()),
     "huber": (REGRESSOR, HuberLoss(0.7), lambda y, raw: reference.huber(y, raw, 0.7), _numbers()),
+    "epsilon_insensitive": (
+        REGRESSOR,
+        EpsilonInsensitive(0.3),
+        lambda y, raw: reference.epsilon_insensitive(y, raw, 0.3),
+        _numbers(),
+    ),
+    "squared_epsilon_insensitive": (
+        REGRESSOR,
+        SquaredEpsilonInsensitive(0.3),
+        lambda y, raw: reference.squared_epsilon_insensitive(y, raw, 0.3),
+        _numbers(),
+    ),
     "quantile": (REGRESSOR, QuantileLoss(0.8), lambda y, raw: reference.quantile(y, raw, 0.8), _numbers()),
     "poisson": (REGRESSOR, "poisson", reference.poisson, _counts),
     "gamma": (REGRESSOR, "gamma", reference.gamma, _amounts),

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn_vectorflow import losses
 from sklearn_vectorflow.losses import (
     AbsoluteError,
+    EpsilonInsensitive,
     GammaLoss,
     Hinge,
     HuberLoss,
@@ -21,6 +22,7 @@ from sklearn_vectorflow.losses import (
     OneVsRestLogLoss,
     PoissonLoss,
     QuantileLoss,
+    SquaredEpsilonInsensitive,
     SquaredError,
     SquaredHinge,
     TweedieLoss,
@@ -75,6 +77,10 @@ def huber(delta):
     return formula
 
 
+def epsilon_insensitive(epsilon, power=1):
+    return lambda y, f: max(mpmath.mpf(0), abs(y - f) - mpmath.mpf(epsilon)) ** power
+
+
 def quantile(q):
     return lambda y, f: q * max(mpmath.mpf(0), y - f) + (1 - mpmath.mpf(q)) * max(mpmath.mpf(0), f - y)
 
@@ -102,6 +108,10 @@ SCALAR = [
     (AbsoluteError(), REALS, absolute_error),
     (HuberLoss(), REALS, huber(1.0)),
     (HuberLoss(delta=0.25), REALS, huber(0.25)),
+    (EpsilonInsensitive(), REALS, epsilon_insensitive(0.1)),
+    (EpsilonInsensitive(epsilon=0.0), REALS, absolute_error),
+    (SquaredEpsilonInsensitive(), REALS, epsilon_insensitive(0.1, 2)),
+    (SquaredEpsilonInsensitive(epsilon=0.6), REALS, epsilon_insensitive(0.6, 2)),
     (QuantileLoss(), REALS, quantile(0.5)),
     (QuantileLoss(quantile=0.9), REALS, quantile(0.9)),
     (PoissonLoss(), COUNTS, poisson),
@@ -119,6 +129,7 @@ KINKS = {  # raw outputs, for y, at which the loss has no derivative
     Hinge: lambda y: [2 * y - 1],
     AbsoluteError: lambda y: [y],
     QuantileLoss: lambda y: [y],
+    EpsilonInsensitive: lambda y: [y - 0.1, y, y + 0.1],
 }
 
 

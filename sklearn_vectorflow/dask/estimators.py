@@ -127,12 +127,16 @@ class DaskMixin:
         """Return what makes rows of data frames; other rows are what they are."""
         return None if hasattr(X, "chunks") else getattr(self, "_encoder", None)
 
-    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task):
+    def _fit_here(
+        self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, initial, task
+    ):
         if not is_spread(X.X):
             if X.encoder is not None:
                 raise ValueError("encoder needs rows that are spread, such as a dask data frame; encode X before.")
             rows = X.X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val
-            return super()._fit_here(*rows, offsets, task)
+            return super()._fit_here(*rows, offsets, initial, task)
+        if any(one is not None for one in initial):
+            raise ValueError("coef_init and intercept_init must be None for rows that are spread; use warm_start.")
         self._check_parameters()
         check_solver(self)
         if X_val is None and any(one is not None for one in (y_val, sample_weight_val, groups_val, offsets[1])):

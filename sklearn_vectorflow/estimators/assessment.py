@@ -48,11 +48,11 @@ class AssessmentMixin:
             constant = None  # it is of other rows
         if self._stops_early:
             if constant is not None:
-                constant = self._constant_loss(validation, start[1])
+                constant = self._constant_loss(validation, start.raw)
             warn_if_worse(best, best, constant, typical, validation.matrix.shape[0], "validation", factor)
             return
         if constant is not None and losses[1] > constant and isinstance(data, Data):
-            constant = self._constant_loss(data, start[1])  # of all rows, not of a sample
+            constant = self._constant_loss(data, start.raw)  # of all rows, not of a sample
         warn_if_worse(losses[1], losses[0], constant, typical, data.matrix.shape[0], factor=factor)
 
     def _comparable_loss(self, network):

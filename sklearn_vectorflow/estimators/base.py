@@ -29,6 +29,7 @@ from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
+from sklearn_vectorflow.network.initial_weights import Start
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.targets.collectors import TargetCollector
 from sklearn_vectorflow.threads import WORTH_THE_GIL, Crew, n_workers
@@ -114,18 +115,31 @@ class BaseVectorFlow(
     # ---- fit -------------------------------------------------------------------
 
     def _fit(
-        self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups=None, groups_val=None, offsets=(None, None)
+        self,
+        X,
+        y,
+        sample_weight,
+        X_val,
+        y_val,
+        sample_weight_val,
+        groups=None,
+        groups_val=None,
+        offsets=(None, None),
+        initial=(None, None),
     ):
         with self._turn.lock:
             task = FitTask(self, self._most_epochs, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
             draft = self._draft()
             before = vars(draft).copy()
-            draft._fit_here(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task)
+            rows = X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val
+            draft._fit_here(*rows, offsets, initial, task)
             self._become(draft, before)
             task.end(self._fitted_attributes)
         return self
 
-    def _fit_here(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, task):
+    def _fit_here(
+        self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets, initial, task
+    ):
         self._check_parameters()
         if is_source(X):
             self._check_ungrouped(X, groups)
@@ -139,6 +153,7 @@ class BaseVectorFlow(
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val, offsets[1])
             self._choose_solver(data, validation)
             network, start = self._network(data)
+            start = self._started_from(network, start, *initial)
             self._check_exact(network, data)
             stopped = False
             with self._even_if_diverged(network, start):
@@ -339,7 +354,7 @@ class BaseVectorFlow(
             )
         if data.offset is not None:
             initial = self._initial_beside_offset(data, initial)
-        return check_random_state(self.random_state), initial
+        return Start(check_random_state(self.random_state), initial)
 
     def _auto_batch_size(self, n_rows, more):
         return auto_batch_size(n_rows, more)

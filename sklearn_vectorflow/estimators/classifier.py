@@ -262,6 +262,8 @@ class VectorFlowClassifier(
         y: TargetLike = None,
         sample_weight: ArrayLike | None = None,
         *,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         X_val: RowsLike = None,
         y_val: TargetLike = None,
@@ -280,6 +282,11 @@ class VectorFlowClassifier(
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        coef_init : array-like of shape (n_outputs, n_features), default=None
+            Weights that training of a linear model starts from, in place of zeros; (n_features,) if there is one
+            output.
+        intercept_init : array-like of shape (n_outputs,), default=None
+            Intercepts that it starts from, in place of the best constant.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Known numbers that are added to the raw outputs, in training as in predictions: one for
             each row or one for each of its raw outputs. The multinomial loss needs
@@ -298,7 +305,8 @@ class VectorFlowClassifier(
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, offsets=(offset, offset_val))
+        rows, initial = (X, y, sample_weight, X_val, y_val, sample_weight_val), (coef_init, intercept_init)
+        return self._fit(*rows, offsets=(offset, offset_val), initial=initial)
 
     def partial_fit(
         self,

@@ -10,9 +10,26 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.estimators.top_features import largest_weights, named
 from sklearn_vectorflow.exact.inference import table
+from sklearn_vectorflow.validation.arrays import check_numbers
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array
+
+
+def _initial(name, values, shape):
+    """Return weights to start from; those of one output may lack its dimension.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no finite numbers of the shape.
+    """
+    values = check_numbers(name, values)
+    if values.shape == shape[1:] and shape[0] == 1 or values.shape == () and shape == (1,):
+        values = values.reshape(shape)
+    if values.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {values.shape}.")
+    return values
 
 
 def _is_linear(estimator):
@@ -46,6 +63,30 @@ class LinearModelMixin:
     @property
     def _flat_coef(self):
         return getattr(self, "_single_target", False)
+
+    def _started_from(self, network, start, coef, intercept):
+        """Let training start from the weights of a linear model that users give, in the units of y."""
+        if coef is None and intercept is None:
+            return start
+        if not network.is_linear or len(network.graph.weighted) > 1:
+            raise ValueError("coef_init and intercept_init need a linear model of one layer.")
+        place = network.graph.weighted[0]
+        if intercept is not None and not network.has_bias(place):
+            raise ValueError("intercept_init needs fit_intercept=True.")
+        scale, shift = self._scale_and_shift()
+        if coef is not None:
+            coef = _initial("coef_init", coef, (place.n_weights, place.n_in)).T / scale
+        if intercept is not None:
+            intercept = (_initial("intercept_init", intercept, (place.n_weights,)) - shift) / scale
+        if start is not None:
+            return start._replace(weights=coef, intercept=intercept)
+        old = network.weights()[0], network.intercepts()[0]  # a warm start
+        network.start_anew([old[0] if coef is None else coef], [old[1] if intercept is None else intercept])
+        return None
+
+    def _scale_and_shift(self):
+        """Return what raw outputs are multiplied by, and what is added then, for those that users see."""
+        return 1.0, 0.0
 
     def _labels_of_outputs(self, n):
         """Return what the raw outputs are of."""

@@ -111,7 +111,7 @@ class ExactMixin:
             if start is None:
                 raise ValueError(*error.args) from None
             self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
-            initial = np.broadcast_to(start[1], network.n_outputs)
+            initial = np.broadcast_to(start.raw, network.n_outputs)
             ends = np.cumsum([place.n_weights for place in network.graph.weighted])[:-1]
             network.start_anew([0.0] * (len(ends) + 1), np.split(initial, ends))
             vars(self).update(self._attributes(network, []))
@@ -122,7 +122,7 @@ class ExactMixin:
             return
         if not hasattr(self, "_penalties_of_fit"):  # a net that starts anew has forgotten them
             self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
-        initial = None if start is None else start[1]
+        initial = None if start is None else start.raw
         with Crew(self._n_workers(data, network)) as crew:
             problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
             tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)

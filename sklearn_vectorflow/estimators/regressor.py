@@ -63,8 +63,8 @@ class VectorFlowRegressor(
         whose outputs side by side are the raw outputs. It takes the place of
         `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str, Loss or callable, default="squared_error"
-        "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
-        "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
+        "squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
+        "poisson", "gamma", "tweedie", "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
         ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
         Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
@@ -243,6 +243,8 @@ class VectorFlowRegressor(
         y: TargetLike = None,
         sample_weight: ArrayLike | None = None,
         *,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
@@ -265,6 +267,11 @@ class VectorFlowRegressor(
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
+        coef_init : array-like of shape (n_outputs, n_features), default=None
+            Weights that training of a linear model starts from, in place of zeros; (n_features,) if there is one
+            output.
+        intercept_init : array-like of shape (n_outputs,), default=None
+            Intercepts that it starts from, in place of the best constant.
         groups : array-like of shape (n_rows,), default=None
             Group of every row, for losses that see rows of a group together. Rows of a
             group stand together. Sources have none.
@@ -293,7 +300,8 @@ class VectorFlowRegressor(
             self._with_exposure(X, offset, exposure),
             self._with_exposure(X_val, offset_val, exposure_val, "exposure_val"),
         )
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val, offsets)
+        rows = X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val
+        return self._fit(*rows, offsets, (coef_init, intercept_init))
 
     def partial_fit(
         self,
@@ -455,6 +463,10 @@ class VectorFlowRegressor(
             shift = np.log(weight @ data.encoded / (weight @ np.exp(raw)))
         if np.all(np.isfinite(shift)):
             self.network_.intercepts()[0][:] += shift.astype(np.float32)
+
+    def _scale_and_shift(self):
+        units = self._target_units
+        return (1.0, 0.0) if units is None else (units.scale, units.shift)
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)

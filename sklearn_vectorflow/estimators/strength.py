@@ -9,6 +9,7 @@ from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
 from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.network.initial_weights import Start
 from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
@@ -69,7 +70,7 @@ class StrengthMixin:
         def size_of(encoded, weight, offset):
             rows = Data(None, encoded, None, None, offset)
             y = rows.dense_targets(0, encoded.shape[0])
-            raw = rows.with_offset(np.tile(np.broadcast_to(start[1], n_outputs).astype(float), (len(y), 1)))
+            raw = rows.with_offset(np.tile(np.broadcast_to(start.raw, n_outputs).astype(float), (len(y), 1)))
             gradient = kernel.evaluate(y, raw, np.ones(len(y)) if weight is None else weight, None)[1]
             return np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
 
@@ -81,7 +82,7 @@ class StrengthMixin:
         # a step on a row that stands for several is one on as many rows
         network.scales = replace(scales, batch_size=scales.batch_size * data.n_losses / data.n_terms)
         alpha = default_strength(scales, data.n_losses)
-        start = np.random.RandomState(0), start[1]
+        start = Start(np.random.RandomState(0), start.raw)
         trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
         trainer.n_passes = self._n_passes(data.matrix.shape[0])
         stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)

@@ -46,14 +46,14 @@ class TrainerMixin(StrengthMixin):
             kernel,
             sample,
             data.matrix.shape[0] if data.of_all is None else data.of_all.n_rows,
-            start[1],
+            start.raw,
             network.n_outputs,
             self._output_scale(data),
             batch_size,
             network.is_linear,
         )
         scales = self._adjusted(scales)
-        check_units(scales.length, scales.output, float(np.abs(start[1]).max()), network.is_linear)
+        check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales

@@ -17,11 +17,13 @@ from sklearn_vectorflow.losses.intervals import DiscreteTime, PiecewiseExponenti
 from sklearn_vectorflow.losses.ranking import LambdaRank, PairwiseLogistic, RankingLoss, WARPLoss
 from sklearn_vectorflow.losses.regression import (
     AbsoluteError,
+    EpsilonInsensitive,
     GammaLoss,
     HuberLoss,
     PoissonLoss,
     QuantileLoss,
     RegressionLoss,
+    SquaredEpsilonInsensitive,
     SquaredError,
     TweedieLoss,
 )
@@ -49,6 +51,8 @@ REGRESSION_LOSSES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": HuberLoss,
+    "epsilon_insensitive": EpsilonInsensitive,
+    "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
     "quantile": QuantileLoss,
     "poisson": PoissonLoss,
     "gamma": GammaLoss,
@@ -77,6 +81,7 @@ __all__ = [
     "ClassificationLoss",
     "CoxPH",
     "DiscreteTime",
+    "EpsilonInsensitive",
     "ExponentialSurvival",
     "GammaLoss",
     "Hinge",
@@ -98,6 +103,7 @@ __all__ = [
     "RegressionLoss",
     "SampledLogLoss",
     "SampledSoftmaxLoss",
+    "SquaredEpsilonInsensitive",
     "SquaredError",
     "SquaredHinge",
     "SurvivalLoss",

@@ -149,6 +149,64 @@ class HuberLoss(RegressionLoss):
         return np.array([_huber_location(column, weight, self.delta) for column in y.T])
 
 
+class EpsilonInsensitive(RegressionLoss):
+    r"""Absolute error beyond a margin, as support vector regression has it; predicts the median.
+
+    .. math:: \max(0, |y - f| - \epsilon)
+
+    Domain: all real y, one or more outputs. Link: identity. No constants are dropped. At the kinks the gradient is
+    zero. (Vapnik, 1995, doi:10.1007/978-1-4757-3264-1)
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        Error, in units of y, up to which a row costs nothing. Must be >= 0.
+    """
+
+    kernel = KERNELS["epsilon_insensitive"]
+    shifts_with_y = True
+    smooth = False
+
+    def __init__(self, epsilon: float = 0.1) -> None:
+        self.epsilon = epsilon
+
+    def check_parameters(self) -> None:
+        """Raise ValueError unless epsilon >= 0."""
+        check_number(type(self).__name__, "epsilon", self.epsilon, 0, high_open=True)
+
+    def kernel_parameters(self) -> Array:
+        """Return epsilon."""
+        return np.array([self.epsilon], dtype=np.float64)
+
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
+        """Return the best constant: the median of the ends of all rows' margins."""
+        weight = None if sample_weight is None else np.tile(sample_weight, 2)
+        return weighted_quantiles(np.concatenate([y - self.epsilon, y + self.epsilon]), weight, 0.5)
+
+
+class SquaredEpsilonInsensitive(EpsilonInsensitive):
+    r"""Squared error beyond a margin; predicts about the mean.
+
+    .. math:: \max(0, |y - f| - \epsilon)^2
+
+    Domain: all real y, one or more outputs. Link: identity. No constants are dropped, and there is no factor of one
+    half. (Vapnik, 1995, doi:10.1007/978-1-4757-3264-1)
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        Error, in units of y, up to which a row costs nothing. Must be >= 0.
+    """
+
+    kernel = KERNELS["squared_epsilon_insensitive"]
+    smooth = True
+
+    def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
+        """Return the constant at which the gradient is zero."""
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        return np.array([_margin_location(column, weight, self.epsilon) for column in y.T])
+
+
 class QuantileLoss(RegressionLoss):
     r"""Pinball loss; predicts a quantile.
 
@@ -314,6 +372,16 @@ def _huber_location(y, weight, delta):
     slopes = np.cumsum(np.concatenate([weight, -weight])[order])
     rises = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(knots))])
     return np.interp(delta * weight.sum(), rises, knots)
+
+
+def _margin_location(y, weight, epsilon):
+    """The root of the gradient, which is linear between the ends of all rows' margins."""
+    knots = np.concatenate([y - epsilon, y + epsilon])
+    order = np.argsort(knots, kind="stable")
+    knots = knots[order]
+    slopes = weight.sum() + np.cumsum(np.concatenate([-weight, weight])[order])
+    rises = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(knots))])
+    return np.interp(weight @ (y - epsilon - knots[0]), rises, knots)
 
 
 def spread(y: Array, sample_weight: Array | None) -> float:

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,28 @@ from sklearn_vectorflow.layers import Add
 OF_LAST = 0.3  # of the deviation of other weights
 
 
-def initialize(network, random_state, initial_raw, penalties, crew):
+class Start(NamedTuple):
+    """What a new net starts from.
+
+    Parameters
+    ----------
+    random_state : RandomState
+        What weights are drawn from.
+    raw : float or ndarray of shape (n_outputs,)
+        Raw outputs of a model that has seen the targets alone.
+    weights : ndarray of shape (n_in, n_weights), default=None
+        Of the first layer, in place of those drawn.
+    intercept : ndarray of shape (n_weights,), default=None
+        Of the first layer, in place of `raw`.
+    """
+
+    random_state: Any
+    raw: Any
+    weights: Any = None
+    intercept: Any = None
+
+
+def initialize(network, start, penalties, crew):
     """Draw the weights of a new net and set the intercepts of its outputs.
 
     Weights are uniform with the variance of He or Glorot. Layers whose training is convex start from zero or from
@@ -22,21 +44,22 @@ def initialize(network, random_state, initial_raw, penalties, crew):
     Parameters
     ----------
     network : Network
-    random_state : RandomState
-    initial_raw : float or array-like of shape (n_outputs,)
-        Raw outputs of a model that has seen the targets alone.
+    start : Start
     penalties : list of dict
         The penalty's fields for every layer with weights.
     crew : Crew
     """
     graph = network.graph
-    seeds = random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
-    _start_outputs(network, np.broadcast_to(initial_raw, graph.n_outputs))
+    seeds = start.random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
+    _start_outputs(network, np.broadcast_to(start.raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
         _draw(place, parameters, int(seed), crew)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
+        if place is graph.weighted[0]:
+            weights = weights if start.weights is None else start.weights
+            intercept = intercept if start.intercept is None else start.intercept
         if weights is not None:
             parameters.weights()[:] = weights
         if intercept is not None and parameters.bias is not None:

@@ -208,8 +208,8 @@ class Network:
         averaged : bool
             Whether running means of the weights are kept, from step `average_from` on (where
             there are some already they go on as they are).
-        start : tuple of (RandomState, ndarray), default=None
-            For a new net: where weights are drawn from, and the last intercepts.
+        start : Start, default=None
+            Of a new net.
         crew : Crew, default=ALONE
             The threads that draw them.
         forgets : bool, default=False
@@ -223,7 +223,7 @@ class Network:
                 state = replace(state, parameters=self._laid_out(state.parameters))
             if start is not None:
                 self._state = state
-                initialize(self, *start, [fields for _, _, _, fields in plans], crew)
+                initialize(self, start, [fields for _, _, _, fields in plans], crew)
             clock, rules = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress), described(plans)
             training = Training(plans, clock, state.average_from, forgets)
             if state.training is None or state.training.rules != training.rules:

@@ -42,10 +42,10 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
         return None
     if isinstance(sample_weight, numbers.Number):
         sample_weight = np.full(n_rows, sample_weight)
-    weight = _real_numbers(sample_weight, name)
+    weight = _real_numbers(name, sample_weight)
     if weight.shape != (n_rows,):
         raise ValueError(f"{name}.shape == {weight.shape}, expected ({n_rows},)!")
-    _check_finite(weight, name)
+    _check_finite(name, weight)
     if weight.max() > np.finfo(np.float64).max / n_rows:
         raise ValueError(f"{name} is too large to be summed, got {weight.max():g}.")
     if np.any(weight < 0):
@@ -70,14 +70,27 @@ def check_offset(offset, n_rows, name="offset"):
     """
     if offset is None:
         return None
-    values = _real_numbers(offset, name)
+    values = _real_numbers(name, offset)
     if values.ndim not in (1, 2) or len(values) != n_rows:
         raise ValueError(f"{name} must have shape ({n_rows},) or ({n_rows}, n_outputs), got {values.shape}.")
-    _check_finite(values, name)
+    _check_finite(name, values)
     return values
 
 
-def _real_numbers(values, name):
+def check_numbers(name, values):
+    """Return finite real numbers of any shape as float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are none.
+    """
+    values = _real_numbers(name, values)
+    _check_finite(name, values)
+    return values
+
+
+def _real_numbers(name, values):
     """Return numbers as a contiguous array of float64.
 
     Raises
@@ -96,10 +109,10 @@ def _real_numbers(values, name):
             values = values.astype(np.float64)
         except (TypeError, ValueError):
             raise TypeError(f"{name} must be numbers, got dtype {values.dtype}.") from None
-    return np.ascontiguousarray(values, dtype=np.float64)
+    return np.require(values, np.float64, "C")
 
 
-def _check_finite(values, name):
+def _check_finite(name, values):
     if not np.all(np.isfinite(values)):
         raise ValueError(f"{name} contains NaN or infinity.")
 

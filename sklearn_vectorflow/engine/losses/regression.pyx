@@ -60,6 +60,34 @@ cdef double huber(int64_t n, const double *y, const double *raw, const double *w
     return total
 
 
+cdef double epsilon_insensitive(int64_t n, const double *y, const double *raw, const double *weight,
+                                double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, error, excess, epsilon = loss.parameters[0]
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            error = raw[k] - y[k]
+            excess = fabs(error) - epsilon
+            total += weight[r] * (0.0 if excess <= 0.0 else excess)
+            gradient[k] = 0.0 if excess <= 0.0 else weight[r] * copysign(1.0, error)
+    return total
+
+
+cdef double squared_epsilon_insensitive(int64_t n, const double *y, const double *raw, const double *weight,
+                                        double *gradient, const vf_loss *loss) noexcept nogil:
+    cdef int64_t r, c, k
+    cdef double total = 0.0, error, excess, epsilon = loss.parameters[0]
+    for r in range(n):
+        for c in range(loss.n_outputs):
+            k = r * loss.n_outputs + c
+            error = raw[k] - y[k]
+            excess = fabs(error) - epsilon
+            total += weight[r] * (0.0 if excess <= 0.0 else excess * excess)
+            gradient[k] = 0.0 if excess <= 0.0 else weight[r] * copysign(2.0 * excess, error)
+    return total
+
+
 cdef double quantile(int64_t n, const double *y, const double *raw, const double *weight,
                      double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t r, c, k
@@ -122,6 +150,8 @@ KERNELS = {
     "squared_error": make_capsule(squared_error),
     "absolute_error": make_capsule(absolute_error),
     "huber": make_capsule(huber),
+    "epsilon_insensitive": make_capsule(epsilon_insensitive),
+    "squared_epsilon_insensitive": make_capsule(squared_epsilon_insensitive),
     "quantile": make_capsule(quantile),
     "poisson": make_capsule(poisson),
     "gamma": make_capsule(gamma),
