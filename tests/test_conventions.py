@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import sklearn
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 from sklearn.metrics import d2_tweedie_score, r2_score
 from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 import sklearn_vectorflow
@@ -250,3 +255,28 @@ def test_requests_are_saved(tmp_path):
         assert repr(again.get_metadata_routing().fit) == repr(model.get_metadata_routing().fit)
         assert vars(again).keys() == vars(model).keys()
         assert pickle.load(io.BytesIO(pickle.dumps(again))).predict(X[:1]) == model.predict(X[:1])
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_nets_as_transformers_give_frames(frame):
+    library = pytest.importorskip(frame)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    net = VectorFlowRegressor(hidden_layer_sizes=4, random_state=0)
+    columns = ColumnTransformer([("net", net, [0, 1]), ("rest", "passthrough", [2])]).set_output(transform=frame)
+    found = clone(make_pipeline(StandardScaler(), columns)).fit_transform(X, X[:, 0])
+    assert isinstance(found, library.DataFrame)
+    assert list(found.columns)[:4] == [f"net__relu{k}" for k in range(4)]
+    fitted = VectorFlowRegressor(hidden_layer_sizes=4, random_state=0).set_output(transform=frame).fit(X, X[:, 0])
+    assert list(pickle.loads(pickle.dumps(fitted)).transform(X).columns) == [f"relu{k}" for k in range(4)]
+    assert fitted.get_feature_names_out(["a", "b", "c"]).tolist() == [f"relu{k}" for k in range(4)]
+    assert isinstance(fitted.set_output(transform="default").transform(X), np.ndarray)
+    assert not hasattr(VectorFlowRegressor(), "set_output")
+    with config_context(transform_output=frame):
+        assert isinstance(fitted.set_output(transform=None).transform(X), np.ndarray)  # its own choice comes first
+        assert isinstance(clone(net).fit(X, X[:, 0]).transform(X), library.DataFrame)
+
+
+def test_a_model_that_exceeds_memory_says_what_would_fit():
+    X = sparse.csr_matrix((120, 2**31 - 1))
+    with pytest.raises(MemoryError, match=r"2,147,483,647 inputs .* GiB, .* take fewer hidden units"):
+        VectorFlowClassifier(hidden_layer_sizes=10**6, **QUICK).fit(X, Y)

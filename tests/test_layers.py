@@ -356,7 +356,7 @@ def test_outputs_of_any_node_are_features():
         np.testing.assert_allclose(model.transform(X, node=node), expected, atol=1e-5)
         np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).transform(X, node=node), expected, atol=1e-5)
     assert model.transform(X).shape == (300, 8), "by default, what the last layer reads"
-    assert model.get_feature_names_out("embedding").tolist() == [f"embedding{k}" for k in range(6)]
+    assert model.get_feature_names_out(node="embedding").tolist() == [f"embedding{k}" for k in range(6)]
     assert len(model.get_feature_names_out()) == 8
     with pytest.raises(ValueError, match="network has no node 'missing'"):
         model.transform(X, node="missing")

@@ -247,6 +247,34 @@ def test_early_stopping_sets_whole_queries_aside(queries):
     assert np.all(np.isfinite(given.validation_scores_))
 
 
+def test_ndcg_of_validation_queries_is_kept_at_several_ranks(queries):
+    X, y, qid = queries
+    some = {"X_val": X[:60], "y_val": y[:60], "group_val": np.unique(qid[:60], return_counts=True)[1]}
+    model = VectorFlowRanker(max_iter=3, tol=None, random_state=0, eval_at=(2, 5)).fit(X, y, qid=qid, **some)
+    assert [len(model.validation_ndcg_[k]) for k in (2, 5)] == [3, 3]
+    for k, found in model.validation_ndcg_.items():
+        assert found[-1] == pytest.approx(model.score(X[:60], y[:60], qid=qid[:60], k=k))
+    held_out = VectorFlowRanker(max_iter=3, early_stopping=True, random_state=0, eval_at=3).fit(X, y, qid=qid)
+    assert len(held_out.validation_ndcg_[3]) == held_out.n_iter_
+    assert not hasattr(held_out.set_params(early_stopping=False).fit(X, y, qid=qid), "validation_ndcg_")
+    with pytest.raises(ValueError, match="eval_at"):
+        VectorFlowRanker(eval_at=0).fit(X, y, qid=qid)
+    with pytest.raises(ValueError, match="group_val"):
+        model.fit(X, y, qid=qid, qid_val=qid[:60], **some)
+
+
+def test_a_query_weighs_in_the_score_what_its_rows_do(queries):
+    X, y, qid = queries
+    model = VectorFlowRanker(max_iter=1, tol=None, random_state=0).fit(X, y, qid=qid)
+    first, rest = qid == qid[0], qid != qid[0]
+    scores = [model.score(X[some], y[some], qid=qid[some]) for some in (first, rest)]
+    n_rest = len(np.unique(qid)) - 1
+    weighted = model.score(X, y, np.where(first, 5.0, 1.0), qid=qid)
+    assert weighted == pytest.approx((5 * scores[0] + n_rest * scores[1]) / (5 + n_rest))
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.score(X, y, -np.ones(len(y)), qid=qid)
+
+
 def test_metadata_routing(queries):
     X, y, qid = queries
     with config_context(enable_metadata_routing=True):

@@ -290,6 +290,7 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         y_val: Any = None,
         sample_weight_val: Any = None,
         qid_val: Any = None,
+        group_val: Any = None,
         offset_val: Any = None,
         encoder: Any = None,
     ) -> Self:
@@ -309,7 +310,7 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
             For rows here. Parts of a list bring the sizes of their own queries.
         offset : dask array or array, default=None
             Added to the raw outputs, cut as X is; None beside a list or a source, whose parts bring their own.
-        X_val, y_val, sample_weight_val, qid_val, offset_val : like those of training, default=None
+        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : like those of training, default=None
             Validation rows, spread or here.
         encoder : transformer, default=None
             Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
@@ -331,6 +332,10 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
             raise ValueError(
                 "group must be None where rows are spread: give qid, or a list of parts with their groups."
             )
+        if group_val is not None:
+            if is_spread(X_val):
+                raise ValueError("group_val must be None where validation rows are spread: give qid_val.")
+            qid_val = _queries(y_val, qid_val, group_val, "_val")
         X = Encoded(X, encoder, self._sizes)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val, (offset, offset_val))
 
@@ -338,6 +343,7 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         self,
         X: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         qid: Any = None,
         group: Any = None,
@@ -346,9 +352,9 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
     ) -> float:
         """Return the mean NDCG of the queries, of rows that are spread or here; see the local estimator."""
         if is_spread(X):
-            X, y, _, qid = self._raw_of_all(X, y, None, qid, offset)
+            X, y, sample_weight, qid = self._raw_of_all(X, y, sample_weight, qid, offset)
             offset = None
-        return super().score(X, y, qid=qid, group=group, k=k, offset=offset)
+        return super().score(X, y, sample_weight, qid=qid, group=group, k=k, offset=offset)
 
 
 class DaskVectorFlowSurvivalEstimator(SpreadRowsMixin, VectorFlowSurvivalEstimator):

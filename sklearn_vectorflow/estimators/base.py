@@ -281,6 +281,9 @@ class BaseVectorFlow(
         with naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
             return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
 
+    def _note_validation(self, network, validation, crew):
+        """Note what else is to be known of the validation rows after an epoch."""
+
     def _strata(self, data):
         return None
 
@@ -375,6 +378,7 @@ class BaseVectorFlow(
                 watched = loss_curve[-1]
                 if validation is not None:
                     validation_scores.append(-self._mean_loss(network, validation, crew))
+                    self._note_validation(network, validation, crew)
                     if self._stops_early:
                         watched = -validation_scores[-1]
                         best.offer(watched, network)

@@ -1,8 +1,10 @@
 """Outputs of a net's nodes as features."""
 
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin
 from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -21,6 +23,21 @@ def _is_net(estimator):
             "network."
         )
     return True
+
+
+class _Named(TransformerMixin):
+    """Features with names, in the container that scikit-learn's settings ask for."""
+
+    def __init__(self, features, names):
+        self.features, self.names = features, names
+
+    def transform(self, X):
+        """Return the features of X."""
+        return self.features
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names."""
+        return self.names
 
 
 class NodeFeaturesMixin:
@@ -61,17 +78,43 @@ class NodeFeaturesMixin:
 
         Returns
         -------
-        features : ndarray of float32, shape (n_rows, width of the node)
+        features : ndarray of float32, shape (n_rows, width of the node); or a data frame
+            See :meth:`set_output`.
         """
         place = self._place(node)
-        return self._run(X, lambda *run: outputs(*run, place))  # type: ignore[call-arg]
+        features = self._run(X, lambda *run: outputs(*run, place))  # type: ignore[call-arg]
+        named = _Named(features, self.get_feature_names_out(node=node))
+        vars(named).update({name: value for name, value in vars(self).items() if name == "_sklearn_output_config"})
+        return named.transform(X)
 
     @available_if(_is_net)
-    def get_feature_names_out(self, node: Node | str | None = None) -> Array:
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> Self:
+        """Choose what :meth:`transform` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            An array, or a data frame of pandas or polars; None changes nothing.
+
+        Returns
+        -------
+        self : object
+        """
+        config = vars(_Named(None, None).set_output(transform=transform)).get("_sklearn_output_config")
+        if config is not None:
+            self._sklearn_output_config = config  # where scikit-learn's clone looks for it
+        return self
+
+    @available_if(_is_net)
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None, *, node: Node | str | None = None
+    ) -> Array:
         """Return names of the features that `transform` gives.
 
         Parameters
         ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, which do not show in the result.
         node : Node or str, default=None
             As in `transform`.
 

@@ -17,10 +17,12 @@ from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import RANKING_LOSSES, Loss, RankingLoss
 from sklearn_vectorflow.losses.functions import RankingFunction
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
+from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Solver
 
 OF_QUERY = 0.03  # of what a query tells about the weights along its rows, which the prior has
@@ -107,6 +109,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
         Most Newton steps of ``solver="exact"``.
+    eval_at : int or tuple of int, default=()
+        Ranks k up to which the NDCG of the validation queries is measured after each epoch, see `validation_ndcg_`.
 
     Attributes
     ----------
@@ -132,6 +136,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         Negative mean loss on the validation queries after each epoch, if there were any.
     best_validation_score_ : float
         The highest of `validation_scores_`, if there are any.
+    validation_ndcg_ : dict of int to list of float
+        For each k of `eval_at`, the mean NDCG@k of the validation queries after each epoch, if there were any.
 
     References
     ----------
@@ -178,6 +184,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         solver: Solver = "auto",
         exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
+        eval_at: int | Sequence[int] = (),
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -206,6 +213,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         self.solver = solver
         self.exact_tol = exact_tol
         self.exact_max_iter = exact_max_iter
+        self.eval_at = eval_at
 
     @with_callbacks
     def fit(
@@ -221,6 +229,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         qid_val: ArrayLike | None = None,
+        group_val: ArrayLike | None = None,
         offset_val: ArrayLike | None = None,
     ) -> Self:
         """Fit to training queries.
@@ -240,7 +249,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             In place of qid: how many rows each query has, in order.
         offset : array-like of shape (n_rows,), default=None
             Known numbers that are added to the scores, in training as in predictions, such as those of another model.
-        X_val, y_val, sample_weight_val, qid_val, offset_val : like those of training, default=None
+        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : like those of training, default=None
             Validation queries for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -255,6 +264,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             estimator stays as it was.
         """
         qid = _queries(y, qid, group)
+        if group_val is not None:
+            qid_val = _queries(y_val, qid_val, group_val, "_val")
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val, (offset, offset_val))
 
     def partial_fit(
@@ -309,6 +320,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         self,
         X: MatrixLike,
         y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
         qid: ArrayLike | None = None,
         group: ArrayLike | None = None,
@@ -323,6 +335,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             Rows.
         y : array-like of shape (n_rows,)
             Relevances.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, >= 0; a query has the mean of its rows' weights.
         qid, group : array-like, default=None
             Queries, as in :meth:`fit`.
         k : int, default=None
@@ -336,7 +350,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
             See :func:`sklearn_vectorflow.metrics.mean_ndcg`.
         """
         check_is_fitted(self, "network_")
-        return mean_ndcg(y, self.predict(X, offset=offset), _queries(y, qid, group), k=k)
+        score = self.predict(X, offset=offset)
+        return mean_ndcg(y, score, _queries(y, qid, group), k=k, sample_weight=sample_weight)
 
     # ---- targets ------------------------------------------------------------------
 
@@ -353,6 +368,27 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     def _check_parameters(self):
         super()._check_parameters()
         _ = self._loss  # raises unless the loss makes sense
+        for k in self._ranks:
+            check_integer("eval_at", k, 1)
+
+    @property
+    def _ranks(self):
+        """The numbers of `eval_at`."""
+        return self.eval_at if isinstance(self.eval_at, (list, tuple, np.ndarray)) else (self.eval_at,)
+
+    def _train(self, network, start, data, validation, task):
+        vars(self).pop("validation_ndcg_", None)  # of another fit
+        return super()._train(network, start, data, validation, task)
+
+    def _note_validation(self, network, validation, crew):
+        if not len(self._ranks):
+            return
+        if not hasattr(self, "validation_ndcg_"):
+            self.validation_ndcg_ = {int(k): [] for k in self._ranks}
+        score = validation.with_offset(raw_outputs(network, validation.matrix, crew))[:, 0]
+        qid = np.repeat(np.arange(validation.n_terms), np.diff(validation.starts))
+        for k, found in self.validation_ndcg_.items():
+            found.append(mean_ndcg(validation.encoded[:, 0], score, qid, k=k, sample_weight=validation.weight))
 
     def _encode(self, y, n_rows, *, reset):
         with naming("y"):
@@ -370,18 +406,20 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         return np.zeros(1)
 
 
-def _queries(y, qid, group):
+def _queries(y, qid, group, of=""):
     """Return the query of every row, from either of the ways to tell it."""
     if (qid is None) == (group is None):
         given = "both" if group is not None else "neither"
-        raise ValueError(f"Ranking needs qid, the query of every row, or group, the sizes of the queries; got {given}.")
+        raise ValueError(
+            f"Ranking needs qid{of}, the query of every row, or group{of}, the sizes of the queries; got {given}."
+        )
     if group is None:
         return qid
     sizes = _sizes(group)
     n_rows = 0 if y is None else len(y)
     if sizes.sum() != n_rows:
         raise ValueError(
-            f"group must be the sizes of the queries, which add up to the {n_rows} rows of y, got a sum of "
+            f"group{of} must be the sizes of the queries, which add up to the {n_rows} rows of y{of}, got a sum of "
             f"{sizes.sum()}: {brief(group)}."
         )
     return np.repeat(np.arange(len(sizes)), sizes)

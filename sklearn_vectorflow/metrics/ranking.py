@@ -5,11 +5,18 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from sklearn_vectorflow.validation.arrays import check_names_of_groups
+from sklearn_vectorflow.validation.arrays import check_names_of_groups, check_sample_weight
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
-def mean_ndcg(y: ArrayLike, score: ArrayLike, qid: ArrayLike, *, k: int | None = None) -> float:
+def mean_ndcg(
+    y: ArrayLike,
+    score: ArrayLike,
+    qid: ArrayLike,
+    *,
+    k: int | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Return the normalised discounted cumulative gain, averaged over queries.
 
     The gain of a row is ``2**y - 1``, its discount ``1 / log2(1 + rank)``. Rows of equal score
@@ -26,6 +33,8 @@ def mean_ndcg(y: ArrayLike, score: ArrayLike, qid: ArrayLike, *, k: int | None =
         Query of every row, in any order.
     k : int, default=None
         How many of the first rows of a query count; None is all.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights >= 0 of the rows; a query has the mean of its rows' weights.
 
     Returns
     -------
@@ -57,7 +66,11 @@ def mean_ndcg(y: ArrayLike, score: ArrayLike, qid: ArrayLike, *, k: int | None =
     _, query = np.unique(qid, return_inverse=True)
     gain = _gains(y, query)
     dcg, ideal = _dcg(query, gain, score, k), _dcg(query, gain, gain, k)
-    return float(np.divide(dcg, ideal, out=np.ones_like(dcg), where=ideal > 0).mean())
+    ndcg = np.divide(dcg, ideal, out=np.ones_like(dcg), where=ideal > 0)
+    weight = check_sample_weight(sample_weight, len(y))
+    if weight is None:
+        return float(ndcg.mean())
+    return float(np.average(ndcg, weights=np.bincount(query, weight) / np.bincount(query)))
 
 
 def _gains(y, query):

@@ -1,6 +1,8 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
 
+import contextlib
 import math
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -296,9 +298,22 @@ def _padded(size):
 
 def _lines(n, width):
     """Return zeros of shape (n, width) that start with a cache line."""
-    array = np.zeros(n * width + LINE, dtype=np.float32)
+    try:
+        array = np.zeros(n * width + LINE, dtype=np.float32)
+    except (MemoryError, ValueError) as error:  # the latter where the size is no number of the machine
+        raise MemoryError(_too_large(n, width)) from error
     start = -array.ctypes.data // array.itemsize % LINE
     return array[start : start + n * width].reshape(n, width)
+
+
+def _too_large(n, width):
+    """Say how much memory n records would take, and how many would fit."""
+    text = f"{n:,} inputs (columns of X) with {width:,} numbers each, weights and the optimizer's state, take"
+    text += f" {n * width * 4 / 2**30:,.0f} GiB, which the system does not give."
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        text += f" In the {memory / 2**30:,.0f} GiB of this machine about {memory // (4 * width):,} such inputs fit."
+    return f"{text} Hash features to fewer columns, or take fewer hidden units, factors or outputs."
 
 
 def _stamp(record, layout, progress):
