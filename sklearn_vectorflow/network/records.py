@@ -110,11 +110,11 @@ class LinearParameters:
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
             n_records, n_intercepts = self._counts
-            self.record = np.zeros((n_records, layout.stride), dtype=np.float32)
+            self.record = _zeros(n_records, layout.stride)
             self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
         if layout.apart and self.values is None:
             n_records, n_intercepts = self._counts
-            self.values = np.zeros((n_records, layout.n_out), dtype=np.float32)
+            self.values = _zeros(n_records, layout.n_out)
             self.bias_values = np.zeros((n_intercepts, layout.n_out), dtype=np.float32) if self.fit_intercept else None
 
     @property
@@ -298,12 +298,23 @@ def _padded(size):
 
 def _lines(n, width):
     """Return zeros of shape (n, width) that start with a cache line."""
-    try:
-        array = np.zeros(n * width + LINE, dtype=np.float32)
-    except (MemoryError, ValueError) as error:  # the latter where the size is no number of the machine
-        raise MemoryError(_too_large(n, width)) from error
+    array = _zeros(n, width, more=LINE)
     start = -array.ctypes.data // array.itemsize % LINE
     return array[start : start + n * width].reshape(n, width)
+
+
+def _zeros(n, width, more=0):
+    """Return zeros of shape (n, width), or some numbers more in a row.
+
+    Raises
+    ------
+    MemoryError
+        If the system does not give them, with what would fit.
+    """
+    try:
+        return np.zeros((n, width) if more == 0 else n * width + more, dtype=np.float32)
+    except (MemoryError, ValueError) as error:  # the latter where the size is no number of the machine
+        raise MemoryError(_too_large(n, width)) from error
 
 
 def _too_large(n, width):
