@@ -21,18 +21,18 @@ class FittedMixin:
 
     def _raw(self, X):
         """Return raw outputs, float64 of shape (n_rows, n_outputs)."""
-        check_is_fitted(self, "network_")
         if isinstance(X, RawOutputs):
             return X.raw
+        check_is_fitted(self, "network_")
         if is_source(X):
             return read_raw(self, X).raw
         return self._run(X, raw_outputs)
 
     def _map_raw(self, X, function):
         """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
-        check_is_fitted(self, "network_")
         if isinstance(X, RawOutputs):
             return [function(X.raw)]
+        check_is_fitted(self, "network_")
         if is_source(X):
             with as_source(X).checked() as blocks:
                 return [part for block in blocks for part in self._map_raw(block.matrix, function)]
@@ -40,7 +40,8 @@ class FittedMixin:
 
     def _predict_rows(self, X, function):
         """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
-        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False))))
+        parts = self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _run(self, X, outputs):
         """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""
