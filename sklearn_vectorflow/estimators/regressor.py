@@ -28,7 +28,7 @@ from sklearn_vectorflow.targets.units import TargetUnits, units_of
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
@@ -400,6 +400,11 @@ class VectorFlowRegressor(
             shift = np.log(weight @ data.encoded / (weight @ np.exp(raw)))
         if np.all(np.isfinite(shift)):
             self.network_.intercepts()[0][:] += shift.astype(np.float32)
+
+    def _check_restored(self):
+        super()._check_restored()
+        if not isinstance(self._target_units, TargetUnits | None):
+            raise ValueError(f"the units of y are {brief(self._target_units)}.")
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)
