@@ -5,7 +5,17 @@ import inspect
 
 import pytest
 
-EXPORTING = ["", ".io", ".layers", ".losses", ".merging", ".metrics", ".preprocessing", ".serving"]  # with __all__
+EXPORTING = [
+    "",
+    ".io",
+    ".layers",
+    ".losses",
+    ".merging",
+    ".metrics",
+    ".onnx",
+    ".preprocessing",
+    ".serving",
+]  # with __all__
 WHOLE = [".curves", ".optimizers", ".penalties"]  # all public names of these
 PACKAGE = "sklearn_vectorflow"
 CALLED = ("__init__", "__call__", "__iter__")

@@ -63,7 +63,7 @@ class LogLoss(ClassificationLoss):
 
     def predict_proba(self, raw: Array) -> Array:
         """Return probabilities of the classes, shape (n_rows, n_classes)."""
-        positive = expit(raw)
+        positive = self.inverse_link(raw)
         if raw.shape[1] == 1:
             return np.concatenate([1.0 - positive, positive], axis=1)
         total = positive.sum(axis=1, keepdims=True)
