@@ -6,8 +6,8 @@ Several processes answer requests for predictions on one port. All of them load 
 into memory: the system keeps one copy of them, however many processes there are. Each process makes a predictor of
 the whole pipeline once, and answers with it in as many threads as there are connections.
 
-Then clients put the server under load. The program prints requests a second, latencies, and the memory that each process
-has to itself. Everything but the model is Python's standard library:
+Then clients put the server under load. The program prints requests a second, latencies, and the memory that each
+process has to itself. Everything but the model is Python's standard library:
 
     python examples/serve_http.py [--processes 4] [--clients 8] [--requests 4000] [--bits 20] [--no-mmap]
 """
@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             texts = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             self.answer(200, self.predict_proba(texts)[:, 1].tolist())
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:  # of JSON, or of the vectorizer
             self.answer(400, {"error": str(error)})
 
     def answer(self, status, content):
