@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn_vectorflow.engine import data as engine
 from sklearn_vectorflow.io.matrix import Matrix, csr
 from sklearn_vectorflow.validation.errors import brief
-from sklearn_vectorflow.validation.sparse import INTEGERS, native_integers, real_values
+from sklearn_vectorflow.validation.sparse import native_integers, real_values
 
 WANTED = "a CSR matrix or array, a dict of columns and values, a tuple (columns, values), or a list of such rows"
 READERS = {
@@ -116,4 +116,4 @@ class Requests:
 
 def _starts(lengths, columns):
     """Return where rows of such lengths start, of the type of their columns if that is one of integers."""
-    return np.array([0, *itertools.accumulate(lengths)], dtype=columns.dtype if columns.dtype in INTEGERS else np.int64)
+    return np.array([0, *itertools.accumulate(lengths)], dtype=np.int32 if columns.dtype == np.int32 else np.int64)
