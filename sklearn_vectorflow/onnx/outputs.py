@@ -54,7 +54,7 @@ def _probabilities(model, writer, raw):
     if model.multilabel_ or isinstance(loss, MultinomialLoss):
         return positive
     if n_outputs == 1:
-        return writer.add("Concat", writer.add("Sub", np.float32(1), positive), positive, axis=1)
+        return writer.add("Concat", _linked(loss, writer, writer.add("Neg", raw)), positive, axis=1)
     total = writer.add("ReduceSum", positive, [1], keepdims=1)
     share = writer.add("Div", positive, writer.add("Max", total, np.finfo(np.float32).tiny))
     some = writer.add("Greater", total, np.float32(0))
