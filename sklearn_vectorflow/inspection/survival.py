@@ -109,9 +109,9 @@ class SurvivalCurvesDisplay:
             times = np.unique(np.concatenate([np.linspace(0, last, N_TIMES), seen]))  # denser where events are
         elif times is None:
             times = np.unique(np.concatenate([[0.0, last], steps[(steps > 0) & (steps < last)]]))
-        times = check_times(times)
-        values = np.array([curve(times) for curve in curves])
-        return cls(times, values, labels=labels, kind=kind, steps=steps is not None).plot(ax, **kwargs)
+        at = check_times(times)
+        values = np.array([curve(at) for curve in curves])
+        return cls(at, values, labels=labels, kind=kind, steps=steps is not None).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw.

@@ -1,5 +1,6 @@
 """The largest weights of a linear model."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -38,7 +39,7 @@ class TopFeaturesDisplay:
     >>> plt.show()  # doctest: +SKIP
     """
 
-    def __init__(self, names: ArrayLike, weights: ArrayLike, *, output: Any = None) -> None:
+    def __init__(self, names: Sequence[str], weights: ArrayLike, *, output: Any = None) -> None:
         self.names = names
         self.weights = weights
         self.output = output
