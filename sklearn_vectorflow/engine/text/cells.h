@@ -229,6 +229,7 @@ VF_INLINE void vf_take_names(const vf_cells *cells, int64_t row, int64_t n, vf_s
     vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, n, block);
     vf_mark_missing(cells, at, n, block);
     for (int64_t k = 0; k < n; k++) {
+        keys[k] = 0; /* missing */
         if (block->lengths[k] < 0)
             continue;
         keys[k] = vf_name_key(vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k]);
@@ -236,7 +237,7 @@ VF_INLINE void vf_take_names(const vf_cells *cells, int64_t row, int64_t n, vf_s
             VF_PREFETCH_READ(sink->before->keys + vf_met_place(sink->before, keys[k]));
     }
     for (int64_t k = 0; k < n; k++) {
-        if (block->lengths[k] >= 0 && !vf_is_met(sink->before, keys[k]))
+        if (keys[k] != 0)
             vf_take_name(sink, vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k], keys[k]);
     }
 }
