@@ -5,14 +5,13 @@ import itertools
 import pickle
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from sklearn.utils import murmurhash3_32
 
 from sklearn_vectorflow.preprocessing import Categorical, HashingEncoder, Numeric, Text, expected_collisions
 from sklearn_vectorflow.preprocessing.encoding.plan import PIECE
+
+pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
 
 N_BITS = 12
 RNG = np.random.RandomState(0)

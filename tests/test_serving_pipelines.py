@@ -4,7 +4,6 @@ import pickle
 import threading
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
@@ -16,6 +15,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.preprocessing import HashingEncoder, Numeric, Text
 from sklearn_vectorflow.serving import Predictor, make_predictor
+
+pd = pytest.importorskip("pandas")
 
 N_ROWS = 60
 TEXTS = [f"word{k % 7} and word{k % 3} {'ä' * (k % 2)}" for k in range(N_ROWS)]

@@ -27,7 +27,8 @@ ctypedef fused pointer_t:
     int64_t
 
 cdef enum:
-    BLOCK = 64  # rows looked at together
+    BLOCK = 64          # rows looked at together
+    FEW_VALUES = 4_096  # of a request: checked before another thread would have got the GIL
 
 cdef double LARGEST = 3.4028234663852886e38  # of float32, in which the engine computes
 
@@ -180,14 +181,18 @@ def check_rows(const value_t[::1] values, const index_t[::1] indices, const poin
     return found.problem, found.bad_row, found.longest, bool(found.canonical)
 
 
-def small_rows(const value_t[::1] values, const index_t[::1] indices, const index_t[::1] indptr, int64_t n_rows,
-               int64_t n_features, owner):
-    """Return the checked `Rows` of a small CSR matrix, whose arrays the owner keeps; None if anything is wrong."""
+def checked_rows(const value_t[::1] values, const index_t[::1] indices, const index_t[::1] indptr, int64_t n_rows,
+                 int64_t n_features, owner):
+    """Return the checked `Rows` of a CSR matrix, whose arrays the owner keeps; None if anything is wrong."""
     cdef Findings found
     cdef Rows rows
     if indptr.shape[0] != n_rows + 1 or values.shape[0] < indices.shape[0] or indptr[0] != 0:
         return None
-    found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, 0, n_rows)
+    if indices.shape[0] < FEW_VALUES:
+        found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, 0, n_rows)
+    else:
+        with nogil:
+            found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, 0, n_rows)
     if found.problem:
         return None
     rows = Rows.__new__(Rows)

@@ -39,7 +39,7 @@ class Predictor:
         self._network = estimator.network_
         self._n_outputs = self._network.n_outputs
         names = getattr(estimator, "feature_names_in_", ())
-        self._requests = Requests(self._network.n_features, names, self._network.graph.needs_canonical)
+        self._requests = Requests(self._network, names)
         self._crossed = any(isinstance(place.layer, Crosses) for place in self._network.graph.places)
         self._own = threading.local()
 

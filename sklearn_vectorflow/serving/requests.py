@@ -9,12 +9,13 @@ from scipy import sparse
 
 from sklearn_vectorflow.engine import data as engine
 from sklearn_vectorflow.io.matrix import Matrix, csr
+from sklearn_vectorflow.network.forward import readable
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.sparse import native_integers, real_values
 
 WANTED = "a CSR matrix or array, a dict of columns and values, a tuple (columns, values), or a list of such rows"
 READERS = {
-    (np.dtype(value), np.dtype(index)): engine.small_rows[names]
+    (np.dtype(value), np.dtype(index)): engine.checked_rows[names]
     for value, index, names in (
         (np.float32, np.int32, ("float", "int32_t")),
         (np.float32, np.int64, ("float", "int64_t")),
@@ -31,17 +32,17 @@ class Requests:
 
     Parameters
     ----------
-    n_features : int
+    network : Network
+        Of the model.
     names : iterable of str
         Of the columns, if they have names.
-    sums : bool
-        Whether no column may occur twice in a row, and no zero.
     """
 
-    def __init__(self, n_features, names, sums):
-        self.n_features = n_features
+    def __init__(self, network, names):
+        self.n_features = network.n_features
+        self._network = network
+        self._needs_canonical = network.graph.needs_canonical
         self._columns = {name: column for column, name in enumerate(names)}
-        self._sums = sums
 
     def read(self, X):
         """Return the checked rows of a request as `engine.Rows`.
@@ -54,9 +55,9 @@ class Requests:
         is_matrix = sparse.issparse(X)
         values, columns, starts, n_rows = self._of_matrix(X) if is_matrix else self._of_rows(X)
         rows = self._checked(values, columns, starts, n_rows)
-        if rows is None or self._sums and not rows.canonical:
+        if rows is None or self._needs_canonical and not rows.canonical:
             matrix = Matrix(X if is_matrix else self._container(values, columns, starts, n_rows))  # or it complains
-            rows = (matrix.summed() if self._sums and not matrix.rows.canonical else matrix).rows
+            rows = readable(matrix, self._network).rows
         return rows
 
     def _checked(self, values, columns, starts, n_rows):

@@ -5,7 +5,6 @@ import pickle
 import threading
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -118,6 +117,7 @@ def test_a_hundred_candidates_in_one_call():
 
 
 def test_dicts_of_names():
+    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X.toarray(), columns=[f"c{column}" for column in range(N_FEATURES)])
     model = VectorFlowRegressor(max_iter=3, random_state=0).fit(frame, Y)
     predictor, expected = model.predictor(), model.predict(frame)
