@@ -4,7 +4,8 @@
 
 Ten string columns of ids that follow a Zipf law, in several kinds of frame. FeatureHasher gets
 fewer rows, as dicts ready made or of a pandas frame; encoders take turns and times are medians. The
-second table reads rows of the workload `ctr` of workloads.py from a Parquet file of 34
+second table has the time it takes to collect the names of all features, beside that of a transform. The
+third reads rows of the workload `ctr` of workloads.py from a Parquet file of 34
 string columns and encodes them, decoding included.
 """
 
@@ -89,6 +90,17 @@ def compare(n_rows, repeat):
         print(f"{name:34} {1e9 * seconds:9.1f} {times[0]:6.1f} {times[1]:6.1f}")
 
 
+def collect(n_rows, repeat):
+    """Print how many times as long as a transform it takes to collect all names."""
+    print(f"\n{'collecting names':34} {'times transform':>15}")
+    for what, frame in frames_of(make_table(n_rows)).items():
+        for n_jobs in (1, 2):
+            named = HashingEncoder(N_BITS, n_jobs=n_jobs, collect_names=10**9)
+            jobs = {"fit": lambda: named.fit(frame), "transform": lambda: named.transform(frame)}
+            found = times_of(jobs, repeat)
+            print(f"{what}, n_jobs={n_jobs}".ljust(34), f"{found['fit'] / found['transform']:15.1f}")
+
+
 def write_parquet(path, X):
     """Write a sparse matrix as string columns, one for each of a row's non-zeros.
 
@@ -127,4 +139,5 @@ if __name__ == "__main__":
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
     compare(arguments.rows, arguments.repeat)
+    collect(arguments.rows, arguments.repeat)
     decode(arguments.rows, arguments.repeat)

@@ -3,39 +3,24 @@
     python benchmarks/serving.py [--data FOLDER] [--workload text ctr] [--threads 1 2] [--repeat 5] [--quick]
 
 Batches are all training rows, on the given numbers of threads. The roof is a pass in C that gathers the weights and
-sums up each row (roofline/), a share its time divided by the line's. Single rows are test rows one by one, by an
-estimator, by its `predictor`, which spares the checks of a call, and by scikit-learn's SGDClassifier; the time is the
-median of all calls. Everything takes turns, and medians are printed.
+sums up each row (roofline/), a share its time divided by the line's. Requests are test rows one by one, and a hundred
+at a time (single_rows.py): by an estimator, by its `predictor`, which spares the checks of a call and also takes a row
+as two arrays, by scikit-learn's SGDClassifier, and by onnxruntime if it is installed; the time is the median of all
+calls. At last models are saved, and loaded until a first row is predicted. Everything takes turns, and medians are
+printed.
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 
 import machine
 import workloads
 from roofline.loops import AHEAD, Roof
+from single_rows import METHODS, medians, print_loading, print_requests, timed
 from sklearn.linear_model import SGDClassifier
 from threadpoolctl import threadpool_limits
 
 from sklearn_vectorflow import VectorFlowClassifier
-
-METHODS = "decision_function", "predict", "predict_proba"
-N_SINGLE = 1000  # rows that are predicted one by one
-
-
-def timed(function, *args):
-    """Return the seconds of a call."""
-    begun = time.perf_counter()
-    function(*args)
-    return time.perf_counter() - begun
-
-
-def medians(tasks, repeat):
-    """Return the median seconds of tasks that take turns, each a function that returns seconds."""
-    turns = [{name: task() for name, task in tasks.items()} for _ in range(repeat + 1)]
-    return {name: statistics.median(turn[name] for turn in turns[1:]) for name in tasks}  # the first one warms up
 
 
 def print_batches(X, ours, theirs, n_threads, repeat):
@@ -57,23 +42,6 @@ def print_batches(X, ours, theirs, n_threads, repeat):
         print(f"  {name:<40} {taken:>9.4f} {X.shape[0] / taken / 1e6:>9.2f} {share:>12.0%}", flush=True)
 
 
-def single(method, rows):
-    """Return the median seconds of a call with one row."""
-    return statistics.median(timed(method, row) for row in rows)
-
-
-def print_single_rows(X, ours, theirs, repeat):
-    """Print microseconds of calls with one row."""
-    ours.set_params(n_jobs=None)
-    rows = [X[row] for row in range(N_SINGLE)]
-    print(f"{'one row':<21} {'VectorFlow us':>14} {'predictor us':>13} {'SGDClassifier us':>17}")
-    for method in METHODS:
-        of = [getattr(ours, method), ours.predictor(method), getattr(theirs, method)]
-        seconds = medians({number: lambda call=call: single(call, rows) for number, call in enumerate(of)}, repeat)
-        mine, light, other = (1e6 * taken for taken in seconds.values())
-        print(f"  {method:<19} {mine:>14.1f} {light:>13.1f} {other:>17.1f}", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder that keeps the generated rows; default: a temporary one")
@@ -92,7 +60,8 @@ def main():
             ours, theirs = (model.set_params(max_iter=1, tol=None, random_state=0).fit(X, y) for model in models)
             for n_threads in options.threads:
                 print_batches(X, ours, theirs, n_threads, options.repeat)
-            print_single_rows(X_test, ours, theirs, options.repeat)
+            print_requests(X_test, ours, theirs, options.repeat)
+            print_loading(X_test, ours, theirs, options.repeat)
 
 
 if __name__ == "__main__":

@@ -429,6 +429,12 @@ def test_modified_huber_link():
     assert_array_equal(ModifiedHuber().inverse_link(raw), [0, 0, 0.5, 0.75, 1, 1])
 
 
+def test_probabilities_of_modified_huber_are_those_of_its_link():
+    assert_array_equal(ModifiedHuber().predict_proba(np.array([[-2.0], [0.5]])), [[1, 0], [0.25, 0.75]])
+    several = ModifiedHuber().predict_proba(np.array([[-2.0, 1.0, 0.0], [-1.0, -1.0, -3.0]]))
+    assert_allclose(several, [[0, 2 / 3, 1 / 3], [1 / 3, 1 / 3, 1 / 3]])
+
+
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if hasattr(loss, "predict_proba")], ids=name_of)
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_probabilities_sum_to_one(loss, n_outputs):

@@ -14,7 +14,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 DOC = CHECKOUT / "doc"
 GENERATED = ("auto_examples", "gen_modules", "generated", "_build")
-OPTIONAL = ("dask", "distributed", "numba", "pandas", "polars", "pyarrow", "skops")
+OPTIONAL = ("dask", "distributed", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "skops")
 RST_BLOCK = re.compile(
     r"^(?P<indent> *)\.\. code-block:: (?P<language>\w+)\n(?:(?P=indent) +:.*\n)*\n"
     r"(?P<code>(?:(?:(?P=indent)   .*)?\n)+)",

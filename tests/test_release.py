@@ -25,7 +25,7 @@ def test_what_the_package_imports_is_declared():
     named = {"sklearn": "scikit-learn"}
     declared = {re.match(r"[\w-]+", each)[0].lower() for each in PROJECT["dependencies"]}
     extras = PROJECT["optional-dependencies"]
-    used = ("dask", "inference", "io", "numba")
+    used = ("dask", "inference", "io", "numba", "onnx", "plot")
     declared |= {re.match(r"[\w-]+", each)[0].lower() for extra in used for each in extras[extra]}
     imported = set()
     for file in Path(sklearn_vectorflow.__file__).parent.rglob("*.py"):

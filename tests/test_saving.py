@@ -392,3 +392,34 @@ def test_parts_of_a_huber_model_are_named_in_the_file(path):
     assert content["object"][0] == "estimators.VectorFlowRegressor"
     assert "losses.HuberLoss" in str(content)
     assert "network_._state.parameters[0].record" in arrays
+
+
+def without(node, name):
+    """Return the JSON of a model in which no object has an attribute of that name."""
+    if isinstance(node, dict):
+        return {
+            kind: [[key, without(value, name)] for key, value in inside if key != name]
+            if kind == "dict"
+            else without(inside, name)
+            for kind, inside in node.items()
+        }
+    return [without(one, name) for one in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("name", ["exact_tol", "delta"])
+def test_parameters_that_an_earlier_release_did_not_have_get_their_defaults(name, path):
+    model = VectorFlowRegressor(loss=HuberLoss(), **SMALL).fit(X, Y)
+    model.save(path)
+    content, arrays = container.read(path, mmap=False)
+    assert without(content, name) != content
+    container.write(path, without(content, name), arrays)
+    again = sklearn_vectorflow.load(path)
+    assert again.get_params()[f"loss__{name}" if name == "delta" else name] == {"exact_tol": 1e-8, "delta": 1.0}[name]
+    np.testing.assert_array_equal(again.fit(X, Y).predict(X), model.fit(X, Y).predict(X))
+
+
+def test_units_of_y_that_are_none_are_refused():
+    model = VectorFlowRegressor(**SMALL).fit(X, Y)
+    model._target_units = [1.0]
+    with pytest.raises(ValueError, match="units of y are"):
+        pickle.loads(pickle.dumps(model))

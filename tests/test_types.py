@@ -5,8 +5,18 @@ import inspect
 
 import pytest
 
-EXPORTING = ["", ".io", ".layers", ".losses", ".merging", ".metrics", ".preprocessing"]  # these have __all__
-WHOLE = [".curves", ".optimizers", ".penalties", ".serving"]  # all public names of these
+EXPORTING = [
+    "",
+    ".io",
+    ".layers",
+    ".losses",
+    ".merging",
+    ".metrics",
+    ".onnx",
+    ".preprocessing",
+    ".serving",
+]  # with __all__
+WHOLE = [".curves", ".optimizers", ".penalties"]  # all public names of these
 PACKAGE = "sklearn_vectorflow"
 CALLED = ("__init__", "__call__", "__iter__")
 

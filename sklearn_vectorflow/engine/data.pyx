@@ -27,7 +27,8 @@ ctypedef fused pointer_t:
     int64_t
 
 cdef enum:
-    BLOCK = 64  # rows looked at together
+    BLOCK = 64          # rows looked at together
+    FEW_VALUES = 4_096  # of a request: checked before another thread would have got the GIL
 
 cdef double LARGEST = 3.4028234663852886e38  # of float32, in which the engine computes
 
@@ -144,6 +145,26 @@ cdef void _check_rows(const value_t *values, const index_t *indices, const point
             found.canonical = not _block_repeats(indices, indptr, row, end, n_features, table, bits)
 
 
+cdef Findings _check_csr(const value_t *values, const index_t *indices, int64_t stored, const pointer_t *indptr,
+                         int64_t n_features, int64_t from_row, int64_t to_row) noexcept nogil:
+    """Check rows of a CSR matrix; the problem is -1 if memory is short."""
+    cdef Findings found = _check_pointers(indptr, stored, from_row, to_row)
+    cdef int64_t *table
+    cdef int bits = 4
+    if found.problem or found.longest == 0:
+        return found
+    while (<int64_t>1 << bits) < 8 * found.longest:
+        bits += 1
+    table = <int64_t *>malloc((<size_t>1 << bits) * sizeof(int64_t))
+    if table == NULL:
+        found.problem = -1
+        return found
+    memset(table, 0xFF, (<size_t>1 << bits) * sizeof(int64_t))
+    _check_rows(values, indices, indptr, n_features, from_row, to_row, table, bits, &found)
+    free(table)
+    return found
+
+
 def check_rows(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
                int64_t n_features, int64_t from_row, int64_t to_row):
     """Check rows [from_row, to_row) of a CSR matrix.
@@ -153,22 +174,41 @@ def check_rows(const value_t[::1] values, const index_t[::1] indices, const poin
     zero is stored.
     """
     cdef Findings found
-    cdef int64_t *table
-    cdef int bits = 4
     with nogil:
-        found = _check_pointers(&indptr[0], indices.shape[0], from_row, to_row)
-    if found.problem or found.longest == 0:
-        return found.problem, found.bad_row, found.longest, True
-    while (<int64_t>1 << bits) < 8 * found.longest:
-        bits += 1
-    table = <int64_t *>malloc((<size_t>1 << bits) * sizeof(int64_t))
-    if table == NULL:
+        found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, from_row, to_row)
+    if found.problem < 0:
         raise MemoryError
-    with nogil:
-        memset(table, 0xFF, (<size_t>1 << bits) * sizeof(int64_t))
-        _check_rows(&values[0], &indices[0], &indptr[0], n_features, from_row, to_row, table, bits, &found)
-    free(table)
     return found.problem, found.bad_row, found.longest, bool(found.canonical)
+
+
+def checked_rows(const value_t[::1] values, const index_t[::1] indices, const index_t[::1] indptr, int64_t n_rows,
+                 int64_t n_features, owner):
+    """Return the checked `Rows` of a CSR matrix, whose arrays the owner keeps; None if anything is wrong."""
+    cdef Findings found
+    cdef Rows rows
+    if indptr.shape[0] != n_rows + 1 or values.shape[0] < indices.shape[0] or indptr[0] != 0:
+        return None
+    if indices.shape[0] < FEW_VALUES:
+        found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, 0, n_rows)
+    else:
+        with nogil:
+            found = _check_csr(&values[0], &indices[0], indices.shape[0], &indptr[0], n_features, 0, n_rows)
+    if found.problem:
+        return None
+    rows = Rows.__new__(Rows)
+    rows.arrays = owner
+    rows.rows.values = &values[0]
+    rows.rows.indices = &indices[0]
+    rows.rows.indptr = &indptr[0]
+    rows.rows.wide_values = value_t is double
+    rows.rows.wide_indices = rows.rows.wide_indptr = index_t is int64_t
+    rows.rows.n_rows = n_rows
+    rows.rows.n_features = n_features
+    rows.rows.n_stored = indices.shape[0]
+    rows.longest = found.longest
+    rows.canonical = found.canonical
+    rows.n_nonzero = indptr[n_rows]
+    return rows
 
 
 def check_dense(const value_t[:, ::1] values, int64_t from_row, int64_t to_row):

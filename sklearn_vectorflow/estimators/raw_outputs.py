@@ -21,6 +21,8 @@ class FittedMixin:
 
     def _raw(self, X, offset=None):
         """Return raw outputs, float64 of shape (n_rows, n_outputs), with an offset as users give it."""
+        if isinstance(X, RawOutputs) and offset is None:
+            return X.raw
         check_is_fitted(self, "network_")
         if is_source(X):
             check_alone(offset=offset)
@@ -31,9 +33,9 @@ class FittedMixin:
 
     def _map_raw(self, X, function, offset=None):
         """Return what a function of raw outputs, shape (n, n_outputs), makes of rows, block after block."""
-        check_is_fitted(self, "network_")
         if isinstance(X, RawOutputs):
             return [function(self._raw(X, offset))]
+        check_is_fitted(self, "network_")
         if is_source(X):
             check_alone(offset=offset)
             with as_source(X).checked() as blocks:
@@ -51,7 +53,8 @@ class FittedMixin:
 
     def _predict_rows(self, X, function, offset=None):
         """Return what a function of raw outputs, float64, predicts for rows, each by itself."""
-        return np.concatenate(self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False)), offset))
+        parts = self._map_raw(X, lambda raw: function(raw.astype(np.float64, copy=False)), offset)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _run(self, X, outputs):
         """Return what a function of (network, matrix, crew) gives, for rows in memory and threads enough for them."""

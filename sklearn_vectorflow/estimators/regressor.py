@@ -29,7 +29,7 @@ from sklearn_vectorflow.targets.units import TargetUnits, units_of
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length, check_offset, log_exposure
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
@@ -467,6 +467,11 @@ class VectorFlowRegressor(
     def _scale_and_shift(self):
         units = self._target_units
         return (1.0, 0.0) if units is None else (units.scale, units.shift)
+
+    def _check_restored(self):
+        super()._check_restored()
+        if not isinstance(self._target_units, TargetUnits | None):
+            raise ValueError(f"the units of y are {brief(self._target_units)}.")
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)

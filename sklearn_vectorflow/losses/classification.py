@@ -63,9 +63,9 @@ class LogLoss(ClassificationLoss):
 
     def predict_proba(self, raw: Array) -> Array:
         """Return probabilities of the classes, shape (n_rows, n_classes)."""
-        positive = expit(raw)
+        positive = self.inverse_link(raw)
         if raw.shape[1] == 1:
-            return np.hstack([1.0 - positive, positive])
+            return np.concatenate([1.0 - positive, positive], axis=1)
         total = positive.sum(axis=1, keepdims=True)
         uniform = np.full_like(positive, 1.0 / raw.shape[1])
         return np.divide(positive, total, out=uniform, where=total > 0)

@@ -24,7 +24,7 @@ class RawOutputs:
         self.weight = weight
 
 
-def rows_ahead(matrix, network):
+def rows_ahead(rows, network):
     """Return how many rows ahead weights are asked for: few if rows are long or wide.
 
     None if the weights stay in the processor's second cache anyway.
@@ -32,7 +32,7 @@ def rows_ahead(matrix, network):
     largest = max(network.parameters_of_rows, key=lambda parameters: parameters.record.nbytes)
     if largest.is_small:
         return 0
-    per_row = max(1, matrix.rows.n_nonzero // matrix.shape[0])
+    per_row = max(1, rows.n_nonzero // rows.n_rows)
     stride = largest.record.strides[0] // largest.record.itemsize
     return max(1, min(4, LINES_AHEAD // (per_row * min(4, (stride + 15) // 16))))
 
@@ -56,7 +56,7 @@ def outputs(network, matrix, crew, place=None):
     width = network.n_outputs if place is None else place.width
     node = -1 if place is None else place.engine
     out = np.empty((n_rows, width), dtype=np.float32)
-    ahead = rows_ahead(matrix, network)
+    ahead = rows_ahead(matrix.rows, network)
     edges = np.linspace(0, n_rows, (4 * crew.n_workers if crew.n_workers > 1 else 1) + 1).astype(np.int64).tolist()
     workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]
 
@@ -81,7 +81,7 @@ def map_raw(network, matrix, crew, function):
     net, clock = network.predicting_net()
     net.measure(matrix.rows)
     n_rows, n_outputs = matrix.shape[0], network.n_outputs
-    ahead = rows_ahead(matrix, network)
+    ahead = rows_ahead(matrix.rows, network)
     n_parts = 4 * crew.n_workers if crew.n_workers > 1 else 1
     length = max(1, min(-(-n_rows // n_parts), MOST_RAW // n_outputs))
     workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]

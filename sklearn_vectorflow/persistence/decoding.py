@@ -1,7 +1,10 @@
 """From JSON and arrays back to objects. Names are looked up among given types: nothing is imported, nothing called."""
 
+import inspect
+
 import numpy as np
 from scipy import sparse
+from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.persistence.container import NAMES
 from sklearn_vectorflow.persistence.encoding import VIEWED
@@ -57,6 +60,7 @@ class Decoder:
         state = self.decode(state)
         if not isinstance(state, dict):
             raise ValueError(f"the state of {name} is {brief(state)}.")
+        state = {**_defaults(kind), **state}  # a file of an earlier release lacks parameters added since
         if hasattr(made, "__setstate__"):
             made.__setstate__(state)
         else:
@@ -95,6 +99,14 @@ class Decoder:
         random_state = np.random.RandomState()
         random_state.set_state(self.decode(content))
         return random_state
+
+
+def _defaults(kind):
+    """Return the parameters of a class that have default values, with these."""
+    if not issubclass(kind, BaseEstimator):
+        return {}
+    parameters = inspect.signature(kind.__init__).parameters.items()
+    return {name: one.default for name, one in parameters if one.default is not one.empty}
 
 
 def _objects(values, shape):

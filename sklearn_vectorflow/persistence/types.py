@@ -12,6 +12,7 @@ from sklearn_vectorflow.network.state import State
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.preprocessing.encoding.learned import Learned, Moments
+from sklearn_vectorflow.preprocessing.encoding.names import FeatureNames
 from sklearn_vectorflow.targets.units import TargetUnits
 from sklearn_vectorflow.training.first_rows import FirstRows
 
@@ -31,7 +32,7 @@ def objects_of(room, base):
 
 OF_MODELS = {name_of(kind): kind for kind in _FITTED}
 OF_MODELS.update({name_of(kind): kind for room, base in _OBJECTS for kind in objects_of(room, base)})
-OF_TRANSFORMERS = {name_of(kind): kind for kind in (Learned, Moments, *objects_of(preprocessing, object))}
+OF_TRANSFORMERS = {name_of(kind): kind for kind in (Learned, Moments, FeatureNames, *objects_of(preprocessing, object))}
 
 
 def trusted_by_name(trusted):

@@ -74,7 +74,7 @@ class Trainer:
         self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts, alike)
         if self.plan.group_rows:
             batch_size = max(batch_size, self.plan.chunk)
-        self.ahead = rows_ahead(matrix, network)
+        self.ahead = rows_ahead(matrix.rows, network)
         batch_nonzeros = self._batch_nonzeros(batch_size)
         self.workers = [
             engine.Worker(net, matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows)

@@ -4,11 +4,13 @@ Usage: python mutated_models.py FIRST_SEED LAST_SEED
 
 Prints the seed that it is at, then the counts. A file whose bytes are damaged is refused with a ValueError that names
 it. One that is forged, its checksums being right, is refused so, too, or its model predicts, trains and is saved again,
-or raises an error that says why not.
+or raises an error that says why not; the same goes for one whose header gives an array another type. One whose header
+gives arrays other shapes or places is refused, or predicts what it did.
 """
 
 import collections
 import json
+import math
 import random
 import sys
 import tempfile
@@ -20,9 +22,10 @@ import numpy as np
 from hostile_doors import limit_memory
 
 import sklearn_vectorflow
-from sklearn_vectorflow.persistence.container import read, write
+from sklearn_vectorflow.persistence.container import ALIGNED, LENGTH, META, TYPES, UNSIGNED, _sha256, read, write
 
 NAMES = [name for name in pickles.MODELS if name not in ("encoder", "crosser")]
+WILD = [0, 1, -1, 2, 7, 2**31, 2**32, 2**62, 2**63, 2**64, 1.0, 1e300, True, None, "8", [8]]
 SPANS = [1, 1, 2, 8, 64, 400]
 FOLDER = tempfile.TemporaryDirectory()
 PATH = Path(FOLDER.name, "model.safetensors")
@@ -97,22 +100,48 @@ def forge(draw):
     return True
 
 
+def change_header(draw, content, retype):
+    """Return a file whose header gives an array another type, or shape or place, and has a checksum that is right."""
+    length = int.from_bytes(content[:LENGTH], "little")
+    header, arrays = json.loads(content[LENGTH : LENGTH + length]), content[LENGTH + length :]
+    entries = [one for name, one in header.items() if name != META]
+    entry, other = draw.choice(entries), draw.choice(entries)
+    shape, way = entry["shape"], draw.randrange(5)
+    if retype:
+        entry["dtype"] = draw.choice([*TYPES, "F8", "", None, 7])
+    elif way == 0:
+        entry["shape"], other["shape"] = other["shape"], shape
+    elif way == 1:
+        entry["shape"] = draw.choice([shape[::-1], [*shape, 1], [1, *shape], [math.prod(shape)], shape[:-1], []])
+    elif way == 2:
+        entry["shape"] = [draw.choice(WILD) for _ in range(draw.randrange(1, 4))]
+    elif way == 3:
+        entry["data_offsets"][draw.randrange(2)] = draw.choice([*WILD, len(arrays), len(arrays) - 8])
+    else:
+        entry["data_offsets"], other["data_offsets"] = other["data_offsets"], entry["data_offsets"]
+    header[META]["sha256"] = UNSIGNED
+    raw = json.dumps(header).encode()
+    raw += b" " * ((length - len(raw)) % ALIGNED)
+    raw = raw.replace(UNSIGNED.encode(), _sha256(raw), 1)
+    return len(raw).to_bytes(LENGTH, "little") + raw + arrays
+
+
 def case(seed):
     """Run a case; return the model's name and what came of it."""
     warnings.simplefilter("ignore")
     draw = random.Random(seed)
     name = draw.choice(NAMES)
     content = saved(name, draw.random() < 0.5)
-    forged = draw.random() < 0.5
+    kind = draw.choice(["damaged", "damaged", "forged", "forged", "reshaped", "reshaped", "retyped"])
     PATH.write_bytes(content)
-    if not forged:
-        changed = damaged(content, draw)
+    if kind == "forged":
+        if not forge(draw):
+            return name, "no file"
+    else:
+        changed = damaged(content, draw) if kind == "damaged" else change_header(draw, content, kind == "retyped")
         PATH.write_bytes(changed)
         if changed == content:
             return name, "unchanged"
-    elif not forge(draw):
-        return name, "no file"
-    kind = "forged" if forged else "damaged"
     try:
         model = sklearn_vectorflow.load(PATH, mmap=draw.random() < 0.5)
     except ValueError as error:
@@ -121,16 +150,18 @@ def case(seed):
         return name, f"{kind}, refused"
     except Exception as error:
         return name, f"fault {kind}: {error!r}"
-    if not forged:
+    if kind == "damaged":
         return name, "fault damaged: loaded"
     try:
-        model.predict(pickles.X)
+        found = model.predict(pickles.X)
+        if kind == "reshaped" and not np.array_equal(found, pickles.model(name).predict(pickles.X)):
+            return name, "fault reshaped: it predicts otherwise"
         use(name, model)
-    except (ValueError, TypeError, AttributeError, MemoryError) as error:
-        return name, f"forged, failed: {type(error).__name__}"
+    except (ValueError, TypeError, MemoryError) as error:
+        return name, f"{kind}, failed: {type(error).__name__}"
     except Exception as error:
-        return name, f"fault forged: {error!r}"
-    return name, "forged, used"
+        return name, f"fault {kind}: {error!r}"
+    return name, f"{kind}, used"
 
 
 def use(name, model):

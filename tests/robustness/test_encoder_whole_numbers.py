@@ -49,8 +49,10 @@ def assert_same(one, other):
 def test_whole_numbers_are_hashed_as_their_digits(name):
     strings = pd.DataFrame({"n": [str(number) for number in NUMBERS]})
     assert_same(encoded(FRAMES[name]), encoded(strings))
-    names = HashingEncoder(columns={"n": "categorical"}, collect_names=20).fit(FRAMES[name])._learned.names
-    assert {one for some in names.values() for one in some} == {f"n={number}" for number in NUMBERS}
+    encoder = HashingEncoder(10, columns={"n": "categorical"}, collect_names=20).fit(FRAMES[name])
+    assert {one for some in encoder.feature_names_from(range(2**10)) for one in some} == {
+        f"n={number}" for number in NUMBERS
+    }
 
 
 @pytest.mark.parametrize("build", [pd.DataFrame, pl.DataFrame, pa.table])

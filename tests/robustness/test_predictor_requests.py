@@ -86,14 +86,93 @@ def test_a_pickle_keeps_the_method():
     np.testing.assert_array_equal(again(X), model.predict_proba(X))
 
 
+def test_rows_as_dicts_and_as_columns_and_values(model):
+    predictor, expected = model.predictor(), model.predict(X)
+    pairs = [(row.indices, row.data) for row in X[:5]]
+    dicts = [dict(zip(columns.tolist(), values.tolist())) for columns, values in pairs]
+    for (columns, values), row, one in zip(pairs, dicts, expected):
+        for request in ((columns, values), (columns.astype("i8"), values.astype(int)), (list(columns), tuple(values))):
+            np.testing.assert_array_equal(predictor(request), [one])
+        np.testing.assert_array_equal(predictor(row), [one])
+    for request in (
+        pairs,
+        dicts,
+        [*pairs[:2], *dicts[2:]],
+        [(columns.astype("u8"), values) for columns, values in pairs],
+    ):
+        np.testing.assert_array_equal(predictor(request), expected[:5])
+
+
+def test_rows_without_entries_in_every_form(model):
+    predictor, expected = model.predictor(), model.predict(EMPTY)
+    for request in ({}, ([], []), [{}], [([], [])]):
+        np.testing.assert_array_equal(predictor(request), expected)
+    assert len(predictor([])) == 0
+
+
+def test_a_hundred_candidates_in_one_call():
+    model = MODELS["classes"]()
+    found = model.predictor("predict_proba")([dict(zip(row.indices, row.data)) for row in X[:100]])
+    np.testing.assert_array_equal(found, model.predict_proba(X[:100]))
+
+
+def test_dicts_of_names():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X.toarray(), columns=[f"c{column}" for column in range(N_FEATURES)])
+    model = VectorFlowRegressor(max_iter=3, random_state=0).fit(frame, Y)
+    predictor, expected = model.predictor(), model.predict(frame)
+    for row, one in zip(frame.to_dict("records")[:5], expected):
+        np.testing.assert_allclose(predictor(row), [one], rtol=1e-6)
+        mixed = {int(name[1:]) if name < "c2" else name: value for name, value in row.items() if value}
+        np.testing.assert_allclose(predictor(mixed), [one], rtol=1e-6)
+    with pytest.raises(ValueError, match="names of columns or their numbers as its keys, got 'c99'"):
+        predictor({"c99": 1.0})
+
+
+@pytest.mark.parametrize(
+    ["row", "error", "match"],
+    [
+        ({"c1": 1.0}, ValueError, "numbers of columns as its keys, got 'c1'"),
+        ({N_FEATURES: 1.0}, ValueError, r"outside \[0, n_features\) = 30"),
+        ({2**40: 1.0}, ValueError, "outside"),
+        ({-1: 1.0}, ValueError, "outside"),
+        ({1: np.nan}, ValueError, "NaN"),
+        ({1: 1e300}, ValueError, "too large for float32"),
+        ({1: "one"}, TypeError, "must be numeric"),
+        ({1: 1j}, ValueError, "must be real"),
+        (([1, 2], [1.0]), ValueError, r"one value for each of its columns, got arrays of the shapes \(2,\) and \(1,\)"),
+        (([[1]], [[1.0]]), ValueError, "one value for each of its columns"),
+        (([1.5], [1.0]), TypeError, "columns of a row must be integers"),
+        (([1], [1.0], 3), TypeError, "got tuple"),
+        ([{1: 1.0}, ([1, N_FEATURES], [1.0, 1.0])], ValueError, "outside .* row 1"),
+        ("text", TypeError, "got str"),
+        (None, TypeError, "got NoneType"),
+    ],
+)
+def test_rows_that_are_none_are_refused(model, row, error, match):
+    with pytest.raises(error, match=match):
+        model.predictor()(row)
+
+
+@pytest.mark.parametrize("part", ["data", "indices", "indptr"])
+def test_matrices_whose_arrays_were_set_to_anything(model, part):
+    rows, predictor = X[:3].copy(), model.predictor()
+    expected = model.predict(rows)
+    setattr(rows, part, getattr(rows, part).tolist())
+    np.testing.assert_array_equal(predictor(rows), expected)
+    setattr(rows, part, np.array(getattr(rows, part))[None])
+    with pytest.raises(ValueError, match="must have one dimension"):
+        predictor(rows)
+
+
 @pytest.mark.parametrize(
     ["rows", "error", "match"],
     [
         (X.astype(complex), ValueError, "X must be real"),
         (sparse.csr_array(np.ones(N_FEATURES, dtype=np.float32)), ValueError, r"X has the shape \(30,\)"),
         (X[:, :5], ValueError, "fitted on 30 columns"),
-        (X.tocoo(), TypeError, "X must be a CSR matrix or array, got coo_matrix"),
-        ([[1.0] * N_FEATURES], TypeError, "X must be a CSR matrix or array, got list"),
+        (X.tocoo(), TypeError, "X must be a CSR matrix or array, .* got coo_matrix"),
+        ([[1.0] * N_FEATURES], TypeError, "X must be a CSR matrix or array, .* got list"),
     ],
 )
 def test_what_is_no_request_is_refused(model, rows, error, match):

@@ -217,6 +217,31 @@ static void vf_take_row(const vf_cells *cells, int64_t row, vf_words *words, vf_
     }
 }
 
+/* Whether names of a column are found a block of rows at a time. */
+VF_INLINE int vf_names_block(const vf_cells *cells, const vf_sink *sink) {
+    return sink->purpose == VF_TO_NAMES && cells->starts == NULL && cells->kind == VF_STRING_CELLS;
+}
+
+/* Names of n rows of strings. Places in the table of all names are asked for before they are looked at. */
+VF_INLINE void vf_take_names(const vf_cells *cells, int64_t row, int64_t n, vf_string_block *block, vf_sink *sink) {
+    const int64_t at = cells->first + row;
+    uint64_t keys[VF_BLOCK];
+    vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, n, block);
+    vf_mark_missing(cells, at, n, block);
+    for (int64_t k = 0; k < n; k++) {
+        keys[k] = 0; /* missing */
+        if (block->lengths[k] < 0)
+            continue;
+        keys[k] = vf_name_key(vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k]);
+        if (sink->before->keys != NULL)
+            VF_PREFETCH_READ(sink->before->keys + vf_met_place(sink->before, keys[k]));
+    }
+    for (int64_t k = 0; k < n; k++) {
+        if (keys[k] != 0)
+            vf_take_name(sink, vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k], keys[k]);
+    }
+}
+
 /* One row of a matrix; `at` is its place in the blocks of columns. */
 VF_INLINE int32_t vf_put_row(const vf_cells *cells, int64_t n_columns, int64_t row, int64_t at,
                              const vf_entries *entries, vf_words *words, vf_sink *sink) {
@@ -249,6 +274,10 @@ static void vf_encode(const vf_cells *cells, int64_t n_columns, int64_t n_rows, 
         for (int64_t j = 0; j < n_columns; j++) {
             if (vf_is_block(cells + j, sink))
                 vf_fill(cells + j, first, n, sink, &block, entries + j);
+        }
+        if (n_columns == 1 && vf_names_block(cells, sink)) {
+            vf_take_names(cells, first, n, &block, sink);
+            continue;
         }
         for (int64_t k = 0; k < n && !sink->failed; k++)
             lengths[first + k] = vf_put_row(cells, n_columns, first + k, k, entries, words, sink);

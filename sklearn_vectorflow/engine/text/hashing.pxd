@@ -1,6 +1,6 @@
 # cython: language_level=3
 """What text/cells.h offers."""
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "text/cells.h" nogil:
     ctypedef struct vf_murmur:
@@ -27,6 +27,10 @@ cdef extern from "text/cells.h" nogil:
     ctypedef struct vf_sketch:
         uint32_t *counters
         int32_t bits
+    ctypedef struct vf_met:
+        uint64_t *keys
+        int32_t bits
+        int64_t size
     ctypedef struct vf_sink:
         int32_t purpose, failed
         uint32_t mask, sign_bit, least_count
@@ -36,6 +40,8 @@ cdef extern from "text/cells.h" nogil:
         float *values
         int64_t *ends
         uint8_t *text
+        const vf_met *before
+        vf_met met
     ctypedef struct vf_cells:
         int32_t kind, keep_missing, first_bucket
         int64_t first, valid_first, list_valid_first
@@ -65,6 +71,8 @@ cdef extern from "text/cells.h" nogil:
         VF_TO_MATRIX
         VF_TO_COUNTS
         VF_TO_NAMES
+    void vf_take_names_of(vf_sink *sink, const int64_t *ends, const uint8_t *text, const int32_t *hashes, int64_t n,
+                          int64_t most)
     vf_murmur vf_murmur_prefix(const uint8_t *data, int64_t length, uint32_t seed)
     uint32_t vf_murmur_hash(vf_murmur prefix, const uint8_t *data, int64_t length)
     ctypedef struct vf_entries:

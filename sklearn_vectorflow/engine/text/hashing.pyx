@@ -304,6 +304,7 @@ cdef class Block:
         free(self.sink.values)
         free(self.sink.ends)
         free(self.sink.text)
+        free(self.sink.met.keys)
 
     cdef _run(self, list columns, int64_t n_rows):
         cdef _Columns given = _Columns(columns)
@@ -371,16 +372,77 @@ def estimate(uint32_t hash, sketch):
     return vf_estimate(&block.sink.sketch, hash)
 
 
-def names(Cells column, int64_t n_rows):
-    """Return the strings of a column in order of occurrence, as (hashes, ends, text)."""
-    cdef Block block = Block()
-    cdef int64_t n
-    block.sink.purpose = VF_TO_NAMES
-    block._run([column], n_rows)
-    n = block.sink.size
-    hashes, ends = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64)
-    if n == 0:
-        return hashes, ends, b""
-    memcpy(<void *>_address(hashes), block.sink.indices, n * sizeof(int32_t))
-    memcpy(<void *>_address(ends), block.sink.ends, n * sizeof(int64_t))
-    return hashes, ends, (<const char *>block.sink.text)[:block.sink.ends[n - 1]]
+cdef class Names:
+    """Distinct strings in the order in which they were met, with their hashes.
+
+    Threads may call `find` at once, but not while another calls `add`.
+
+    Parameters
+    ----------
+    prefix : bytes
+        What is hashed before each string.
+    """
+
+    cdef Block block
+    cdef readonly bytes prefix
+
+    def __cinit__(self, bytes prefix):
+        self.block = Block()
+        self.block.sink.purpose = VF_TO_NAMES
+        self.prefix = prefix
+
+    def __len__(self):
+        return self.block.sink.size
+
+    def find(self, Cells column, int64_t n_rows):
+        """Return the strings of a column that are not here yet, as `Names`."""
+        cdef Names found = Names(self.prefix)
+        found.block.sink.before = &self.block.sink.met
+        found.block._run([column], n_rows)
+        found.block.sink.before = NULL
+        return found
+
+    def add(self, Names found, int64_t most):
+        """Take strings in until there are ``most`` new ones; return how many were."""
+        cdef vf_sink *sink = &found.block.sink
+        return self._take(sink.ends, sink.text, sink.indices, sink.size, most)
+
+    cdef int64_t _take(self, const int64_t *ends, const uint8_t *text, const int32_t *hashes, int64_t n,
+                       int64_t most) except -1:
+        cdef int64_t before = self.block.sink.size
+        with nogil:
+            vf_take_names_of(&self.block.sink, ends, text, hashes, n, most)
+        if self.block.sink.failed:
+            raise MemoryError
+        return self.block.sink.size - before
+
+    def arrays(self):
+        """Return the strings as (hashes, ends, text): ndarrays of uint32, int64 and uint8."""
+        cdef vf_sink *sink = &self.block.sink
+        cdef int64_t n = sink.size, length = sink.ends[n - 1] if n else 0
+        hashes, ends, text = np.empty(n, np.uint32), np.empty(n, np.int64), np.empty(length, np.uint8)
+        if n:
+            memcpy(<void *>_address(hashes), sink.indices, n * sizeof(int32_t))
+            memcpy(<void *>_address(ends), sink.ends, n * sizeof(int64_t))
+            memcpy(<void *>_address(text), sink.text, length)
+        return hashes, ends, text
+
+    def extend(self, const int64_t[::1] ends, const uint8_t[::1] text):
+        """Take in strings that lie one after the other, as `arrays` gives them.
+
+        Raises
+        ------
+        ValueError
+            If strings end where there is no text.
+        """
+        cdef vf_murmur prefix = _prefix(self.prefix)
+        cdef int64_t k, start = 0, n = ends.shape[0]
+        cdef int32_t[::1] hashes = np.empty(n + 1, dtype=np.int32)
+        for k in range(n):
+            if ends[k] < start or ends[k] > text.shape[0]:
+                raise ValueError("a name ends where there is no text")
+            hashes[k] = <int32_t>vf_murmur_hash(prefix, &text[0] + start, ends[k] - start)
+            start = ends[k]
+        if n:
+            self._take(&ends[0], &text[0], &hashes[0], n, n)
+        return self

@@ -3,8 +3,8 @@
 #ifndef VF_SINK_H
 #define VF_SINK_H
 
+#include "text/names.h"
 #include "text/sketch.h"
-#include "text/strings.h"
 
 enum { VF_TO_MATRIX, VF_TO_COUNTS, VF_TO_NAMES };
 
@@ -20,6 +20,8 @@ typedef struct {
     int64_t *ends;        /* of names in text */
     uint8_t *text;
     int64_t text_capacity;
+    const vf_met *before; /* names that are left out, as others have met them; NULL: none */
+    vf_met met;           /* names in text */
     int32_t failed;       /* memory was short */
 } vf_sink;
 
@@ -29,19 +31,26 @@ static int vf_sink_grow(vf_sink *sink, int64_t least) {
     void *indices = realloc(sink->indices, capacity * sizeof(int32_t));
     if (indices != NULL)
         sink->indices = (int32_t *)indices;
-    void *values = realloc(sink->values, capacity * sizeof(float));
+    void *values = sink->purpose == VF_TO_NAMES ? sink->values : realloc(sink->values, capacity * sizeof(float));
     if (values != NULL)
         sink->values = (float *)values;
     void *ends = sink->purpose == VF_TO_NAMES ? realloc(sink->ends, capacity * sizeof(int64_t)) : sink->ends;
     if (ends != NULL)
         sink->ends = (int64_t *)ends;
-    sink->failed |= indices == NULL || values == NULL || (sink->purpose == VF_TO_NAMES && ends == NULL);
+    sink->failed |= indices == NULL || (sink->purpose == VF_TO_NAMES ? ends == NULL : values == NULL);
     if (!sink->failed)
         sink->capacity = (int64_t)capacity;
     return !sink->failed;
 }
 
-static inline void vf_take_name(vf_sink *sink, vf_bytes name, uint32_t hash) {
+/* A name, unless it was met. */
+static inline void vf_take_name(vf_sink *sink, vf_bytes name, uint32_t hash, uint64_t key) {
+    if ((sink->before != NULL && vf_is_met(sink->before, key)) || vf_is_met(&sink->met, key))
+        return;
+    if ((sink->size == sink->capacity && !vf_sink_grow(sink, sink->size + 1)) || !vf_met_reserve(&sink->met)) {
+        sink->failed = 1;
+        return;
+    }
     const int64_t start = sink->size ? sink->ends[sink->size - 1] : 0, end = start + name.length;
     if (end > sink->text_capacity) {
         uint8_t *text = (uint8_t *)realloc(sink->text, (size_t)(2 * end));
@@ -56,6 +65,30 @@ static inline void vf_take_name(vf_sink *sink, vf_bytes name, uint32_t hash) {
         memcpy(sink->text + start, name.data, (size_t)name.length);
     sink->indices[sink->size] = (int32_t)hash;
     sink->ends[sink->size++] = end;
+    vf_met_put(&sink->met, key);
+}
+
+/* Takes in n names, one after the other in `text`, until there are `most` new ones. Places in the table of names are
+ * asked for some names before they are looked at. */
+static inline void vf_take_names_of(vf_sink *sink, const int64_t *ends, const uint8_t *text, const int32_t *hashes,
+                                    int64_t n, int64_t most) {
+    enum { AHEAD = 16 };
+    const int64_t full = most < INT64_MAX - sink->size ? sink->size + most : INT64_MAX;
+    uint64_t keys[AHEAD];
+    for (int64_t k = 0; k < n + AHEAD && sink->size < full && !sink->failed; k++) {
+        if (k >= AHEAD) {
+            const int64_t at = k - AHEAD, start = at ? ends[at - 1] : 0;
+            const vf_bytes name = {text + start, ends[at] - start};
+            vf_take_name(sink, name, (uint32_t)hashes[at], keys[k % AHEAD]);
+        }
+        if (k < n) {
+            const int64_t start = k ? ends[k - 1] : 0;
+            const vf_bytes name = {text + start, ends[k] - start};
+            keys[k % AHEAD] = vf_name_key(name, (uint32_t)hashes[k]);
+            if (sink->met.keys != NULL)
+                VF_PREFETCH_READ(sink->met.keys + vf_met_place(&sink->met, keys[k % AHEAD]));
+        }
+    }
 }
 
 /* Room for n entries more. */
@@ -88,11 +121,13 @@ VF_INLINE void vf_take(vf_sink *sink, vf_bytes name, uint32_t hash, int32_t firs
         vf_count(&sink->sketch, hash);
         return;
     }
+    if (sink->purpose == VF_TO_NAMES) {
+        vf_take_name(sink, name, hash, vf_name_key(name, hash));
+        return;
+    }
     if (!vf_sink_reserve(sink, 1))
         return;
-    if (sink->purpose == VF_TO_NAMES) {
-        vf_take_name(sink, name, hash);
-    } else if (!vf_is_rare(sink, hash)) {
+    if (!vf_is_rare(sink, hash)) {
         sink->indices[sink->size] = first + vf_bucket(sink, hash);
         sink->values[sink->size++] = vf_signed(sink, hash, 1.0f);
     }

@@ -2,5 +2,6 @@
 
 from sklearn_vectorflow.preprocessing.encoding.encoder import HashingEncoder
 from sklearn_vectorflow.preprocessing.encoding.kinds import Categorical, Numeric, Text, Tokens
+from sklearn_vectorflow.preprocessing.encoding.names import expected_collisions
 
-__all__ = ["Categorical", "HashingEncoder", "Numeric", "Text", "Tokens"]
+__all__ = ["Categorical", "HashingEncoder", "Numeric", "Text", "Tokens", "expected_collisions"]

@@ -13,13 +13,15 @@ from sklearn_vectorflow.preprocessing.encoding.frames import read_frame
 from sklearn_vectorflow.preprocessing.encoding.ids import warn_of_ids
 from sklearn_vectorflow.preprocessing.encoding.kinds import Kind, Numeric, resolve_kind
 from sklearn_vectorflow.preprocessing.encoding.learned import Learned
-from sklearn_vectorflow.preprocessing.encoding.plan import Column
+from sklearn_vectorflow.preprocessing.encoding.names import FeatureNames
+from sklearn_vectorflow.preprocessing.encoding.plan import PIECE, Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
 from sklearn_vectorflow.threads import Crew, n_workers
-from sklearn_vectorflow.validation.errors import brief, restoring
+from sklearn_vectorflow.validation.errors import brief, restoring, warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
 from sklearn_vectorflow.validation.types import MatrixLike, SparseMatrix
 
+MOST_NAMES = 2**62
 MOST_BITS = 30  # columns of the matrix are int32
 CELL_WORK = 10  # multiplications that take as long as a cell
 
@@ -245,13 +247,57 @@ class HashingEncoder(  # type: ignore[call-arg]
         ValueError
             If `collect_names` is 0, or a column is outside of the matrix.
         """
-        check_is_fitted(self, "kinds_")
-        if self.collect_names == 0:
-            raise ValueError("feature_names_from needs an encoder fitted with collect_names > 0.")
+        names = self._collected()
         hashes = np.atleast_1d(hashes)
         if hashes.size and (hashes.dtype.kind not in "iu" or hashes.min() < 0 or hashes.max() >= self._n_features_out):
             raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {brief(hashes)}.")
-        return [list(self._learned.names.get(index, ())) for index in hashes.ravel().tolist()]
+        return [names.of_column(index) for index in hashes.ravel().tolist()]
+
+    def collisions(self, X: MatrixLike | None = None) -> dict[str, float]:
+        """Return how many features share their column of the matrix with another.
+
+        Rows' features are found, not counted: those that `min_count` leaves out are among them.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_rows, n_columns), default=None
+            Rows, such as a sample before training. None takes the names that `fit` has collected.
+
+        Returns
+        -------
+        found : dict
+            "names" is the number of distinct features, "columns" that of columns of the matrix, "sharing" how many
+            features share their column with another, and "expected" how many do on average for so many features. To
+            see the last one for other numbers, use :func:`expected_collisions`.
+
+        Raises
+        ------
+        NotFittedError
+            If X is None and the encoder was not fitted.
+        ValueError
+            If X is None and `collect_names` is 0.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_vectorflow.preprocessing import HashingEncoder
+        >>> frame = pd.DataFrame({"city": ["Rome", "Oslo", "Lima", "Bern"]})
+        >>> found = HashingEncoder(n_bits=3).collisions(frame)
+        >>> found["names"], found["columns"]
+        (4, 8)
+        """
+        names = self._collected() if X is None else self._names_of(X)
+        if not names.room:
+            warn(
+                f"collect_names={self.collect_names} left no room for more names: collisions knows only those that fit "
+                "has kept."
+            )
+        return {
+            "names": len(names),
+            "columns": names.n_columns,
+            "sharing": names.sharing(),
+            "expected": names.expected_sharing(),
+        }
 
     def _signs_of(self, names):
         """Return 1 for each feature, but -1 where `alternate_sign` makes it count negatively."""
@@ -268,7 +314,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         learned = self._learned
         if learned.sketch is None:
             return None
-        counts = np.array([sum(map(learned.count_of, learned.names.get(one, ()))) for one in columns.tolist()], float)
+        counts = np.array([sum(map(learned.count_of, learned.names.of_column(one))) for one in columns.tolist()], float)
         return np.where(counts > 0, counts, np.nan)
 
     # ---- columns ------------------------------------------------------------------
@@ -332,6 +378,24 @@ class HashingEncoder(  # type: ignore[call-arg]
         return self._width(len(self.kinds_))
 
     # ---- learning -----------------------------------------------------------------
+
+    def _collected(self):
+        """Return the names that `fit` has collected."""
+        check_is_fitted(self, "kinds_")
+        if self.collect_names == 0:
+            raise ValueError("The encoder has no names: it was not fitted with collect_names > 0.")
+        return self._learned.names
+
+    def _names_of(self, X):
+        """Return the names of all features of rows."""
+        self._check_parameters()
+        frame = read_frame(X)
+        kinds = getattr(self, "kinds_", None) or self._kinds_of(frame)
+        names, columns = FeatureNames(MOST_NAMES), self._columns(kinds)
+        frame = frame.select(list(kinds))
+        with self._crew(frame) as crew:
+            names.learn(list(frame.pieces(PIECE)), columns, self.n_bits, crew)
+        return names
 
     def _learn(self, frame, kinds, learned):
         columns = self._columns(kinds)

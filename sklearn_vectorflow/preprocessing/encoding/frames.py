@@ -37,6 +37,9 @@ class Frame:
 
         A piece is its number of rows, and for every column the chunk and the first row in it.
         """
+        if self.n_rows <= size and all(len(chunks) == 1 for chunks in self.columns):  # single rows come often
+            yield self.n_rows, [(chunks[0], 0) for chunks in self.columns]
+            return
         starts = [np.cumsum([0, *map(len, chunks)]) for chunks in self.columns]
         edges = np.unique(np.concatenate([np.arange(0, self.n_rows, size), [self.n_rows], *starts]))
         for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist()):
@@ -82,6 +85,21 @@ def read_frame(X):
         named = False
     _check(names, n_rows)
     return Frame(names, columns, n_rows, named, X)
+
+
+def frame_of_rows(rows):
+    """Return a Frame of a few rows that are dicts of names and values; all have the names of the first."""
+    names = list(rows[0])
+    columns = [[Objects(_objects([row[name] for row in rows]))] for name in names]
+    _check(names, len(rows))
+    return Frame(names, columns, len(rows), True, rows)
+
+
+def _objects(values):
+    """Return an array of objects, which may be lists."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def _check(names, n_rows):

@@ -1,13 +1,12 @@
 """What an encoder learns from rows: counts of features, moments of columns, names."""
 
 import copy
-import dataclasses
 
 import numpy as np
 
 from sklearn_vectorflow.engine.text import hashing as engine
-from sklearn_vectorflow.preprocessing.encoding.kinds import Numeric
-from sklearn_vectorflow.preprocessing.encoding.plan import PIECE, bucket_of
+from sklearn_vectorflow.preprocessing.encoding.names import FeatureNames
+from sklearn_vectorflow.preprocessing.encoding.plan import PIECE, places_of
 from sklearn_vectorflow.validation.errors import restoring
 
 
@@ -52,9 +51,8 @@ class Learned:
 
     def __init__(self, sketch_bits, n_names):
         self.sketch = None if sketch_bits is None else np.zeros((engine.SKETCH_DEPTH, 2**sketch_bits), dtype=np.uint32)
-        self.room = n_names
         self.moments = {}
-        self.names = {}
+        self.names = FeatureNames(n_names)
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -68,13 +66,16 @@ class Learned:
             engine.Rules(1, False, sketch)
             if not sketch.flags.writeable:  # mapped from a file
                 self.sketch = sketch.copy()
-        fit &= all(isinstance(name, str) for names in self.names.values() for name in names)
-        if not fit or type(self.room) is not int:
+        if not fit or not isinstance(self.names, FeatureNames):
             raise ValueError("what an encoder learned is of other types.")
 
     def copy(self):
         """Return a copy, which may learn more."""
-        return copy.deepcopy(self)
+        new = copy.copy(self)
+        new.sketch = None if self.sketch is None else self.sketch.copy()
+        new.moments = copy.deepcopy(self.moments)
+        new.names = self.names.copy()
+        return new
 
     def count_of(self, name):
         """Return how often a feature was counted, never too low."""
@@ -84,15 +85,14 @@ class Learned:
         """Take in the rows of a frame, whose columns are those given."""
         pieces = list(frame.pieces(PIECE))
         for j, column in enumerate(columns):
-            places = [(values[j][0], values[j][1], values[j][1] + n_rows) for n_rows, values in pieces]
+            places = places_of(pieces, j)
             if column.kind.learns():
                 self._learn_moments(column, places, crew)
             elif self.sketch is not None:
                 self._count(column, places, crew)
             else:
                 column.read(*places[0])  # only to complain of columns that can't be read
-            if self.room:
-                self._learn_names(column, places, n_bits)
+        self.names.learn(pieces, columns, n_bits, crew)
 
     def _count(self, column, places, crew):
         crew.map(lambda place: engine.count([column.read(*place)], place[2] - place[1], self.sketch), places)
@@ -101,31 +101,3 @@ class Learned:
         total = self.moments.setdefault(column.name, Moments())
         for found in crew.map(lambda place: Moments(column.numbers(*place)), places):
             total.add(found)
-
-    def _learn_names(self, column, places, n_bits):
-        kind, prefix = column.kind, column.kind.prefix_of(column.name)
-        if column.keep_missing:
-            self._add(column, kind.missing_of(column.name), n_bits)
-        if isinstance(kind, Numeric):
-            bins = [f"{prefix}{k}" for k in range(len(kind.edges) + 1)] if kind.transform == "bins" else [column.name]
-            for name in bins:
-                self._add(column, name, n_bits)
-            return
-        present = dataclasses.replace(column, keep_missing=False)
-        for place in places:
-            if not self.room:
-                return
-            self._add_strings(column, prefix, present.strings(*place), n_bits)
-
-    def _add(self, column, name, n_bits):
-        bucket = int(bucket_of([engine.murmur3(name.encode())], n_bits)[0])
-        names = self.names.get(column.first_bucket + bucket, ())
-        if self.room and name not in names:
-            self.names[column.first_bucket + bucket] = (*names, name)
-            self.room -= 1
-
-    def _add_strings(self, column, prefix, found, n_bits):
-        hashes, ends, text = found
-        for k in np.unique(hashes, return_index=True)[1].tolist():
-            string = text[ends[k - 1] if k else 0 : ends[k]].decode(errors="replace")
-            self._add(column, prefix + string, n_bits)

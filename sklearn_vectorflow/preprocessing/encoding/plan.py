@@ -31,13 +31,13 @@ class Column:
         return cells
 
     def strings(self, values, first, stop):
-        """Return what the rows' features are called, as ``engine.names`` does; of codes, all categories."""
+        """Return what the rows' features are called, as the engine reads it, and how many; of codes, all categories."""
         codes = values.coded(first, stop)
         if codes is None:
-            return engine.names(self.read(values, first, stop), stop - first)
+            return self.read(values, first, stop), stop - first
         cells = self._cells()
         self._naming(codes.categories.read_strings, cells, 0, len(codes.categories))
-        return engine.names(cells, len(codes.categories))
+        return cells, len(codes.categories)
 
     def numbers(self, values, first, stop):
         """Return rows of a chunk as float64."""
@@ -57,6 +57,11 @@ def read_piece(columns, piece):
     """Return a piece of a frame as the engine reads it: its columns and its number of rows."""
     n_rows, places = piece
     return [column.read(values, first, first + n_rows) for column, (values, first) in zip(columns, places)], n_rows
+
+
+def places_of(pieces, j):
+    """Return the chunk, the first and the last row of column j in each piece of a frame."""
+    return [(values[j][0], values[j][1], values[j][1] + n_rows) for n_rows, values in pieces]
 
 
 def bucket_of(hashes, n_bits):

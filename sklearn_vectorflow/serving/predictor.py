@@ -2,17 +2,20 @@
 
 import copy
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.engine.net.worker import Worker
-from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.layers import Crosses
-from sklearn_vectorflow.network.forward import RawOutputs, readable, rows_ahead
+from sklearn_vectorflow.network.forward import RawOutputs, rows_ahead
+from sklearn_vectorflow.serving.requests import Requests
 from sklearn_vectorflow.validation.types import Array, SparseMatrix
+
+Row = Mapping[Any, float] | tuple[ArrayLike, ArrayLike]
 
 
 class Predictor:
@@ -34,19 +37,24 @@ class Predictor:
         self._made_of = copy.copy(estimator), method  # whose classes stay when the estimator is fitted anew
         self._predict = getattr(*self._made_of)
         self._network = estimator.network_
+        self._n_outputs = self._network.n_outputs
+        names = getattr(estimator, "feature_names_in_", ())
+        self._requests = Requests(self._network, names)
         self._crossed = any(isinstance(place.layer, Crosses) for place in self._network.graph.places)
         self._own = threading.local()
 
     def __reduce__(self):
         return Predictor, self._made_of
 
-    def __call__(self, X: SparseMatrix) -> Array:
+    def __call__(self, X: SparseMatrix | Row | list[Row]) -> Array:
         """Predict.
 
         Parameters
         ----------
-        X : CSR matrix or array of shape (n_rows, n_features)
-            Other numbers than float32 and float64 are converted.
+        X : CSR matrix or array of shape (n_rows, n_features), dict, tuple (columns, values), or list
+            A matrix; or one row, as a dict of its columns and their values, or as an array of columns and an array
+            of values; or a list of such rows. The keys of a dict are numbers of columns, or their names if the
+            model was fitted on a data frame. Other values than float32 and float64 are converted.
 
         Returns
         -------
@@ -56,21 +64,16 @@ class Predictor:
         Raises
         ------
         TypeError
-            If X is not CSR, or holds no numbers.
+            If X is none of these, or holds no numbers.
         ValueError
-            If X has another number of columns than in `fit`, indices outside of them, or values that are not finite.
+            If X has another number of columns than in `fit`, names or indices that are not among them, or values
+            that are not finite.
         """
-        if not sparse.issparse(X) or X.format != "csr":
-            raise TypeError(f"X must be a CSR matrix or array, got {type(X).__name__}.")
-        if X.ndim != 2 or X.shape[1] != self._network.n_features:
-            raise ValueError(
-                f"X has the shape {X.shape}, but the model was fitted on {self._network.n_features} columns."
-            )
-        matrix = readable(Matrix(X), self._network)
-        raw = np.empty((X.shape[0], self._network.n_outputs), dtype=np.float32)
-        if X.shape[0]:
-            ahead = rows_ahead(matrix, self._network)
-            self._worker(matrix.rows).predict(matrix.rows, engine.Clock(), 0, X.shape[0], raw, ahead)
+        rows = self._requests.read(X)
+        raw = np.empty((rows.n_rows, self._n_outputs), dtype=np.float32)
+        if rows.n_rows:
+            ahead = rows_ahead(rows, self._network) if rows.n_rows > 1 else 0
+            self._worker(rows).predict(rows, engine.Clock(), 0, rows.n_rows, raw, ahead)
         return self._predict(RawOutputs(raw.astype(np.float64), None, None))
 
     def _worker(self, rows):
