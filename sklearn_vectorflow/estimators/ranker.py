@@ -107,6 +107,16 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
         Most Newton steps of ``solver="exact"``.
+    half_life : float, default=None
+        Rows, > 0, after which what `partial_fit` has learned step sizes from counts half: sums of squared gradients
+        (AdaGrad, FTRL), the number of steps (FTRL's penalty, the schedules of SGD), and the rows of a running mean.
+        Steps then stay large enough to follow rows that drift. Before a block, all of them shrink by
+        ``2 ** (-n / half_life)``, if n, the rows of positive weight since they shrank last, is at least an eighth of
+        `half_life`; it costs a pass over the weights, which stay as they are. Adam forgets by itself. None
+        forgets nothing, and nor does `fit`.
+    grow : bool, default=False
+        Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
+        time, the weights are copied.
 
     Attributes
     ----------
@@ -178,6 +188,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         solver: Solver = "auto",
         exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
+        half_life: float | None = None,
+        grow: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -206,6 +218,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         self.solver = solver
         self.exact_tol = exact_tol
         self.exact_max_iter = exact_max_iter
+        self.half_life = half_life
+        self.grow = grow
 
     @with_callbacks
     def fit(

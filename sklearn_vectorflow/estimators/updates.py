@@ -33,8 +33,11 @@ class UpdateMixin:
             data = draft._data(X, y, sample_weight, groups, reset=first, classes=classes)
             network, start, data = draft._begun(data) if first else draft._goes_on(data)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
+                if start is None:
+                    self._forget(draft, network, crew)
                 with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
+                    draft._remember(data, start is not None)
                     self._become(draft, before)
         return self
 

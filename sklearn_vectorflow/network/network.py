@@ -115,6 +115,11 @@ class Network:
         return {} if training is None else training.plans[self.graph.weighted.index(place)][3]
 
     @property
+    def has_state(self):
+        """Whether there is an optimizer's state to go on from."""
+        return bool(self._state.rules)
+
+    @property
     def settled(self):
         """Whether weights have caught up on all penalties and averages."""
         return self._state.settled
@@ -258,7 +263,7 @@ class Network:
             old.continued_in(layout, state.has_averages, progress, same)
             for old, layout, same in zip(state.parameters, layouts, goes_on)
         ]
-        new = State(parameters, progress=progress, average_from=progress[0] + average_from)
+        new = State(parameters, progress=progress, average_from=progress[0] + average_from, decays=state.decays)
         return new, [not same for same in goes_on]
 
     def _laid_out(self, parameters):

@@ -82,6 +82,8 @@ class NetState:
         Units of steps and penalties.
     signature : list
         Of the graph, to tell whether a net can take the state.
+    decays : int, default=0
+        How often sums and steps have decayed: those of states with different histories can't be compared.
     """
 
     layers: list
@@ -90,6 +92,7 @@ class NetState:
     average_from: int
     scales: Any
     signature: list
+    decays: int = 0
 
     @property
     def nbytes(self):
@@ -128,7 +131,9 @@ def take(network, places=None):
             _layer(parameters, rule, some) for parameters, rule, some in zip(state.parameters, state.rules, places)
         ]
         step, elapsed = state.progress
-        return NetState(layers, step, elapsed, state.average_from, network.scales, network.graph.signature())
+        return NetState(
+            layers, step, elapsed, state.average_from, network.scales, network.graph.signature(), state.decays
+        )
 
 
 def _follow(state):
@@ -188,6 +193,7 @@ def put(network, state, to_predict=True):
             average_from=state.average_from,
             rules=rules,
             follows=True,
+            decays=state.decays,
         )
 
 
