@@ -15,6 +15,7 @@ from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTas
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
 from sklearn_vectorflow.estimators.forgetting import ForgetMixin
+from sklearn_vectorflow.estimators.growing import GrowMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
     check_net_parameters,
@@ -47,6 +48,7 @@ class BaseVectorFlow(
     SaveMixin,
     DraftMixin,
     ForgetMixin,
+    GrowMixin,
     UpdateMixin,
     TrainerMixin,
     AssessmentMixin,

@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
+from sklearn_vectorflow.estimators.new_classes import NewClassesMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
@@ -51,6 +52,7 @@ class VectorFlowClassifier(
     SourceScoreMixin,
     InferenceMixin,
     LinearModelMixin,
+    NewClassesMixin,
     NodeFeaturesMixin,
     TopClassesMixin,
     ClassifierMixin,
@@ -435,7 +437,12 @@ class VectorFlowClassifier(
         first = not hasattr(self, "network_")
         if first and classes is None and not is_multilabel(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        if (
+            not first
+            and not self.grow
+            and classes is not None
+            and not np.array_equal(np.unique(classes), self.classes_)
+        ):
             raise ValueError(
                 f"classes must be as on the first call to partial_fit, {brief(self.classes_)}, got {brief(classes)}."
             )

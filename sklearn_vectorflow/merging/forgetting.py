@@ -20,7 +20,7 @@ def let_forget(network, share):
         In (0, 1).
     """
     with network.turn.lock:
-        if network.has_state:
+        if network.rules:
             put(network, forgotten(take(network), share))
 
 

@@ -115,9 +115,14 @@ class Network:
         return {} if training is None else training.plans[self.graph.weighted.index(place)][3]
 
     @property
-    def has_state(self):
-        """Whether there is an optimizer's state to go on from."""
-        return bool(self._state.rules)
+    def rules(self):
+        """By which each layer was trained last, if its optimizer's state is there; see `Rule`."""
+        return self._state.rules
+
+    @property
+    def n_steps(self):
+        """Steps that it was trained for, less those that have been forgotten."""
+        return self._state.progress[0]
 
     @property
     def settled(self):

@@ -72,6 +72,22 @@ class Layout:
         """How many numbers of state a feature has, whatever its weights: two where they are moments of Adam."""
         return 0 if self.row < 0 else 2 if self.slot1 >= 0 > self.slot2 else 1
 
+    @property
+    def end_of_clock(self):
+        """Where the clock ends, or what fills the record up behind it."""
+        return self.stride if self.average < 0 else self.average
+
+    def of_width(self, n_out):
+        """Return the layout of the same kinds of state for another number of weights."""
+        return Layout.plan(
+            n_out,
+            per_weight=(self.slot1 >= 0) + (self.slot2 >= 0),
+            per_feature=self.per_feature,
+            clock_size=0 if self.clock < 0 else 1 if any(self.state) else LONGEST_CLOCK,
+            averaged=self.average >= 0,
+            apart=self.apart,
+        )
+
     def offsets(self):
         """Return the offsets as the engine names them."""
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
@@ -185,8 +201,38 @@ class LinearParameters:
                 to, start = getattr(layout, name), getattr(old, name)
                 if with_state and to >= 0:
                     mine[:, to : to + size] = theirs[:, start : start + size]
-            _stamp(mine, layout, progress)
+            stamp(mine, layout, progress)
         return new
+
+    def take_over(self, old, spans, outputs):
+        """Fill in the weights and the state of others, of which these have more.
+
+        Parameters
+        ----------
+        old : LinearParameters
+            In a layout of the same kinds of state.
+        spans : list of (int, int, int)
+            Where their records are, and how many follow each other: (first here, first there, number).
+        outputs : Outputs
+        """
+        for here, there, n in spans:
+            for start in range(0, n, CHUNK):
+                size = min(CHUNK, n - start)
+                own, theirs = slice(here + start, here + start + size), slice(there + start, there + start + size)
+                self._take_records(old, own, theirs, outputs)
+        if self.bias is not None:
+            outputs.fill(self.bias, self.layout, old.bias, old.layout)
+            if self.layout.apart:
+                outputs.fill_weights(self.bias_values, old.bias_values)
+
+    def _take_records(self, old, own, theirs, outputs):
+        for mine, block in ((self.record, old.record[theirs]), (self.values, old.layout.apart and old.values[theirs])):
+            if mine is None or not (block.any() or mine[own].any()):
+                continue  # and leave memory untouched that is reserved only
+            if mine is self.record:
+                outputs.fill(mine[own], self.layout, block, old.layout)
+            else:
+                outputs.fill_weights(mine[own], block)
 
     def extent(self, some):
         """Return whether some records and the intercepts are finite, and the size of their largest weight.
@@ -301,15 +347,62 @@ def _lines(n, width):
     return array[start : start + n * width].reshape(n, width)
 
 
-def _stamp(record, layout, progress):
+@dataclass(frozen=True)
+class Outputs:
+    """What the outputs of a layer were before there were more of them.
+
+    Parameters
+    ----------
+    sources : ndarray of int64, shape (n_outputs,)
+        For each of them the one it was; -1 if there was none.
+    factors : ndarray of float32, shape (n_outputs,)
+        What its weights are multiplied by.
+    """
+
+    sources: Any
+    factors: Any
+
+    @property
+    def kept(self):
+        """Those that are not new."""
+        return np.flatnonzero(self.sources >= 0)
+
+    def fill(self, record, layout, old, before):
+        """Fill records in: sums of squares are those of before; what moves with weights is multiplied as they are."""
+        kept = self.kept
+        sources, factors = self.sources[kept], self.factors[kept]
+        moves = layout.slot1 >= 0 and max(layout.slot2, layout.row) >= 0  # moments of Adam, z of FTRL
+        for name, is_there, moving in (
+            ("weights", not layout.apart, True),
+            ("slot1", layout.slot1 >= 0, moves),
+            ("slot2", layout.slot2 >= 0, False),
+            ("average", layout.average >= 0, True),
+        ):
+            if is_there:
+                to, start = (0, 0) if name == "weights" else (getattr(layout, name), getattr(before, name))
+                block = old[:, start + sources]
+                record[:, to + kept] = block * factors if moving else block
+        for name in ("row", "clock"):
+            to, start = getattr(layout, name), getattr(before, name)
+            if to >= 0:
+                of_clock = min(LONGEST_CLOCK, before.end_of_clock - start, layout.end_of_clock - to)
+                size = layout.per_feature if name == "row" else of_clock
+                record[:, to : to + size] = old[:, start : start + size]
+
+    def fill_weights(self, values, old):
+        """Fill in weights that stand apart from their records."""
+        kept = self.kept
+        values[:, kept] = old[:, self.sources[kept]] * self.factors[kept]
+
+
+def stamp(record, layout, progress):
     """Set the clocks of records that have missed nothing, as kernels/optimizers/record.h reads them."""
     if layout.clock < 0:
         return
     steps, elapsed = progress
     numbers = record.view(np.uint32)
     numbers[:, layout.clock] = steps & 0xFFFFFFFF
-    end = layout.stride if layout.average < 0 else layout.average
-    if end - layout.clock >= LONGEST_CLOCK:  # SGD's
+    if layout.end_of_clock - layout.clock >= LONGEST_CLOCK:  # SGD's
         numbers[:, layout.clock + 1 : layout.clock + LONGEST_CLOCK] = np.array([elapsed]).view(np.uint32)
 
 
@@ -335,6 +428,21 @@ class OutputParameters(LinearParameters):
     def weights(self, averaged=False):
         """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
         return self.by_record(averaged).reshape(self.n_outputs, self.n_in).T
+
+    def take_over(self, old, spans, outputs):
+        """Fill in the weights and the state of others, of which these have more."""
+        for name in ("record", "values"):
+            mine, theirs = getattr(self, name), getattr(old, name)
+            if mine is None:
+                continue
+            mine = mine.reshape(self.n_outputs, self.n_in, -1)
+            theirs = theirs.reshape(old.n_outputs, old.n_in, -1)
+            for here, there, n in spans:
+                for kept in np.split(outputs.kept, range(max(1, CHUNK // n), len(outputs.kept), max(1, CHUNK // n))):
+                    mine[kept, here : here + n] = theirs[outputs.sources[kept], there : there + n]
+        for mine, theirs in ((self.bias, old.bias), (self.bias_values, old.bias_values)):
+            if mine is not None:
+                mine[outputs.kept] = theirs[outputs.sources[outputs.kept]]
 
     def by_feature(self, averaged=False):
         """Return a copy of the weights with those of a feature side by side in memory."""
