@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-EXPORTING = ["", ".io", ".layers", ".losses", ".merging", ".metrics", ".preprocessing"]  # these have __all__
+EXPORTING = ["", ".io", ".layers", ".losses", ".merging", ".metrics", ".preprocessing", ".search"]  # these have __all__
 WHOLE = [".curves", ".optimizers", ".penalties", ".serving"]  # all public names of these
 PACKAGE = "sklearn_vectorflow"
 CALLED = ("__init__", "__call__", "__iter__")
