@@ -177,6 +177,19 @@ def test_new_columns_are_learned(model):
     assert np.all(np.any(moved != 0.0, axis=1))
 
 
+@pytest.mark.parametrize("average", [False, True])
+def test_new_weights_owe_nothing_for_steps_before_them(average):
+    penalty = L2(0.1)
+    model = fresh(VectorFlowRegressor(6, optimizer=SGD(0.01, schedule="constant"), penalty=penalty, average=average))
+    model.partial_fit(X1, Y1)
+    drawn = pickle.loads(pickle.dumps(model))
+    drawn._take_columns(X2)
+    before = drawn.coefs_[0][FEW:].copy()
+    drawn.partial_fit(widened(X1[LAST]), Y1[LAST])
+    assert np.all(before != 0.0)
+    np.testing.assert_allclose(drawn.coefs_[0][FEW:], before, rtol=2 * 0.01 * 0.1)
+
+
 def test_without_grow_other_columns_are_refused_as_before():
     for grow, X in ((False, X2), (True, X1[:, :-1])):
         model = fresh(VectorFlowRegressor(), grow=grow).partial_fit(X1, Y1)
@@ -488,10 +501,12 @@ def test_several_heads_have_no_place_for_a_class():
         model.partial_fit(X1, CLASSES1)
 
 
-def test_bounded_weights_of_several_classes_grow():
-    model = begun(3, penalty=NonNegative(0.1)).partial_fit(X1, CLASSES1)
-    assert model.coef_.shape == (5, FEW)
-    assert model.coef_.min() >= np.float32(0.1)
+@pytest.mark.parametrize("optimizer", ["ftrl", "adagrad"])
+def test_bounded_weights_of_several_classes_grow(optimizer):
+    model = begun(3, penalty=NonNegative(0.1), optimizer=optimizer)
+    grown = with_new(model, X1, CLASSES1)
+    np.testing.assert_array_equal(grown.coef_[[0, 2]], np.full((2, FEW), np.float32(0.1)))
+    assert model.partial_fit(X1, CLASSES1).coef_.min() >= np.float32(0.1)
 
 
 def test_growing_and_forgetting_together():

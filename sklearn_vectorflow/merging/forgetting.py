@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from sklearn_vectorflow.merging.clocks import write_clock
+from sklearn_vectorflow.merging.merge import CHUNK
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.network.portable import put, take
-
-CHUNK = 1 << 16  # records at a time, which bounds memory
 
 
 def let_forget(network, share):

@@ -8,7 +8,7 @@ from sklearn_vectorflow.layers import Columns, Concat, Crosses
 from sklearn_vectorflow.network.graph import Graph
 from sklearn_vectorflow.network.initial_weights import draw, is_drawn
 from sklearn_vectorflow.network.network import Network
-from sklearn_vectorflow.network.records import Outputs, stamp
+from sklearn_vectorflow.network.records import stamp
 from sklearn_vectorflow.threads import ALONE
 
 
@@ -108,38 +108,20 @@ def _grown(network, graph, spans, of_layers, fill):
             width = place.records.width
             parameters = place.records.parameters(old.layout.of_width(width), old.bias is not None)
             fill(position, place, parameters)
-            outputs = of_layers[position]
-            same = outputs is None
-            if same:
-                outputs = Outputs(np.arange(place.width), np.ones(place.width, np.float32))
-            wide = outputs if place.n_active is not None else _of_weights(outputs, width)
-            rule = state.rules[position] if state.rules else None
-            _finish(place, parameters, spans[position], rule, state.progress)
-            if parameters.bias is not None:
-                stamp(parameters.bias, parameters.layout, state.progress)
-            parameters.take_over(old, spans[position], wide)
-            follows = follows and same and not (place.n_in > _n_taken(spans[position]) and is_drawn(place))
+            outputs, taken = of_layers[position], sum(n for _, _, n in spans[position])
+            lower = state.rules[position].penalty.get("lower", 0.0) if state.rules else 0.0
+            drawn = place.n_in > taken and is_drawn(place)
+            if drawn or lower > 0.0 and (place.n_in > taken or outputs is not None):
+                _finish(parameters, lower if lower > 0.0 else -np.inf, state.progress)
+            parameters.take_over(old, spans[position], outputs)
+            follows = follows and outputs is None and not drawn
             found.append(parameters)
         new._state = replace(state, parameters=found, training=None, follows=follows)
     return new
 
 
-def _of_weights(outputs, width):
-    """The same for the weights of a record, of which an output of a factorization machine has several."""
-    if len(outputs.sources) == width:
-        return outputs
-    return Outputs(np.arange(width), np.ones(width, np.float32))
-
-
-def _n_taken(spans):
-    return sum(n for _, _, n in spans)
-
-
-def _finish(place, parameters, spans, rule, progress):
-    """Let new records of weights have missed nothing; those taken over are written later."""
-    lower = -np.inf if rule is None else rule.penalty.get("lower", -np.inf)
-    if place.n_in == _n_taken(spans) or not (is_drawn(place) or lower > 0.0):
-        return
+def _finish(parameters, lower, progress):
+    """Let new weights be within their bound, and have missed nothing; those taken over are written later."""
     weights = parameters.weights()
     np.maximum(weights, np.float32(lower), out=weights)
     if parameters.averaged:

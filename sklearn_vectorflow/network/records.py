@@ -204,7 +204,7 @@ class LinearParameters:
             stamp(mine, layout, progress)
         return new
 
-    def take_over(self, old, spans, outputs):
+    def take_over(self, old, spans, outputs=None):
         """Fill in the weights and the state of others, of which these have more.
 
         Parameters
@@ -213,26 +213,27 @@ class LinearParameters:
             In a layout of the same kinds of state.
         spans : list of (int, int, int)
             Where their records are, and how many follow each other: (first here, first there, number).
-        outputs : Outputs
+        outputs : Outputs, default=None
+            What outputs were before; None where they are the same.
         """
         for here, there, n in spans:
             for start in range(0, n, CHUNK):
                 size = min(CHUNK, n - start)
                 own, theirs = slice(here + start, here + start + size), slice(there + start, there + start + size)
-                self._take_records(old, own, theirs, outputs)
+                if old.record[theirs].any() or self.by_record()[own].any():  # else memory stays reserved only
+                    self._fill(self.record[own], old.record[theirs], old.layout, outputs)
+                    if self.layout.apart:
+                        _fill_weights(self.values[own], old.values[theirs], outputs)
         if self.bias is not None:
-            outputs.fill(self.bias, self.layout, old.bias, old.layout)
+            self._fill(self.bias, old.bias, old.layout, outputs)
             if self.layout.apart:
-                outputs.fill_weights(self.bias_values, old.bias_values)
+                _fill_weights(self.bias_values, old.bias_values, outputs)
 
-    def _take_records(self, old, own, theirs, outputs):
-        for mine, block in ((self.record, old.record[theirs]), (self.values, old.layout.apart and old.values[theirs])):
-            if mine is None or not (block.any() or mine[own].any()):
-                continue  # and leave memory untouched that is reserved only
-            if mine is self.record:
-                outputs.fill(mine[own], self.layout, block, old.layout)
-            else:
-                outputs.fill_weights(mine[own], block)
+    def _fill(self, record, old, before, outputs):
+        if outputs is None:
+            record[:] = old
+        else:
+            outputs.fill(record, self.layout, old, before)
 
     def extent(self, some):
         """Return whether some records and the intercepts are finite, and the size of their largest weight.
@@ -389,10 +390,12 @@ class Outputs:
                 size = layout.per_feature if name == "row" else of_clock
                 record[:, to : to + size] = old[:, start : start + size]
 
-    def fill_weights(self, values, old):
-        """Fill in weights that stand apart from their records."""
-        kept = self.kept
-        values[:, kept] = old[:, self.sources[kept]] * self.factors[kept]
+
+def _fill_weights(values, old, outputs):
+    if outputs is None:
+        values[:] = old
+    else:
+        values[:, outputs.kept] = old[:, outputs.sources[outputs.kept]] * outputs.factors[outputs.kept]
 
 
 def stamp(record, layout, progress):
@@ -429,20 +432,23 @@ class OutputParameters(LinearParameters):
         """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
         return self.by_record(averaged).reshape(self.n_outputs, self.n_in).T
 
-    def take_over(self, old, spans, outputs):
+    def take_over(self, old, spans, outputs=None):
         """Fill in the weights and the state of others, of which these have more."""
-        for name in ("record", "values"):
-            mine, theirs = getattr(self, name), getattr(old, name)
+        kept = np.arange(self.n_outputs) if outputs is None else outputs.kept
+        sources = kept if outputs is None else outputs.sources[kept]
+        for mine, theirs in ((self.record, old.record), (self.values, old.values)):
             if mine is None:
                 continue
             mine = mine.reshape(self.n_outputs, self.n_in, -1)
             theirs = theirs.reshape(old.n_outputs, old.n_in, -1)
             for here, there, n in spans:
-                for kept in np.split(outputs.kept, range(max(1, CHUNK // n), len(outputs.kept), max(1, CHUNK // n))):
-                    mine[kept, here : here + n] = theirs[outputs.sources[kept], there : there + n]
+                at_once = max(1, CHUNK // n)
+                for start in range(0, len(kept), at_once):
+                    some = slice(start, start + at_once)
+                    mine[kept[some], here : here + n] = theirs[sources[some], there : there + n]
         for mine, theirs in ((self.bias, old.bias), (self.bias_values, old.bias_values)):
             if mine is not None:
-                mine[outputs.kept] = theirs[outputs.sources[outputs.kept]]
+                mine[kept] = theirs[sources]
 
     def by_feature(self, averaged=False):
         """Return a copy of the weights with those of a feature side by side in memory."""
