@@ -177,10 +177,13 @@ def test_new_columns_are_learned(model):
     assert np.all(np.any(moved != 0.0, axis=1))
 
 
-@pytest.mark.parametrize("average", [False, True])
-def test_new_weights_owe_nothing_for_steps_before_them(average):
-    penalty = L2(0.1)
-    model = fresh(VectorFlowRegressor(6, optimizer=SGD(0.01, schedule="constant"), penalty=penalty, average=average))
+@pytest.mark.parametrize(
+    "optimizer, average",
+    [(SGD(0.01, schedule="constant"), False), (SGD(0.01, schedule="constant"), 100), (FTRL(0.01), False)],
+)
+def test_new_weights_owe_nothing_for_steps_before_them(optimizer, average):
+    penalty = L2(0.1 if average or isinstance(optimizer, SGD) else 1e-9)
+    model = fresh(VectorFlowRegressor(6, optimizer=optimizer, penalty=penalty, average=average))
     model.partial_fit(X1, Y1)
     drawn = pickle.loads(pickle.dumps(model))
     drawn._take_columns(X2)
@@ -348,6 +351,20 @@ def test_new_classes_get_their_share(parameters):
     share = np.array([np.sum(CLASSES1 == k) for k in (0, 2)]) / (n_seen + len(X1.indptr) - 1)
     level = np.mean(logsumexp(raw[:, [1, 3, 4]], axis=1))
     np.testing.assert_allclose(raw[0, [0, 2]], level + np.log(share / (1.0 - share.sum())), rtol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [None, [L1(1e-4), L2(1e-4)]])
+def test_the_next_step_is_taken_from_there(penalty):
+    """FTRL works weights out of its sums, which have to be those of the new outputs."""
+    grown, row = begun(2, penalty=penalty), np.flatnonzero(CLASSES1 == 3)[LAST]
+    former = grown._take_classes(CLASSES1[row], [1, 3, 9])
+    grown._grow_outputs(former, grown._data(X1[row], CLASSES1[row], None, reset=False))
+    coef, intercept = grown.coef_.copy(), grown.intercept_.copy()
+    grown.partial_fit(X1[row], CLASSES1[row])
+    untouched = np.setdiff1d(np.arange(FEW), X1[row].indices)
+    np.testing.assert_allclose(grown.coef_[:, untouched], coef[:, untouched], atol=1e-3)
+    assert intercept[2] < -4.0  # of a class that nobody has seen
+    np.testing.assert_allclose(grown.intercept_, intercept, atol=0.3)
 
 
 @pytest.mark.parametrize("slot, parameters", [("slot2", {}), ("slot1", LINEAR[1]), ("slot2", LINEAR[3])])

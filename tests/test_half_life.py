@@ -105,14 +105,35 @@ def test_predictions_stay_while_sums_decay(parameters):
     model = VectorFlowClassifier(half_life=200, random_state=0, **parameters)
     for X, y in blocks[:2]:
         model.partial_fit(X, y, classes=[0, 1])
-    before, steps = model.decision_function(X), model.network_._state.progress[0]
+    before, steps, average_from = (
+        model.decision_function(X),
+        model.network_.n_steps,
+        model.network_._state.average_from,
+    )
     again = pickle.loads(pickle.dumps(model))
     again._forget(again, again.network_, ALONE)
     np.testing.assert_allclose(again.decision_function(X), before, rtol=2e-5, atol=2e-6)
-    assert again.network_._state.progress[0] == max(1, round(steps * 2.0 ** (-1_200 / 200)))
+    assert again.network_.n_steps == max(1, round(steps * 2.0 ** (-1_200 / 200)))
+    counted = again.network_.n_steps - again.network_._state.average_from
+    assert counted == pytest.approx((steps - average_from) * 2.0 ** (-1_200 / 200), abs=2)
     assert again._n_remembered == 0
     for X, y in blocks[2:]:
         assert np.isfinite(again.partial_fit(X, y).decision_function(X)).all()
+
+
+def test_weights_that_no_row_touches_go_on_to_shrink():
+    X = sparse.csr_matrix(np.eye(2, dtype=np.float32).repeat(100, axis=0))
+    model = VectorFlowRegressor(
+        optimizer=AdaGrad(0.5), penalty=L2(1e-3), fit_intercept=False, shuffle=False, half_life=1_000
+    )
+    model.partial_fit(X, np.ones(200))
+    for _ in range(5):
+        before = model.coef_[1]
+        model.partial_fit(X[:100], np.ones(100))
+        layer = get_state(model).layers[0]
+        rate = 0.5 * layer.record[1, layer.layout.slot1]
+        assert model.coef_[1] / before == pytest.approx((1.0 + 1e-3 * rate) ** -100.0, rel=1e-5)
+    assert model.network_._state.decays > 1
 
 
 # ---- what it is for ------------------------------------------------------------------
