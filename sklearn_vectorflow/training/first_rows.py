@@ -1,5 +1,6 @@
 """The first rows of a stream, kept until there are enough of them to tell units by."""
 
+import copy
 import zlib
 
 import numpy as np
@@ -156,7 +157,9 @@ def _grown(part, n_features, codes, n_labels):
         encoded = stack.toarray() if isinstance(encoded, np.ndarray) else sparse.csr_array(stack)
     elif codes is not None:
         encoded = codes[encoded.astype(np.int64)].astype(np.float64)
-    return Data(Matrix(values), encoded, part.weight, part.starts)
+    grown = copy.copy(part)
+    grown.matrix, grown.encoded = Matrix(values), encoded
+    return grown
 
 
 def _is_array(array, dtype, n_dimensions):
