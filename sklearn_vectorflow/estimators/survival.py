@@ -161,12 +161,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     exact_max_iter : int, default=100
         Most Newton steps of ``solver="exact"``.
     half_life : float, default=None
-        Rows, > 0, after which what `partial_fit` has learned step sizes from counts half: sums of squared gradients
-        (AdaGrad, FTRL), the number of steps (FTRL's penalty, the schedules of SGD), and the rows of a running mean.
-        Steps then stay large enough to follow rows that drift. Before a block, all of them shrink by
-        ``2 ** (-n / half_life)``, if n, the rows of positive weight since they shrank last, is at least an eighth of
-        `half_life`; it costs a pass over the weights, which stay as they are. Adam forgets by itself. None
-        forgets nothing, and nor does `fit`.
+        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
+        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
+        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
+        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
+        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a pass over the
+        weights, which stay as they are. With None nothing decays, nor does it in `fit`.
     grow : bool, default=False
         Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
         time, the weights are copied.
