@@ -165,8 +165,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
         steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
         themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
-        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a pass over the
-        weights, which stay as they are. With None nothing decays, nor does it in `fit`.
+        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
+        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
     grow : bool, default=False
         Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
         time, the weights are copied.
