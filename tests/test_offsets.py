@@ -297,6 +297,20 @@ def test_partial_fit_row_by_row_keeps_offsets_of_the_first_rows(rows, store):
     assert np.corrcoef(model.predict(X), signal)[0, 1] > 0.95
 
 
+def test_new_classes_of_rows_with_offsets_are_refused_and_new_columns_are_not(rows):
+    X, signal, offset = rows
+    y = np.digitize(signal, [0.0])
+    model = VectorFlowClassifier(random_state=0, grow=True)
+    model.partial_fit(X[:100], y[:100], classes=[0, 1], offset=offset[:100])
+    wider = sparse.hstack([X, sparse.csr_matrix((N, 5))], format="csr", dtype=np.float32)
+    model.partial_fit(wider[100:200], y[100:200], offset=offset[100:200])
+    before = model.decision_function(wider)
+    for known in (None, offset[:200]):
+        with pytest.raises(ValueError, match="rows have offsets"):
+            model.partial_fit(wider[:200], np.digitize(signal[:200], [0.0, 0.5]), offset=known)
+    assert np.array_equal(model.decision_function(wider), before)
+
+
 def test_validation_rows_have_their_offsets(rows):
     X, signal, offset = rows
     train, test = slice(0, 600), slice(600, N)

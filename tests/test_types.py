@@ -14,6 +14,7 @@ EXPORTING = [
     ".metrics",
     ".onnx",
     ".preprocessing",
+    ".search",
     ".serving",
 ]  # with __all__
 WHOLE = [".curves", ".optimizers", ".penalties"]  # all public names of these

@@ -187,7 +187,8 @@ class PartsFit:
         factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
         draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
         vars(draft).update(draft._attributes(network, loss_curve))
-        for name in ("_first_rows", "_stops_early", "validation_scores_"):  # of another fit, and of training alone
+        # of another fit, and of training alone
+        for name in ("_first_rows", "_n_remembered", "_stops_early", "validation_scores_"):
             vars(draft).pop(name, None)
         draft._forget_optimum()
         if self.validation is not None:

@@ -14,6 +14,8 @@ from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
+from sklearn_vectorflow.estimators.forgetting import ForgetMixin
+from sklearn_vectorflow.estimators.growing import GrowMixin
 from sklearn_vectorflow.estimators.offsets import OffsetMixin
 from sklearn_vectorflow.estimators.parameters import (
     check_nested,
@@ -48,6 +50,8 @@ class BaseVectorFlow(
     OffsetMixin,
     SaveMixin,
     DraftMixin,
+    ForgetMixin,
+    GrowMixin,
     UpdateMixin,
     TrainerMixin,
     AssessmentMixin,
@@ -88,6 +92,7 @@ class BaseVectorFlow(
             check_integer("n_iter_", self.n_iter_, 1)
             check_integer("n_features_in_", self.n_features_in_, 1)
             self._check_first_rows()
+            self._check_remembered()
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator and, as object__parameter, of the objects among them.
@@ -162,6 +167,7 @@ class BaseVectorFlow(
                 self._finish_exactly(network, start, data)
         self.network_ = network
         vars(self).pop("_first_rows", None)
+        vars(self).pop("_n_remembered", None)
         self._finish(data)
         for name in ("_prefers_exact", "_stops_early"):
             vars(self).pop(name)

@@ -14,6 +14,7 @@ from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
+from sklearn_vectorflow.estimators.new_classes import NewClassesMixin
 from sklearn_vectorflow.estimators.node_features import NodeFeaturesMixin
 from sklearn_vectorflow.estimators.parameters import loss_of
 from sklearn_vectorflow.estimators.source_scores import SourceScoreMixin
@@ -51,6 +52,7 @@ class VectorFlowClassifier(
     SourceScoreMixin,
     InferenceMixin,
     LinearModelMixin,
+    NewClassesMixin,
     NodeFeaturesMixin,
     TopClassesMixin,
     ClassifierMixin,
@@ -141,6 +143,16 @@ class VectorFlowClassifier(
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
         Most Newton steps of ``solver="exact"``.
+    half_life : float, default=None
+        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
+        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
+        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
+        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
+        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
+        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
+    grow : bool, default=False
+        Whether `partial_fit` takes more columns than before, to the right of the others, and classes or labels that
+        come up later (see the user guide). Each time, the weights are copied.
 
     Attributes
     ----------
@@ -219,6 +231,8 @@ class VectorFlowClassifier(
         solver: Solver = "auto",
         exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
+        half_life: float | None = None,
+        grow: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -248,6 +262,8 @@ class VectorFlowClassifier(
         self.solver = solver
         self.exact_tol = exact_tol
         self.exact_max_iter = exact_max_iter
+        self.half_life = half_life
+        self.grow = grow
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -445,7 +461,12 @@ class VectorFlowClassifier(
         first = not hasattr(self, "network_")
         if first and classes is None and not is_multilabel(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        if (
+            not first
+            and not self.grow
+            and classes is not None
+            and not np.array_equal(np.unique(classes), self.classes_)
+        ):
             raise ValueError(
                 f"classes must be as on the first call to partial_fit, {brief(self.classes_)}, got {brief(classes)}."
             )

@@ -145,11 +145,13 @@ def check_training_parameters(estimator):
     check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
     if not _is_word(estimator.early_stopping, "auto"):
         check_flag("early_stopping, if not 'auto',", estimator.early_stopping)
-    for name in ("fit_intercept", "shuffle", "warm_start"):
+    for name in ("fit_intercept", "shuffle", "warm_start", "grow"):
         check_flag(name, getattr(estimator, name))
     check_choice("solver", estimator.solver, SOLVERS)
     check_number(owner, "exact_tol", estimator.exact_tol, 0, 1)
     check_integer("exact_max_iter", estimator.exact_max_iter, 1)
+    if estimator.half_life is not None:
+        check_number(owner, "half_life", estimator.half_life, 0, low_open=True, high_open=True)
     if not isinstance(estimator.average, (bool, np.bool_)):
         check_integer("average", estimator.average, 1)
     _check_n_jobs(estimator.n_jobs)

@@ -125,6 +125,16 @@ class VectorFlowRegressor(
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
         Most Newton steps of ``solver="exact"``.
+    half_life : float, default=None
+        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
+        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
+        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
+        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
+        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
+        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
+    grow : bool, default=False
+        Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
+        time, the weights are copied.
 
     Attributes
     ----------
@@ -200,6 +210,8 @@ class VectorFlowRegressor(
         solver: Solver = "auto",
         exact_tol: float = 1e-8,
         exact_max_iter: int = 100,
+        half_life: float | None = None,
+        grow: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -228,6 +240,8 @@ class VectorFlowRegressor(
         self.solver = solver
         self.exact_tol = exact_tol
         self.exact_max_iter = exact_max_iter
+        self.half_life = half_life
+        self.grow = grow
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -57,6 +57,7 @@ class SaveMixin:
             kept.network_ = self.network_.kept(bool(keep))
             if not keep:
                 vars(kept).pop("_first_rows", None)  # with which training would begin anew
+                vars(kept).pop("_n_remembered", None)
             requests = vars(kept).pop("_metadata_request", None)
             if requests is not None:
                 asked = {name: getattr(one, "requests", None) for name, one in vars(requests).items()}

@@ -30,11 +30,17 @@ class UpdateMixin:
             before = vars(draft).copy()
             draft._check_parameters()
             first = not hasattr(self, "network_")
+            former = None if first or not draft.grow else draft._take_in(X, y, classes)
             data = draft._data(X, y, sample_weight, groups, offset=offset, reset=first, classes=classes)
+            if former is not None:
+                draft._grow_outputs(former, data)
             network, start, data = draft._begun(data) if first else draft._goes_on(data)
             with network.turn.lock, Crew(draft._n_workers(data, network)) as crew:
+                if start is None:
+                    self._forget(draft, network, crew)
                 with Undo(self._undo_of(network, data.matrix, crew)):
                     draft._train_once(network, start, data, crew)
+                    draft._remember(data, start is not None)
                     self._become(draft, before)
         return self
 

@@ -11,6 +11,7 @@ from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
 from sklearn_vectorflow.layers.base import Layer
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import Array
 
 
 def plan_crosses(owner, crosses, groups, n_features, n_columns, feature_names=None):
@@ -155,6 +156,10 @@ class Crosses(Layer):
         """Return the number of hashed features."""
         check_integer("Crosses: n_features", self.n_features, 1)
         return self.n_features
+
+    def groups_of(self, n_columns: int, feature_names: ArrayLike | None = None) -> Array:
+        """Return the number of the group of every column, -1 for none."""
+        return _groups(f"network: {self.label}", self.groups, n_columns, feature_names)[1]
 
     def plan(self, n_columns: int, feature_names: ArrayLike | None = None) -> Any:
         """Return the engine's plan."""

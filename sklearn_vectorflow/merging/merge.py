@@ -93,6 +93,10 @@ def check_began_from(base, one, what):
             raise TypeError(f"{name} must be what get_state returns, got {type(state).__name__}.")
     if one.signature != base.signature:
         raise ValueError(f"{what} is the state of another net than base.")
+    if one.decays != base.decays:
+        raise ValueError(
+            f"{what} has forgotten some of what base knows: train what is to be merged with half_life=None."
+        )
     if one.step < base.step:
         raise ValueError(f"{what} has taken {one.step} steps, fewer than base, {base.step}: it began elsewhere.")
     if replace(one.scales, initial=None) != replace(base.scales, initial=None):

@@ -92,6 +92,17 @@ class Records:
         """
         record[:, self._weights] = weights
 
+    def forget(self, record, share, before, after):
+        """Let information decay to a share of it, in place, and the weights stay: moments of Adam decay by themselves.
+
+        Parameters
+        ----------
+        record : ndarray of float32, shape (n, stride)
+        share : float
+        before, after : int
+            Steps the records have caught up to, and what remains of their number.
+        """
+
     def _places(self, start):
         return start + np.arange(self.layout.n_out)
 
@@ -117,6 +128,10 @@ class AdaGradRecords(Records):
     def write(self, record, weights, information, steps, shared):
         super().write(record, weights, information, steps, shared)
         record[:, self._sums] = 1.0 / np.sqrt(self.numbers["epsilon"] + information)
+
+    def forget(self, record, share, before, after):
+        r = 1.0 / np.sqrt(self.numbers["epsilon"] + share * self.information(record))
+        record[:, self._sums] = np.where(record[:, self._sums] != 0, r, 0.0)
 
 
 class RowwiseRecords(AdaGradRecords):
@@ -198,6 +213,10 @@ class FTRLRecords(Records):
             record[:, self._weights] = weights
         record[:, self._sums] = z
         record[:, self._roots] = np.sqrt(information)
+
+    def forget(self, record, share, before, after):
+        z = share * record[:, self._sums].astype(np.float64)  # where L1 holds a weight, that holds it as well
+        self.write(record, self.weights(record, before), share * self.information(record), after, [z])
 
 
 KINDS = {

@@ -71,5 +71,6 @@ def set_state(model: Any, state: NetState) -> Any:
         network = model.network_.copy()
         put(network, state)
         model.network_ = network
-        vars(model).pop("_first_rows", None)
+        for name in ("_first_rows", "_n_remembered"):  # of the training that the state takes the place of
+            vars(model).pop(name, None)
     return model

@@ -53,7 +53,7 @@ def initialize(network, start, penalties, crew):
     seeds = start.random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
     _start_outputs(network, np.broadcast_to(start.raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
-        _draw(place, parameters, int(seed), crew)
+        draw(place, parameters, int(seed), crew)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
@@ -68,9 +68,16 @@ def initialize(network, start, penalties, crew):
             np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
 
 
-def _draw(place, parameters, seed, crew):
+def is_drawn(place):
+    """Return whether weights of a layer are drawn, where `init` gives none."""
     init = place.layer.init
-    if isinstance(init, str) or init is None and place.is_convex:
+    return isinstance(init, numbers.Real) or not (isinstance(init, str) or place.is_convex)
+
+
+def draw(place, parameters, seed, crew):
+    """Draw the weights of a layer, if they are."""
+    init = place.layer.init
+    if not is_drawn(place):
         return
     if isinstance(init, numbers.Real):
         deviation = float(init)

@@ -115,6 +115,16 @@ class Network:
         return {} if training is None else training.plans[self.graph.weighted.index(place)][3]
 
     @property
+    def rules(self):
+        """By which each layer was trained last, if its optimizer's state is there; see `Rule`."""
+        return self._state.rules
+
+    @property
+    def n_steps(self):
+        """Steps that it was trained for, less those that have been forgotten."""
+        return self._state.progress[0]
+
+    @property
     def settled(self):
         """Whether weights have caught up on all penalties and averages."""
         return self._state.settled
@@ -258,7 +268,7 @@ class Network:
             old.continued_in(layout, state.has_averages, progress, same)
             for old, layout, same in zip(state.parameters, layouts, goes_on)
         ]
-        new = State(parameters, progress=progress, average_from=progress[0] + average_from)
+        new = State(parameters, progress=progress, average_from=progress[0] + average_from, decays=state.decays)
         return new, [not same for same in goes_on]
 
     def _laid_out(self, parameters):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
-from sklearn_vectorflow.network.records import Layout
+from sklearn_vectorflow.network.records import CHUNK, LINE, Layout
 from sklearn_vectorflow.network.rules import Rule
 from sklearn_vectorflow.network.state import State
 
@@ -82,6 +82,8 @@ class NetState:
         Units of steps and penalties.
     signature : list
         Of the graph, to tell whether a net can take the state.
+    decays : int, default=0
+        How often sums and steps have decayed: those of states with different histories can't be compared.
     """
 
     layers: list
@@ -90,6 +92,7 @@ class NetState:
     average_from: int
     scales: Any
     signature: list
+    decays: int = 0
 
     @property
     def nbytes(self):
@@ -128,7 +131,9 @@ def take(network, places=None):
             _layer(parameters, rule, some) for parameters, rule, some in zip(state.parameters, state.rules, places)
         ]
         step, elapsed = state.progress
-        return NetState(layers, step, elapsed, state.average_from, network.scales, network.graph.signature())
+        return NetState(
+            layers, step, elapsed, state.average_from, network.scales, network.graph.signature(), state.decays
+        )
 
 
 def _follow(state):
@@ -139,13 +144,25 @@ def _follow(state):
 def _layer(parameters, rule, places):
     record = parameters.record
     if places is None:
-        present = np.flatnonzero(record.any(axis=1))
+        present = np.flatnonzero(_are_there(record))
         places = present if len(present) <= SPARSE * len(record) else None
     if places is not None and len(record) <= np.iinfo(np.int32).max:
         places = places.astype(np.int32, copy=False)
     kept = record.copy() if places is None else record[places]
     bias = None if parameters.bias is None else parameters.bias.copy()
     return LayerState(len(record), parameters.layout, rule, places, kept, bias)
+
+
+def _are_there(record):
+    """Return which records are not all zero; NumPy's reduction over a short axis is slow."""
+    if record.shape[1] > LINE:
+        return record.any(axis=1)
+    found = np.zeros(len(record), dtype=bool)
+    for start in range(0, len(record), CHUNK):
+        some = slice(start, start + CHUNK)
+        for numbers in record[some].T:
+            found[some] |= numbers != 0
+    return found
 
 
 def put(network, state, to_predict=True):
@@ -188,6 +205,7 @@ def put(network, state, to_predict=True):
             average_from=state.average_from,
             rules=rules,
             follows=True,
+            decays=state.decays,
         )
 
 

@@ -74,6 +74,22 @@ class Layout:
         """How many numbers of state a feature has, whatever its weights: two where they are moments of Adam."""
         return 0 if self.row < 0 else 2 if self.slot1 >= 0 > self.slot2 else 1
 
+    @property
+    def end_of_clock(self):
+        """Where the clock ends, or what fills the record up behind it."""
+        return self.stride if self.average < 0 else self.average
+
+    def of_width(self, n_out):
+        """Return the layout of the same kinds of state for another number of weights."""
+        return Layout.plan(
+            n_out,
+            per_weight=(self.slot1 >= 0) + (self.slot2 >= 0),
+            per_feature=self.per_feature,
+            clock_size=0 if self.clock < 0 else 1 if any(self.state) else LONGEST_CLOCK,
+            averaged=self.average >= 0,
+            apart=self.apart,
+        )
+
     def offsets(self):
         """Return the offsets as the engine names them."""
         return {name: getattr(self, name) for name in ("slot1", "slot2", "row", "clock", "average")}
@@ -187,8 +203,39 @@ class LinearParameters:
                 to, start = getattr(layout, name), getattr(old, name)
                 if with_state and to >= 0:
                     mine[:, to : to + size] = theirs[:, start : start + size]
-            _stamp(mine, layout, progress)
+            stamp(mine, layout, progress)
         return new
+
+    def take_over(self, old, spans, outputs=None):
+        """Fill in the weights and the state of others, of which these have more.
+
+        Parameters
+        ----------
+        old : LinearParameters
+            In a layout of the same kinds of state.
+        spans : list of (int, int, int)
+            Where their records are, and how many follow each other: (first here, first there, number).
+        outputs : Outputs, default=None
+            What outputs were before; None where they are the same.
+        """
+        for here, there, n in spans:
+            for start in range(0, n, CHUNK):
+                size = min(CHUNK, n - start)
+                own, theirs = slice(here + start, here + start + size), slice(there + start, there + start + size)
+                if old.record[theirs].any() or self.by_record()[own].any():  # else memory stays reserved only
+                    self._fill(self.record[own], old.record[theirs], old.layout, outputs)
+                    if self.layout.apart:
+                        _fill_weights(self.values[own], old.values[theirs], outputs)
+        if self.bias is not None:
+            self._fill(self.bias, old.bias, old.layout, outputs)
+            if self.layout.apart:
+                _fill_weights(self.bias_values, old.bias_values, outputs)
+
+    def _fill(self, record, old, before, outputs):
+        if outputs is None:
+            record[:] = old
+        else:
+            outputs.fill(record, self.layout, old, before)
 
     def extent(self, some):
         """Return whether some records and the intercepts are finite, and the size of their largest weight.
@@ -327,15 +374,64 @@ def _too_large(n, width):
     return f"{text} Hash features to fewer columns, or take fewer hidden units, factors or outputs."
 
 
-def _stamp(record, layout, progress):
+@dataclass(frozen=True)
+class Outputs:
+    """What the outputs of a layer were before there were more of them.
+
+    Parameters
+    ----------
+    sources : ndarray of int64, shape (n_outputs,)
+        For each of them the one it was; -1 if there was none.
+    factors : ndarray of float32, shape (n_outputs,)
+        What its weights are multiplied by.
+    """
+
+    sources: Any
+    factors: Any
+
+    @property
+    def kept(self):
+        """Those that are not new."""
+        return np.flatnonzero(self.sources >= 0)
+
+    def fill(self, record, layout, old, before):
+        """Fill records in: sums of squares are those of before; what moves with weights is multiplied as they are."""
+        kept = self.kept
+        sources, factors = self.sources[kept], self.factors[kept]
+        moves = layout.slot1 >= 0 and max(layout.slot2, layout.row) >= 0  # moments of Adam, z of FTRL
+        for name, is_there, moving in (
+            ("weights", not layout.apart, True),
+            ("slot1", layout.slot1 >= 0, moves),
+            ("slot2", layout.slot2 >= 0, False),
+            ("average", layout.average >= 0, True),
+        ):
+            if is_there:
+                to, start = (0, 0) if name == "weights" else (getattr(layout, name), getattr(before, name))
+                block = old[:, start + sources]
+                record[:, to + kept] = block * factors if moving else block
+        for name in ("row", "clock"):
+            to, start = getattr(layout, name), getattr(before, name)
+            if to >= 0:
+                of_clock = min(LONGEST_CLOCK, before.end_of_clock - start, layout.end_of_clock - to)
+                size = layout.per_feature if name == "row" else of_clock
+                record[:, to : to + size] = old[:, start : start + size]
+
+
+def _fill_weights(values, old, outputs):
+    if outputs is None:
+        values[:] = old
+    else:
+        values[:, outputs.kept] = old[:, outputs.sources[outputs.kept]] * outputs.factors[outputs.kept]
+
+
+def stamp(record, layout, progress):
     """Set the clocks of records that have missed nothing, as kernels/optimizers/record.h reads them."""
     if layout.clock < 0:
         return
     steps, elapsed = progress
     numbers = record.view(np.uint32)
     numbers[:, layout.clock] = steps & 0xFFFFFFFF
-    end = layout.stride if layout.average < 0 else layout.average
-    if end - layout.clock >= LONGEST_CLOCK:  # SGD's
+    if layout.end_of_clock - layout.clock >= LONGEST_CLOCK:  # SGD's
         numbers[:, layout.clock + 1 : layout.clock + LONGEST_CLOCK] = np.array([elapsed]).view(np.uint32)
 
 
@@ -361,6 +457,24 @@ class OutputParameters(LinearParameters):
     def weights(self, averaged=False):
         """Return the weights, a view of shape (n_in, n_outputs); or their running means."""
         return self.by_record(averaged).reshape(self.n_outputs, self.n_in).T
+
+    def take_over(self, old, spans, outputs=None):
+        """Fill in the weights and the state of others, of which these have more."""
+        kept = np.arange(self.n_outputs) if outputs is None else outputs.kept
+        sources = kept if outputs is None else outputs.sources[kept]
+        for mine, theirs in ((self.record, old.record), (self.values, old.values)):
+            if mine is None:
+                continue
+            mine = mine.reshape(self.n_outputs, self.n_in, -1)
+            theirs = theirs.reshape(old.n_outputs, old.n_in, -1)
+            for here, there, n in spans:
+                at_once = max(1, CHUNK // n)
+                for start in range(0, len(kept), at_once):
+                    some = slice(start, start + at_once)
+                    mine[kept[some], here : here + n] = theirs[sources[some], there : there + n]
+        for mine, theirs in ((self.bias, old.bias), (self.bias_values, old.bias_values)):
+            if mine is not None:
+                mine[kept] = theirs[sources]
 
     def by_feature(self, averaged=False):
         """Return a copy of the weights with those of a feature side by side in memory."""

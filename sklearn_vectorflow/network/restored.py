@@ -61,7 +61,7 @@ def _checked(network, state):
     if found != wanted:
         raise ValueError(f"The pickle is damaged: weights {found} do not fit the layers, which need {wanted}.")
     steps, elapsed = state.progress
-    counts = steps, state.average_from
+    counts = steps, state.average_from, state.decays
     if not (all(isinstance(count, int) and 0 <= count < 2**63 for count in counts) and math.isfinite(elapsed)):
         raise ValueError(f"The pickle is damaged: {(*counts, elapsed)} are no numbers of steps and sum of their rates.")
     return replace(state, sparse_coef=coef, training=None, settled=True)

@@ -72,6 +72,8 @@ class State:
     follows : bool, default=False
         Whether weights are sure to be those that the optimizer's state gives under `rules`, even where they have
         yet to be worked out.
+    decays : int, default=0
+        How often the optimizer's sums and the steps have decayed.
     """
 
     parameters: list
@@ -82,6 +84,7 @@ class State:
     settled: bool = True
     rules: tuple = ()
     follows: bool = False
+    decays: int = 0
 
     @property
     def has_averages(self):

@@ -168,6 +168,28 @@ def learn_classes(y, new):
         return np.unique(new)
 
 
+def with_new_classes(known, found):
+    """Return known classes and others among those found, sorted, in the type of the known ones where that holds them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not of one type, or what was found can't be classes.
+    """
+    numbers = [one.dtype.kind in "biuf" for one in (known, found)]
+    flags = [one.dtype.kind == "b" for one in (known, found)]
+    if numbers[0] != numbers[1] and not (known.dtype.kind == "O" or found.dtype.kind == "O") or flags[0] != flags[1]:
+        raise TypeError(f"y must hold classes of the type of those before, {brief(known)}, got {brief(found[:1])}.")
+    new = found[look_up(found, known)[1]]
+    if not len(new):
+        return known
+    new = learn_classes(new, new)
+    if numbers[0] and np.array_equal(new.astype(known.dtype), new):
+        new = new.astype(known.dtype)
+    with comparing(np.concatenate([known.astype(object), new.astype(object)])):
+        return np.union1d(known, new)
+
+
 def class_totals(codes, weight, n_classes):
     """Return every class's sum of weights, float64 of shape (n_classes,); of ones if weight is None."""
     if n_classes == 2:

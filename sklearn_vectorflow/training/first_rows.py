@@ -1,5 +1,6 @@
 """The first rows of a stream, kept until there are enough of them to tell units by."""
 
+import copy
 import zlib
 
 import numpy as np
@@ -92,6 +93,20 @@ class FirstRows:
             join_targets(offsets),
         )
 
+    def grown(self, n_features, codes=None, n_labels=None):
+        """Return the rows with more columns, which are empty, or with targets among more classes, or labels.
+
+        Parameters
+        ----------
+        n_features : int
+        codes : ndarray of int, default=None
+            What each class is now; None where they stay as they are.
+        n_labels : int, default=None
+            Of an indicator matrix.
+        """
+        parts = tuple(_grown(part, n_features, codes, n_labels) for part in self.parts)
+        return FirstRows(parts, self.counts, self.n_begun)
+
     def __getstate__(self):
         parts = [(one.matrix.values, one.encoded, one.weight, one.starts, one.offset) for one in self.parts]
         state = {"parts": parts, "counts": self.counts, "n_begun": self.n_begun}
@@ -139,6 +154,24 @@ def _restored(values, encoded, weight, starts, offset=None):
     if offset is not None and len(offset) != n_rows:
         raise ValueError(f"{n_rows} rows have offsets of shape {offset.shape}.")
     return Data(matrix, encoded, weight, starts, offset)
+
+
+def _grown(part, n_features, codes, n_labels):
+    values, encoded = part.matrix.values, part.encoded
+    if values.shape[1] < n_features:
+        if sparse.issparse(values):
+            values = sparse.csr_matrix((values.data, values.indices, values.indptr), (values.shape[0], n_features))
+        else:
+            values = np.pad(values, ((0, 0), (0, n_features - values.shape[1])))
+    if n_labels is not None:
+        wide = sparse.csr_array((encoded.shape[0], n_labels - encoded.shape[1]))
+        stack = sparse.hstack([sparse.csr_array(encoded), wide], format="csr")
+        encoded = stack.toarray() if isinstance(encoded, np.ndarray) else sparse.csr_array(stack)
+    elif codes is not None:
+        encoded = codes[encoded.astype(np.int64)].astype(np.float64)
+    grown = copy.copy(part)
+    grown.matrix, grown.encoded = Matrix(values), encoded
+    return grown
 
 
 def _is_array(array, dtype, n_dimensions):

@@ -1,0 +1,363 @@
+"""Successive halving that goes on with the fits of the candidates it keeps."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, indexable
+
+from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.search.fits import Fit, Rows, candidate, finished, go_on, splits_of, warn_of_failures
+from sklearn_vectorflow.search.rounds import candidates_of, check_n_candidates, ranks_of, rounds_of
+from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.scalars import check_flag, check_integer, check_number
+from sklearn_vectorflow.validation.types import Array, RandomState, RowsLike, TargetLike
+
+
+def _best_has(name):
+    def check(search):
+        getattr(search.best_estimator_ if hasattr(search, "best_estimator_") else search.estimator, name)
+        return True
+
+    return check
+
+
+class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
+    """Search over parameters by successive halving, in which fits go on instead of starting anew.
+
+    All candidates are trained for a few epochs. The best of them, one of `factor`, go on from their weights and the
+    optimizer's state until they have had `factor` times as many, and so on. scikit-learn's ``HalvingGridSearchCV`` with
+    the resource ``max_iter`` repeats all epochs in every round, since it clones the candidates.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One with the parameters `max_iter`, which counts epochs, and `warm_start`, as those of this package have them.
+    param_distributions : dict or list of dict
+        Lists of values by the names of parameters, or distributions with a method ``rvs``.
+    n_candidates : int or "all", default="all"
+        How many candidates are drawn; "all" are those of the grid.
+    factor : int, default=3
+        The share of the candidates that go on is 1 / `factor`, and they get `factor` times as many epochs. >= 2.
+    min_epochs : int, default=1
+        Epochs of the first round.
+    max_epochs : int, default=None
+        Epochs after the last round; None is `max_iter` of the estimator.
+    cv : int, splitter, iterable or None, default=None
+        What candidates are scored on: folds, as in ``GridSearchCV``; None is one part of the rows.
+    validation_fraction : float, default=0.1
+        Share of the rows in that part.
+    scoring : str, callable or None, default=None
+        As in ``GridSearchCV``, a single one; None is the estimator's ``score``.
+    refit : bool, default=True
+        Whether the best candidate is trained once more in the end, on all rows. Otherwise `best_estimator_` is the
+        model of the search (of the first split), as it is where `X_val` is given.
+    n_jobs : int, default=None
+        Fits at a time, through joblib.
+    random_state : int, RandomState instance or None, default=None
+        Draws candidates, and the rows they are scored on.
+    verbose : int, default=0
+        Prints a line for every round if not 0.
+    error_score : "raise" or float NaN, default=NaN
+        What comes of a fit that raises a ValueError, as where training diverges: the error, or a warning, and its
+        candidate goes no further.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator
+    best_params_ : dict
+    best_score_ : float
+        Mean score of the best candidate over the splits, after the last round.
+    best_index_ : int
+        Its place in `cv_results_`.
+    cv_results_ : dict of ndarray
+        An entry for each candidate: ``params``, ``param_*``, ``n_epochs`` that it was trained for, and its scores then
+        (``split*_test_score``, ``mean_test_score``, ``std_test_score``), ``rank_test_score``, ``fit_time`` in seconds
+        over all rounds and splits, which includes scoring. Candidates that were trained for longer rank first.
+    rounds_ : list of (int, int)
+        For each round, how many candidates there were, and how many epochs they had had at its end.
+    n_splits_ : int
+    refit_time_ : float
+        Seconds, if the best candidate was trained once more.
+    scorer_ : callable
+    classes_ : ndarray of shape (n_classes,)
+        Of classifiers.
+    n_features_in_ : int
+    feature_names_in_ : ndarray
+        If X had any.
+
+    Notes
+    -----
+    Candidates are trained with ``tol=None`` and ``early_stopping=False``, so that epochs alone decide. A
+    `random_state` of the estimator that is a number seeds a RandomState, which goes on from round to round. So on one
+    thread a candidate takes the steps of one fit with ``max_iter`` epochs and that RandomState. It keeps as many models
+    in memory as there are candidates in the first round.
+
+    References
+    ----------
+    Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", AISTATS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_vectorflow import VectorFlowClassifier
+    >>> from sklearn_vectorflow.search import VectorFlowSearchCV
+    >>> X, y = make_classification(2000, random_state=0)
+    >>> grid = {"alpha": [1e-4, 1e-3, 1e-2], "learning_rate": [0.1, 0.3, 1.0]}
+    >>> search = VectorFlowSearchCV(VectorFlowClassifier(random_state=0), grid, max_epochs=9, random_state=0).fit(X, y)
+    >>> search.rounds_
+    [(9, 1), (3, 3), (1, 9)]
+    >>> search.score(X, y) > 0.8
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        n_candidates: int | Literal["all"] = "all",
+        factor: int = 3,
+        min_epochs: int = 1,
+        max_epochs: int | None = None,
+        cv: int | Iterable[Any] | Any = None,
+        validation_fraction: float = 0.1,
+        scoring: str | Callable[..., float] | None = None,
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+        error_score: float | Literal["raise"] = np.nan,
+    ) -> None:
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.n_candidates = n_candidates
+        self.factor = factor
+        self.min_epochs = min_epochs
+        self.max_epochs = max_epochs
+        self.cv = cv
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.error_score = error_score
+
+    def __sklearn_tags__(self):
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = own.estimator_type
+        tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
+        tags.target_tags, tags.input_tags = own.target_tags, own.input_tags
+        return tags
+
+    def fit(
+        self,
+        X: RowsLike,
+        y: TargetLike = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: RowsLike = None,
+        y_val: TargetLike = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Search, and train the best candidate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows, as the estimator takes them. A source needs `X_val`.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+            Targets; None for a source.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, in training and in scores.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Rows to score candidates on, in place of splits by `cv`.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is wrong, or all fits fail.
+        """
+        max_epochs = self._check_parameters()
+        self.scorer_ = check_scoring(self.estimator, self.scoring)
+        random_state = check_random_state(self.random_state)
+        candidates = candidates_of(self.param_distributions, self.n_candidates, random_state)
+        rows, splits = self._splits(X, y, sample_weight, (X_val, y_val, sample_weight_val), random_state)
+        self.n_splits_ = len(splits)
+        self.rounds_ = rounds_of(len(candidates), self.factor, self.min_epochs, max_epochs)
+        fits = self._halve(candidates, splits)
+        self._keep_results(candidates, fits)
+        self._keep_best(fits, rows if X_val is None else None)
+        return self
+
+    def _check_parameters(self):
+        """Check the parameters; return how many epochs the best candidates have."""
+        known = self.estimator.get_params(deep=False)
+        absent = [name for name in ("max_iter", "warm_start") if name not in known]
+        if absent:
+            raise ValueError(
+                f"estimator must have the parameters max_iter and warm_start, by which fits go on: "
+                f"{brief(self.estimator)} lacks {' and '.join(absent)}."
+            )
+        check_n_candidates(self.n_candidates)
+        check_integer("factor", self.factor, 2)
+        check_integer("min_epochs", self.min_epochs, 1)
+        max_epochs = known["max_iter"] if self.max_epochs is None else self.max_epochs
+        check_integer("max_epochs", max_epochs, 1)
+        check_number(
+            type(self).__name__, "validation_fraction", self.validation_fraction, 0, 1, low_open=True, high_open=True
+        )
+        check_flag("refit", self.refit)
+        if not (self.error_score == "raise" or isinstance(self.error_score, float) and np.isnan(self.error_score)):
+            raise ValueError(f"error_score must be 'raise' or NaN, got {brief(self.error_score)}.")
+        return max_epochs
+
+    def _splits(self, X, y, sample_weight, held_out, random_state):
+        """Return all rows, and pairs of those to train on and to score on."""
+        if held_out[0] is not None:
+            return None, [(Rows(X, y, sample_weight), Rows(*held_out))]
+        if held_out[1] is not None or held_out[2] is not None:
+            raise ValueError("y_val and sample_weight_val need X_val.")
+        if is_source(X):
+            raise ValueError("X_val must be given where X is a source, which cannot be split.")
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        rows = Rows(*indexable(X, y, sample_weight))
+        return rows, splits_of(rows, self.cv, self.validation_fraction, self.estimator, random_state)
+
+    def _halve(self, candidates, splits):
+        """Train candidates in rounds; return the fits of each, one for each split."""
+        fits = [[Fit(candidate(self.estimator, parameters)) for _ in splits] for parameters in candidates]
+        going = list(range(len(fits)))
+        with Parallel(n_jobs=self.n_jobs) as parallel:
+            for n, n_epochs in self.rounds_:
+                going = sorted(sorted(going, key=lambda place: _order(fits[place]))[:n])
+                done = parallel(
+                    delayed(go_on)(fit, *split, self.scorer_, n_epochs, self.error_score)
+                    for place in going
+                    for fit, split in zip(fits[place], splits)
+                )
+                warn_of_failures(done)
+                for position, place in enumerate(going):
+                    fits[place] = done[position * len(splits) : (position + 1) * len(splits)]
+                going = [place for place in going if not any(fit.error for fit in fits[place])]
+                self._say(n, n_epochs, fits, going)
+                if not going:
+                    break
+        return fits
+
+    def _say(self, n, n_epochs, fits, going):
+        if self.verbose:
+            best = max((_mean_score(fits[place]) for place in going), default=np.nan)
+            print(f"[{type(self).__name__}] {n} candidate(s), {n_epochs} epoch(s), best score {best:.5g}")
+
+    def _keep_results(self, candidates, fits):
+        scores = np.array([[fit.score for fit in of_splits] for of_splits in fits])
+        n_epochs = np.array([min(fit.n_epochs for fit in of_splits) for of_splits in fits])
+        names = sorted({name for parameters in candidates for name in parameters})
+        results = {
+            "params": candidates,
+            "n_epochs": n_epochs,
+            "fit_time": np.array([sum(fit.seconds for fit in of_splits) for of_splits in fits]),
+            **{f"split{k}_test_score": scores[:, k] for k in range(scores.shape[1])},
+            "mean_test_score": scores.mean(axis=1),
+            "std_test_score": scores.std(axis=1),
+            "rank_test_score": ranks_of(scores.mean(axis=1), n_epochs),
+        }
+        for name in names:
+            values = np.ma.masked_all(len(candidates), dtype=object)
+            for place, parameters in enumerate(candidates):
+                if name in parameters:
+                    values[place] = parameters[name]
+            results[f"param_{name}"] = values
+        self.cv_results_ = results
+        self.best_index_ = int(results["rank_test_score"].argmin())
+        self.best_params_ = candidates[self.best_index_]
+        self.best_score_ = float(results["mean_test_score"][self.best_index_])
+
+    def _keep_best(self, fits, rows):
+        """Keep the best model, trained on all rows if they are given and it should be."""
+        n_epochs, model = int(self.cv_results_["n_epochs"][self.best_index_]), fits[self.best_index_][0].model
+        vars(self).pop("refit_time_", None)
+        if rows is not None and self.refit:
+            begun = time.perf_counter()
+            model = rows.fit(candidate(self.estimator, self.best_params_).set_params(max_iter=n_epochs))
+            self.refit_time_ = time.perf_counter() - begun
+        self.best_estimator_ = finished(model, self.estimator, n_epochs)
+
+    # ---- the best model ----------------------------------------------------------------
+
+    @property
+    def classes_(self) -> Array:
+        """Classes of the best model."""
+        return self.best_estimator_.classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features seen during fit."""
+        return self.best_estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> Array:
+        """Names of features seen during fit."""
+        return self.best_estimator_.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "best_estimator_")
+
+    def score(self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the score of the best model, by `scoring`."""
+        check_is_fitted(self)
+        return Rows(X, y, sample_weight).score(self.best_estimator_, self.scorer_)
+
+    @available_if(_best_has("predict"))
+    def predict(self, X: RowsLike) -> Array:
+        """Call ``predict`` of the best model."""
+        return self._best.predict(X)
+
+    @available_if(_best_has("predict_proba"))
+    def predict_proba(self, X: RowsLike) -> Array:
+        """Call ``predict_proba`` of the best model."""
+        return self._best.predict_proba(X)
+
+    @available_if(_best_has("predict_log_proba"))
+    def predict_log_proba(self, X: RowsLike) -> Array:
+        """Call ``predict_log_proba`` of the best model."""
+        return self._best.predict_log_proba(X)
+
+    @available_if(_best_has("decision_function"))
+    def decision_function(self, X: RowsLike) -> Array:
+        """Call ``decision_function`` of the best model."""
+        return self._best.decision_function(X)
+
+    @available_if(_best_has("transform"))
+    def transform(self, X: RowsLike) -> Array:
+        """Call ``transform`` of the best model."""
+        return self._best.transform(X)
+
+    @property
+    def _best(self):
+        check_is_fitted(self)
+        return self.best_estimator_
+
+
+def _mean_score(fits):
+    return float(np.mean([fit.score for fit in fits]))
+
+
+def _order(fits):
+    """What candidates are sorted by before a round: the best first; before the first round there is no score yet."""
+    return -_mean_score(fits) if fits[0].n_epochs else 0.0
