@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.curves import Curve
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
@@ -80,12 +81,13 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         - "piecewise_exponential": a free baseline, constant between breakpoints;
         - "discrete": logistic hazards of intervals;
         - "cox": Cox's partial likelihood, with Breslow's baseline after the fit;
+        - "competing_risks": hazards of several causes, constant between breakpoints;
 
         or an object of :mod:`sklearn_vectorflow.losses`, such as ``CoxPH(ties="breslow")``, which
         brings its own breakpoints and shape.
     breakpoints : int or array-like of float, default=None
-        For "piecewise_exponential" and "discrete": increasing times, in the unit of y, that end
-        an interval; or the number of intervals, cut at quantiles of the times of events.
+        For "piecewise_exponential", "discrete" and "competing_risks": increasing times, in the unit of y, that
+        end an interval; or the number of intervals, cut at quantiles of the times of events.
         None is 10 intervals.
     shape : {"constant", "linear"}, default="constant"
         Whether the shape of a family (or the baseline hazard of each interval) is one learned
@@ -169,10 +171,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         put it off.
     intercept_ : ndarray of shape (1,) or (n_outputs,)
         Intercepts of a linear model, in the unit of y; one for each interval of
-        "piecewise_exponential" and "discrete".
+        "piecewise_exponential" and "discrete"; those of "competing_risks" cause by cause.
     shape_ : float
         The shape of "weibull" and "loglogistic", or the standard deviation of log time of
         "lognormal", where it is one number.
+    cum_baseline_hazard_, baseline_survival_ : Curve
+        For "cox", Breslow's estimate for a row whose raw output is zero, as functions of time.
     loss_ : SurvivalLoss
         The distribution with what it took from the times: their unit, breakpoints, baseline.
     unique_times_ : ndarray of shape (n_times,)
@@ -313,6 +317,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             - a data frame or dict with "event" and "time"; or with "lower" and "upper", between
               which the event was (lower == upper: at that time; lower = 0: left-censored; upper =
               inf: right-censored); and perhaps "entry", from when on a row was observed.
+
+            For "competing_risks" events are 0 (censored) or the number of a cause, 1, 2, ...
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
@@ -358,6 +364,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
+        For "competing_risks" it is the mean over the causes that have events. An event of another cause then
+        counts as censored.
+
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
@@ -372,7 +381,19 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         concordance : float
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
-        return concordance_index(y, self.predict(X), sample_weight)
+        risk = self.predict(X)
+        if not self.loss_.takes_causes:
+            return concordance_index(y, risk, sample_weight)
+        times = parse(y, len(risk), causes=True)
+        self.loss_.check_times(times)
+        return float(
+            np.mean(
+                [
+                    concordance_index((times.cause == cause, times.time), risk[:, int(cause) - 1], sample_weight)
+                    for cause in np.unique(times.cause[times.event])
+                ]
+            )
+        )
 
     # ---- weights -------------------------------------------------------------------
 
@@ -390,10 +411,36 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
         return float(np.exp(self.network_.intercepts()[-1][0]))
 
+    def _baseline(self, name):
+        if not hasattr(self.loss_, "baseline_hazard_"):
+            raise AttributeError(f"There is no baseline but for 'cox', got distribution={brief(self.distribution)}.")
+        return Curve(self.loss_, name, np.zeros(1), self.unique_times_)
+
+    @property
+    def cum_baseline_hazard_(self) -> Curve:
+        """Breslow's estimate of the cumulative baseline hazard of "cox", a step function of time."""
+        check_is_fitted(self, "network_")
+        return self._baseline("cumulative_hazard")
+
+    @property
+    def baseline_survival_(self) -> Curve:
+        """The survival of "cox" that belongs to `cum_baseline_hazard_`, a step function of time."""
+        check_is_fitted(self, "network_")
+        return self._baseline("survival")
+
     def _names_of_constants(self):
         if hasattr(self.loss_, "log_shape"):
             return ["log_shape"] * self.loss_.n_constant
-        return [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+        intervals = [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+        if not self.loss_.takes_causes:
+            return intervals
+        size = self.loss_.n_intervals
+        return [f"cause {k // size + 1}, {intervals[k % size]}" for k in range(len(intervals))]
+
+    def _labels_of_outputs(self, n):
+        if self.loss_.takes_causes and n == self.loss_.n_causes:
+            return list(range(1, n + 1))
+        return super()._labels_of_outputs(n)
 
     def _reported(self, raw):
         intercepts, out = self.loss_.intercept(raw), raw[0].copy()
@@ -459,8 +506,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         return 1  # in full batches shapes and scores together would overshoot for many steps
 
     def _encode(self, y, n_rows, *, reset):
-        times = parse(y, n_rows, all_censored=not reset)
         loss = self._distribution() if reset else self.loss_
+        times = parse(y, n_rows, all_censored=not reset, causes=loss.takes_causes)
         loss.check_times(times)
         if reset:
             self.loss_ = loss = loss.prepared(times)

@@ -2,12 +2,21 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 
-from sklearn_vectorflow.curves import Curve
+from sklearn_vectorflow.curves import Curve, values_of
 from sklearn_vectorflow.threads import Crew, n_workers
-from sklearn_vectorflow.validation.arrays import check_times
+from sklearn_vectorflow.validation.arrays import check_after, check_times
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 from sklearn_vectorflow.validation.types import Array, MatrixLike
+
+
+def _has_causes(estimator):
+    """Raise, so that `available_if` says why not, unless the distribution tells causes apart."""
+    if not hasattr(getattr(estimator, "loss_", None) or estimator._distribution(), "cumulative_incidence"):
+        raise AttributeError(f"distribution={brief(estimator.distribution)} does not tell causes of events apart.")
+    return True
 
 
 class CurvesMixin:
@@ -19,7 +28,7 @@ class CurvesMixin:
         It is the log hazard, relative to the baseline where there is one ("cox"), or that of
         the first interval; for accelerated failure times minus the logarithm of the median
         time. With a linear head for every interval it is the logarithm of the cumulative
-        hazard at the last breakpoint.
+        hazard at the last breakpoint. For "competing_risks" there is one for each cause.
 
         Parameters
         ----------
@@ -28,13 +37,18 @@ class CurvesMixin:
 
         Returns
         -------
-        risk : ndarray of shape (n_rows,)
+        risk : ndarray of shape (n_rows,), or (n_rows, n_causes)
         """
         raw = self._raw(X)
         return self.loss_.risk(raw)
 
     def predict_survival_function(
-        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
     ) -> Array:
         """Return the probability of no event up to a time, as functions of it.
 
@@ -46,6 +60,9 @@ class CurvesMixin:
             Whether to return values in place of functions.
         times : array-like of shape (n_times,), default=None
             Times >= 0 of the values, increasing; None is `unique_times_`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event. `times` and the curves' arguments then
+            count from there on: the probability is that of T > conditional_after + t given T > conditional_after.
 
         Returns
         -------
@@ -53,10 +70,15 @@ class CurvesMixin:
             Curves are called with a time or an array of times. They are exact at all times:
             smooth for distributions that are, steps for "discrete" and "cox".
         """
-        return self._curves("survival", X, return_array, times)
+        return self._curves("survival", X, return_array, times, conditional_after)
 
     def predict_cumulative_hazard_function(
-        self, X: MatrixLike, return_array: bool = False, *, times: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
     ) -> Array:
         """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
 
@@ -68,14 +90,49 @@ class CurvesMixin:
             Whether to return values in place of functions.
         times : array-like of shape (n_times,), default=None
             Times >= 0 of the values, increasing; None is `unique_times_`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event, from which on `times` then count.
 
         Returns
         -------
         hazard : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
         """
-        return self._curves("cumulative_hazard", X, return_array, times)
+        return self._curves("cumulative_hazard", X, return_array, times, conditional_after)
 
-    def predict_quantile(self, X: MatrixLike, q: float = 0.5) -> Array:
+    @available_if(_has_causes)
+    def predict_cumulative_incidence(
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
+    ) -> Array:
+        """Return the probability of an event of each cause up to a time, as functions of it.
+
+        Other causes may come first: it is not the probability in a world without them. With survival, all of them
+        sum to one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        return_array : bool, default=False
+            Whether to return values in place of functions.
+        times : array-like of shape (n_times,), default=None
+            Times >= 0 of the values, increasing; None is `unique_times_`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event, from which on `times` then count.
+
+        Returns
+        -------
+        incidence : ndarray of shape (n_rows, n_causes) of Curve, or (n_rows, n_causes, n_times) of float
+        """
+        return self._curves("cumulative_incidence", X, return_array, times, conditional_after, self.loss_.n_causes)
+
+    def predict_quantile(
+        self, X: MatrixLike, q: float = 0.5, *, conditional_after: ArrayLike | None = None
+    ) -> Array:
         """Return the time by which a share q of such rows has had the event.
 
         Parameters
@@ -84,6 +141,8 @@ class CurvesMixin:
             Rows.
         q : float, default=0.5
             The share, in (0, 1).
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event; it is then the time from there on.
 
         Returns
         -------
@@ -92,21 +151,24 @@ class CurvesMixin:
         """
         check_number("predict_quantile", "q", q, 0, 1, low_open=True, high_open=True)
         raw = self._raw(X)
-        return self.loss_.quantile(q, raw)
+        after = check_after(conditional_after, len(raw))
+        return self.loss_.quantile(q, raw) if after is None else self.loss_.quantile(q, raw, after)
 
-    def predict_median(self, X: MatrixLike) -> Array:
+    def predict_median(self, X: MatrixLike, *, conditional_after: ArrayLike | None = None) -> Array:
         """Return the median time, see :meth:`predict_quantile`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event; it is then the median time from there on.
 
         Returns
         -------
         time : ndarray of shape (n_rows,)
         """
-        return self.predict_quantile(X, 0.5)
+        return self.predict_quantile(X, 0.5, conditional_after=conditional_after)
 
     def predict_expectation(self, X: MatrixLike) -> Array:
         """Return the mean time.
@@ -125,17 +187,26 @@ class CurvesMixin:
         raw = self._raw(X)
         return self.loss_.expectation(raw)
 
-    def _curves(self, name, X, return_array, times):
+    def _curves(self, name, X, return_array, times, after, n_causes=None):
         raw = self._raw(X)
         times = self.unique_times_ if times is None else check_times(times)
+        after = check_after(after, len(raw))
         if return_array:
-            return self._over_rows(lambda rows: getattr(self.loss_, name)(times, rows), raw, len(times))
-        curves = np.empty(len(raw), dtype=object)
+            return self._over_rows(
+                lambda rows, after: values_of(self.loss_, name, times, rows, after), raw, after, len(times)
+            )
+        causes = (None,) if n_causes is None else range(1, n_causes + 1)
+        curves = np.empty((len(raw), len(causes)), dtype=object)
         for k, row in enumerate(raw):
-            curves[k] = Curve(self.loss_, name, row, times)
-        return curves
+            for j, cause in enumerate(causes):
+                curves[k, j] = Curve(self.loss_, name, row, times, cause, None if after is None else float(after[k]))
+        return curves[:, 0] if n_causes is None else curves
 
-    def _over_rows(self, function, raw, width):
+    def _over_rows(self, function, raw, after, width):
         """Apply a function to ranges of rows, in threads, and stack what it returns."""
         with Crew(n_workers(self.n_jobs, raw.shape[0] * width)) as crew:
-            return np.concatenate(crew.map(function, np.array_split(raw, crew.n_workers)))
+            spans = np.array_split(np.arange(len(raw)), crew.n_workers)
+            of_span = [slice(span[0], span[-1] + 1) if len(span) else slice(0, 0) for span in spans]
+            return np.concatenate(
+                crew.map(lambda some: function(raw[some], None if after is None else after[some]), of_span)
+            )

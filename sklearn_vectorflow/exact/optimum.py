@@ -50,7 +50,8 @@ class Problem:
         if self.design.intercept:
             weights[0] = constant[: self.n_linear]
         if self.passed_on:
-            constants = constants + constant[0]
+            own = constant[: self.n_linear, None]  # each output has as many constants
+            constants = (constants.reshape(self.n_linear, -1) + own).ravel()
         return self.objective.at(weights, constants)
 
     def without_weights(self, initial):

@@ -9,7 +9,7 @@ from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
-from scipy.special import gammaln, log_ndtr, logit, ndtri
+from scipy.special import gammaln, log_ndtr, ndtri_exp
 
 from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
@@ -30,6 +30,8 @@ class SurvivalLoss(Loss):
     ----------
     takes_intervals, takes_entry : bool
         Whether rows may be interval-censored, and may enter late.
+    takes_causes : bool
+        Whether events are numbers of causes, from 1 on.
     separates : bool
         Whether the loss of a block is the sum of its rows' own.
     n_outputs : int
@@ -41,6 +43,7 @@ class SurvivalLoss(Loss):
     is_likelihood = True
     takes_intervals = False
     takes_entry = True
+    takes_causes = False
     separates = True
     n_outputs = 1
     n_constant = 0
@@ -91,6 +94,17 @@ class SurvivalLoss(Loss):
         """Return the probability of no event up to each time, shape (n_rows, n_times)."""
         return np.exp(-self.cumulative_hazard(times, raw))
 
+    def quantile(self, q: float, raw: Array, after: Array | None = None) -> Array:
+        """Return the time by which a share q has had the event.
+
+        With `after`, times of shape (n_rows,), it is the time from then on, of rows without an event until then.
+        """
+        target = np.full(len(raw), -np.log1p(-q))
+        if after is None:
+            return self.time_at(target, raw)
+        target += self.cumulative_hazard(after[:, None], raw)[:, 0]
+        return np.maximum(self.time_at(target, raw) - after, 0.0)
+
 
 def check_shape(owner, shape):
     """Raise ValueError unless ``shape`` is 'constant' or 'linear'."""
@@ -99,9 +113,9 @@ def check_shape(owner, shape):
 
 
 def log_times(times):
-    """Return logarithms of times as a row, -inf for zero."""
+    """Return logarithms of times, -inf for zero, as a row or as they are of each row."""
     with np.errstate(divide="ignore"):
-        return np.log(np.asarray(times, dtype=np.float64))[None, :]
+        return np.atleast_2d(np.log(np.asarray(times, dtype=np.float64)))
 
 
 class ParametricLoss(SurvivalLoss):
@@ -167,9 +181,9 @@ class ExponentialSurvival(ParametricLoss):
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return np.exp(self._log_hazard(raw))[:, None] * np.asarray(times, dtype=np.float64)
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the time by which a share q has had the event."""
-        return -np.log1p(-q) * np.exp(-self._log_hazard(raw))
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the time at which the cumulative hazard of each row is so large."""
+        return hazard * np.exp(-self._log_hazard(raw))
 
     def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
@@ -217,14 +231,14 @@ class AcceleratedFailureTime(ParametricLoss):
 
     def risk(self, raw: Array) -> Array:
         """Return minus the logarithm of the median time."""
-        return -self._log_quantile(0.5, raw)
+        return -self._log_time_at(np.log(2.0), raw)
 
-    def _log_quantile(self, q, raw):
-        return self._location(raw) + self.standard_quantile(q) / self._precision(raw)
+    def _log_time_at(self, hazard, raw):
+        return self._location(raw) + self.standard_time_at(hazard) / self._precision(raw)
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the time by which a share q has had the event."""
-        return np.exp(self._log_quantile(q, raw))
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the time at which the cumulative hazard of each row is so large."""
+        return np.exp(self._log_time_at(hazard, raw))
 
 
 class WeibullAFT(AcceleratedFailureTime):
@@ -247,9 +261,9 @@ class WeibullAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["weibull"]
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return np.log(-np.log1p(-q))
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return np.log(hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
@@ -282,9 +296,9 @@ class LogNormalAFT(AcceleratedFailureTime):
     def _precision(self, raw):
         return np.exp(-self.log_shape(raw))
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return ndtri(q)
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return -ndtri_exp(-hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
@@ -315,9 +329,9 @@ class LogLogisticAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["loglogistic"]
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return logit(q)
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return hazard + np.log(-np.expm1(-hazard))
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
