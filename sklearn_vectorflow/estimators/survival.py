@@ -382,18 +382,15 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
         risk = self.predict(X)
-        if not self.loss_.takes_causes:
+        if risk.ndim == 1:
             return concordance_index(y, risk, sample_weight)
         times = parse(y, len(risk), causes=True)
         self.loss_.check_times(times)
-        return float(
-            np.mean(
-                [
-                    concordance_index((times.cause == cause, times.time), risk[:, int(cause) - 1], sample_weight)
-                    for cause in np.unique(times.cause[times.event])
-                ]
-            )
-        )
+        of_causes = [
+            concordance_index((times.cause == cause, times.time), risk[:, int(cause) - 1], sample_weight)
+            for cause in np.unique(times.cause[times.event])
+        ]
+        return float(np.mean(of_causes))
 
     # ---- weights -------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ class CurvesMixin:
         It is the log hazard, relative to the baseline where there is one ("cox"), or that of
         the first interval; for accelerated failure times minus the logarithm of the median
         time. With a linear head for every interval it is the logarithm of the cumulative
-        hazard at the last breakpoint. For "competing_risks" there is one for each cause.
+        hazard at the last breakpoint. For "competing_risks" each cause has its own.
 
         Parameters
         ----------
@@ -37,7 +37,7 @@ class CurvesMixin:
 
         Returns
         -------
-        risk : ndarray of shape (n_rows,), or (n_rows, n_causes)
+        risk : ndarray of shape (n_rows,), or (n_rows, n_causes) if there are several causes
         """
         raw = self._raw(X)
         return self.loss_.risk(raw)

@@ -104,10 +104,10 @@ class CompetingRisks(PiecewiseExponential):
 
     def risk(self, raw: Array) -> Array:
         """Return each cause's log hazard of the first interval, or log of its hazard up to the last breakpoint."""
-        log_hazard = self.by_cause(raw) - self.log_unit
-        if self.shape == "constant" or self.n_intervals == 1:
-            return log_hazard[:, :, 0]
-        return np.log(self._cumulated(self.breakpoints[-1:], np.exp(log_hazard))[:, :, 0])  # type: ignore[index]
+        risk = self.by_cause(raw) - self.log_unit
+        if self.shape == "linear" and self.n_intervals > 1:
+            risk = np.log(self._cumulated(self.breakpoints[-1:], np.exp(risk)))  # type: ignore[index]
+        return risk[:, 0, 0] if self.n_causes == 1 else risk[:, :, 0]
 
     def cumulative_incidence(self, times: ArrayLike, raw: Array) -> Array:
         """Return the probability of an event of each cause up to each time, shape (n_rows, n_causes, n_times)."""
