@@ -333,7 +333,7 @@ class VectorFlowRegressor(
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            Means, medians or quantiles, as the loss says.
+            Means, medians or quantiles, as the loss says; (n_rows, n_quantiles) for several quantiles.
         """
         prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)))
         return prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
