@@ -16,30 +16,32 @@ from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.estimators.raw_outputs import read_raw
+from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
 from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
+from sklearn_vectorflow.targets.collectors import TimesCollector
 from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
-from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, Solver, TimesLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Shape, Solver, TimesLike
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000  # of which curves are drawn unless times are given
 SEEN = 100_000  # rows whose times they are taken from
 
 
-def _refuse_source(X):
-    """Times are scaled by all of them, and baselines need all of them."""
-    if is_source(X):
+def _check_source(estimator, X):
+    """Raise if a source stands where a likelihood compares rows with each other."""
+    if is_source(X) and not estimator._distribution().separates:
         raise TypeError(
-            "X must be an array, a sparse matrix or a data frame for survival models, got the source "
-            f"{type(X).__name__}."
+            f"X must be an array, a sparse matrix or a data frame for distribution={brief(estimator.distribution)}, "
+            f"whose likelihood compares rows with each other, got the source {type(X).__name__}."
         )
 
 
@@ -293,11 +295,11 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     @with_callbacks
     def fit(
         self,
-        X: MatrixLike,
-        y: TimesLike,
+        X: RowsLike,
+        y: TimesLike = None,
         sample_weight: ArrayLike | None = None,
         *,
-        X_val: MatrixLike = None,
+        X_val: RowsLike = None,
         y_val: TimesLike = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
@@ -305,11 +307,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
-            converted. A column that occurs twice in a row counts as the sum.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings times and weights along, and may
+            be larger than memory; not for "cox", which compares rows. CSR of float32 or float64 is read in place,
+            other formats are converted. A column that occurs twice in a row counts as the sum.
         y : structured array, tuple, data frame or dict
-            Times of n_rows rows, > 0:
+            Times of n_rows rows, > 0; None for a source, whose blocks have structured arrays or dicts:
 
             - a structured array of a bool event and a float time, under any names
               (scikit-survival's form);
@@ -335,11 +338,11 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        _refuse_source(X)
+        _check_source(self, X)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @available_if(_separates)
-    def partial_fit(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(self, X: RowsLike, y: TimesLike = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on one block of rows, once. Not for Cox's likelihood, which compares rows.
 
         Breakpoints that are not given are taken from the first block.
@@ -358,10 +361,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         self : object
             The estimator.
         """
-        _refuse_source(X)
         return self._partial_fit(X, y, sample_weight)
 
-    def score(self, X: MatrixLike, y: TimesLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: RowsLike, y: TimesLike = None, sample_weight: ArrayLike | None = None) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
         For "competing_risks" it is the mean over the causes that have events. An event of another cause then
@@ -381,6 +383,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         concordance : float
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
+        if is_source(X):
+            check_alone(y, sample_weight)
+            X = read_raw(self, X)
+            y, sample_weight = X.y, X.weight
         risk = self.predict(X)
         if risk.ndim == 1:
             return concordance_index(y, risk, sample_weight)
@@ -458,7 +464,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
     @property
     def _loss(self):
-        return self.loss_
+        return self.loss_ if hasattr(self, "loss_") else self._distribution()
 
     def _distribution(self):
         """Return the loss that the parameters name."""
@@ -474,7 +480,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
 
     def _check_rows(self, X):
-        _refuse_source(X)
+        _check_source(self, X)
 
     def _check_restored(self):
         super()._check_restored()
@@ -507,9 +513,22 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         times = parse(y, n_rows, all_censored=not reset, causes=loss.takes_causes)
         loss.check_times(times)
         if reset:
-            self.loss_ = loss = loss.prepared(times)
-            self.unique_times_ = _some_times(times.time[times.time > 0])
+            loss = loss.prepared(times)
+            self._learn_times(loss, times)
         return loss.encode(times)
+
+    def _learn_times(self, loss, times):
+        """Take over a loss and the times that it was prepared for."""
+        self.loss_ = loss
+        self.unique_times_ = _some_times(times.time[times.time > 0])
+
+    def _collector(self, classes, reset):
+        return TimesCollector(self, self._distribution() if reset else self.loss_, reset)
+
+    def _begun(self, data):
+        self.loss_ = loss = self.loss_.for_blocks()
+        data.encoded = loss.widened(data.encoded)
+        return super()._begun(data)
 
     def _strata(self, data):
         kinds = data.encoded[:, 0]

@@ -6,6 +6,8 @@ from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event
 :math:`+\log S(e)` if it was observed from e on (left truncation).
 """
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
@@ -59,6 +61,14 @@ class SurvivalLoss(Loss):
     def prepared(self, times: Times) -> "SurvivalLoss":
         """Return the loss with all that it takes from times: their unit, breakpoints."""
         return self
+
+    def for_blocks(self) -> "SurvivalLoss":
+        """Return a prepared loss that encodes all blocks of rows in the same columns."""
+        return self
+
+    def widened(self, y: Array) -> Array:
+        """Return targets with the columns that they have in all blocks."""
+        return y
 
     def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
         """Derive from fitted raw outputs what predictions need beside them."""
@@ -123,6 +133,7 @@ class ParametricLoss(SurvivalLoss):
 
     takes_intervals = True
     n_targets = (2, 4)
+    wide = False  # whether targets have four columns whatever the rows, as those of blocks must be alike
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -136,10 +147,20 @@ class ParametricLoss(SurvivalLoss):
         """Return the loss with the unit of the times."""
         return type(self)(**{**self.get_params(), "log_unit": float(np.log(times.unit()))})
 
+    def for_blocks(self) -> SurvivalLoss:
+        """Return a prepared loss that encodes all blocks of rows in four columns."""
+        loss = copy.copy(self)
+        loss.wide = True
+        return loss
+
+    def widened(self, y: Array) -> Array:
+        """Return targets in four columns."""
+        return y if y.shape[1] == 4 else np.column_stack([y, y[:, 1], np.full(len(y), -np.inf)])
+
     def encode(self, times: Times) -> Array:
-        """Return the targets: kind and log time; with intervals or entries also log upper and log entry."""
+        """Return the targets: kind and log time; with intervals or entries, or if `wide`, also log upper and log entry."""
         columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
-        if times.entry is not None or np.any(times.kind == INTERVAL):
+        if self.wide or times.entry is not None or np.any(times.kind == INTERVAL):
             upper = times.time if times.upper is None else times.upper
             entry = np.zeros(len(times)) if times.entry is None else times.entry
             columns += [log_times(upper)[0], log_times(entry)[0]]

@@ -48,6 +48,11 @@ class Times:
         """Whether rows had their event at a known time."""
         return self.kind == EVENT
 
+    def check_events(self):
+        """Raise ValueError if all rows are censored."""
+        if np.all(self.kind == CENSORED):
+            raise ValueError(f"y: all samples are censored, none of {len(self)} rows has an event.")
+
     def unit(self):
         """Return the time observed for every event: the scale of time."""
         about = self.time if self.upper is None else (self.time + self.upper) / 2
@@ -84,9 +89,21 @@ def parse(y, n_rows=None, *, all_censored=False, causes=False):
         times = _times(columns, causes)
     if "entry" in columns:
         times.entry = _entry(_numbers(columns, "entry"), times)
-    if not all_censored and np.all(times.kind == CENSORED):
-        raise ValueError(f"y: all samples are censored, none of {len(times)} rows has an event.")
+    if not all_censored:
+        times.check_events()
     return times
+
+
+def joined(parts):
+    """Return the times of several blocks as one."""
+    fields = {"kind": [part.kind for part in parts], "time": [part.time for part in parts]}
+    if any(part.upper is not None for part in parts):
+        fields["upper"] = [part.time if part.upper is None else part.upper for part in parts]
+    if any(part.entry is not None for part in parts):
+        fields["entry"] = [np.zeros(len(part)) if part.entry is None else part.entry for part in parts]
+    if any(part.cause is not None for part in parts):
+        fields["cause"] = [part.event.astype(np.float64) if part.cause is None else part.cause for part in parts]
+    return Times(**{name: np.concatenate(arrays) for name, arrays in fields.items()})
 
 
 def _columns(y):
