@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.metrics import d2_pinball_score, mean_pinball_loss
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import SplineTransformer
@@ -70,7 +69,8 @@ def test_predictions_never_cross():
     assert_array_equal(prediction, np.sort(raw, axis=1))
     y = few @ rng.normal(size=2000)
     losses = [
-        sum(mean_pinball_loss(y, one[:, k], alpha=q) for k, q in enumerate([0.45, 0.5, 0.55])) for one in (raw, prediction)
+        sum(mean_pinball_loss(y, one[:, k], alpha=q) for k, q in enumerate([0.45, 0.5, 0.55]))
+        for one in (raw, prediction)
     ]
     assert losses[1] <= losses[0]
 
@@ -78,7 +78,9 @@ def test_predictions_never_cross():
 def test_the_score_is_the_mean_share_of_the_loss_explained(joint):
     prediction = joint.predict(X[TEST])
     weight = np.random.default_rng(0).uniform(size=1000)
-    expected = [d2_pinball_score(Y[TEST], prediction[:, k], sample_weight=weight, alpha=q) for k, q in enumerate(QUANTILES)]
+    expected = [
+        d2_pinball_score(Y[TEST], prediction[:, k], sample_weight=weight, alpha=q) for k, q in enumerate(QUANTILES)
+    ]
     assert joint.score(X[TEST], Y[TEST], weight) == pytest.approx(np.mean(expected), rel=1e-12) and min(expected) > 0.3
     assert np.all(cross_val_score(model(max_iter=10), X, Y, cv=3) > 0.3)
 

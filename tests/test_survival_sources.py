@@ -91,7 +91,9 @@ def test_blocks_one_by_one_may_differ_in_what_they_know(name):
 def test_blocks_of_a_source_have_the_same_fields(buffer_bytes):
     parts = [(X[:1000], {name: Y[name][:1000] for name in ("event", "time")})]
     parts.append((X[1000:], {name: values[1000:] for name, values in Y.items()}))
-    with pytest.raises(TypeError, match=r"the same fields in all blocks, got .'event', 'time'. and .'event', 'time', 'entry'."):
+    with pytest.raises(
+        TypeError, match=r"the same fields in all blocks, got .'event', 'time'. and .'event', 'time', 'entry'."
+    ):
         model_of("weibull").fit(BatchSource(lambda: parts, buffer_bytes=buffer_bytes))
 
 

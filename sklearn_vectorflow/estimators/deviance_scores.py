@@ -8,7 +8,7 @@ from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 
 class DevianceScoreMixin:
-    """Lets `score` return D2 where the loss is half of a deviance but for terms of y, or of several quantiles; else R2."""
+    """Lets `score` return D2 where the loss is half a deviance but for terms of y, or of several quantiles; else R2."""
 
     def score(self, X: RowsLike, y: TargetLike, sample_weight: ArrayLike | None = None) -> float:
         """Return D2 for losses that have a deviance and for several quantiles, else R2.

@@ -15,8 +15,8 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
-from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
 from sklearn_vectorflow.estimators.raw_outputs import read_raw
+from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
 from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss

@@ -130,9 +130,7 @@ class CurvesMixin:
         """
         return self._curves("cumulative_incidence", X, return_array, times, conditional_after, self.loss_.n_causes)
 
-    def predict_quantile(
-        self, X: MatrixLike, q: float = 0.5, *, conditional_after: ArrayLike | None = None
-    ) -> Array:
+    def predict_quantile(self, X: MatrixLike, q: float = 0.5, *, conditional_after: ArrayLike | None = None) -> Array:
         """Return the time by which a share q of such rows has had the event.
 
         Parameters

@@ -195,7 +195,7 @@ def join_targets(parts):
 
 
 def check_kinds(parts):
-    """Raise if some arrays hold numbers and others strings, which NumPy would write numbers, and NaN, as; or other fields.
+    """Raise if arrays hold numbers and strings (NumPy would write numbers, and NaN, as strings), or different fields.
 
     Raises
     ------

@@ -96,7 +96,9 @@ class ParquetSource(_TableSource):
         file is damaged, with file and row.
     """
 
-    def __init__(self, files: FilePaths, y: str | dict[str, str] | None, *, filters: Any = None, **options: Any) -> None:
+    def __init__(
+        self, files: FilePaths, y: str | dict[str, str] | None, *, filters: Any = None, **options: Any
+    ) -> None:
         super().__init__(y, **options)
         import pyarrow.dataset
         import pyarrow.parquet

@@ -158,7 +158,7 @@ class ParametricLoss(SurvivalLoss):
         return y if y.shape[1] == 4 else np.column_stack([y, y[:, 1], np.full(len(y), -np.inf)])
 
     def encode(self, times: Times) -> Array:
-        """Return the targets: kind and log time; with intervals or entries, or if `wide`, also log upper and log entry."""
+        """Return the targets: kind and log time; with intervals, entries or if `wide`, also log upper and log entry."""
         columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
         if self.wide or times.entry is not None or np.any(times.kind == INTERVAL):
             upper = times.time if times.upper is None else times.upper

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_vectorflow.metrics.kaplan_meier import at, check_followed, check_survival, inverse, known_times, product_limit
+from sklearn_vectorflow.metrics.kaplan_meier import (
+    at,
+    check_followed,
+    check_survival,
+    inverse,
+    known_times,
+    product_limit,
+)
 from sklearn_vectorflow.validation.arrays import check_times
 from sklearn_vectorflow.validation.types import Floats, TimesLike
 
