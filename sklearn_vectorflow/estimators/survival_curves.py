@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_vectorflow.curves import Curve, values_of
+from sklearn_vectorflow.losses import DISTRIBUTIONS
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.validation.arrays import check_after, check_times
 from sklearn_vectorflow.validation.errors import brief
@@ -14,7 +15,8 @@ from sklearn_vectorflow.validation.types import Array, MatrixLike
 
 def _has_causes(estimator):
     """Raise, so that `available_if` says why not, unless the distribution tells causes apart."""
-    if not hasattr(getattr(estimator, "loss_", None) or estimator._distribution(), "cumulative_incidence"):
+    loss = getattr(estimator, "loss_", estimator.distribution)
+    if not hasattr(DISTRIBUTIONS.get(loss) if isinstance(loss, str) else loss, "cumulative_incidence"):
         raise AttributeError(f"distribution={brief(estimator.distribution)} does not tell causes of events apart.")
     return True
 

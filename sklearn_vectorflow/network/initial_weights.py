@@ -7,6 +7,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Add
+from sklearn_vectorflow.penalties import bounds
 
 OF_LAST = 0.3  # of the deviation of other weights
 
@@ -41,8 +42,8 @@ def initialize(network, random_state, initial_raw, penalties, crew):
             parameters.weights()[:] = weights
         if intercept is not None and parameters.bias is not None:
             parameters.intercept()[:] = intercept
-        if "lower" in fields:
-            np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
+        if fields.keys() & {"lower", "sign"}:
+            np.clip(parameters.weights(), *bounds(fields), out=parameters.weights(), casting="same_kind")
 
 
 def _draw(place, parameters, seed, crew):
