@@ -19,37 +19,35 @@ cdef double piecewise_exponential(int64_t n, const double *y, const double *raw,
     An event is the number of its cause, from 1 on. Outputs are those of each cause, side by side: first the
     row's own where there are any, then the intervals'."""
     cdef int64_t r, j, c, n_causes = <int64_t>loss.parameters[1], n_intervals = <int64_t>loss.parameters[2]
-    cdef int64_t n_outputs = loss.n_outputs
-    cdef bint shared = n_outputs > n_causes * n_intervals
-    cdef double total = 0.0, log_hazard, expected, slope, start, end, row
+    cdef int64_t n_outputs = loss.n_outputs, n_own = n_outputs - n_causes * n_intervals
+    cdef double total = 0.0, log_hazard, expected, slope, start, end, own, row, w, log_unit = loss.parameters[0]
+    cdef double entry, time, cause
     cdef const double *edges = loss.parameters + 3
     cdef const double *f
-    cdef const double *t
     cdef double *g
     for r in range(n):
-        t = y + 3 * r
+        cause, time, entry, w = y[3 * r], y[3 * r + 1], y[3 * r + 2], weight[r]
         for c in range(n_causes):
-            f = raw + r * n_outputs + (n_causes if shared else 0) + c * n_intervals
-            g = gradient + r * n_outputs + (n_causes if shared else 0) + c * n_intervals
-            row = (raw[r * n_outputs + c] if shared else 0.0) - loss.parameters[0]
-            if shared:
-                gradient[r * n_outputs + c] = 0.0
-            start = 0.0
+            f = raw + r * n_outputs + n_own + c * n_intervals
+            g = gradient + r * n_outputs + n_own + c * n_intervals
+            row = (raw[r * n_outputs + c] if n_own else 0.0) - log_unit
+            own = start = 0.0
             for j in range(n_intervals):
                 end = edges[j] if j < n_intervals - 1 else INFINITY
                 slope = 0.0
-                if t[2] < end and t[1] > start:
+                if entry < end and time > start:
                     log_hazard = row + f[j]
-                    expected = exp(log_hazard) * (fmin(t[1], end) - fmax(t[2], start))
+                    expected = exp(log_hazard) * (fmin(time, end) - fmax(entry, start))
                     slope = expected
-                    if t[1] <= end and t[0] == c + 1.0:
-                        total -= weight[r] * log_hazard
+                    if time <= end and cause == c + 1:
+                        total -= w * log_hazard
                         slope -= 1.0
-                    total += weight[r] * expected
-                g[j] = weight[r] * slope
-                if shared:
-                    gradient[r * n_outputs + c] += weight[r] * slope
+                    total += w * expected
+                g[j] = w * slope
+                own += w * slope
                 start = end
+            if n_own:
+                gradient[r * n_outputs + c] = own
     return total
 
 
