@@ -21,7 +21,7 @@ SEPARATING = [
 ]
 
 
-def made(n_rows=2000, seed=0):
+def made(n_rows=1000, seed=0):
     rng = np.random.default_rng(seed)
     X = sparse.random_array((n_rows, 30), density=0.2, rng=rng, format="csr", dtype=np.float32)
     time = rng.weibull(1.5, n_rows) * np.exp(-(X @ np.linspace(-2, 2, 30)))
@@ -31,7 +31,7 @@ def made(n_rows=2000, seed=0):
 
 
 X, Y = made()
-CAUSES = {**Y, "event": Y["event"] * (1 + np.arange(2000) % 2)}
+CAUSES = {**Y, "event": Y["event"] * (1 + np.arange(1000) % 2)}
 
 
 def targets(name):
@@ -74,7 +74,7 @@ def test_the_optimum_over_a_source_is_that_of_rows_in_memory(name):
     assert_allclose(there.intercept_, here.intercept_, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SEPARATING)
+@pytest.mark.parametrize("name", ["exponential", "weibull", "discrete", "competing_risks"])
 def test_blocks_one_by_one_may_differ_in_what_they_know(name):
     y = targets(name)
     model = model_of(name)
@@ -89,8 +89,8 @@ def test_blocks_one_by_one_may_differ_in_what_they_know(name):
 
 @pytest.mark.parametrize("buffer_bytes", [1, 2**28])
 def test_blocks_of_a_source_have_the_same_fields(buffer_bytes):
-    parts = [(X[:1000], {name: Y[name][:1000] for name in ("event", "time")})]
-    parts.append((X[1000:], {name: values[1000:] for name, values in Y.items()}))
+    parts = [(X[:500], {name: Y[name][:500] for name in ("event", "time")})]
+    parts.append((X[500:], {name: values[500:] for name, values in Y.items()}))
     with pytest.raises(
         TypeError, match=r"the same fields in all blocks, got .'event', 'time'. and .'event', 'time', 'entry'."
     ):
@@ -99,7 +99,7 @@ def test_blocks_of_a_source_have_the_same_fields(buffer_bytes):
 
 def test_intervals_in_late_blocks():
     lower, upper = Y["time"].copy(), np.where(Y["event"], Y["time"], np.inf)
-    upper[1500:] = lower[1500:] + 0.1
+    upper[750:] = lower[750:] + 0.1
     model = model_of("weibull", alpha=1e-3)
     there = clone(model).fit(source_of({"lower": lower, "upper": upper}, buffer_bytes=1))
     assert_allclose(there.coef_, clone(model).fit(X, {"lower": lower, "upper": upper}).coef_, atol=0.05)
@@ -125,7 +125,7 @@ def test_columns_of_parquet(tmp_path, cache):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     dense = X.toarray()
     table = pa.table({f"x{k}": dense[:, k] for k in range(30)} | {"left": Y["event"], "months": Y["time"]})
-    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=500)
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=250)
     names = {"event": "left", "time": "months"}
     folder = tmp_path / "cache" if cache == "folder" else cache
     here = model_of("weibull", max_iter=2).fit(dense, {"event": Y["event"], "time": Y["time"]})
@@ -146,7 +146,7 @@ def test_a_structured_array_beside_mapped_rows():
 @pytest.mark.parametrize(
     "y, message",
     [
-        ({"event": Y["event"][:-1], "time": Y["time"]}, "event in y must be an array of 2000 numbers"),
+        ({"event": Y["event"][:-1], "time": Y["time"]}, "event in y must be an array of 1000 numbers"),
         ({"event": Y["event"]}, "needs event and time"),
         ({**Y, "time": -Y["time"]}, "time must not be negative"),
         ({**Y, "event": Y["event"] & False}, "all samples are censored"),
