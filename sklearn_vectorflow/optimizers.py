@@ -293,7 +293,7 @@ class FTRL(Optimizer):
             size = np.maximum(np.abs(part.sums) - part.threshold, 0.0)
             found = part.center - np.copysign(size / np.maximum(part.scale(), 1e-30), part.sums)
             most = float(np.abs(part.weights).max(initial=0.0))
-            if not np.allclose(part.weights, np.maximum(found, part.lower), rtol=1e-4, atol=1e-6 * most):
+            if not np.allclose(part.weights, part.bounded(found), rtol=1e-4, atol=1e-6 * most):
                 return False
         return True
 
@@ -388,7 +388,13 @@ class _Closed:
         self._l2 = steps * _strength(fields, "l2")
         self.threshold = np.float32(steps * _strength(fields, "l1"))
         self.center = fields.get("center", np.float32(0.0))
-        self.lower = np.float32(fields.get("lower", -np.inf))
+        self._lower = np.float32(fields.get("lower", -np.inf))
+        self._sign = np.asarray(fields.get("sign", 0.0))[..., None]
+
+    def bounded(self, weights):
+        """Return the weights that bounds allow, as the engine has them."""
+        inside = np.maximum(weights, self._lower)
+        return np.where(inside * self._sign < 0, 0.0, inside)
 
     def scale(self):
         """Return what z is divided by."""

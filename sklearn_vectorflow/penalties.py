@@ -6,7 +6,7 @@ caught up lazily and exactly: a weight that no row touches pays for its missed s
 when it is next read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import LARGEST, check_integer, check_number
-from sklearn_vectorflow.validation.types import Strength
+from sklearn_vectorflow.validation.types import Floats, Strength
 
 
 class Penalty(BaseEstimator):
@@ -27,6 +27,10 @@ class Penalty(BaseEstimator):
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
+
+    def named(self, names: Sequence[str] | None) -> "Penalty":
+        """Return the penalty for features of these names, None if they have none."""
+        return self
 
     def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
         """Return the fields of the engine's penalty for one layer.
@@ -189,6 +193,55 @@ class NonNegative(Penalty):
         return {"lower": float(self.eps)}
 
 
+class Signs(Penalty):
+    """Weights (not intercepts) of a sign that is given for each feature, by projection after every step.
+
+    It acts on the layer that reads X, where one sign is that of the feature's weights of all outputs.
+
+    Parameters
+    ----------
+    signs : array-like of shape (n_features,) or dict
+        1 for weights that must not be below zero, -1 for weights that must not be above, 0 for free ones. A dict has
+        signs by name, for data frames; features that it does not name are free.
+    """
+
+    def __init__(self, signs: ArrayLike | Mapping[str, int]) -> None:
+        self.signs = signs
+
+    def check_parameters(self) -> None:
+        """Raise TypeError or ValueError unless signs are -1, 0 or 1."""
+        given = np.asarray(list(self.signs.values()) if isinstance(self.signs, Mapping) else self.signs)
+        if given.ndim != 1 or given.dtype.kind not in "iufb" or isinstance(self.signs, (str, bytes)):
+            raise TypeError(
+                f"Signs: signs must be a 1-D array of -1, 0 and 1, or a dict of them, got {brief(self.signs)}."
+            )
+        wrong = ~np.isin(given, (-1, 0, 1))
+        if np.any(wrong):
+            raise ValueError(f"Signs: signs must be -1, 0 or 1, got {brief(given[wrong][0])}.")
+
+    def named(self, names: Sequence[str] | None) -> "Signs":
+        """Return the signs of all features in their order."""
+        if not isinstance(self.signs, Mapping):
+            return self
+        if names is None:
+            raise ValueError("Signs: signs by name need X to be a data frame whose columns have names; give an array.")
+        unknown = sorted(map(str, set(self.signs) - set(names)))
+        if unknown:
+            raise ValueError(f"Signs: X has no columns named {brief(unknown)}.")
+        return Signs(np.array([self.signs.get(name, 0) for name in names], dtype=np.float32))
+
+    def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
+        """Return the signs, for the layer that reads X."""
+        if not is_input:
+            return {}
+        if isinstance(self.signs, Mapping):
+            raise ValueError("Signs: signs by name are for an estimator's penalty; give those of a layer as an array.")
+        sign = np.ascontiguousarray(self.signs, dtype=np.float32)
+        if sign.shape != (n_features,):
+            raise ValueError(f"Signs: signs must be of shape ({n_features},), got shape {sign.shape}.")
+        return {"sign": sign}
+
+
 class Orthogonal(Penalty):
     r"""Soft orthogonality of a hidden layer's units (columns of its weights W).
 
@@ -250,7 +303,19 @@ def combine(
             if name in merged:
                 raise ValueError(f"penalty: two penalties set {name!r}; combine them into one.")
             merged[name] = value
+    lower, upper = bounds(merged)
+    if np.any(lower > upper):
+        raise ValueError("penalty: NonNegative asks for weights above zero where Signs forbids them.")
     return merged
+
+
+def bounds(fields: Mapping[str, Any]) -> tuple[Floats, Floats]:
+    """Return the least and the largest weight that fields allow, shape (1, 1) or (n_features, 1)."""
+    lower, upper = np.full((1, 1), float(fields.get("lower", -np.inf))), np.full((1, 1), np.inf)
+    if "sign" in fields:
+        sign = np.asarray(fields["sign"])[:, None]
+        lower, upper = np.where(sign > 0, np.maximum(lower, 0.0), lower), np.where(sign < 0, 0.0, upper)
+    return lower, upper
 
 
 def l2_strength(penalties: Iterable[Penalty], n_features: int, n_out: int) -> float:

@@ -279,7 +279,7 @@ def test_predictions_are_dask_arrays_with_right_metas(client, known):
 
 def test_what_local_estimators_refuse_is_refused():
     with pytest.raises(TypeError, match="got the source CSRSource"):
-        DaskVectorFlowSurvivalEstimator().fit(CSRSource(X, y=SIGNAL))
+        DaskVectorFlowSurvivalEstimator("cox").fit(CSRSource(X, y=SIGNAL))
     with pytest.raises(ValueError, match="encoder needs rows that are spread"):
         classifier().fit(X, Y, encoder=HashingEncoder(12))
     with pytest.raises(TypeError, match="a part must be"):

@@ -11,7 +11,7 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.merging import get_state, merge_states, set_state
 from sklearn_vectorflow.merging.shares import progress_weight
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
-from sklearn_vectorflow.penalties import NonNegative
+from sklearn_vectorflow.penalties import NonNegative, Signs
 
 RNG = np.random.RandomState(0)
 N_ROWS, N_COLUMNS = 1200, 300
@@ -183,6 +183,18 @@ def test_sums_behind_weights_at_a_bound_stay_beyond_it():
     far = rest & (np.min([rows[:, slot] for rows in states], axis=0) > 0.1)
     assert np.count_nonzero(far) > 20
     assert np.all(merged[far, slot] > 0.1)  # and the next gradient does not lift the weight off at once
+
+
+@pytest.mark.parametrize("name", ["ftrl", "adagrad"])
+def test_merged_weights_keep_their_signs(name):
+    signs = np.arange(N_COLUMNS) % 3 - 1
+    _, states, merged, _, state = merged_records(name, penalty=Signs(signs))
+    coef = with_state(begun(name, penalty=Signs(signs)), state).coef_[0]
+    assert np.all(coef * signs >= 0) and np.any(coef[signs > 0] > 0) and np.any(coef[signs < 0] < 0)
+    if name == "ftrl":
+        slot = state.layers[0].layout.slot1
+        far = (signs < 0) & (np.max([rows[:, slot] for rows in states], axis=0) < -0.1)
+        assert np.count_nonzero(far) > 5 and np.all(merged[far, slot] < -0.1)
 
 
 def test_what_has_gone_far_counts_by_information_and_the_rest_adds_up():

@@ -9,6 +9,7 @@ from sklearn_vectorflow.metrics import (
     calibration_by_quantile,
     concordance_index,
     concordance_index_ipcw,
+    cumulative_dynamic_auc,
     integrated_brier_score,
     kaplan_meier,
 )
@@ -88,6 +89,23 @@ def test_brier_scores_are_scikit_survivals(tied):
     assert integrated_brier_score(train, test, survival, times) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_dynamic_auc_is_scikit_survivals(seed, tied):
+    train, _ = rows(seed, 300, tied)
+    test, risk = rows(seed + 10, tied=tied)
+    test["time"] = np.minimum(test["time"], 0.9 * train["time"].max())
+    times = np.linspace(0.5, 0.8 * test["time"].max(), 12)
+    changing = risk[:, None] * np.cos(times) + np.random.default_rng(seed).normal(size=(len(test), 12)).round(1)
+    for estimate in (risk, changing):
+        expected, expected_mean = peer.cumulative_dynamic_auc(train, test, estimate, times)
+        auc, mean = cumulative_dynamic_auc(train, test, estimate, times)
+        assert_allclose(auc, expected, rtol=1e-10)
+        assert mean == pytest.approx(expected_mean, rel=1e-10)
+    one, same = cumulative_dynamic_auc(train, test, risk, times[3:4])
+    assert one[0] == same == pytest.approx(peer.cumulative_dynamic_auc(train, test, risk, times[3:4])[1], rel=1e-10)
+
+
 def test_without_censoring_the_brier_score_is_the_squared_error():
     time = np.arange(1.0, 9.0)
     y, survival = (np.ones(8, dtype=bool), time), np.linspace(0.1, 0.9, 8)[:, None]
@@ -136,6 +154,13 @@ LATE = {"event": Y["event"], "time": Y["time"], "entry": Y["time"] / 2}
         (lambda: concordance_index(Y, RISK, -np.ones(20)), "sample_weight must not be negative"),
         (lambda: concordance_index_ipcw(LATE, Y, RISK), "y_train: this metric"),
         (lambda: concordance_index_ipcw(Y, Y, RISK, tau=0), "tau must be in"),
+        (lambda: cumulative_dynamic_auc(LATE, Y, RISK, [1.0]), "y_train: this metric"),
+        (lambda: cumulative_dynamic_auc(Y, Y, RISK[:-1], [1.0]), r"estimate must have shape \(n_test,\) = \(20,\)"),
+        (lambda: cumulative_dynamic_auc(Y, Y, np.zeros((20, 3)), [1.0, 2.0]), r"\(n_test, n_times\) = \(20, 2\), got"),
+        (lambda: cumulative_dynamic_auc(Y, Y, np.full(20, np.nan), [1.0]), "estimate.*NaN"),
+        (lambda: cumulative_dynamic_auc(Y, Y, RISK, [2.0, 1.0]), "times must be increasing"),
+        (lambda: cumulative_dynamic_auc(Y, Y, RISK, [1.0, 1e3]), "times must be within the follow-up"),
+        (lambda: cumulative_dynamic_auc(Y, Y, RISK, [0.0, 1.0]), "times must not be before the first event"),
         (lambda: brier_score(Y, Y, np.zeros((20, 3)), [1.0, 2.0]), "survival must have shape"),
         (lambda: brier_score(Y, Y, np.zeros((20, 2)), [2.0, 1.0]), "times must be increasing"),
         (lambda: integrated_brier_score(Y, Y, np.zeros((20, 1)), [1.0]), "at least two"),

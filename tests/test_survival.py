@@ -476,8 +476,7 @@ def test_breakpoints_from_quantiles_and_given():
     assert_array_equal(given.loss_.breakpoints, [5, 10, 20])
 
 
-def test_a_source_of_blocks_is_refused():
+def test_a_source_of_blocks_is_refused_where_rows_are_compared():
     blocks = BatchSource(lambda: iter([(np.eye(3), [True, False, True])]))
-    for method in ("fit", "partial_fit"):
-        with pytest.raises(TypeError, match="X must be an array.*got the source BatchSource"):
-            getattr(VectorFlowSurvivalEstimator(), method)(blocks, None)
+    with pytest.raises(TypeError, match="X must be an array.*distribution='cox'.*got the source BatchSource"):
+        VectorFlowSurvivalEstimator("cox").fit(blocks)

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from sklearn_vectorflow import losses
 from sklearn_vectorflow.losses import (
+    CompetingRisks,
     CoxPH,
     DiscreteTime,
     ExponentialSurvival,
@@ -35,6 +36,8 @@ INTERVALS = [
     PiecewiseExponential(EDGES, "linear", log_unit=0.5),
     DiscreteTime(EDGES),
     DiscreteTime(EDGES, "linear"),
+    CompetingRisks(EDGES, n_causes=2),
+    CompetingRisks(EDGES, "linear", n_causes=3, log_unit=0.5),
 ]
 COX = [CoxPH(), CoxPH("breslow")]
 LOSSES = PARAMETRIC + INTERVALS + COX
@@ -77,7 +80,10 @@ def name_of(value):
 
 def block(loss, kind, n_rows=40, seed=0):
     rng = np.random.default_rng(seed)
-    times = parse(kind(rng, n_rows))
+    y = kind(rng, n_rows)
+    if loss.takes_causes:
+        y["event"] = y["event"] * rng.integers(1, loss.n_causes + 1, n_rows)
+    times = parse(y, causes=loss.takes_causes)
     raw = rng.normal(scale=0.7, size=(n_rows, loss.n_outputs))
     return times, loss.encode(times), raw, rng.uniform(0.1, 3.0, n_rows)
 
@@ -373,6 +379,8 @@ def test_a_log_logistic_tail_too_heavy_for_a_mean():
 def test_risk_orders_as_survival_does(loss):
     if getattr(loss, "shape", None) == "linear":
         pytest.skip("curves that cross have no order")
+    if loss.takes_causes:
+        pytest.skip("causes have risks of their own")
     loss, raw = fitted(loss)
     raw[:, 1:] = raw[0, 1:]
     order = np.argsort(loss.risk(raw))

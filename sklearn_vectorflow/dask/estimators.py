@@ -17,7 +17,7 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
 from sklearn_vectorflow.estimators.ranker import VectorFlowRanker, _queries
 from sklearn_vectorflow.estimators.regressor import VectorFlowRegressor
-from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator, _refuse_source
+from sklearn_vectorflow.estimators.survival import VectorFlowSurvivalEstimator, _check_source
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.network.forward import RawOutputs
 from sklearn_vectorflow.validation.types import FilePath
@@ -365,4 +365,4 @@ class DaskVectorFlowSurvivalEstimator(SpreadRowsMixin, VectorFlowSurvivalEstimat
 
     def _check_rows(self, X):
         if isinstance(X, Source) or not is_spread(X):
-            _refuse_source(X)
+            _check_source(self, X)

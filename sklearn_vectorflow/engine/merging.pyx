@@ -18,7 +18,7 @@ cdef enum:
 cdef struct Numbers:
     int kind
     int n_out, slot1, slot2, row
-    double rate, epsilon, beta, lower
+    double rate, epsilon, beta
     double steps       # taken by the state since the start
     double new_steps   # since the common state
 
@@ -50,16 +50,16 @@ cdef inline double stiffness(const Numbers *o, double learned, double l2) noexce
 
 
 cdef inline double weight(const Numbers *o, const float *record, int64_t c, double learned, double l1, double l2,
-                          double center) noexcept nogil:
+                          double center, double lower, double upper) noexcept nogil:
     cdef double size, now
     if o.kind != FTRL:
         return record[c]
     size = fabs(record[o.slot1 + c]) - o.steps * l1
     now = center - copysign((size if size > 0.0 else 0.0) / stiffness(o, learned, l2), record[o.slot1 + c])
-    return now if now > o.lower else o.lower
+    return lower if now < lower else upper if now > upper else now
 
 
-def add_gains(rule, layout, dict numbers, double lower, double coupling, double steps, double new_steps,
+def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[::1] upper, double coupling, double steps, double new_steps,
               const int64_t[::1] at, const float[:, ::1] record, const float[:, ::1] missed, bint stayed,
               const float[:, ::1] before,
               const double[:, ::1] learned, const double[:, ::1] weights, const double[:, ::1] stiff,
@@ -75,8 +75,8 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
     layout : Layout
     numbers : dict
         Of the optimizer.
-    lower : float
-        Smallest weight allowed.
+    lower, upper : ndarray of shape (1,) or (m,)
+        Smallest and largest weights allowed.
     coupling : float
     steps, new_steps : float
         Steps the state has taken in all, and since the common state.
@@ -108,12 +108,13 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
     cdef int64_t step_l1 = l1.shape[0] > 1, step_l2 = l2.shape[0] > 1, step_center = centers.shape[0] > 1
     cdef const float *row
     cdef const float *rest
-    cdef double own, gain, rho, share, strength1, strength2, center
+    cdef int64_t step_lower = lower.shape[0] > 1, step_upper = upper.shape[0] > 1
+    cdef double own, gain, rho, share, strength1, strength2, center, now
     cdef bint same
     o.kind = RULES.index(rule)
     o.n_out, o.slot1, o.slot2, o.row = layout.n_out, layout.slot1, layout.slot2, layout.row
     o.rate, o.epsilon, o.beta = numbers.get("learning_rate", 1.0), numbers.get("epsilon", 0.0), numbers.get("beta", 0.0)
-    o.lower, o.steps, o.new_steps = lower, steps, new_steps
+    o.steps, o.new_steps = steps, new_steps
     touched = bytearray(at.shape[0])
     cdef unsigned char[::1] marks = touched
     with nogil:
@@ -141,7 +142,9 @@ def add_gains(rule, layout, dict numbers, double lower, double coupling, double 
                 of_learned[p, g] += share * gain
                 for c in range(g if n_learned > 1 else 0, g + 1 if n_learned > 1 else o.n_out):
                     center = centers[p * step_center, c if step_center else 0]
-                    of_weights[p, c] += share * (weight(&o, row, c, own, strength1, strength2, center) - weights[p, c])
+                    now = weight(&o, row, c, own, strength1, strength2, center, lower[p * step_lower],
+                                 upper[p * step_upper])
+                    of_weights[p, c] += share * (now - weights[p, c])
                     for k in range(of_state.shape[0]):
                         of_state[k, p, c] += gain * (<double>row[moved[k, c]] - before[p, moved[k, c]])
     return touched

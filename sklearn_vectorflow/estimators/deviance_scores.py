@@ -1,17 +1,17 @@
-"""Scores of models of counts, rates and amounts: the share of deviance explained."""
+"""Scores of models of counts, rates, amounts and several quantiles: the share of the deviance or loss explained."""
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import mean_tweedie_deviance
+from sklearn.metrics import d2_pinball_score, mean_tweedie_deviance
 
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 
 class DevianceScoreMixin:
-    """Lets `score` return D2 where the loss is half of a deviance but for terms of y, and R2 elsewhere."""
+    """Lets `score` return D2 where the loss is half a deviance but for terms of y, or of several quantiles; else R2."""
 
     def score(self, X: RowsLike, y: TargetLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return D2 for losses that have a deviance, else R2.
+        """Return D2 for losses that have a deviance and for several quantiles, else R2.
 
         Parameters
         ----------
@@ -22,7 +22,11 @@ class DevianceScoreMixin:
         -------
         score : float
         """
-        power = getattr(self._loss, "deviance_power", None)
+        loss = self._loss
+        if getattr(loss, "is_joint", False):
+            pairs = zip(loss.quantile, self.predict(X).reshape(-1, loss.n_outputs(1)).T)
+            return float(np.mean([d2_pinball_score(y, own, sample_weight=sample_weight, alpha=q) for q, own in pairs]))
+        power = getattr(loss, "deviance_power", None)
         if power is None:
             return super().score(X, y, sample_weight)  # type: ignore[misc]
         prediction = np.maximum(self.predict(X), np.finfo(np.float32).tiny)  # zeros have no deviance

@@ -105,7 +105,7 @@ def penalties_of(estimator, default_alpha):
         if not isinstance(penalty, Penalty):
             raise TypeError(f"penalty must be None, a Penalty or a list of them, got {brief(penalty)}.")
         penalty.check_parameters()
-    return list(penalties)
+    return [penalty.named(getattr(estimator, "feature_names_in_", None)) for penalty in penalties]
 
 
 def asks_for_linear(estimator):

@@ -385,7 +385,7 @@ class VectorFlowRegressor(
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            Means, medians or quantiles, as the loss says.
+            Means, medians or quantiles, as the loss says; (n_rows, n_quantiles) for several quantiles.
         """
         offset = self._with_exposure(X, offset, exposure)
         prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)), offset)

@@ -38,7 +38,9 @@ class SourceScoreMixin:
         score : float
             The mean accuracy, or the coefficient of determination. For the Poisson, gamma and Tweedie losses it is the
             share of the deviance explained, as scikit-learn's ``PoissonRegressor`` and the like have it: one less the
-            deviance of the predictions over that of the mean of y. Of several targets it is the mean.
+            deviance of the predictions over that of the mean of y. For several quantiles it is the share of the
+            pinball loss explained, as :func:`sklearn.metrics.d2_pinball_score` has it. Of several targets or quantiles
+            it is the mean.
         """
         if is_source(X):
             check_alone(y=y, sample_weight=sample_weight, offset=offset)

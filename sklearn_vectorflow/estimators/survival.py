@@ -9,36 +9,39 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.curves import Curve
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
+from sklearn_vectorflow.estimators.raw_outputs import read_raw
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.io.source import check_alone, is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
 from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
+from sklearn_vectorflow.targets.collectors import TimesCollector
 from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
-from sklearn_vectorflow.validation.types import ActivationName, Array, MatrixLike, RandomState, Shape, Solver, TimesLike
+from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Shape, Solver, TimesLike
 
 WHOLE, BLOCK = 1_024, 256  # rows up to which a block is all rows, and rows of a block else
 MANY_TIMES = 1_000  # of which curves are drawn unless times are given
 SEEN = 100_000  # rows whose times they are taken from
 
 
-def _refuse_source(X):
-    """Times are scaled by all of them, and baselines need all of them."""
-    if is_source(X):
+def _check_source(estimator, X):
+    """Raise if a source stands where a likelihood compares rows with each other."""
+    if is_source(X) and not estimator._distribution().separates:
         raise TypeError(
-            "X must be an array, a sparse matrix or a data frame for survival models, got the source "
-            f"{type(X).__name__}."
+            f"X must be an array, a sparse matrix or a data frame for distribution={brief(estimator.distribution)}, "
+            f"whose likelihood compares rows with each other, got the source {type(X).__name__}."
         )
 
 
@@ -80,12 +83,13 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         - "piecewise_exponential": a free baseline, constant between breakpoints;
         - "discrete": logistic hazards of intervals;
         - "cox": Cox's partial likelihood, with Breslow's baseline after the fit;
+        - "competing_risks": hazards of several causes, constant between breakpoints;
 
         or an object of :mod:`sklearn_vectorflow.losses`, such as ``CoxPH(ties="breslow")``, which
         brings its own breakpoints and shape.
     breakpoints : int or array-like of float, default=None
-        For "piecewise_exponential" and "discrete": increasing times, in the unit of y, that end
-        an interval; or the number of intervals, cut at quantiles of the times of events.
+        For "piecewise_exponential", "discrete" and "competing_risks": increasing times, in the unit of y, that
+        end an interval; or the number of intervals, cut at quantiles of the times of events.
         None is 10 intervals.
     shape : {"constant", "linear"}, default="constant"
         Whether the shape of a family (or the baseline hazard of each interval) is one learned
@@ -179,10 +183,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         put it off.
     intercept_ : ndarray of shape (1,) or (n_outputs,)
         Intercepts of a linear model, in the unit of y; one for each interval of
-        "piecewise_exponential" and "discrete".
+        "piecewise_exponential" and "discrete"; those of "competing_risks" cause by cause.
     shape_ : float
         The shape of "weibull" and "loglogistic", or the standard deviation of log time of
         "lognormal", where it is one number.
+    cum_baseline_hazard_, baseline_survival_ : Curve
+        For "cox", Breslow's estimate for a row whose raw output is zero, as functions of time.
     loss_ : SurvivalLoss
         The distribution with what it took from the times: their unit, breakpoints, baseline.
     unique_times_ : ndarray of shape (n_times,)
@@ -303,12 +309,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     @with_callbacks
     def fit(
         self,
-        X: MatrixLike,
-        y: TimesLike,
+        X: RowsLike,
+        y: TimesLike = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
-        X_val: MatrixLike = None,
+        X_val: RowsLike = None,
         y_val: TimesLike = None,
         sample_weight_val: ArrayLike | None = None,
         offset_val: ArrayLike | None = None,
@@ -317,11 +323,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
-            converted. A column that occurs twice in a row counts as the sum.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings times and weights along, and may
+            be larger than memory; not for "cox", which compares rows. CSR of float32 or float64 is read in place,
+            other formats are converted. A column that occurs twice in a row counts as the sum.
         y : structured array, tuple, data frame or dict
-            Times of n_rows rows, > 0:
+            Times of n_rows rows, > 0; None for a source, whose blocks have structured arrays or dicts:
 
             - a structured array of a bool event and a float time, under any names
               (scikit-survival's form);
@@ -329,6 +336,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             - a data frame or dict with "event" and "time"; or with "lower" and "upper", between
               which the event was (lower == upper: at that time; lower = 0: left-censored; upper =
               inf: right-censored); and perhaps "entry", from when on a row was observed.
+
+            For "competing_risks" events are 0 (censored) or the number of a cause, 1, 2, ...
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
@@ -348,14 +357,14 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             If a parameter or the data are of the wrong kind, or if training diverges. The
             estimator stays as it was.
         """
-        _refuse_source(X)
+        _check_source(self, X)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, offsets=(offset, offset_val))
 
     @available_if(_separates)
     def partial_fit(
         self,
-        X: MatrixLike,
-        y: TimesLike,
+        X: RowsLike,
+        y: TimesLike = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
@@ -380,18 +389,20 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         self : object
             The estimator.
         """
-        _refuse_source(X)
         return self._partial_fit(X, y, sample_weight, offset=offset)
 
     def score(
         self,
-        X: MatrixLike,
-        y: TimesLike,
+        X: RowsLike,
+        y: TimesLike = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
     ) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
+
+        For "competing_risks" it is the mean over the causes that have events. An event of another cause then
+        counts as censored.
 
         Parameters
         ----------
@@ -409,7 +420,20 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         concordance : float
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
-        return concordance_index(y, self.predict(X, offset=offset), sample_weight)
+        if is_source(X):
+            check_alone(y=y, sample_weight=sample_weight, offset=offset)
+            X = read_raw(self, X)
+            y, sample_weight = X.y, X.weight
+        risk = self.predict(X, offset=offset)
+        if risk.ndim == 1:
+            return concordance_index(y, risk, sample_weight)
+        times = parse(y, len(risk), causes=True)
+        self.loss_.check_times(times)
+        of_causes = [
+            concordance_index((times.cause == cause, times.time), risk[:, int(cause) - 1], sample_weight)
+            for cause in np.unique(times.cause[times.event])
+        ]
+        return float(np.mean(of_causes))
 
     # ---- weights -------------------------------------------------------------------
 
@@ -427,10 +451,36 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
             raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
         return float(np.exp(self.network_.intercepts()[-1][0]))
 
+    def _baseline(self, name):
+        if not hasattr(self.loss_, "baseline_hazard_"):
+            raise AttributeError(f"There is no baseline but for 'cox', got distribution={brief(self.distribution)}.")
+        return Curve(self.loss_, name, np.zeros(1), self.unique_times_)
+
+    @property
+    def cum_baseline_hazard_(self) -> Curve:
+        """Breslow's estimate of the cumulative baseline hazard of "cox", a step function of time."""
+        check_is_fitted(self, "network_")
+        return self._baseline("cumulative_hazard")
+
+    @property
+    def baseline_survival_(self) -> Curve:
+        """The survival of "cox" that belongs to `cum_baseline_hazard_`, a step function of time."""
+        check_is_fitted(self, "network_")
+        return self._baseline("survival")
+
     def _names_of_constants(self):
         if hasattr(self.loss_, "log_shape"):
             return ["log_shape"] * self.loss_.n_constant
-        return [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+        intervals = [f"interval {k + 1}" for k in range(self.loss_.n_constant)]
+        if not self.loss_.takes_causes:
+            return intervals
+        size = self.loss_.n_intervals
+        return [f"cause {k // size + 1}, {intervals[k % size]}" for k in range(len(intervals))]
+
+    def _labels_of_outputs(self, n):
+        if self.loss_.takes_causes and n == self.loss_.n_causes:
+            return list(range(1, n + 1))
+        return super()._labels_of_outputs(n)
 
     def _reported(self, raw):
         intercepts, out = self.loss_.intercept(raw), raw[0].copy()
@@ -451,7 +501,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
     @property
     def _loss(self):
-        return self.loss_
+        return self.loss_ if hasattr(self, "loss_") else self._distribution()
 
     def _distribution(self):
         """Return the loss that the parameters name."""
@@ -467,7 +517,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         return resolve("distribution", loss, DISTRIBUTIONS, SurvivalLoss)
 
     def _check_rows(self, X):
-        _refuse_source(X)
+        _check_source(self, X)
 
     def _check_restored(self):
         super()._check_restored()
@@ -496,13 +546,26 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         return 1  # in full batches shapes and scores together would overshoot for many steps
 
     def _encode(self, y, n_rows, *, reset):
-        times = parse(y, n_rows, all_censored=not reset)
         loss = self._distribution() if reset else self.loss_
+        times = parse(y, n_rows, all_censored=not reset, causes=loss.takes_causes)
         loss.check_times(times)
         if reset:
-            self.loss_ = loss = loss.prepared(times)
-            self.unique_times_ = _some_times(times.time[times.time > 0])
+            loss = loss.prepared(times)
+            self._learn_times(loss, times)
         return loss.encode(times)
+
+    def _learn_times(self, loss, times):
+        """Take over a loss and the times that it was prepared for."""
+        self.loss_ = loss
+        self.unique_times_ = _some_times(times.time[times.time > 0])
+
+    def _collector(self, classes, reset):
+        return TimesCollector(self, self._distribution() if reset else self.loss_, reset)
+
+    def _begun(self, data):
+        self.loss_ = loss = self.loss_.for_blocks()
+        data.encoded = loss.widened(data.encoded)
+        return super()._begun(data)
 
     def _strata(self, data):
         kinds = data.encoded[:, 0]

@@ -2,12 +2,23 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 
-from sklearn_vectorflow.curves import Curve
+from sklearn_vectorflow.curves import Curve, values_of
+from sklearn_vectorflow.losses import DISTRIBUTIONS
 from sklearn_vectorflow.threads import Crew, n_workers
-from sklearn_vectorflow.validation.arrays import check_times
+from sklearn_vectorflow.validation.arrays import check_after, check_times
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 from sklearn_vectorflow.validation.types import Array, MatrixLike
+
+
+def _has_causes(estimator):
+    """Raise, so that `available_if` says why not, unless the distribution tells causes apart."""
+    loss = getattr(estimator, "loss_", estimator.distribution)
+    if not hasattr(DISTRIBUTIONS.get(loss) if isinstance(loss, str) else loss, "cumulative_incidence"):
+        raise AttributeError(f"distribution={brief(estimator.distribution)} does not tell causes of events apart.")
+    return True
 
 
 class CurvesMixin:
@@ -19,7 +30,7 @@ class CurvesMixin:
         It is the log hazard, relative to the baseline where there is one ("cox"), or that of
         the first interval; for accelerated failure times minus the logarithm of the median
         time. With a linear head for every interval it is the logarithm of the cumulative
-        hazard at the last breakpoint.
+        hazard at the last breakpoint. For "competing_risks" each cause has its own.
 
         Parameters
         ----------
@@ -30,7 +41,7 @@ class CurvesMixin:
 
         Returns
         -------
-        risk : ndarray of shape (n_rows,)
+        risk : ndarray of shape (n_rows,), or (n_rows, n_causes) if there are several causes
         """
         raw = self._raw(X, offset)
         return self.loss_.risk(raw)
@@ -42,6 +53,7 @@ class CurvesMixin:
         *,
         times: ArrayLike | None = None,
         offset: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
     ) -> Array:
         """Return the probability of no event up to a time, as functions of it.
 
@@ -55,6 +67,9 @@ class CurvesMixin:
             Times >= 0 of the values, increasing; None is `unique_times_`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event. `times` and the curves' arguments then
+            count from there on: the probability is that of T > conditional_after + t given T > conditional_after.
 
         Returns
         -------
@@ -62,7 +77,7 @@ class CurvesMixin:
             Curves are called with a time or an array of times. They are exact at all times:
             smooth for distributions that are, steps for "discrete" and "cox".
         """
-        return self._curves("survival", X, return_array, times, offset)
+        return self._curves("survival", X, return_array, times, offset, conditional_after)
 
     def predict_cumulative_hazard_function(
         self,
@@ -71,6 +86,7 @@ class CurvesMixin:
         *,
         times: ArrayLike | None = None,
         offset: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
     ) -> Array:
         """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
 
@@ -84,14 +100,59 @@ class CurvesMixin:
             Times >= 0 of the values, increasing; None is `unique_times_`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event, from which on `times` then count.
 
         Returns
         -------
         hazard : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
         """
-        return self._curves("cumulative_hazard", X, return_array, times, offset)
+        return self._curves("cumulative_hazard", X, return_array, times, offset, conditional_after)
 
-    def predict_quantile(self, X: MatrixLike, q: float = 0.5, *, offset: ArrayLike | None = None) -> Array:
+    @available_if(_has_causes)
+    def predict_cumulative_incidence(
+        self,
+        X: MatrixLike,
+        return_array: bool = False,
+        *,
+        times: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
+    ) -> Array:
+        """Return the probability of an event of each cause up to a time, as functions of it.
+
+        Other causes may come first: it is not the probability in a world without them. With survival, all of them
+        sum to one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+            Rows.
+        return_array : bool, default=False
+            Whether to return values in place of functions.
+        times : array-like of shape (n_times,), default=None
+            Times >= 0 of the values, increasing; None is `unique_times_`.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in :meth:`fit`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event, from which on `times` then count.
+
+        Returns
+        -------
+        incidence : ndarray of shape (n_rows, n_causes) of Curve, or (n_rows, n_causes, n_times) of float
+        """
+        return self._curves(
+            "cumulative_incidence", X, return_array, times, offset, conditional_after, self.loss_.n_causes
+        )
+
+    def predict_quantile(
+        self,
+        X: MatrixLike,
+        q: float = 0.5,
+        *,
+        offset: ArrayLike | None = None,
+        conditional_after: ArrayLike | None = None,
+    ) -> Array:
         """Return the time by which a share q of such rows has had the event.
 
         Parameters
@@ -102,6 +163,8 @@ class CurvesMixin:
             The share, in (0, 1).
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event; it is then the time from there on.
 
         Returns
         -------
@@ -110,9 +173,12 @@ class CurvesMixin:
         """
         check_number("predict_quantile", "q", q, 0, 1, low_open=True, high_open=True)
         raw = self._raw(X, offset)
-        return self.loss_.quantile(q, raw)
+        after = check_after(conditional_after, len(raw))
+        return self.loss_.quantile(q, raw) if after is None else self.loss_.quantile(q, raw, after)
 
-    def predict_median(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
+    def predict_median(
+        self, X: MatrixLike, *, offset: ArrayLike | None = None, conditional_after: ArrayLike | None = None
+    ) -> Array:
         """Return the median time, see :meth:`predict_quantile`.
 
         Parameters
@@ -121,12 +187,14 @@ class CurvesMixin:
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
+        conditional_after : float or array-like of shape (n_rows,), default=None
+            Times up to which the rows are known to have had no event; it is then the median time from there on.
 
         Returns
         -------
         time : ndarray of shape (n_rows,)
         """
-        return self.predict_quantile(X, 0.5, offset=offset)
+        return self.predict_quantile(X, 0.5, offset=offset, conditional_after=conditional_after)
 
     def predict_expectation(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Return the mean time.
@@ -147,17 +215,26 @@ class CurvesMixin:
         raw = self._raw(X, offset)
         return self.loss_.expectation(raw)
 
-    def _curves(self, name, X, return_array, times, offset):
+    def _curves(self, name, X, return_array, times, offset, after, n_causes=None):
         raw = self._raw(X, offset)
         times = self.unique_times_ if times is None else check_times(times)
+        after = check_after(after, len(raw))
         if return_array:
-            return self._over_rows(lambda rows: getattr(self.loss_, name)(times, rows), raw, len(times))
-        curves = np.empty(len(raw), dtype=object)
+            return self._over_rows(
+                lambda rows, after: values_of(self.loss_, name, times, rows, after), raw, after, len(times)
+            )
+        causes = (None,) if n_causes is None else range(1, n_causes + 1)
+        curves = np.empty((len(raw), len(causes)), dtype=object)
         for k, row in enumerate(raw):
-            curves[k] = Curve(self.loss_, name, row, times)
-        return curves
+            for j, cause in enumerate(causes):
+                curves[k, j] = Curve(self.loss_, name, row, times, cause, None if after is None else float(after[k]))
+        return curves[:, 0] if n_causes is None else curves
 
-    def _over_rows(self, function, raw, width):
+    def _over_rows(self, function, raw, after, width):
         """Apply a function to ranges of rows, in threads, and stack what it returns."""
         with Crew(n_workers(self.n_jobs, raw.shape[0] * width)) as crew:
-            return np.concatenate(crew.map(function, np.array_split(raw, crew.n_workers)))
+            spans = np.array_split(np.arange(len(raw)), crew.n_workers)
+            of_span = [slice(span[0], span[-1] + 1) if len(span) else slice(0, 0) for span in spans]
+            return np.concatenate(
+                crew.map(lambda some: function(raw[some], None if after is None else after[some]), of_span)
+            )

@@ -55,6 +55,7 @@ class CornerModel:
             flat(terms.l1, None),
             flat(terms.l2, None),
             flat(-np.inf if terms.lower is None else terms.lower, None, -np.inf),
+            flat(np.inf if terms.upper is None else terms.upper, None, np.inf),
             self.start,
             self.moved,
             self.change,

@@ -109,7 +109,7 @@ class Inference:
         """Which weights are where L1 or a bound holds them."""
         terms, weights = self._objective.terms, self._point.weights
         held = (weights == 0) & (terms.l1 > 0)
-        return held if terms.lower is None else held | (weights <= terms.lower)
+        return held if terms.lower is None else held | (weights <= terms.lower) | (weights >= terms.upper)
 
     def _information(self, covariance):
         hessian = self._objective.hessian(self._point)

@@ -117,7 +117,10 @@ def turned(terms, point, moved):
     """Return how many weights reached, left or crossed a kink or bound, as a share of those that are at none."""
     before, after = np.sign(point.weights), np.sign(moved.weights)
     if terms.lower is not None:
-        before, after = before + (point.weights <= terms.lower), after + (moved.weights <= terms.lower)
+        before, after = (
+            signs + (one.weights <= terms.lower) - (one.weights >= terms.upper)
+            for signs, one in ((before, point), (after, moved))
+        )
     return np.count_nonzero(before != after) / max(np.count_nonzero(moved.weights), 1)
 
 

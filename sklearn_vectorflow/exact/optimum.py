@@ -9,6 +9,7 @@ from sklearn_vectorflow.exact.objective import Objective
 from sklearn_vectorflow.exact.streamed import StreamedStore, targets_of
 from sklearn_vectorflow.exact.terms import Terms
 from sklearn_vectorflow.io.matrix import Matrix
+from sklearn_vectorflow.penalties import bounds
 
 FLAT = ROUNDING**0.5  # of the root of the objective's size: a smaller slope lowers it by no more than rounding
 
@@ -50,7 +51,8 @@ class Problem:
         if self.design.intercept:
             weights[0] = constant[: self.n_linear]
         if self.passed_on:
-            constants = constants + constant[0]
+            own = constant[: self.n_linear, None]  # each output has as many constants
+            constants = (constants.reshape(self.n_linear, -1) + own).ravel()
         return self.objective.at(weights, constants)
 
     def without_weights(self, initial):
@@ -80,8 +82,7 @@ class Problem:
         weights, absent = self._centred(point.weights), 0.0
         if terms.center is not None:
             weights, absent = weights + terms.center, self.fields["center"]
-        if "lower" in self.fields:
-            absent = np.maximum(absent, self.fields["lower"])
+        absent = np.clip(absent, *bounds(self.fields))
         values = design.scattered(weights, network.n_features, absent)
         intercept = weights[0] if design.intercept else np.zeros(self.n_linear)
         ends = np.cumsum([place.n_weights for place in network.graph.weighted[1:]], dtype=int)
@@ -95,7 +96,7 @@ class Problem:
             return weights
         free = (terms.l1 == 0) & (terms.l2 == 0)
         if terms.lower is not None:
-            free &= np.isneginf(terms.lower)
+            free &= np.isneginf(terms.lower) & np.isposinf(terms.upper)
         return np.where(free, weights - weights.mean(axis=1, keepdims=True), weights)
 
 

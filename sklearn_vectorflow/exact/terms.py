@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklearn_vectorflow.penalties import bounds
+
 
 class Terms:
     """L1, L2 and bounds, on weights as distances from their centres.
@@ -19,21 +21,30 @@ class Terms:
     l1, l2 : ndarray of shape (n, 1)
         Strengths; the intercept has none.
     center : ndarray of shape (n, n_outputs) or None
-    lower : ndarray of shape (n, n_outputs) or None
-        Least distances from the centre.
+    lower, upper : ndarray of shape (n, n_outputs) or None
+        Least and largest distances from the centre.
     """
 
     def __init__(self, fields, design, n_outputs):
         self.l1, self.l2 = (self._strengths(fields, name, design) for name in ("l1", "l2"))
-        self.center = self.lower = None
+        self.center = self.lower = self.upper = None
         if "center" in fields:
             self.center = design.gathered(np.asarray(fields["center"], dtype=np.float64))
-        if "lower" in fields:
-            self.lower = np.full((design.n, n_outputs), float(fields["lower"]))
-            if design.intercept:
-                self.lower[0] = -np.inf
+        if fields.keys() & {"lower", "sign"}:
+            lower, upper = bounds(fields)
+            self.lower = self._bound(lower, -np.inf, design, n_outputs)
+            self.upper = self._bound(upper, np.inf, design, n_outputs)
             if self.center is not None:
-                self.lower -= self.center
+                self.lower, self.upper = self.lower - self.center, self.upper - self.center
+
+    @staticmethod
+    def _bound(bound, free, design, n_outputs):
+        """Return a bound of every weight; the intercept has none."""
+        values = design.gathered(bound) if len(bound) > 1 else np.tile(bound, (design.n, 1))
+        values = np.tile(values, (1, n_outputs))
+        if design.intercept:
+            values[0] = free
+        return values
 
     @staticmethod
     def _strengths(fields, name, design):
@@ -53,7 +64,7 @@ class Terms:
 
     def inside(self, weights):
         """Return the nearest weights within the bounds."""
-        return weights if self.lower is None else np.maximum(weights, self.lower)
+        return weights if self.lower is None else np.clip(weights, self.lower, self.upper)
 
     def value(self, weights):
         """Return the penalty."""
@@ -74,7 +85,7 @@ class Terms:
         left = gradient + np.where(weights > 0, self.l1, -self.l1)
         slope = np.where(right < 0, right, np.where(left > 0, left, 0.0))
         if self.lower is not None:
-            slope[(weights <= self.lower) & (slope > 0)] = 0.0
+            slope[(weights <= self.lower) & (slope > 0) | (weights >= self.upper) & (slope < 0)] = 0.0
         return slope
 
     def box(self, weights, slope):
@@ -85,6 +96,7 @@ class Terms:
         high[kinked & ((weights < 0) | (weights == 0) & (slope >= 0))] = 0.0
         if self.lower is not None:
             np.maximum(low, self.lower, out=low)
+            np.minimum(high, self.upper, out=high)
         return low, high
 
     def shrunk(self, weights, gradient, curvature):

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sklearn_vectorflow.io.matrix import Matrix, csr
-from sklearn_vectorflow.validation.errors import naming
+from sklearn_vectorflow.validation.errors import brief, naming
 from sklearn_vectorflow.validation.sparse import check_header
 
 
@@ -18,7 +18,8 @@ class Block(NamedTuple):
     Parameters
     ----------
     X : {sparse matrix, array, data frame} of shape (n_rows, n_features)
-    y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+    y : array-like of shape (n_rows,) or (n_rows, n_targets), or dict of them, default=None
+        A dict, of times to an event, becomes a structured array.
     sample_weight : array-like of shape (n_rows,), default=None
     where : str, default=""
         What messages call the block.
@@ -86,12 +87,33 @@ class Checked:
         with naming(block.where):
             matrix = block.X.checked_now() if isinstance(block.X, Matrix) else _to_matrix(block.X)
             matrix.current = True
-            given = {"y": block.y, "sample_weight": block.sample_weight, "offset": block.offset}
+            y = structured(block.y, matrix.shape[0]) if isinstance(block.y, dict) else block.y
+            given = {"y": y, "sample_weight": block.sample_weight, "offset": block.offset}
             for name, values in given.items():
                 _check_length(name, values, matrix.shape[0])
         if hasattr(block.X, "head"):
             matrix.header = block.X.head(0)
-        return cls(matrix, block.y, block.sample_weight, block.where, part, block.offset)
+        return cls(matrix, y, block.sample_weight, block.where, part, block.offset)
+
+
+def structured(columns, n_rows):
+    """Return a dict of columns as a structured array, without those that are None.
+
+    Raises
+    ------
+    ValueError
+        If a column is no row of numbers, one for each row.
+    """
+    columns = {name: np.asarray(column) for name, column in columns.items() if column is not None}
+    for name, column in columns.items():
+        if column.shape != (n_rows,) or column.dtype.hasobject:
+            raise ValueError(
+                f"{name} in y must be an array of {n_rows} numbers, one for each row, got {brief(column)}."
+            )
+    out = np.empty(n_rows, dtype=[(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        out[name] = column
+    return out
 
 
 def _to_matrix(X):
@@ -184,12 +206,15 @@ def join_targets(parts):
 
 
 def check_kinds(parts):
-    """Raise if some arrays hold numbers and others strings: NumPy would write numbers, and NaN, as strings.
+    """Raise if arrays hold numbers and strings (NumPy would write numbers, and NaN, as strings), or different fields.
 
     Raises
     ------
     TypeError
     """
+    names = {part.dtype.names for part in parts}
+    if len(names) > 1:
+        raise TypeError(f"y must have the same fields in all blocks, got {' and '.join(sorted(map(str, names)))}.")
     kinds = {part.dtype.kind for part in parts}
     if kinds & set("biuf") and kinds & set("US"):
         raise TypeError("y must be of one type in all blocks, got numbers in some and strings in others.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_vectorflow.io.blocks import Block, csr
+from sklearn_vectorflow.io.blocks import Block, csr, structured
 from sklearn_vectorflow.validation.errors import naming
 
 FRAMES = ("arrow", "pandas")
@@ -28,7 +28,9 @@ class Columns:
 
     Parameters
     ----------
-    y, sample_weight, offset : str or None
+    y : str, dict of str, or None
+        A dict of several columns, of times to an event: they become a structured array with its keys as names.
+    sample_weight, offset : str or None
     columns : list of str or None
         Columns that features are made of; None is all others.
     indices, values : str or None
@@ -77,6 +79,7 @@ class Columns:
         """
         features = [self.indices, self.values] if self.indices is not None else self.features(names)
         needed = [name for name in (*self._of_rows, *features) if name is not None]
+        needed = list(dict.fromkeys(needed))  # a column of times may be a feature, too
         missing = [name for name in needed if name not in names]
         if missing:
             raise ValueError(f"There are no columns {missing}; there are {list(names)}.")
@@ -90,7 +93,12 @@ class Columns:
 
     @property
     def _of_rows(self):
-        return self.y, self.sample_weight, self.offset
+        return *self.targets, self.sample_weight, self.offset
+
+    @property
+    def targets(self):
+        """Columns of targets."""
+        return (self.y,) if not isinstance(self.y, dict) else tuple(self.y.values())
 
     def block(self, table, where):
         """Return the rows of a table.
@@ -101,8 +109,16 @@ class Columns:
             If a number is missing or columns are of the wrong type, with `where`.
         """
         with naming(where):
-            y, weight, offset = (None if name is None else _numbers(table, name) for name in self._of_rows)
+            y = None if self.y is None else self._targets(table)
+            weight, offset = (
+                None if name is None else _numbers(table, name) for name in (self.sample_weight, self.offset)
+            )
             return Block(self._rows(table), y, weight, where, offset=offset)
+
+    def _targets(self, table):
+        if not isinstance(self.y, dict):
+            return _numbers(table, self.y)
+        return structured({name: _numbers(table, column) for name, column in self.y.items()}, table.num_rows)
 
     def _rows(self, table):
         if self.indices is not None:

@@ -22,7 +22,7 @@ class _TableSource(Source):
 
     def __init__(
         self,
-        y: str | None,
+        y: str | dict[str, str] | None,
         *,
         sample_weight: str | None = None,
         offset: str | None = None,
@@ -67,8 +67,9 @@ class ParquetSource(_TableSource):
     ----------
     files : path-like or list of path-like
         Files, or a folder of them, also one partitioned as Hive does (``day=1/part.parquet``).
-    y : str or None
-        Column of targets; None where rows are for prediction.
+    y : str, dict of str, or None
+        Column of targets; None where rows are for prediction. Times to an event have several columns:
+        ``{"event": "has_left", "time": "months"}``, and perhaps "entry", or "lower" and "upper".
     sample_weight : str, default=None
         Column of weights.
     offset : str, default=None
@@ -98,7 +99,9 @@ class ParquetSource(_TableSource):
         file is damaged, with file and row.
     """
 
-    def __init__(self, files: FilePaths, y: str | None, *, filters: Any = None, **options: Any) -> None:
+    def __init__(
+        self, files: FilePaths, y: str | dict[str, str] | None, *, filters: Any = None, **options: Any
+    ) -> None:
         super().__init__(y, **options)
         import pyarrow.dataset
         import pyarrow.parquet
@@ -185,7 +188,7 @@ class ArrowSource(_TableSource):
         If data is no table, or the name of a column has a null character.
     """
 
-    def __init__(self, data: Any, y: str | None, **options: Any) -> None:
+    def __init__(self, data: Any, y: str | dict[str, str] | None, **options: Any) -> None:
         super().__init__(y, **options)
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError(f"data must have __arrow_c_stream__, got {type(data).__name__}.")

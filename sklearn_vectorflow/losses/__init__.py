@@ -11,6 +11,7 @@ from sklearn_vectorflow.losses.classification import (
     OneVsRestLogLoss,
     SquaredHinge,
 )
+from sklearn_vectorflow.losses.competing import CompetingRisks
 from sklearn_vectorflow.losses.cox import CoxPH
 from sklearn_vectorflow.losses.density import MixtureDensity
 from sklearn_vectorflow.losses.intervals import DiscreteTime, PiecewiseExponential
@@ -74,11 +75,13 @@ DISTRIBUTIONS = {
     "piecewise_exponential": PiecewiseExponential,
     "discrete": DiscreteTime,
     "cox": CoxPH,
+    "competing_risks": CompetingRisks,
 }
 
 __all__ = [
     "AbsoluteError",
     "ClassificationLoss",
+    "CompetingRisks",
     "CoxPH",
     "DiscreteTime",
     "EpsilonInsensitive",

@@ -169,7 +169,7 @@ def _timed(loss, y, rng):
         y = {"event": np.arange(20) % 3 > 0, "time": rng.exponential(2.0, size=20) + 0.01}
     if isinstance(y, np.ndarray) and y.dtype.names is None:
         return loss, y
-    times = parse(y)
+    times = parse(y, causes=loss.takes_causes)
     loss.check_times(times)
     loss = loss.prepared(times)
     return loss, loss.encode(times)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.engine.losses.cox import KERNELS
-from sklearn_vectorflow.losses.intervals import step_mean, steps
+from sklearn_vectorflow.losses.intervals import CLOSE, step_mean, steps
 from sklearn_vectorflow.losses.survival import SurvivalLoss
 from sklearn_vectorflow.targets.times import Times
 from sklearn_vectorflow.validation.errors import brief
@@ -106,9 +106,9 @@ class CoxPH(SurvivalLoss):
         baseline = steps(self.baseline_times_, self.baseline_hazard_[None, :], times)
         return np.exp(raw[:, :1]) * baseline
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the first time by which a share q has had the event; inf if there is none."""
-        reached = np.searchsorted(self.baseline_hazard_, -np.log1p(-q) * np.exp(-raw[:, 0]) * (1 - 1e-12))
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the first time at which the cumulative hazard of each row is so large; inf if there is none."""
+        reached = np.searchsorted(self.baseline_hazard_, hazard * np.exp(-raw[:, 0]) * CLOSE)
         return np.append(self.baseline_times_, np.inf)[reached]
 
     def expectation(self, raw: Array) -> Array:

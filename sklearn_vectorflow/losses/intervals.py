@@ -17,12 +17,14 @@ from sklearn_vectorflow.validation.scalars import check_integer, check_number
 from sklearn_vectorflow.validation.types import Array, Shape
 
 INTERVALS = 10  # unless said otherwise
+CLOSE = 1 - 1e-12  # share of a cumulative hazard that counts as all of it
 
 
 class IntervalLoss(SurvivalLoss):
-    """A loss with a parameter for each interval of time."""
+    """A loss with a parameter for each interval of time, and for each cause if there are several."""
 
     n_targets = (3,)
+    n_causes = 1
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -36,11 +38,11 @@ class IntervalLoss(SurvivalLoss):
 
     @property
     def n_constant(self):
-        return self.n_intervals if self.shape == "constant" else 0
+        return self.n_causes * self.n_intervals if self.shape == "constant" else 0
 
     @property
     def n_outputs(self):
-        return self.n_intervals + (self.shape == "constant")
+        return self.n_causes * (self.n_intervals + (self.shape == "constant"))
 
     def offset_outputs(self, n_outputs: int) -> slice | None:
         """Return what the hazards of all intervals have in common, or, without it, all of them."""
@@ -122,12 +124,13 @@ class PiecewiseExponential(IntervalLoss):
         edges = self.breakpoints
         if edges is None or np.ndim(edges) == 0:
             edges = quantiles_of_events(times, edges or INTERVALS)[:-1]
-        edges = np.asarray(edges, dtype=np.float64)
-        return PiecewiseExponential(edges, self.shape, float(np.log(times.unit())))
+        taken = {"breakpoints": np.asarray(edges, dtype=np.float64), "log_unit": float(np.log(times.unit()))}
+        return type(self)(**{**self.get_params(), **taken})
 
     def kernel_parameters(self) -> Array:
-        """Return the logarithm of the unit, the number of intervals and the breakpoints."""
-        return np.array([self.log_unit, self.n_intervals, *self.breakpoints], dtype=np.float64)  # type: ignore[misc]
+        """Return the logarithm of the unit, the numbers of causes and of intervals, and the breakpoints."""
+        sizes = self.n_causes, self.n_intervals
+        return np.array([self.log_unit, *sizes, *self.breakpoints], dtype=np.float64)  # type: ignore[misc]
 
     def encode(self, times: Times) -> Array:
         """Return the targets: event, time and entry."""
@@ -144,15 +147,22 @@ class PiecewiseExponential(IntervalLoss):
     def _starts(self):
         return np.concatenate([[0.0], self.breakpoints])
 
-    def _exposure(self, times):
-        """Return the time spent in each interval up to each time, shape (n_intervals, n_times)."""
-        starts = self._starts()[:, None]
-        lengths = np.diff(np.append(self._starts(), np.inf))[:, None]
-        return np.clip(np.asarray(times, dtype=np.float64) - starts, 0.0, lengths)
+    def _reached(self, hazard):
+        """Return cumulative hazards at the start of each interval."""
+        return behind_zero(np.cumsum(hazard[..., :-1] * np.diff(self._starts()), axis=-1))
+
+    def _placed(self, times):
+        """Return the interval of each time, and the time spent there."""
+        place = np.searchsorted(self.breakpoints, times, side="left")
+        return place, np.asarray(times, dtype=np.float64) - self._starts()[place]
+
+    def _cumulated(self, times, hazard):
+        place, spent = self._placed(times)
+        return at_places(self._reached(hazard), place) + at_places(hazard, place) * spent
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
-        return self._hazard(raw) @ self._exposure(times)
+        return self._cumulated(times, self._hazard(raw))
 
     def risk(self, raw: Array) -> Array:
         """Return the logarithm of the hazard of the first interval, or of the hazard up to the last breakpoint."""
@@ -160,19 +170,18 @@ class PiecewiseExponential(IntervalLoss):
             return self.by_interval(raw)[:, 0] - self.log_unit
         return np.log(self.cumulative_hazard(self.breakpoints[-1:], raw)[:, 0])
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the time by which a share q has had the event."""
-        hazard, starts = self._hazard(raw), self._starts()
-        reached = hazard @ self._exposure(starts)  # at the start of each interval
-        target = -np.log1p(-q)
-        interval = np.count_nonzero(reached[:, 1:] < target, axis=1)
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the time at which the cumulative hazard of each row is so large."""
+        target, hazard = hazard, self._hazard(raw)
+        reached = self._reached(hazard)
+        interval = np.count_nonzero(reached[:, 1:] < target[:, None], axis=1)
         row = np.arange(len(raw))
-        return starts[interval] + (target - reached[row, interval]) / hazard[row, interval]
+        return self._starts()[interval] + (target - reached[row, interval]) / hazard[row, interval]
 
     def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
-        hazard, starts = self._hazard(raw), self._starts()
-        survival = np.exp(-(hazard @ self._exposure(starts)))
+        hazard = self._hazard(raw)
+        survival = np.exp(-self._reached(hazard))
         lost = survival - np.hstack([survival[:, 1:], np.zeros((len(raw), 1))])
         return np.sum(lost / hazard, axis=1)
 
@@ -252,9 +261,10 @@ class DiscreteTime(IntervalLoss):
             return self.by_interval(raw)[:, 0]
         return np.log(self._reached(raw)[:, -1])
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the first breakpoint by which a share q has had the event; inf if there is none."""
-        return step_quantile(self.breakpoints, self._reached(raw), q)
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the first breakpoint at which the cumulative hazard of each row is so large; inf if there is none."""
+        place = np.count_nonzero(self._reached(raw) < hazard[:, None] * CLOSE, axis=1)
+        return np.append(self.breakpoints, np.inf)[place]
 
     def expectation(self, raw: Array) -> Array:
         """Return the mean time up to the last breakpoint."""
@@ -263,14 +273,19 @@ class DiscreteTime(IntervalLoss):
 
 def steps(edges, values, times):
     """Return the values, shape (n_rows, n_edges), of the last edge not after each time; 0 before the first."""
-    place = np.searchsorted(edges, times, side="right")
-    return np.hstack([np.zeros((len(values), 1)), values])[:, place]
+    return at_places(behind_zero(values), np.searchsorted(edges, times, side="right"))
 
 
-def step_quantile(edges, reached, q):
-    """Return the first edge at which cumulative hazards reach a quantile, or inf."""
-    place = np.count_nonzero(reached < -np.log1p(-q) * (1 - 1e-12), axis=1)
-    return np.append(edges, np.inf)[place]
+def behind_zero(values):
+    """Return values with a zero before the first of each row."""
+    return np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1)
+
+
+def at_places(values, place):
+    """Return each row's values at places, which are alike for all rows or given for each, shape (n_rows, n_places)."""
+    if place.ndim == 1:
+        return values[..., place]
+    return np.take_along_axis(values, place if values.ndim == 2 else place[:, None, :], axis=-1)
 
 
 def step_mean(edges, reached):

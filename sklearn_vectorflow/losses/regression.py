@@ -5,10 +5,12 @@ outputs add up.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from sklearn_vectorflow.engine.losses.regression import KERNELS
 from sklearn_vectorflow.losses.base import Loss
+from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number
 from sklearn_vectorflow.validation.types import Array
 
@@ -208,37 +210,75 @@ class SquaredEpsilonInsensitive(EpsilonInsensitive):
 
 
 class QuantileLoss(RegressionLoss):
-    r"""Pinball loss; predicts a quantile.
+    r"""Pinball loss; predicts a quantile, or several of one target.
 
-    .. math:: q \max(0, y - f) + (1 - q) \max(0, f - y)
+    .. math:: \sum_k q_k \max(0, y - f_k) + (1 - q_k) \max(0, f_k - y)
 
-    Domain: all real y. Link: identity. No constants are dropped. At the kink the
-    gradient is zero. (Koenker and Bassett, 1978, doi:10.2307/1913643)
+    Domain: all real y; one column for several quantiles. Link: identity. No constants are dropped. At the
+    kink the gradient is zero. (Koenker and Bassett, 1978, doi:10.2307/1913643)
+
+    Each of several quantiles has a raw output of its own. Predictions are these in order, so they never cross: that
+    brings them no further from the quantiles that they estimate, and does not raise the loss (rearrangement;
+    Chernozhukov, Fernández-Val and Galichon, 2010, doi:10.3982/ECTA7880).
 
     Parameters
     ----------
-    quantile : float, default=0.5
-        The quantile q, in (0, 1).
+    quantile : float or array-like of shape (n_quantiles,), default=0.5
+        The quantile q, in (0, 1); or several, increasing. Predictions of several have a column for each.
     """
 
     kernel = KERNELS["quantile"]
     shifts_with_y = scales_with_y = True
     smooth = False
 
-    def __init__(self, quantile: float = 0.5) -> None:
+    def __init__(self, quantile: float | ArrayLike = 0.5) -> None:
         self.quantile = quantile
 
+    @property
+    def is_joint(self):
+        """Whether it is of several quantiles of one target."""
+        return np.ndim(self.quantile) > 0
+
     def check_parameters(self) -> None:
-        """Raise ValueError unless 0 < quantile < 1."""
-        check_number("QuantileLoss", "quantile", self.quantile, 0, 1, low_open=True, high_open=True)
+        """Raise TypeError or ValueError unless quantiles are numbers in (0, 1), and several increase."""
+        if np.ndim(self.quantile) > 1 or np.size(self.quantile) == 0:
+            raise ValueError(f"QuantileLoss: quantile must be a number or a 1-D array, got {brief(self.quantile)}.")
+        for quantile in self.quantile if self.is_joint else (self.quantile,):  # type: ignore[union-attr]
+            check_number("QuantileLoss", "quantile", quantile, 0, 1, low_open=True, high_open=True)
+        if np.any(np.diff(np.atleast_1d(self.quantile)) <= 0):
+            raise ValueError(f"QuantileLoss: several quantiles must be increasing, got {brief(self.quantile)}.")
 
     def kernel_parameters(self) -> Array:
-        """Return the quantile."""
-        return np.array([self.quantile], dtype=np.float64)
+        """Return the quantiles."""
+        return np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
+
+    def check_y(self, y: Array) -> None:
+        """Raise ValueError if y has several columns beside several quantiles."""
+        if self.is_joint and y.shape[1] != 1:
+            raise ValueError(f"y must have one column for several quantiles of QuantileLoss, got {y.shape[1]}.")
+
+    def check_block(self, y: Array, raw: Array) -> None:
+        """Raise ValueError unless raw has an output for each target, or for each quantile of one."""
+        self.check_y(y)
+        if raw.shape != (len(y), self.n_outputs(y.shape[1])):
+            raise ValueError(f"raw must have shape {(len(y), self.n_outputs(y.shape[1]))}, got {raw.shape}.")
+
+    def n_outputs(self, n_targets: int) -> int:
+        """Return one output for each target, or for each quantile of one."""
+        return np.size(self.quantile) if self.is_joint else n_targets
+
+    def inverse_link(self, raw: Array) -> Array:
+        """Return the outputs; of several quantiles, those of each row in order."""
+        return np.sort(raw, axis=-1) if self.is_joint else raw
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the weighted quantile."""
-        return weighted_quantiles(y, sample_weight, self.quantile)
+        """Return the weighted quantiles."""
+        found = [weighted_quantiles(y, sample_weight, quantile) for quantile in np.atleast_1d(self.quantile)]
+        return np.concatenate(found)
+
+    def output_scale(self, y: Array, sample_weight: Array | None) -> float:
+        """Return the standard deviation of y, all columns together."""
+        return spread(y, sample_weight)
 
 
 class LogLinkLoss(RegressionLoss):

@@ -6,10 +6,12 @@ from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event
 :math:`+\log S(e)` if it was observed from e on (left truncation).
 """
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
-from scipy.special import gammaln, log_ndtr, logit, ndtri
+from scipy.special import gammaln, log_ndtr, ndtri_exp
 
 from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
@@ -30,6 +32,8 @@ class SurvivalLoss(Loss):
     ----------
     takes_intervals, takes_entry : bool
         Whether rows may be interval-censored, and may enter late.
+    takes_causes : bool
+        Whether events are numbers of causes, from 1 on.
     separates : bool
         Whether the loss of a block is the sum of its rows' own.
     n_outputs : int
@@ -41,6 +45,7 @@ class SurvivalLoss(Loss):
     is_likelihood = True
     takes_intervals = False
     takes_entry = True
+    takes_causes = False
     separates = True
     n_outputs = 1
     n_constant = 0
@@ -56,6 +61,14 @@ class SurvivalLoss(Loss):
     def prepared(self, times: Times) -> "SurvivalLoss":
         """Return the loss with all that it takes from times: their unit, breakpoints."""
         return self
+
+    def for_blocks(self) -> "SurvivalLoss":
+        """Return a prepared loss that encodes all blocks of rows in the same columns."""
+        return self
+
+    def widened(self, y: Array) -> Array:
+        """Return targets with the columns that they have in all blocks."""
+        return y
 
     def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
         """Derive from fitted raw outputs what predictions need beside them."""
@@ -91,6 +104,17 @@ class SurvivalLoss(Loss):
         """Return the probability of no event up to each time, shape (n_rows, n_times)."""
         return np.exp(-self.cumulative_hazard(times, raw))
 
+    def quantile(self, q: float, raw: Array, after: Array | None = None) -> Array:
+        """Return the time by which a share q has had the event.
+
+        With `after`, times of shape (n_rows,), it is the time from then on, of rows without an event until then.
+        """
+        target = np.full(len(raw), -np.log1p(-q))
+        if after is None:
+            return self.time_at(target, raw)
+        target += self.cumulative_hazard(after[:, None], raw)[:, 0]
+        return np.maximum(self.time_at(target, raw) - after, 0.0)
+
 
 def check_shape(owner, shape):
     """Raise ValueError unless ``shape`` is 'constant' or 'linear'."""
@@ -99,9 +123,9 @@ def check_shape(owner, shape):
 
 
 def log_times(times):
-    """Return logarithms of times as a row, -inf for zero."""
+    """Return logarithms of times, -inf for zero, as a row or as they are of each row."""
     with np.errstate(divide="ignore"):
-        return np.log(np.asarray(times, dtype=np.float64))[None, :]
+        return np.atleast_2d(np.log(np.asarray(times, dtype=np.float64)))
 
 
 class ParametricLoss(SurvivalLoss):
@@ -109,6 +133,7 @@ class ParametricLoss(SurvivalLoss):
 
     takes_intervals = True
     n_targets = (2, 4)
+    wide = False  # whether targets have four columns whatever the rows, as those of blocks must be alike
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
@@ -122,10 +147,20 @@ class ParametricLoss(SurvivalLoss):
         """Return the loss with the unit of the times."""
         return type(self)(**{**self.get_params(), "log_unit": float(np.log(times.unit()))})
 
+    def for_blocks(self) -> SurvivalLoss:
+        """Return a prepared loss that encodes all blocks of rows in four columns."""
+        loss = copy.copy(self)
+        loss.wide = True
+        return loss
+
+    def widened(self, y: Array) -> Array:
+        """Return targets in four columns."""
+        return y if y.shape[1] == 4 else np.column_stack([y, y[:, 1], np.full(len(y), -np.inf)])
+
     def encode(self, times: Times) -> Array:
-        """Return the targets: kind and log time; with intervals or entries also log upper and log entry."""
+        """Return the targets: kind and log time; with intervals, entries or if `wide`, also log upper and log entry."""
         columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
-        if times.entry is not None or np.any(times.kind == INTERVAL):
+        if self.wide or times.entry is not None or np.any(times.kind == INTERVAL):
             upper = times.time if times.upper is None else times.upper
             entry = np.zeros(len(times)) if times.entry is None else times.entry
             columns += [log_times(upper)[0], log_times(entry)[0]]
@@ -167,9 +202,9 @@ class ExponentialSurvival(ParametricLoss):
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
         return np.exp(self._log_hazard(raw))[:, None] * np.asarray(times, dtype=np.float64)
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the time by which a share q has had the event."""
-        return -np.log1p(-q) * np.exp(-self._log_hazard(raw))
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the time at which the cumulative hazard of each row is so large."""
+        return hazard * np.exp(-self._log_hazard(raw))
 
     def expectation(self, raw: Array) -> Array:
         """Return the mean time."""
@@ -221,14 +256,14 @@ class AcceleratedFailureTime(ParametricLoss):
 
     def risk(self, raw: Array) -> Array:
         """Return minus the logarithm of the median time."""
-        return -self._log_quantile(0.5, raw)
+        return -self._log_time_at(np.log(2.0), raw)
 
-    def _log_quantile(self, q, raw):
-        return self._location(raw) + self.standard_quantile(q) / self._precision(raw)
+    def _log_time_at(self, hazard, raw):
+        return self._location(raw) + self.standard_time_at(hazard) / self._precision(raw)
 
-    def quantile(self, q: float, raw: Array) -> Array:
-        """Return the time by which a share q has had the event."""
-        return np.exp(self._log_quantile(q, raw))
+    def time_at(self, hazard: Array, raw: Array) -> Array:
+        """Return the time at which the cumulative hazard of each row is so large."""
+        return np.exp(self._log_time_at(hazard, raw))
 
 
 class WeibullAFT(AcceleratedFailureTime):
@@ -251,9 +286,9 @@ class WeibullAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["weibull"]
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return np.log(-np.log1p(-q))
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return np.log(hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
@@ -286,9 +321,9 @@ class LogNormalAFT(AcceleratedFailureTime):
     def _precision(self, raw):
         return np.exp(-self.log_shape(raw))
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return ndtri(q)
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return -ndtri_exp(-hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
@@ -319,9 +354,9 @@ class LogLogisticAFT(AcceleratedFailureTime):
 
     kernel = KERNELS["loglogistic"]
 
-    def standard_quantile(self, q: float) -> float:
-        """Return the quantile of the standardised logarithm of time."""
-        return logit(q)
+    def standard_time_at(self, hazard: Array) -> Array:
+        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        return hazard + np.log(-np.expm1(-hazard))
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
         """Return the cumulative hazard at each time, shape (n_rows, n_times)."""

@@ -9,6 +9,7 @@ import copy
 import numpy as np
 
 from sklearn_vectorflow.network.portable import penalty_of
+from sklearn_vectorflow.penalties import bounds
 
 MOST_TOUCHES = 2.0**24  # that single precision counts
 
@@ -46,9 +47,9 @@ class Records:
         return self.penalty.get(name, 0.0) * (np.ones(1) if each is None else np.asarray(each, dtype=np.float64))
 
     @property
-    def lower(self):
-        """The smallest weight allowed."""
-        return float(self.penalty.get("lower", -np.inf))
+    def bounds(self):
+        """The smallest and the largest weight allowed: float64 of shape (1, 1) or (n, 1)."""
+        return bounds(self.penalty)
 
     @property
     def centers(self):
@@ -198,7 +199,7 @@ class FTRLRecords(Records):
         z = record[:, self._sums].astype(np.float64)
         size = np.maximum(np.abs(z) - steps * self.strengths("l1")[:, None], 0.0)
         moved = np.copysign(size / self.stiffness(self.information(record), steps), z)
-        return np.maximum(self.centers - moved, self.lower)
+        return np.clip(self.centers - moved, *self.bounds)
 
     def write(self, record, weights, information, steps, shared):
         """Work z out anew; where weights rest on a bound of the closed form, z is what it moved to, within it."""
@@ -207,8 +208,9 @@ class FTRLRecords(Records):
         distance = center - weights
         exact = distance * stiffness + np.copysign(threshold, distance)
         z = np.where(distance == 0.0, np.clip(z, -threshold, threshold), exact)
-        at_bound = weights <= self.lower
-        z = np.where(at_bound, np.maximum(shared[0], exact), z)
+        lower, upper = self.bounds
+        z = np.where(weights <= lower, np.maximum(shared[0], exact), z)
+        z = np.where(weights >= upper, np.minimum(shared[0], exact), z)
         if not self.layout.apart:
             record[:, self._weights] = weights
         record[:, self._sums] = z

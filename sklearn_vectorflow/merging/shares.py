@@ -71,7 +71,7 @@ class Gathered:
             records.rule,
             records.layout,
             records.numbers,
-            records.lower,
+            *(one[:, 0] for one in records.bounds),
             self.coupling,
             self.since.step + steps,
             steps,

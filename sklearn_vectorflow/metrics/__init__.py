@@ -7,6 +7,7 @@ the estimator takes. :func:`concordance_index` is O(n log n).
 from sklearn_vectorflow.metrics.brier import brier_score, integrated_brier_score
 from sklearn_vectorflow.metrics.calibration import calibration_by_quantile
 from sklearn_vectorflow.metrics.concordance import concordance_index, concordance_index_ipcw
+from sklearn_vectorflow.metrics.dynamic_auc import cumulative_dynamic_auc
 from sklearn_vectorflow.metrics.kaplan_meier import kaplan_meier
 from sklearn_vectorflow.metrics.ranking import mean_ndcg
 
@@ -15,6 +16,7 @@ __all__ = [
     "calibration_by_quantile",
     "concordance_index",
     "concordance_index_ipcw",
+    "cumulative_dynamic_auc",
     "integrated_brier_score",
     "kaplan_meier",
     "mean_ndcg",

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_vectorflow.metrics.kaplan_meier import at, check_survival, known_times, product_limit
+from sklearn_vectorflow.metrics.kaplan_meier import (
+    at,
+    check_followed,
+    check_survival,
+    inverse,
+    known_times,
+    product_limit,
+)
 from sklearn_vectorflow.validation.arrays import check_times
 from sklearn_vectorflow.validation.types import Floats, TimesLike
 
@@ -41,28 +48,13 @@ def brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, time
     """
     train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
     times = check_times(times)
-    _check_followed(times, train, test)
+    check_followed(times, train, test)
     survival = check_survival(survival, (len(test), len(times)), "(n_test, n_times)")
     censoring = product_limit(train, censoring=True)
     past = test.time[:, None] <= times
-    error = np.where(past & test.event[:, None], survival**2 * _inverse(at(*censoring, test.time))[:, None], 0.0)
-    error += np.where(past, 0.0, (1.0 - survival) ** 2 * _inverse(at(*censoring, times)))
+    error = np.where(past & test.event[:, None], survival**2 * inverse(at(*censoring, test.time))[:, None], 0.0)
+    error += np.where(past, 0.0, (1.0 - survival) ** 2 * inverse(at(*censoring, times)))
     return error.mean(axis=0)
-
-
-def _check_followed(times, train, test):
-    """Raise unless rows were followed beyond all times: their weights are not known at others."""
-    end = min(train.time.max(), test.time.max())
-    if times[-1] >= end:
-        raise ValueError(
-            f"times must be within the follow-up of the training and the test rows, in [0, {float(end)!r}), "
-            f"got {float(times[-1])!r}."
-        )
-
-
-def _inverse(probability):
-    """1 / p, and 0 for rows that no time reaches."""
-    return np.divide(1.0, probability, out=np.zeros(len(probability)), where=probability > 0)
 
 
 def integrated_brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, times: ArrayLike) -> float:

@@ -105,3 +105,18 @@ def kaplan_meier(y: TimesLike, sample_weight: ArrayLike | None = None) -> tuple[
 def at(distinct, survival, times):
     """Return the values of a survival curve, which steps at distinct times, at other times."""
     return np.append(1.0, survival)[np.searchsorted(distinct, times, side="right")]
+
+
+def check_followed(times, train, test):
+    """Raise unless rows were followed beyond all times: their weights are not known at others."""
+    end = min(train.time.max(), test.time.max())
+    if times[-1] >= end:
+        raise ValueError(
+            f"times must be within the follow-up of the training and the test rows, in [0, {float(end)!r}), "
+            f"got {float(times[-1])!r}."
+        )
+
+
+def inverse(probability):
+    """1 / p, and 0 for rows that no time reaches."""
+    return np.divide(1.0, probability, out=np.zeros(len(probability)), where=probability > 0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Add
+from sklearn_vectorflow.penalties import bounds
 
 OF_LAST = 0.3  # of the deviation of other weights
 
@@ -64,8 +65,8 @@ def initialize(network, start, penalties, crew):
             parameters.weights()[:] = weights
         if intercept is not None and parameters.bias is not None:
             parameters.intercept()[:] = intercept
-        if "lower" in fields:
-            np.maximum(parameters.weights(), fields["lower"], out=parameters.weights())
+        if fields.keys() & {"lower", "sign"}:
+            np.clip(parameters.weights(), *bounds(fields), out=parameters.weights(), casting="same_kind")
 
 
 def is_drawn(place):

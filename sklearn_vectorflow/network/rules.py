@@ -101,7 +101,7 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
 
 def _laziness(rule, fields, averaged):
     """What weights have to catch up on when they are read (engine/kernels/optimizers/penalties.h)."""
-    each = {"l1_each", "l2_each", "center", "lower"} & fields.keys()
+    each = {"l1_each", "l2_each", "center", "lower", "sign"} & fields.keys()
     strengths = {"l1", "l2"} & fields.keys()
     if rule == "ftrl":  # its closed form has both strengths
         return engine.LAZY if each or "orthogonal" in fields else engine.DECAYING if strengths else engine.EAGER

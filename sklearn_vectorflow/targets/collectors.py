@@ -12,6 +12,7 @@ from sklearn_vectorflow.targets.labels import (
     look_up,
     sorted_classes,
 )
+from sklearn_vectorflow.targets.times import joined, parse
 
 
 class TargetCollector:
@@ -100,6 +101,42 @@ class ClassCollector:
             self.estimator._encode(self.known, len(self.known), reset=True)
         rank = np.argsort(self.numbers).astype(np.min_scalar_type(len(self.numbers)))
         return np.concatenate([rank[part] for part in self.parts])[:, None]
+
+
+class TimesCollector:
+    """Takes in the times of one block after the other, and encodes them in the unit and the intervals of all.
+
+    Parameters
+    ----------
+    estimator : VectorFlowSurvivalEstimator
+    loss : SurvivalLoss
+    reset : bool
+        Whether the times say what the loss takes from them.
+    """
+
+    def __init__(self, estimator, loss, reset):
+        self.estimator, self.loss, self.reset = estimator, loss, reset
+        self.parts, self.first = [], None
+
+    def add(self, y, n_rows):
+        """Check a block's times."""
+        if y is None:
+            raise ValueError("the block has no y.")
+        y = np.asarray(y)
+        self.first = y[:0] if self.first is None else self.first
+        check_kinds([self.first, y])
+        times = parse(y, n_rows, all_censored=True, causes=self.loss.takes_causes)
+        self.loss.check_times(times)
+        self.parts.append(times)
+
+    def join(self):
+        """Return all targets."""
+        times = joined(self.parts)
+        if self.reset:
+            times.check_events()
+            self.loss = self.loss.prepared(times).for_blocks()
+            self.estimator._learn_times(self.loss, times)
+        return self.loss.encode(times)
 
 
 def _stack(parts):

@@ -8,6 +8,7 @@ from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief
 
 CENSORED, EVENT, INTERVAL = 0, 1, 2  # kinds of times, as engine/losses/survival.pyx reads them
+MOST_CAUSES = 100  # more distinct events are taken for times
 NAMES = ("event", "time", "entry", "lower", "upper")
 FORMS = (
     "a structured array with a bool event and a float time (as of sksurv.util.Surv), a tuple (event, time), or a data "
@@ -29,12 +30,15 @@ class Times:
         The upper end of an interval, else `time`; None if there are no intervals.
     entry : ndarray of float64, shape (n_rows,), or None
         From when on a row was observed; None if all were from time zero on.
+    cause : ndarray of float64, shape (n_rows,), or None
+        The number of the event's cause, from 1 on, 0 without one; None if causes are not told apart.
     """
 
     kind: np.ndarray
     time: np.ndarray
     upper: np.ndarray | None = None
     entry: np.ndarray | None = None
+    cause: np.ndarray | None = None
 
     def __len__(self):
         return len(self.time)
@@ -44,6 +48,11 @@ class Times:
         """Whether rows had their event at a known time."""
         return self.kind == EVENT
 
+    def check_events(self):
+        """Raise ValueError if all rows are censored."""
+        if np.all(self.kind == CENSORED):
+            raise ValueError(f"y: all samples are censored, none of {len(self)} rows has an event.")
+
     def unit(self):
         """Return the time observed for every event: the scale of time."""
         about = self.time if self.upper is None else (self.time + self.upper) / 2
@@ -51,7 +60,7 @@ class Times:
         return float(observed / max(1, np.count_nonzero(self.kind != CENSORED)))
 
 
-def parse(y, n_rows=None, *, all_censored=False):
+def parse(y, n_rows=None, *, all_censored=False, causes=False):
     """Check times to an event.
 
     Parameters
@@ -62,6 +71,8 @@ def parse(y, n_rows=None, *, all_censored=False):
         Rows of X.
     all_censored : bool
         Whether rows may all be censored.
+    causes : bool
+        Whether events are numbers of causes, 0 being none.
 
     Raises
     ------
@@ -75,12 +86,24 @@ def parse(y, n_rows=None, *, all_censored=False):
     if "lower" in columns:
         times = _intervals(_numbers(columns, "lower"), _numbers(columns, "upper", infinite=True))
     else:
-        times = _times(columns)
+        times = _times(columns, causes)
     if "entry" in columns:
         times.entry = _entry(_numbers(columns, "entry"), times)
-    if not all_censored and np.all(times.kind == CENSORED):
-        raise ValueError(f"y: all samples are censored, none of {len(times)} rows has an event.")
+    if not all_censored:
+        times.check_events()
     return times
+
+
+def joined(parts):
+    """Return the times of several blocks as one."""
+    fields = {"kind": [part.kind for part in parts], "time": [part.time for part in parts]}
+    if any(part.upper is not None for part in parts):
+        fields["upper"] = [part.time if part.upper is None else part.upper for part in parts]
+    if any(part.entry is not None for part in parts):
+        fields["entry"] = [np.zeros(len(part)) if part.entry is None else part.entry for part in parts]
+    if any(part.cause is not None for part in parts):
+        fields["cause"] = [part.event.astype(np.float64) if part.cause is None else part.cause for part in parts]
+    return Times(**{name: np.concatenate(arrays) for name, arrays in fields.items()})
 
 
 def _columns(y):
@@ -158,16 +181,36 @@ def _event(event):
     if event.dtype.kind not in "iuf":
         raise ValueError(f"y: event must be bool (or 0 and 1), got dtype {event.dtype}.")
     hint = "; are event and time swapped?" if len(np.unique(event)) > 2 else "."
+    if hint != "." and _are_codes(event):
+        hint = "; numbers of causes need distribution='competing_risks' (or are event and time swapped?)"
     other = event[(event != 0) & (event != 1)][0]
     raise ValueError(f"y: event must be bool (or 0 and 1), got {brief(other)}{hint}")
 
 
-def _times(columns):
-    event, time = _event(columns["event"]), _numbers(columns, "time")
+def _are_codes(event):
+    return event.dtype.kind in "biuf" and np.all((event >= 0) & (event == np.floor(event)) & (event <= MOST_CAUSES))
+
+
+def _cause(event):
+    """Return numbers of causes as float64."""
+    if not _are_codes(event):
+        got = f"dtype {event.dtype}"
+        if event.dtype.kind in "iuf":
+            got = brief(event[~((event >= 0) & (event == np.floor(event)) & (event <= MOST_CAUSES))][0])
+        raise ValueError(
+            f"y: event must be 0 (censored) or the number of a cause, 1, 2, ... up to {MOST_CAUSES}, got {got} "
+            "(are event and time swapped?)."
+        )
+    return event.astype(np.float64)
+
+
+def _times(columns, causes=False):
+    cause = _cause(columns["event"]) if causes else None
+    event, time = _event(columns["event"]) if cause is None else cause > 0, _numbers(columns, "time")
     _refuse(time < 0, time, "time", "must not be negative")
     positive = "must be greater than 0 (an event at time 0 has no duration; shift or drop such rows)"
     _refuse(time == 0, time, "time", positive)
-    return Times(np.where(event, EVENT, CENSORED).astype(np.int8), time)
+    return Times(np.where(event, EVENT, CENSORED).astype(np.int8), time, cause=cause)
 
 
 def _intervals(lower, upper):

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from sklearn_vectorflow.validation.errors import brief
+from sklearn_vectorflow.validation.errors import brief, naming
 
 SMALLEST_WEIGHT = 1e-300  # that the largest of all weights may be
 
@@ -192,6 +192,25 @@ def check_times(times, *, ordered=True):
     if ordered and np.any(np.diff(times) < 0):
         raise ValueError("times must be increasing.")
     return times
+
+
+def check_after(after, n_rows):
+    """Return times up to which rows have had no event as an array of one for each row; None for None.
+
+    Raises
+    ------
+    ValueError
+        If they are not a number or one for each row, finite and >= 0.
+    """
+    if after is None:
+        return None
+    with naming("conditional_after"):
+        given = np.asarray(after, dtype=np.float64)
+    if given.ndim and given.shape != (n_rows,):
+        raise ValueError(f"conditional_after must be a number or have shape ({n_rows},), got shape {given.shape}.")
+    if not np.all(np.isfinite(given)) or np.any(given < 0):
+        raise ValueError(f"conditional_after must be finite and >= 0, got {brief(after)}.")
+    return np.broadcast_to(given, (n_rows,))
 
 
 def check_column_names(table, parameter):

@@ -66,7 +66,7 @@ cdef class Model:
         What sums over rows are multiplied by.
     column, output : int32, shape (n,)
         Of every coordinate.
-    gradient, second, l1, l2, lower, start : float64, shape (n,)
+    gradient, second, l1, l2, lower, upper, start : float64, shape (n,)
         Of every coordinate: slope and second derivative, penalties, least value, and value now.
     moved : float64, shape (n,)
         What coordinates change by; zeros.
@@ -79,7 +79,7 @@ cdef class Model:
     cdef const double[::1] doubles
     cdef const int32_t[::1] rows_of, column, output
     cdef const int64_t[::1] starts
-    cdef const double[::1] gradient, second, l1, l2, lower, start
+    cdef const double[::1] gradient, second, l1, l2, lower, upper, start
     cdef double[::1] moved
     cdef Rows rows
     cdef double scale
@@ -89,15 +89,16 @@ cdef class Model:
     def __init__(self, values, const int32_t[::1] rows, const int64_t[::1] starts, mode, const double[::1] curvature,
                  const double[::1] weight, double scale, const int32_t[::1] column, const int32_t[::1] output,
                  const double[::1] gradient, const double[::1] second, const double[::1] l1, const double[::1] l2,
-                 const double[::1] lower, const double[::1] start, double[::1] moved, double[:, ::1] change,
-                 double[::1] mean):
+                 const double[::1] lower, const double[::1] upper, const double[::1] start, double[::1] moved,
+                 double[:, ::1] change, double[::1] mean):
         self.narrow = values.itemsize == 4
         if self.narrow:
             self.floats = values
         else:
             self.doubles = values
         self.rows_of, self.starts, self.column, self.output = rows, starts, column, output
-        self.gradient, self.second, self.l1, self.l2, self.lower = gradient, second, l1, l2, lower
+        self.gradient, self.second, self.l1, self.l2 = gradient, second, l1, l2
+        self.lower, self.upper = lower, upper
         self.start, self.moved, self.scale = start, moved, scale
         self.rows.mode, self.rows.width = MODES[mode], change.shape[1]
         self.rows.curvature, self.rows.weight = &curvature[0], &weight[0]
@@ -114,6 +115,7 @@ cdef class Model:
         value = self.start[k] + self.moved[k]
         slope = self.gradient[k] + slope * self.scale + self.l2[k] * self.moved[k]
         target = max(shrunk(value - slope / self.second[k], self.l1[k] / self.second[k]), self.lower[k])
+        target = min(target, self.upper[k])
         change = target - value
         if change == 0.0:
             return 0.0

@@ -90,12 +90,16 @@ cdef double squared_epsilon_insensitive(int64_t n, const double *y, const double
 
 cdef double quantile(int64_t n, const double *y, const double *raw, const double *weight,
                      double *gradient, const vf_loss *loss) noexcept nogil:
-    cdef int64_t r, c, k
+    """Parameters are the quantiles: one for all targets, or one for each output of a single target."""
+    cdef int64_t r, c, k, n_targets = loss.n_targets
+    cdef bint several = loss.n_outputs > n_targets
     cdef double total = 0.0, error, slope, q = loss.parameters[0]
     for r in range(n):
         for c in range(loss.n_outputs):
             k = r * loss.n_outputs + c
-            error = raw[k] - y[k]
+            if several:
+                q = loss.parameters[c]
+            error = raw[k] - y[r if several else k]
             slope = 1.0 - q if error > 0.0 else (-q if error < 0.0 else 0.0)
             total += weight[r] * (slope * error if error == error else error)
             gradient[k] = weight[r] * slope

@@ -135,6 +135,7 @@ cdef class Buffers:
         copies.l1 = <float *>self._take(n_bytes)
         copies.l2 = <float *>self._take(n_bytes)
         copies.center = <float *>self._take(n_bytes)
+        copies.sign = <float *>self._take(n_bytes)
         copies.steps = <float *>self._take(n_bytes)
         copies.time = <float *>self._take(n_bytes)
         copies.clock = <float *>self._take(n_bytes)

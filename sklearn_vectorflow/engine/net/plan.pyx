@@ -315,6 +315,7 @@ cdef class Net:
         penalty.l1_each = self._floats(values.get("l1_each"))
         penalty.l2_each = self._floats(values.get("l2_each"))
         penalty.center = self._floats(values.get("center"))
+        penalty.sign = self._floats(values.get("sign"))
 
     cdef const float *_floats(self, array):
         if array is None:

@@ -29,8 +29,13 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
         for (int64_t c = 0; c < layer->n_out; c++) {
             const float center = vf_center(lazy, layer, feature, c);
             const vf_state s = vf_read_state(kind, layer, record, c, row);
-            const vf_value now = shared ? vf_shrunk(lazy, record[c], center, vf_missed_at(lazy, copies, k), layer->penalty.lower)
-                                        : vf_now(kind, lazy, 1, record[c], center, s, rest, clock, layer);
+            vf_value now;
+            if (shared) {
+                vf_missed missed = vf_missed_at(lazy, copies, k);
+                missed.sign = rest.sign;
+                now = vf_shrunk(lazy, record[c], center, missed, layer->penalty.lower);
+            } else
+                now = vf_now(kind, lazy, 1, record[c], center, s, rest, clock, layer);
             sum += (double)(now.base + now.change) * delta[c];
         }
         gradient[feature] += sum;

@@ -32,7 +32,7 @@ VF_INLINE void vf_read_span(const int kind, const int lazy, const int centered, 
         const float middle = centered ? center[c] : 0.0f;
         if (kind == VF_FTRL) {
             const float now = vf_ftrl_weight(s1[c], s2[c], middle, l1, l2, acts.steps, &o);
-            w[c] = lazy == VF_LAZY && now < lower ? lower : now;
+            w[c] = lazy == VF_LAZY ? vf_bounded(now, lower, acts.rest.sign) : now;
         } else {
             vf_missed missed = acts.missed;
             if (vf_misses_each(kind, lazy)) {
@@ -47,6 +47,7 @@ VF_INLINE void vf_read_span(const int kind, const int lazy, const int centered, 
                 if (lazy == VF_LAZY)
                     threshold[c] = missed.threshold;
             }
+            missed.sign = acts.rest.sign;
             const vf_value now = vf_shrunk(lazy, record[c], middle, missed, lower);
             w[c] = now.base + now.change;
         }
@@ -81,7 +82,7 @@ VF_INLINE void vf_read_record(const int kind, const int lazy, const int centered
 }
 
 VF_INLINE vf_missed vf_row_missed(const int kind, const int lazy, vf_copies copies, int64_t k) {
-    const vf_missed none = {0.0f, 0.0f};
+    const vf_missed none = {0.0f, 0.0f, 0.0f};
     return vf_catches_up(kind, lazy) && VF_ROW_RATE(kind) ? vf_missed_at(lazy, copies, k) : none;
 }
 
@@ -385,9 +386,11 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_record(kind, layer, clock, record, feature, shared.before.row,
                           vf_read_rest(kind, lazy, layer, clock, record, feature));
-    vf_update_outputs(kind, lazy, centered, layer, record, center, delta, row.values[k], shared,
-                      vf_row_missed(kind, lazy, copies, k), copies.left + k * each, copies.threshold + k * each,
-                      copies.w + k * n);
+    vf_missed missed = vf_row_missed(kind, lazy, copies, k);
+    if (lazy == VF_LAZY && layer->penalty.sign)
+        missed.sign = layer->penalty.sign[feature];
+    vf_update_outputs(kind, lazy, centered, layer, record, center, delta, row.values[k], shared, missed,
+                      copies.left + k * each, copies.threshold + k * each, copies.w + k * n);
     if (VF_USES_ROW(kind))
         record[layer->row_slot] = copies.row[k];
     if (kind == VF_ADAM_ROWWISE)

@@ -68,6 +68,7 @@ VF_INLINE vf_linear vf_rows_of(const vf_linear *layer, int64_t first, int64_t n)
     part.n_in = n;
     part.penalty.l1_each = layer->penalty.l1_each ? layer->penalty.l1_each + first : NULL;
     part.penalty.l2_each = layer->penalty.l2_each ? layer->penalty.l2_each + first : NULL;
+    part.penalty.sign = layer->penalty.sign ? layer->penalty.sign + first : NULL;
     part.penalty.center = layer->penalty.center ? layer->penalty.center + first * layer->n_out : NULL;
     return part;
 }

@@ -46,7 +46,7 @@ VF_INLINE float vf_averaged(float average, float mean, vf_counts counts) {
 
 /* Whether L2 alone acts between touches: sums over steps then have a form that lanes compute. */
 VF_INLINE int vf_decays_alone(const vf_linear *layer) {
-    return layer->penalty.l1 == 0.0f && layer->penalty.lower == -INFINITY;
+    return layer->penalty.l1 == 0.0f && layer->penalty.lower == -INFINITY && !layer->penalty.sign;
 }
 
 /* The strength of L2 in a step: times its size, or for SGD times the mean size. */
@@ -69,14 +69,18 @@ VF_INLINE float vf_mean_left(const int kind, float strength, float before, float
 
 static inline void vf_average_weight(const int kind, const vf_linear *layer, const vf_clock *clock, float w,
                                      float center, vf_state s, vf_rest rest, float *average) {
-    const double now = (double)(clock->step - layer->average_from), lower = layer->penalty.lower;
+    const double now = (double)(clock->step - layer->average_from);
+    const double lower = rest.sign > 0.0f && layer->penalty.lower < 0.0f ? 0.0 : layer->penalty.lower;
+    const double upper = rest.sign < 0.0f ? 0.0 : INFINITY;
     if (now <= 0.0 || rest.steps <= 0.0f)
         return;
     const double counted = rest.steps < now ? rest.steps : now, skipped = rest.steps - counted;
     const double rate = kind == VF_SGD ? rest.time / rest.steps : vf_resting_rate(kind, s, &layer->optimizer);
     const double log_step = kind == VF_SGD ? rate * rest.l2 : log1p(rate * rest.l2);
-    const double distance = (w > lower ? w : lower) - center, u = fabs(distance);
-    const double floor_size = distance > 0.0 && lower > center ? lower - center : 0.0;
+    const double inside = w < lower ? lower : w > upper ? upper : w, distance = inside - center, u = fabs(distance);
+    const double floor_size = distance > 0.0 && lower > center   ? lower - center
+                              : distance < 0.0 && upper < center ? center - upper
+                                                                 : 0.0;
     const double before = skipped > 0.0 ? vf_shrinking_sum(u, rest.l1, rest.l2, log_step, rate, skipped, floor_size) : 0.0;
     const double sum = vf_shrinking_sum(u, rest.l1, rest.l2, log_step, rate, rest.steps, floor_size) - before;
     const double mean = center + copysign(sum / counted, distance);

@@ -14,7 +14,8 @@ typedef struct {
     float *rate;              /* step sizes, of several outputs */
     float *x;                 /* values of the row, and zeros; of several outputs, mean squares of gradients */
     int64_t *at;              /* which they are, counted from the layer's first record */
-    float *l1, *l2, *center;  /* what acts on them, of VF_LAZY */
+    float *l1, *l2, *center;  /* what acts on them, of VF_LAZY, */
+    float *sign;              /* and what bounds them */
     float *steps, *time;      /* how long they have rested, and */
     float *clock, *average;   /* their clocks, as bits, and means */
 } vf_copies;
@@ -43,7 +44,7 @@ static inline vf_copies vf_copies_from(int kind, int lazy, int64_t n_out, vf_cop
 }
 
 VF_INLINE vf_missed vf_missed_at(const int lazy, vf_copies copies, int64_t k) {
-    const vf_missed out = {copies.left[k], lazy == VF_LAZY ? copies.threshold[k] : 0.0f};
+    const vf_missed out = {copies.left[k], lazy == VF_LAZY ? copies.threshold[k] : 0.0f, 0.0f};
     return out;
 }
 

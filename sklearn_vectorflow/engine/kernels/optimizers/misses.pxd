@@ -15,6 +15,7 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *l1
         float *l2
         float *center
+        float *sign
         float *steps
         float *time
         float *clock

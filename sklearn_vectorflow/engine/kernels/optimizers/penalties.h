@@ -22,11 +22,12 @@ typedef struct {
     const float *l1_each, *l2_each; /* (n_in) factors on them, or NULL */
     const float *center;            /* (n_in, n_out), or NULL: zero */
     float lower;                    /* smallest weight allowed; -INFINITY: none */
+    const float *sign;              /* (n_in) of weights: 1 not below zero, -1 not above, 0 any; or NULL */
 } vf_penalty;
 
-/* What missed steps do to u = w - center: |u| (1 + left) - threshold, not below 0. */
+/* What missed steps do to u = w - center: |u| (1 + left) - threshold, not below 0; and the sign that w may have. */
 typedef struct {
-    float left, threshold;
+    float left, threshold, sign;
 } vf_missed;
 
 /* A weight as base + change: the change can be smaller than a rounding of the
@@ -35,11 +36,17 @@ typedef struct {
     float base, change;
 } vf_value;
 
+/* The weight that bounds allow. */
+VF_INLINE float vf_bounded(float w, float lower, float sign) {
+    const float inside = w < lower ? lower : w;
+    return inside * sign < 0.0f ? 0.0f : inside;
+}
+
 /* k steps of size eta. Branches are quicker for one weight at a time, and keep
  * compilers from vectorising many. */
 VF_INLINE vf_missed vf_miss(const int branches, float k, float eta, float l1, float l2) {
     const float left = vf_power_m1(branches, eta * l2, k);
-    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * k * eta};
+    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * k * eta, 0.0f};
     return out;
 }
 
@@ -47,7 +54,7 @@ VF_INLINE vf_missed vf_miss(const int branches, float k, float eta, float l1, fl
  * size amount to when only the sum of their sizes is kept. */
 VF_INLINE vf_missed vf_miss_flow(float time, float l1, float l2) {
     const float left = vf_expm1_negative(-time * l2);
-    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * time};
+    const vf_missed out = {left, l2 > 0.0f ? -left * (l1 / l2) : l1 * time, 0.0f};
     return out;
 }
 
@@ -63,8 +70,8 @@ VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed mi
     const float loss = missed.threshold - size * missed.left;
     const int gone = loss >= size;
     const float base = gone ? center : w, change = gone ? 0.0f : -copysignf(loss, u);
-    const int below = base + change < lower;
-    const vf_value out = {below ? lower : base, below ? 0.0f : change};
+    const float now = base + change, inside = vf_bounded(now, lower, missed.sign);
+    const vf_value out = {inside != now ? inside : base, inside != now ? 0.0f : change};
     return out;
 }
 

@@ -7,3 +7,4 @@ cdef extern from "kernels/optimizers/penalties.h" nogil:
         const float *l2_each
         const float *center
         float lower
+        const float *sign

@@ -25,16 +25,19 @@ typedef struct {
 typedef struct {
     float steps, time; /* since its last touch: steps, and the sum of SGD's rates */
     float l1, l2;
+    float sign; /* that its weights may have, as in vf_penalty */
 } vf_rest;
 
 VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const float *record, int64_t feature) {
     const vf_penalty *p = &layer->penalty;
-    vf_rest out = {0.0f, 0.0f, lazy == VF_LAZY || kind == VF_FTRL ? p->l1 : 0.0f, p->l2};
+    vf_rest out = {0.0f, 0.0f, lazy == VF_LAZY || kind == VF_FTRL ? p->l1 : 0.0f, p->l2, 0.0f};
     if (lazy == VF_LAZY && p->l1_each)
         out.l1 *= p->l1_each[feature];
     if (lazy == VF_LAZY && p->l2_each)
         out.l2 *= p->l2_each[feature];
+    if (lazy == VF_LAZY && p->sign)
+        out.sign = p->sign[feature];
     if (kind == VF_FTRL)
         return out;
     uint32_t last;
@@ -97,9 +100,10 @@ VF_INLINE float vf_center(const int lazy, const vf_linear *layer, int64_t featur
 }
 
 VF_INLINE vf_missed vf_missed_by(const int kind, const int branches, vf_state s, vf_rest rest, const vf_optimizer *o) {
-    if (kind == VF_SGD)
-        return vf_miss_flow(rest.time, rest.l1, rest.l2);
-    return vf_miss(branches, rest.steps, vf_resting_rate(kind, s, o), rest.l1, rest.l2);
+    vf_missed out = kind == VF_SGD ? vf_miss_flow(rest.time, rest.l1, rest.l2)
+                                   : vf_miss(branches, rest.steps, vf_resting_rate(kind, s, o), rest.l1, rest.l2);
+    out.sign = rest.sign;
+    return out;
 }
 
 /* What a weight is worth now. */
@@ -109,7 +113,7 @@ VF_INLINE vf_value vf_now(const int kind, const int lazy, const int branches, fl
     const float lower = layer->penalty.lower;
     if (kind == VF_FTRL) {
         const float now = vf_ftrl_weight(s.s1, s.s2, center, rest.l1, rest.l2, (float)clock->step, o);
-        const vf_value out = {lazy == VF_LAZY && now < lower ? lower : now, 0.0f};
+        const vf_value out = {lazy == VF_LAZY ? vf_bounded(now, lower, rest.sign) : now, 0.0f};
         return out;
     }
     return vf_shrunk(lazy, w, center, vf_missed_by(kind, branches, s, rest, o), lower);

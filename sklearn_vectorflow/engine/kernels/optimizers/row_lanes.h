@@ -64,6 +64,7 @@ VF_INLINE void vf_read_strengths(const vf_linear *layer, int64_t n, vf_copies co
     vf_read_each(p->l1, p->l1_each, copies.at, n, copies.l1);
     vf_read_each(p->l2, p->l2_each, copies.at, n, copies.l2);
     vf_read_each(p->center ? 1.0f : 0.0f, p->center, copies.at, n, copies.center);
+    vf_read_each(p->sign ? 1.0f : 0.0f, p->sign, copies.at, n, copies.sign);
 }
 
 /* Records that only this thread writes: its steps alone make their clocks go on. */
@@ -236,9 +237,9 @@ VF_INLINE void vf_take_values(vf_row row, int64_t readable, vf_copies copies) {
 
 /* What a weight is worth now whose copy holds w. */
 VF_INLINE vf_value vf_copied_now(const int kind, const int lazy, float w, float left, float threshold, float center,
-                                 float lower) {
+                                 float lower, float sign) {
     const vf_value as_it_is = {w, 0.0f};
-    const vf_missed missed = {left, threshold};
+    const vf_missed missed = {left, threshold, sign};
     return vf_catches_up(kind, lazy) ? vf_shrunk(lazy, w, center, missed, lower) : as_it_is;
 }
 
@@ -246,13 +247,15 @@ VF_INLINE vf_value vf_copied_now(const int kind, const int lazy, float w, float 
 VF_INLINE float vf_forward_copied(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
     const float *VF_RESTRICT w = copies.w, *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
     const float *VF_RESTRICT threshold = copies.threshold, *VF_RESTRICT center = copies.center;
+    const float *VF_RESTRICT sign = copies.sign;
     const float lower = layer->penalty.lower;
     float sums[VF_GROUP] = {0.0f};
     for (int64_t from = 0; from < n; from += VF_GROUP)
         for (int64_t i = 0; i < VF_GROUP; i++) {
             const int64_t k = from + i;
             const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f,
-                                               lazy == VF_LAZY ? center[k] : 0.0f, lower);
+                                               lazy == VF_LAZY ? center[k] : 0.0f, lower,
+                                               lazy == VF_LAZY ? sign[k] : 0.0f);
             sums[i] += x[k] * (now.base + now.change);
         }
     for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
@@ -269,7 +272,7 @@ VF_INLINE void vf_means_lanes(const int kind, const int skips, const vf_linear *
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
     float *VF_RESTRICT average = copies.average;
     VF_EACH_LANE(k, n) {
-        const vf_rest rest = {steps[k], time[k], 0.0f, l2[k]};
+        const vf_rest rest = {steps[k], time[k], 0.0f, l2[k], 0.0f};
         const vf_counts counts = {steps[k] < all.counted ? steps[k] : all.counted, all.now};
         const float strength = vf_strength(kind, vf_copied_state(kind, s1, s2, row, k), rest, &o);
         const float before = skips ? vf_left_after(kind, strength, steps[k] - counts.counted) : 0.0f;
@@ -313,11 +316,13 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     float *VF_RESTRICT row = copies.row;
     const float *VF_RESTRICT left = copies.left, *VF_RESTRICT x = copies.x;
     const float *VF_RESTRICT threshold = copies.threshold, *VF_RESTRICT center = copies.center;
+    const float *VF_RESTRICT sign = copies.sign;
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_copies(kind, layer, clock, n, copies);
     VF_EACH_LANE(k, n) {
         const float g = x[k] * delta, middle = lazy == VF_LAZY ? center[k] : 0.0f;
-        const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f, middle, lower);
+        const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f, middle, lower,
+                                           lazy == VF_LAZY ? sign[k] : 0.0f);
         vf_state s = vf_copied_state(kind, s1, s2, row, k);
         const float rate = vf_step_row(kind, &s, g * g, time_rate, &o);
         const float change = vf_step(kind, &s, now.base, middle, g, rate, &o);

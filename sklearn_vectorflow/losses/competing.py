@@ -1,0 +1,126 @@
+r"""Hazards of several causes, compiled in engine/losses/intervals.pyx."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+
+from sklearn_vectorflow.losses.intervals import PiecewiseExponential, at_places, behind_zero
+from sklearn_vectorflow.losses.survival import SurvivalLoss
+from sklearn_vectorflow.targets.times import Times
+from sklearn_vectorflow.validation.errors import brief, warn
+from sklearn_vectorflow.validation.scalars import check_integer
+from sklearn_vectorflow.validation.types import Array, Shape
+
+
+class CompetingRisks(PiecewiseExponential):
+    r"""Hazards of several causes, of which the first to come ends a row; each is constant between breakpoints.
+
+    .. math:: h_k(t) = e^{f_{kj}}, \quad \tau_{j-1} < t \le \tau_j, \qquad
+        S(t) = \exp\Big(-\sum_k \int_0^t h_k\Big), \qquad F_k(t) = \int_0^t h_k(s) \, S(s) \, ds
+
+    A row that is censored at t contributes :math:`-\log S(t)`, an event of cause k at t
+    :math:`-\log h_k(t) S(t)`, and late entry at e :math:`+\log S(e)`. :math:`F_k` is the cumulative
+    incidence, the probability of an event of cause k up to t. The sum of :math:`F_k` over causes is
+    :math:`1 - S`.
+
+    Domain: t > 0; right-censored rows and late entry; events are 0 (censored) or the number of a
+    cause, 1, ..., K. Link: log of each cause's hazard, so a positive weight brings events of this
+    cause earlier. No constants are dropped. With one cause it is :class:`PiecewiseExponential`.
+    (Prentice et al., 1978, doi:10.2307/2530374; Putter, Fiocco and Geskus, 2007,
+    doi:10.1002/sim.2712)
+
+    Parameters
+    ----------
+    breakpoints : int or array-like of float, default=None
+        Increasing times that end an interval, for all causes alike; the last interval is open. A
+        number of intervals cuts at quantiles of the times of events; None is 10.
+    shape : {"constant", "linear"}, default="constant"
+        Whether features act on all intervals of a cause alike (proportional hazards), or each
+        interval has its own linear head.
+    n_causes : int, default=None
+        Number K of causes; None is the largest number among the events of the first rows.
+    log_unit : float, default=0.0
+        Logarithm of a time; hazards are :math:`e^f` per that time. Estimators take it from the
+        data, so that learning rates don't depend on the unit of time.
+    """
+
+    takes_causes = True
+
+    def __init__(
+        self,
+        breakpoints: int | ArrayLike | None = None,
+        shape: Shape = "constant",
+        n_causes: int | None = None,
+        log_unit: float = 0.0,
+    ) -> None:
+        super().__init__(breakpoints, shape, log_unit)
+        self.n_causes = n_causes  # type: ignore[assignment]
+
+    def check_parameters(self) -> None:
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        super().check_parameters()
+        if self.n_causes is not None:
+            check_integer("CompetingRisks: n_causes, if not None,", self.n_causes, 1)
+
+    def check_times(self, times: Times) -> None:
+        """Raise ValueError if there are intervals, or causes beyond `n_causes`."""
+        super().check_times(times)
+        largest = int(_causes(times).max())
+        if self.n_causes is not None and largest > self.n_causes:
+            raise ValueError(
+                f"y: events must be 0 ... {self.n_causes}, the number of causes, got {largest}. Set n_causes of "
+                "CompetingRisks where the first rows do not have all."
+            )
+
+    def prepared(self, times: Times) -> SurvivalLoss:
+        """Return the loss with its breakpoints, the number of causes and the unit of the times."""
+        ready = super().prepared(times)
+        present = np.unique(_causes(times)[times.event]).astype(int)
+        ready.n_causes = int(present[-1]) if self.n_causes is None else self.n_causes
+        absent = np.setdiff1d(np.arange(1, ready.n_causes + 1), present)
+        if len(absent):
+            warn(f"y: no event has cause {brief(absent.tolist())}; such hazards are learnt as about zero.")
+        return ready
+
+    def encode(self, times: Times) -> Array:
+        """Return the targets: cause, time and entry."""
+        targets = super().encode(times)
+        targets[:, 0] = _causes(times)
+        return targets
+
+    def by_cause(self, raw: Array) -> Array:
+        """Return the raw output of each cause and interval, shape (n_rows, n_causes, n_intervals)."""
+        size = self.n_causes if self.shape == "constant" else 0
+        of_intervals = raw[:, size:].reshape(len(raw), self.n_causes, self.n_intervals)
+        return of_intervals + raw[:, :size, None] if size else of_intervals
+
+    def by_interval(self, raw: Array) -> Array:
+        """Return the log hazard of any event in each interval, shape (n_rows, n_intervals)."""
+        return logsumexp(self.by_cause(raw), axis=1)
+
+    def intercept(self, raw: Array) -> Array:
+        """Return the log hazard of each cause and, within it, of each interval."""
+        return self.by_cause(raw)[0].ravel() - self.log_unit
+
+    def risk(self, raw: Array) -> Array:
+        """Return each cause's log hazard of the first interval, or log of its hazard up to the last breakpoint."""
+        risk = self.by_cause(raw) - self.log_unit
+        if self.shape == "linear" and self.n_intervals > 1:
+            risk = np.log(self._cumulated(self.breakpoints[-1:], np.exp(risk)))
+        return risk[:, 0, 0] if self.n_causes == 1 else risk[:, :, 0]
+
+    def cumulative_incidence(self, times: ArrayLike, raw: Array) -> Array:
+        """Return the probability of an event of each cause up to each time, shape (n_rows, n_causes, n_times)."""
+        hazard, log_hazard = self._hazard(raw), self.by_cause(raw)
+        share = np.exp(log_hazard - logsumexp(log_hazard, axis=1, keepdims=True))
+        survival = np.exp(-self._reached(hazard))[:, None, :]  # at the start of each interval
+        lost = -np.expm1(-hazard[:, :-1] * np.diff(self._starts()))[:, None, :]
+        reached = behind_zero(np.cumsum(share[:, :, :-1] * survival[:, :, :-1] * lost, axis=2))
+        place, spent = self._placed(times)
+        here = -np.expm1(-at_places(hazard, place) * spent)[:, None, :]
+        return at_places(reached, place) + at_places(share * survival, place) * here
+
+
+def _causes(times):
+    """Return the cause of each row; 1 for events whose causes are not told apart."""
+    return times.event.astype(np.float64) if times.cause is None else times.cause
