@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
 from sklearn_vectorflow.io.source import Source
-from sklearn_vectorflow.io.text import check_stamp, stamp
+from sklearn_vectorflow.io.stamps import check_stamp, stamp
 from sklearn_vectorflow.validation.arrays import check_column_names
 from sklearn_vectorflow.validation.types import FilePath, FilePaths
 

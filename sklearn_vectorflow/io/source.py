@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible
+from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible, close_generator
 from sklearn_vectorflow.io.blocks import Block, Checked
 from sklearn_vectorflow.threads import n_allowed
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -89,8 +89,12 @@ class Source:
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[Any]:
-        for piece in self.pieces():
-            yield from self.read(piece)
+        pieces = self.pieces()
+        try:
+            for piece in pieces:
+                yield from self.read(piece)
+        finally:
+            close_generator(pieces)
 
     def fingerprint(self) -> str:
         """Return a string that changes with the data and with how they are read; "" if nobody can know."""
