@@ -111,16 +111,25 @@ class Source:
             Blocks of parts that have been read before. They are taken out, to free them in time.
         """
         held = {} if held is None else held
+        return self._ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order)
+
+    def unchecked(self) -> Any:
+        """Return a context manager whose value iterates over blocks as `read` gives them, read ahead by threads."""
+        return self._ahead(lambda piece: list(self.read(piece)), self.pieces())
+
+    def _ahead(self, read, pieces):
         n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
-        pieces = self.pieces() if order is None else order
-        return _Flat(Ahead(lambda piece: self._checked(piece, held), pieces, n_threads, 1), self)
+        return _Flat(Ahead(lambda piece: self._placing(read, piece), pieces, n_threads, 1), self)
 
     def _checked(self, piece, held):
         part = None if self.n_parts is None else piece
+        return held.pop(part, None) or _check_each(self.read(piece), part)
+
+    def _placing(self, read, piece):
         try:
-            return held.pop(part, None) or _check_each(self.read(piece), part)
+            return read(piece)
         except (Exception, GeneratorExit) as error:
             placed = self._placed(error, piece)
             if placed is error:

@@ -234,7 +234,10 @@ class _Parsed:
         indptr, targets = np.zeros(n_lines + 1, dtype=np.int64), np.empty(n_lines + 1)
         queries, labels = np.empty(n_lines + 1, dtype=np.int64), (None, None)
         if source.multilabel:
-            labels = np.empty(n_lines + text.text.count(b",") + 1, dtype=np.int32), np.zeros(n_lines + 1, dtype=np.int64)
+            labels = (
+                np.empty(n_lines + text.text.count(b",") + 1, dtype=np.int32),
+                np.zeros(n_lines + 1, dtype=np.int64),
+            )
         self.n_rows, n_nonzero, self.extremes = 0, 0, (LARGEST_WIDTH, -1, -1)
         if not text.text.isspace():
             problem, line, self.n_rows, n_nonzero, least, largest, n_queries, label = engine.parse(
