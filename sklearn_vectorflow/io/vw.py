@@ -59,6 +59,8 @@ class VWSource(Source):
         While reading: if a line is not in the format, with file and line.
     """
 
+    why_no_targets = " A label is followed by a space: what touches the first '|' is a tag."
+
     def __init__(
         self,
         files: TextFilesLike,
