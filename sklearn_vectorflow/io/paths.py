@@ -30,11 +30,15 @@ def found_files(name):
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(f"files must be paths or objects with a method read, got {name!r}.")
     if not is_pattern(name):
-        return _files_of(Path(name))
+        found = _files_of(Path(name))
+        if not found:
+            raise ValueError(f"files has the folder {name}, in which there are no files.")
+        return found
     matches = sorted(glob.glob(os.fspath(name), recursive=True))
-    if not matches:
+    found = list(dict.fromkeys(path for match in matches for path in _files_of(Path(match))))  # "**" finds some twice
+    if not found:
         raise FileNotFoundError(f"files={os.fspath(name)!r} matches no file.")
-    return list(dict.fromkeys(path for match in matches for path in _files_of(Path(match))))  # "**" finds some twice
+    return found
 
 
 def is_pattern(name):
@@ -50,7 +54,4 @@ def _files_of(path):
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
         found += [Path(folder, name) for name in names if not name.startswith(HIDDEN)]
-    found = sorted(file for file in found if file.is_file())
-    if not found:
-        raise ValueError(f"files has the folder {path}, in which there are no files.")
-    return found
+    return sorted(file for file in found if file.is_file())

@@ -8,8 +8,16 @@ import zlib
 
 from sklearn_vectorflow.io.stamps import check_stamp, fingerprint, stamp
 
-FORMATS = {".gz": ("gzip", "gzip"), ".bz2": ("bzip2", "bz2"), ".xz": ("xz", "lzma")}  # names and modules
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+FORMATS = {
+    ".gz": ("gzip", "gzip"),
+    ".bz2": ("bzip2", "bz2"),
+    ".xz": ("xz", "lzma"),
+}  # names, and modules, not always built
+DAMAGE: tuple = (EOFError, zlib.error, gzip.BadGzipFile)
+with contextlib.suppress(ImportError):
+    from lzma import LZMAError
+
+    DAMAGE += (LZMAError,)
 
 
 class PathStream:
