@@ -261,10 +261,10 @@ def test_numbers_are_rounded_correctly(tmp_path):
     np.testing.assert_array_equal(X.data, -y)
 
 
-def mutant(seed):
+def mutant(seed, contents=SEEDS):
     """A file with a few bytes changed, dropped, doubled or moved."""
     draw = random.Random(seed)
-    content = bytearray(draw.choice(SEEDS))
+    content = bytearray(draw.choice(contents))
     for _ in range(draw.randint(1, 4)):
         at, to = sorted(draw.randrange(len(content) + 1) for _ in range(2))
         content[at : draw.choice([at, at + 1, to])] = draw.choice(
@@ -289,3 +289,18 @@ def check_mutant(path, content):
 def test_mutated_files_give_an_error_or_the_right_matrix(tmp_path, short_pieces):
     read = sum(check_mutant(tmp_path / "mutant.svm", mutant(seed)) for seed in range(N_MUTANTS))
     assert 0.1 * N_MUTANTS < read < 0.9 * N_MUTANTS
+
+
+def test_mutated_labels_give_an_error_or_the_right_matrix(short_pieces):
+    n_read, options = 0, {"multilabel": True, "zero_based": True, "n_features": 10**4}
+    for seed in range(N_MUTANTS):
+        content = mutant(seed, [LABELLED])
+        try:
+            X, y = load_svmlight(io.BytesIO(content), n_labels=10**4, **options)
+        except ValueError as error:
+            assert re.match(r"<BytesIO>, line \d+: |The source|The files have \d+ columns", str(error)), error
+            continue
+        expected, labels = load_svmlight_file(io.BytesIO(content), dtype=np.float32, **options)
+        same((X, y.toarray()), (expected, indicator(labels, 10**4)))
+        n_read += 1
+    assert 0.1 * N_MUTANTS < n_read < 0.9 * N_MUTANTS

@@ -7,14 +7,11 @@ import threading
 import zlib
 
 from sklearn_vectorflow.io.stamps import check_stamp, fingerprint, stamp
+from sklearn_vectorflow.validation.errors import brief
 
-FORMATS = {
-    ".gz": ("gzip", "gzip"),
-    ".bz2": ("bzip2", "bz2"),
-    ".xz": ("xz", "lzma"),
-}  # names, and modules, not always built
+FORMATS = {".gz": ("gzip", "gzip"), ".bz2": ("bzip2", "bz2"), ".xz": ("xz", "lzma")}  # names and modules
 DAMAGE: tuple = (EOFError, zlib.error, gzip.BadGzipFile)
-with contextlib.suppress(ImportError):
+with contextlib.suppress(ImportError):  # Python may have been built without it
     from lzma import LZMAError
 
     DAMAGE += (LZMAError,)
@@ -27,8 +24,6 @@ class PathStream:
     ----------
     path : Path
     """
-
-    once = False
 
     def __init__(self, path):
         self.name = path
@@ -50,8 +45,8 @@ class PathStream:
     def _some_of(self, file, size, n_lines):
         try:
             text = file.read(size)
-        except Exception as error:
-            if self._format is None or getattr(error, "errno", None) is not None:
+        except (*DAMAGE, OSError) as error:
+            if getattr(error, "errno", None) is not None:
                 raise  # the system's error, not the format's
             raise ValueError(f"{self.name} is a damaged {self._format} file, after line {n_lines}: {error}") from error
         check_stamp(self.name, self._stamp, file)
@@ -118,7 +113,7 @@ class OpenStream:
             if isinstance(text, str):
                 text = text.encode()
             elif not isinstance(text, (bytes, bytearray, memoryview)):
-                raise TypeError(f"read of {self._file!r} must return bytes or str, got {text!r}.")
+                raise TypeError(f"read of {self._file!r} must return bytes or str, got {brief(text)}.")
             return bytes(text), None if self.once else self._file.tell()
         except DAMAGE as error:
             raise ValueError(f"{self.name} is damaged, after line {n_lines}: {error}") from error
@@ -128,7 +123,7 @@ class OpenStream:
 
     def fingerprint(self):
         """Return the name, the place, and of a file on disk size and time, of one in memory a checksum."""
-        known: object = None
+        known = None
         if hasattr(self._file, "getvalue"):
             value = self._file.getvalue()
             known = zlib.crc32(value.encode() if isinstance(value, str) else value)

@@ -19,7 +19,8 @@ class Text:
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
+        A str is the name of an open file.
     text : bytes
         Ends in a newline.
     start : int
@@ -28,7 +29,7 @@ class Text:
         Lines before it; None if they have not been counted.
     """
 
-    path: Path | None
+    path: Path | str | None
     text: bytes
     start: int
     n_lines_before: int | None = None
@@ -120,7 +121,7 @@ class TextFiles:
         return f"{self.paths[0]}" + (f" and {others} more" if others else "")
 
     def fingerprint(self):
-        """Return names, sizes and times of the files; of an open file only the name can be known."""
+        """Return names, sizes and times of the files; see `OpenStream.fingerprint` for those that users have opened."""
         if self._ranges is None:
             return " ".join(stream.fingerprint() for stream in self._streams)
         return " ".join(fingerprint(path) for path in self.paths)

@@ -29,8 +29,9 @@ def read_all(X, y, sample_weight, offset):
     with source.checked() as blocks:
         head = list(blocks)
     _check_targets(source, head[0])
+    rows = _together(head)
     source.release()
-    return _together(head)
+    return rows
 
 
 def _together(blocks):

@@ -151,7 +151,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         X : data frame or array-like of shape (n_rows, n_columns)
             pandas, polars, pyarrow, or anything with ``__arrow_c_stream__``; or an array of
             objects, strings or numbers. Or a source of such, see :mod:`sklearn_vectorflow.io`: all of it is read if
-            there is something to learn, else its first block.
+            there is something to learn, else its first block, or nothing of what can be read once.
         y : None
             Ignored.
 
