@@ -6,7 +6,7 @@ caught up lazily and exactly: a weight that no row touches pays for its missed s
 when it is next read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np

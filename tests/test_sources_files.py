@@ -212,7 +212,7 @@ def test_vowpal_wabbit_text_becomes_groups_of_columns(tmp_path):
         ("1 user a", "the importance"),
         ("1", "no '|'"),
         ("1 |else a", "the namespace"),
-        ("1 |user a:x", "what follows ':'"),
+        ("1 |user a:1x", "what follows ':'"),
         ("1 |user a:1e40", "what follows ':'"),
         ("1 1 1 tag more|user a", "neither a label"),
     ],

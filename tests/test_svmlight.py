@@ -110,6 +110,8 @@ def test_training_on_files_equals_training_on_the_matrix(files):
         ("1 a:1", "a column index"),
         ("1 -1:1", "a column index"),
         ("1 99999999999999999999:1", "a column index"),
+        ("1 9223372036854775808:1", "a column index"),
+        ("1 18446744073709551617:1", "a column index"),
         ("1 2147483647:1", "a column index"),
         ("1 1", "not followed by ':'"),
         ("1 1:", "not followed by ':'"),
@@ -135,6 +137,95 @@ def test_a_bad_line_is_named(tmp_path, short_pieces, line, problem):
     packed.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(ValueError, match=re.escape(f"{packed}, line 33: ")):
         load_svmlight(packed)
+
+
+LABELLED = b"1,3,7 5:1.0\n0 qid:9 1:2\nqid:3 2:1\n 4:1\n2 # c,d\n\n7,7,1 1:1 # x\n5:3\n9,0\n1,2,3 qid:1 2:1 4:2\n"
+
+
+def indicator(labels, n_labels):
+    y = np.zeros((len(labels), n_labels))
+    for row, of_row in enumerate(labels):
+        y[row, np.array(of_row, dtype=int)] = 1
+    return y
+
+
+@pytest.mark.parametrize("n_labels", [None, 10, 12])
+def test_several_labels_are_those_that_scikit_learn_reads(tmp_path, short_pieces, n_labels):
+    path = tmp_path / "a.svm"
+    path.write_bytes(LABELLED * 20)
+    expected, labels = load_svmlight_file(str(path), multilabel=True, dtype=np.float32)
+    options = {"multilabel": True, "n_labels": n_labels}
+    X, y = load_svmlight(path, **options)
+    assert sparse.isspmatrix_csr(y) and y.dtype == np.int8 and y.has_canonical_format
+    same((X, y.toarray()), (expected, indicator(labels, n_labels or 10)))
+    blocks = list(SVMLightSource(path, **options))
+    assert len(blocks) > 10
+    Xs, ys = (sparse.vstack([getattr(block, name) for block in blocks], format="csr") for name in ("X", "y"))
+    same((Xs, ys.toarray()), (expected, y.toarray()))
+    known = {"n_features": X.shape[1], "zero_based": False, "n_labels": 10, "multilabel": True}
+    with io.BytesIO(path.read_bytes()) as file:
+        file.seekable = lambda: False  # what is read once needs no other pass
+        assert sum(block.y.nnz for block in SVMLightSource(file, **known)) == y.nnz
+
+
+def test_models_are_fitted_to_several_labels(tmp_path):
+    path = tmp_path / "a.svm"
+    X = sparse.random(500, 30, 0.3, format="csr", dtype=np.float32, random_state=0)
+    y = (X[:, :4].toarray() > 0.5).astype(int)
+    dump_svmlight_file(X, y, str(path), multilabel=True, zero_based=True)
+    options = {"random_state": 0, "shuffle": False, "max_iter": 3, "tol": None}
+    expected = VectorFlowClassifier(**options).fit(X, y)
+    source = SVMLightSource(path, multilabel=True, zero_based=True, n_features=30, buffer_bytes=5000)
+    model = VectorFlowClassifier(**options).fit(source)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-5)
+    assert model.score(source) == expected.score(X, y)
+
+
+@pytest.mark.parametrize(
+    "labels", ["1,,2", "1,", ",1", "1.5", "-1", "a", "1,b", "12", "1e300", "nan", "1,-0.5", "99999999999"]
+)
+def test_bad_labels_are_named(tmp_path, labels):
+    path = tmp_path / "a.svm"
+    path.write_text(f"1,2 1:1\n{labels} 1:1\n")
+    for read in (load_svmlight, lambda *args, **options: list(SVMLightSource(*args, **options))):
+        with pytest.raises(
+            ValueError, match=r"a.svm, line 2: labels are not integers between commas, or one is beyond"
+        ):
+            read(path, multilabel=True, n_labels=12)
+    with pytest.raises(ValueError, match="line 1: what follows a number is not a space: set multilabel=True"):
+        load_svmlight(path)
+
+
+def test_labels_may_be_few_or_none(tmp_path):
+    path = tmp_path / "a.svm"
+    path.write_text("1:1\n2:3\n")
+    assert load_svmlight(path, multilabel=True)[1].shape == (2, 1)
+    path.write_text("\n")
+    X, y = load_svmlight(path, multilabel=True, n_labels=3)
+    assert X.shape == (0, 1) and y.shape == (0, 3)
+    for wrong in ({"n_labels": 3}, {"multilabel": True, "n_labels": 0}, {"multilabel": True, "n_labels": 1.5}):
+        with pytest.raises((TypeError, ValueError), match="n_labels"):
+            load_svmlight(path, **wrong)
+    with pytest.raises(TypeError, match="multilabel must be"):
+        load_svmlight(path, multilabel="yes")
+
+
+@pytest.mark.parametrize("qid", [0, 1, 10**18 - 1, 10**18, 2**53 + 1, 2**63 - 1, f"{'0' * 40}12"])
+def test_qids_have_64_bits(tmp_path, qid):
+    path = tmp_path / "a.svm"
+    path.write_text(f"1 qid:{qid} 1:1\n0 qid:{qid}\n")
+    _, _, expected = load_svmlight_file(str(path), query_id=True)
+    found = load_svmlight(path, query_id=True)[2]
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.int64 and found.tolist() == [int(qid)] * 2
+
+
+@pytest.mark.parametrize("qid", [2**63, 10**19 - 1, 10**19, 2**64, 2**64 + 1, "9" * 40, "-1", "", "+1"])
+def test_qids_beyond_are_refused(tmp_path, qid):
+    path = tmp_path / "a.svm"
+    path.write_text(f"1 1:1\n0 qid:{qid} 1:1\n")
+    with pytest.raises(ValueError, match=r"a.svm, line 2: qid is not an integer from 0 to 2\*\*63 - 1"):
+        load_svmlight(path)
 
 
 def test_bad_options_are_refused(tmp_path):
@@ -170,10 +261,10 @@ def test_numbers_are_rounded_correctly(tmp_path):
     np.testing.assert_array_equal(X.data, -y)
 
 
-def mutant(seed):
+def mutant(seed, contents=SEEDS):
     """A file with a few bytes changed, dropped, doubled or moved."""
     draw = random.Random(seed)
-    content = bytearray(draw.choice(SEEDS))
+    content = bytearray(draw.choice(contents))
     for _ in range(draw.randint(1, 4)):
         at, to = sorted(draw.randrange(len(content) + 1) for _ in range(2))
         content[at : draw.choice([at, at + 1, to])] = draw.choice(
@@ -198,3 +289,18 @@ def check_mutant(path, content):
 def test_mutated_files_give_an_error_or_the_right_matrix(tmp_path, short_pieces):
     read = sum(check_mutant(tmp_path / "mutant.svm", mutant(seed)) for seed in range(N_MUTANTS))
     assert 0.1 * N_MUTANTS < read < 0.9 * N_MUTANTS
+
+
+def test_mutated_labels_give_an_error_or_the_right_matrix(short_pieces):
+    n_read, options = 0, {"multilabel": True, "zero_based": True, "n_features": 10**4}
+    for seed in range(N_MUTANTS):
+        content = mutant(seed, [LABELLED])
+        try:
+            X, y = load_svmlight(io.BytesIO(content), n_labels=10**4, **options)
+        except ValueError as error:
+            assert re.match(r"<BytesIO>, line \d+: |The source|The files have \d+ columns", str(error)), error
+            continue
+        expected, labels = load_svmlight_file(io.BytesIO(content), dtype=np.float32, **options)
+        same((X, y.toarray()), (expected, indicator(labels, 10**4)))
+        n_read += 1
+    assert 0.1 * N_MUTANTS < n_read < 0.9 * N_MUTANTS

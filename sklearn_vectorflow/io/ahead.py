@@ -8,6 +8,7 @@ import _thread
 import functools
 import queue
 import time
+import types
 import weakref
 
 LOOK = 0.1  # seconds between two looks at interrupts
@@ -24,6 +25,15 @@ def audible(error, who):
     loud = RuntimeError(f"{who} raised {error!r}, which would have ended the pass without an error.")
     loud.__cause__ = error
     return loud
+
+
+def close_generator(items):
+    """Close what is iterated over if it is a generator, and so the files it has open.
+
+    After an error the traceback has the generator, which would live as long.
+    """
+    if isinstance(items, types.GeneratorType):
+        items.close()
 
 
 class Ahead:
@@ -130,8 +140,19 @@ class _Work:
         except BaseException as error:
             self.error = audible(error, "Work that was done ahead")
         finally:
+            self._close_items()
             self.results.put(None)
             ended.release()
+
+    def _close_items(self):
+        """Close the items, unless another thread takes one: that thread will close them."""
+        if self.taking.acquire(blocking=False):
+            try:
+                close_generator(self.items)
+            except BaseException as error:
+                self.error = self.error or audible(error, "What was read ahead")
+            finally:
+                self.taking.release()
 
     def _may_begin(self):
         self.turns.get()

@@ -27,6 +27,8 @@ class Block(NamedTuple):
         Queries that rows belong to, where a reader was asked for them.
     offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
         Added to raw outputs.
+    tag : ndarray of str objects, shape (n_rows,), default=None
+        What Vowpal Wabbit's text calls the rows, where a reader was asked for it.
     """
 
     X: object
@@ -35,6 +37,7 @@ class Block(NamedTuple):
     where: str = ""
     qid: object = None
     offset: object = None
+    tag: object = None
 
     @classmethod
     def of(cls, item, where):

@@ -1,6 +1,7 @@
 """Parquet files and Arrow tables."""
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -9,15 +10,16 @@ import joblib
 from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.io.columns import Columns, import_pyarrow
+from sklearn_vectorflow.io.paths import found_files, is_pattern
 from sklearn_vectorflow.io.source import Source
-from sklearn_vectorflow.io.text import check_stamp, stamp
+from sklearn_vectorflow.io.stamps import check_stamp, stamp
 from sklearn_vectorflow.validation.arrays import check_column_names
 from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
 ROWS = 65_536  # rows decoded and encoded at once
 
 
-class _TableSource(Source):
+class TableSource(Source):
     """What sources of tables share: which columns are what."""
 
     def __init__(
@@ -43,6 +45,18 @@ class _TableSource(Source):
         self._columns = Columns(y, sample_weight, offset, columns, indices, values, n_features, encoder, frame)
         self.n_features = n_features
 
+    @property
+    def is_plain(self):
+        """Whether nothing is to be made of the columns but numbers."""
+        return self._columns.encoder is None and self._columns.indices is None
+
+    def encoded_by(self, encoder):
+        """Return a source of the same tables, whose columns an encoder is given."""
+        source = copy.copy(self)
+        source._columns = copy.copy(self._columns)
+        source._columns.encoder = encoder
+        return source
+
     @contextlib.contextmanager
     def _naming(self, where):
         """Turn what Arrow raises for a damaged file into a ValueError that says where."""
@@ -57,7 +71,7 @@ class _TableSource(Source):
         return joblib.hash(vars(self._columns))
 
 
-class ParquetSource(_TableSource):
+class ParquetSource(TableSource):
     """Rows of Parquet files.
 
     Row groups are decoded and encoded by threads ahead of training. Groups of about
@@ -66,7 +80,8 @@ class ParquetSource(_TableSource):
     Parameters
     ----------
     files : path-like or list of path-like
-        Files, or a folder of them, also one partitioned as Hive does (``day=1/part.parquet``).
+        Files, patterns (``"data/part-*.parquet"``), or a folder, also one partitioned as Hive does
+        (``day=1/part.parquet``).
     y : str, dict of str, or None
         Column of targets; None where rows are for prediction. Times to an event have several columns:
         ``{"event": "has_left", "time": "months"}``, and perhaps "entry", or "lower" and "upper".
@@ -167,7 +182,7 @@ class ParquetSource(_TableSource):
         return f"{files} {self._filters} {self._fingerprint_of_columns()}"
 
 
-class ArrowSource(_TableSource):
+class ArrowSource(TableSource):
     """Rows of a table in memory or of a query: Polars, DuckDB, pandas, pyarrow.
 
     Parameters
@@ -226,4 +241,9 @@ def _check_rows(metadata):
 
 
 def _paths(files):
-    return os.fspath(files) if isinstance(files, (str, os.PathLike)) else [os.fspath(file) for file in files]
+    """Return what pyarrow takes: a file or a folder, or a list of files where there are patterns."""
+    alone = isinstance(files, (str, os.PathLike))
+    names = [files] if alone else list(files)
+    if any(is_pattern(name) for name in names):
+        return [os.fspath(path) for name in names for path in found_files(name)]
+    return os.fspath(files) if alone else [os.fspath(name) for name in names]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible
+from sklearn_vectorflow.io.ahead import SILENT, Ahead, audible, close_generator
 from sklearn_vectorflow.io.blocks import Block, Checked
 from sklearn_vectorflow.threads import n_allowed
 from sklearn_vectorflow.validation.scalars import check_integer
@@ -54,6 +54,7 @@ class Source:
     n_parts: int | None = None
     once = False
     kept: Any = None  # rows that a cache in memory holds
+    why_no_targets = ""  # a sentence for errors, of a format that is often misread
 
     def __init__(
         self,
@@ -89,8 +90,12 @@ class Source:
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[Any]:
-        for piece in self.pieces():
-            yield from self.read(piece)
+        pieces = self.pieces()
+        try:
+            for piece in pieces:
+                yield from self.read(piece)
+        finally:
+            close_generator(pieces)
 
     def fingerprint(self) -> str:
         """Return a string that changes with the data and with how they are read; "" if nobody can know."""
@@ -107,16 +112,25 @@ class Source:
             Blocks of parts that have been read before. They are taken out, to free them in time.
         """
         held = {} if held is None else held
+        return self._ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order)
+
+    def unchecked(self) -> Any:
+        """Return a context manager whose value iterates over blocks as `read` gives them, read ahead by threads."""
+        return self._ahead(lambda piece: list(self.read(piece)), self.pieces())
+
+    def _ahead(self, read, pieces):
         n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
-        pieces = self.pieces() if order is None else order
-        return _Flat(Ahead(lambda piece: self._checked(piece, held), pieces, n_threads, 1), self)
+        return _Flat(Ahead(lambda piece: self._placing(read, piece), pieces, n_threads, 1), self)
 
     def _checked(self, piece, held):
         part = None if self.n_parts is None else piece
+        return held.pop(part, None) or _check_each(self.read(piece), part)
+
+    def _placing(self, read, piece):
         try:
-            return held.pop(part, None) or _check_each(self.read(piece), part)
+            return read(piece)
         except (Exception, GeneratorExit) as error:
             placed = self._placed(error, piece)
             if placed is error:

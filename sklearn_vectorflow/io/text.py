@@ -1,12 +1,16 @@
 """Text files cut into pieces of whole lines."""
 
-import gzip
 import os
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sklearn_vectorflow.io.paths import found_files
+from sklearn_vectorflow.io.stamps import check_stamp, fingerprint, stamp
+from sklearn_vectorflow.io.streams import FORMATS, OpenStream, PathStream
+
 PIECE = 2**22  # bytes of text read at once
+UNREAD = (".zst", ".lz4", ".zip", ".7z")  # compressed in other ways
 
 
 @dataclass
@@ -15,7 +19,8 @@ class Text:
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
+        A str is the name of an open file.
     text : bytes
         Ends in a newline.
     start : int
@@ -24,7 +29,7 @@ class Text:
         Lines before it; None if they have not been counted.
     """
 
-    path: Path | None
+    path: Path | str | None
     text: bytes
     start: int
     n_lines_before: int | None = None
@@ -43,41 +48,49 @@ class Text:
 
 
 class TextFiles:
-    """Some text files; those whose names end in .gz are decompressed.
+    """Some text files; those whose names end in .gz, .bz2 or .xz are decompressed.
 
     Parameters
     ----------
-    files : path-like or list of path-like
+    files : path-like, file object, or list of them
+        Names may be patterns (``*.svm``) or folders; see `found_files`. What has a method ``read`` is an open file.
 
     Attributes
     ----------
     n_parts : int or None
         Number of pieces; None if they come in one order only.
+    once : bool
+        Whether there is an open file that can be read a single time.
+    paths : list of Path or str
+        Names of open files are strings.
 
     Raises
     ------
     FileNotFoundError
-        If a file does not exist.
+        If a file does not exist, or none matches a pattern.
     ValueError
-        If one is a folder; while reading, if a file has changed since, or is no gzip file but has the name of one.
+        If a folder is empty; while reading, if a file has changed since, or is damaged.
     """
 
     def __init__(self, files):
-        files = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+        alone = isinstance(files, (str, os.PathLike)) or hasattr(files, "read") or not isinstance(files, Iterable)
+        files = [files] if alone else list(files)
         if not files:
             raise ValueError("files must name at least one file, got an empty list.")
-        self.paths = [Path(file) for file in files]
-        for path in self.paths:
-            if path.is_dir():
-                raise ValueError(f"files must be files, got the folder {path}.")
-        self._stamps = {path: stamp(path) for path in self.paths}
-        self.compressed = any(path.suffix == ".gz" for path in self.paths)
-        self._ranges = [(path, start) for path in self.paths for start in range(0, self._stamps[path][0], PIECE)]
-        self.n_parts = None if self.compressed else len(self._ranges)
+        found = [one for file in files for one in _found(file)]
+        self.paths = [one.name if isinstance(one, OpenStream) else one for one in found]
+        self.once = any(one.once for one in found if isinstance(one, OpenStream))
+        self._streams, self._ranges, self.n_parts = None, None, None
+        if any(isinstance(one, OpenStream) or one.suffix in FORMATS for one in found):
+            self._streams = [one if isinstance(one, OpenStream) else PathStream(one) for one in found]
+        else:
+            self._stamps = {path: stamp(path) for path in found}
+            self._ranges = [(path, start) for path in found for start in range(0, self._stamps[path][0], PIECE)]
+            self.n_parts = len(self._ranges)
 
     def pieces(self):
         """Return what `text_of` takes, one after the other."""
-        return self._decompressed() if self.compressed else range(self.n_parts)
+        return self._streamed() if self._ranges is None else range(self.n_parts)
 
     def text_of(self, piece):
         """Return the lines of a piece: those that begin in it."""
@@ -95,57 +108,33 @@ class TextFiles:
             check_stamp(path, self._stamps[path], file)
         return Text(path, _ended(text), start)
 
-    def _decompressed(self):
-        for path in self.paths:
+    def _streamed(self):
+        for stream in self._streams:
             start = n_lines = 0
-            with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-                while text := self._some_of(file, path, n_lines):
-                    yield Text(path, _ended(text), start, n_lines)
-                    start += len(text)
-                    n_lines += text.count(b"\n")
-
-    def _some_of(self, file, path, n_lines):
-        try:
-            text = file.read(PIECE)
-            if text and not text.endswith(b"\n"):
-                text += file.readline()
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path} is a damaged gzip file, after line {n_lines}: {error}") from error
-        check_stamp(path, self._stamps[path], file)
-        return text
+            for text in stream.pieces(PIECE):
+                yield Text(stream.name, text, start, n_lines)
+                start += len(text)
+                n_lines += text.count(b"\n")
 
     def __str__(self):
         others = len(self.paths) - 1
         return f"{self.paths[0]}" + (f" and {others} more" if others else "")
 
     def fingerprint(self):
-        """Return names, sizes and times of the files."""
-        stats = [path.stat() for path in self.paths]
-        return " ".join(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}" for path, stat in zip(self.paths, stats))
+        """Return names, sizes and times of the files; see `OpenStream.fingerprint` for those that users have opened."""
+        if self._ranges is None:
+            return " ".join(stream.fingerprint() for stream in self._streams)
+        return " ".join(fingerprint(path) for path in self.paths)
 
 
-def stamp(path):
-    """Return what changes with a file: its size and time."""
-    stat = os.stat(path)
-    return stat.st_size, stat.st_mtime_ns
-
-
-def check_stamp(path, before, file=None):
-    """Raise if a file has changed since its stamp was taken.
-
-    Parameters
-    ----------
-    path : path-like
-    before : tuple
-    file : file object, default=None
-        The file, if it is open.
-
-    Raises
-    ------
-    ValueError
-    """
-    if stamp(path if file is None else file.fileno()) != before:
-        raise ValueError(f"{path} has changed since the source was made: make it anew.")
+def _found(file):
+    if hasattr(file, "read") and not isinstance(file, (str, os.PathLike)):
+        return [OpenStream(file)]
+    paths = found_files(file)
+    for path in paths:
+        if path.suffix in UNREAD:
+            raise ValueError(f"files has {path}: open it with what reads {path.suffix} files, and pass the open file.")
+    return paths
 
 
 def _ended(text):

@@ -10,8 +10,8 @@ from sklearn_vectorflow.engine.text import vw as engine
 from sklearn_vectorflow.io.blocks import Block, csr
 from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.io.text import TextFiles
-from sklearn_vectorflow.validation.scalars import check_integer
-from sklearn_vectorflow.validation.types import FilePath, FilePaths
+from sklearn_vectorflow.validation.scalars import check_flag, check_integer
+from sklearn_vectorflow.validation.types import FilePath, TextFilesLike
 
 LARGEST_BITS = 30
 SEPARATORS = b" \t\r|"  # what ends a token in a line, as the engine has it
@@ -20,16 +20,22 @@ SEPARATORS = b" \t\r|"  # what ends a token in a line, as the engine has it
 class VWSource(Source):
     """Rows of text files in Vowpal Wabbit's format.
 
-    A line is ``label [importance] ['tag]|namespace feature[:value]``, with any number of features
-    and namespaces.
+    A line is ``[label [importance [base]]] ['tag]|namespace feature[:value]``, with any number of features
+    and namespaces. A base is skipped.
+
+    What touches the first bar is a tag, as is what begins with a quote before it: ``7|f a`` has the tag 7 and no label,
+    while ``7 |f a`` has the label 7. Rows without labels are for prediction. The rows of a source must all have a
+    label, or none: ``vw`` would skip the others in training.
 
     Names are hashed by MurmurHash3 with the hash of their namespace as seed; columns are not
-    those of ``vw``, which has its own scheme. A base after the importance is skipped, and so are tags.
+    those of ``vw``, which has its own scheme. A value may be a string that does not begin like a number:
+    ``city:Rome`` is a feature of value 1, whose name is "Rome" hashed with the hash of "city" as seed. ``city=Rome`` is
+    a plain name. Values without a name (``:0.5``) have a column each in their namespace.
 
     Parameters
     ----------
-    files : path-like or list of path-like
-        Those that end in .gz are decompressed.
+    files : path-like, file object, or list of them
+        See :class:`SVMLightSource`.
     n_bits : int, default=18
         Each namespace has 2**n_bits columns.
     namespaces : list of str, default=None
@@ -37,6 +43,8 @@ class VWSource(Source):
         share the same columns.
     importance : bool, default=False
         Whether rows may have an importance, which becomes sample_weight (1 where it is absent).
+    tags : bool, default=False
+        Whether blocks have a `tag`, an array of strings, "" where a row has none.
     cache, buffer_bytes, survey, n_jobs, classes
         See :class:`Source`.
 
@@ -51,13 +59,16 @@ class VWSource(Source):
         While reading: if a line is not in the format, with file and line.
     """
 
+    why_no_targets = " A label is followed by a space: what touches the first '|' is a tag."
+
     def __init__(
         self,
-        files: FilePaths,
+        files: TextFilesLike,
         *,
         n_bits: int = 18,
         namespaces: Sequence[str] | None = None,
         importance: bool = False,
+        tags: bool = False,
         cache: FilePath | None = None,
         buffer_bytes: int = 2**28,
         survey: bool = True,
@@ -73,11 +84,14 @@ class VWSource(Source):
             raise ValueError(f"namespaces must differ, got {names}.")
         if n_bits > LARGEST_BITS or max(1, len(names)) << n_bits > 2**31 - 1:
             raise ValueError(f"n_bits={n_bits} for {max(1, len(names))} namespaces is more than 2**31 - 1 columns.")
+        check_flag("tags", tags)
         self.files = TextFiles(files)
         self.n_parts = self.files.n_parts
+        self.once = self.files.once
         self.n_bits = n_bits
         self.namespaces = names
         self.importance = importance
+        self.tags = tags
         self.n_features = max(1, len(names)) << n_bits
         self.groups = {name: slice(k << n_bits, (k + 1) << n_bits) for k, name in enumerate(names)}
         encoded = [name.encode() for name in names]
@@ -99,18 +113,18 @@ class VWSource(Source):
         values, indices = np.empty(n_tokens + 1, dtype=np.float32), np.empty(n_tokens + 1, dtype=np.int32)
         indptr = np.zeros(n_lines + 1, dtype=np.int64)
         labels, importance = np.empty(n_lines + 1), np.empty(n_lines + 1)
+        tags = np.empty((n_lines + 1, 2), dtype=np.int64)
         problem, line, n_rows, n_nonzero, n_labels, n_importances = engine.parse(
-            text.text, self.n_bits, self._names, self._ends, values, indices, indptr, labels, importance
+            text.text, self.n_bits, self._names, self._ends, values, indices, indptr, labels, importance, tags
         )
         if problem:
             raise ValueError(f"{text.place(line)}: {engine.PROBLEMS[problem]}.")
-        if 0 < n_labels < n_rows:
-            raise ValueError(f"{text.where}: some rows have a label and some have none.")
         if n_importances and not self.importance:
             raise ValueError(f"{text.where}: rows have an importance; set importance=True.")
         X = csr((values[:n_nonzero], indices[:n_nonzero], indptr[: n_rows + 1]), (n_rows, self.n_features))
         y = labels[:n_rows] if n_labels else None
-        return (Block(X, y, importance[:n_rows] if self.importance else None, text.where),)
+        weight = importance[:n_rows] if self.importance else None
+        return (Block(X, y, weight, text.where, tag=_strings(text.text, tags[:n_rows]) if self.tags else None),)
 
     def __str__(self) -> str:
         return f"{type(self).__name__} of {self.files}"
@@ -118,3 +132,8 @@ class VWSource(Source):
     def fingerprint(self) -> str:
         """Return files, their sizes and times, and how they are read."""
         return f"{self.files.fingerprint()} {self.n_bits} {self.namespaces} {self.importance}"
+
+
+def _strings(text, places):
+    """Return the parts of a text as an array of strings."""
+    return np.array([text[start:end].decode(errors="replace") for start, end in places.tolist()], dtype=object)

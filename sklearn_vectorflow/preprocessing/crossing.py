@@ -9,9 +9,12 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.io.encoded import encoded, first_block, frames_of
 from sklearn_vectorflow.io.matrix import as_matrix
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers.crosses import plan_crosses
-from sklearn_vectorflow.validation.types import Array, MatrixLike, SparseMatrix
+from sklearn_vectorflow.preprocessing.encoding.sources import frozen
+from sklearn_vectorflow.validation.types import Array, RowsLike, SparseMatrix
 
 
 class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -62,12 +65,13 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         tags.requires_fit = True
         return tags
 
-    def fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def fit(self, X: RowsLike, y: Any = None) -> Self:
         """Check crosses and groups against the columns of X.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns), or source
+            Of a source, see :mod:`sklearn_vectorflow.io`, the first block is read.
         y : None
             Ignored.
 
@@ -81,23 +85,28 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         TypeError, ValueError
             If groups or crosses make no sense for X.
         """
+        if is_source(X):
+            X = first_block(frames_of(X, tables=False)).X
         as_matrix(self, X, reset=True)
         self._plan()
         return self
 
-    def transform(self, X: MatrixLike) -> SparseMatrix:
+    def transform(self, X: RowsLike) -> SparseMatrix:
         """Return the crossed rows.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns), or source
 
         Returns
         -------
         crossed : csr_matrix of float32, shape (n_rows, `n_features`)
-            No column occurs twice in a row, but columns are not sorted.
+            No column occurs twice in a row, but columns are not sorted. For a source it is a source, whose blocks are
+            crossed when they are read.
         """
         check_is_fitted(self, "n_features_in_")
+        if is_source(X):
+            return encoded(X, frozen(self), tables=False)
         matrix = as_matrix(self, X, reset=False)
         if not matrix.rows.canonical:
             matrix = matrix.summed()

@@ -27,7 +27,9 @@ def read_all(X, y, sample_weight, offset):
     check_alone(y=y, sample_weight=sample_weight, offset=offset)
     source = as_source(X)
     with source.checked() as blocks:
-        rows = _together(list(blocks))
+        head = list(blocks)
+    _check_targets(source, head[0])
+    rows = _together(head)
     source.release()
     return rows
 
@@ -63,6 +65,7 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
     with contextlib.ExitStack() as stack:
         blocks = stack.enter_context(source.checked())
         head, rest = _head(blocks, source.buffer_bytes)
+        _check_targets(source, head[0])
         if rest is None:
             source.release()
             matrix, y, weight, offset = _together(head)
@@ -79,6 +82,11 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
             return StreamedData(estimator, source, survey, (head, rest, stack.pop_all()))
         survey = Survey(estimator, head, rest if source.survey else (), source.classes, reset)
         return StreamedData(estimator, source, survey, held=_whole_parts(head))
+
+
+def _check_targets(source, block):
+    if block.y is None:
+        raise ValueError(f"{block.where or source}: rows have no y, which training requires.{source.why_no_targets}")
 
 
 def _head(blocks, most_bytes):

@@ -19,6 +19,8 @@ TargetLike: TypeAlias = Any  # array-like, or a sparse indicator matrix of label
 
 FilePath: TypeAlias = str | PathLike[str]
 FilePaths: TypeAlias = FilePath | Sequence[FilePath]
+TextFile: TypeAlias = FilePath | Any  # what has a method read
+TextFilesLike: TypeAlias = TextFile | Sequence[TextFile]
 RandomState: TypeAlias = int | np.random.RandomState | None
 Strength: TypeAlias = float | ArrayLike  # one for all features, or one for each
 ActivationName: TypeAlias = Literal["relu", "tanh", "selu", "logistic", "identity"]

@@ -91,9 +91,14 @@ def test_parquet_without_rows_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [SVMLightSource, VWSource, load_svmlight])
-def test_a_folder_is_no_text_file(tmp_path, kind):
-    with pytest.raises(ValueError, match="files must be files, got the folder"):
-        kind(tmp_path)
+def test_folders_without_files_and_patterns_without_matches_are_named(tmp_path, kind):
+    (tmp_path / "empty" / ".hidden").mkdir(parents=True)
+    (tmp_path / "empty" / ".hidden" / "a.svm").write_bytes(ROWS)
+    (tmp_path / "empty" / "_SUCCESS").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"the folder .*empty, in which there are no files"):
+        kind(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match=r"part-\*\.svm' matches no file"):
+        kind(str(tmp_path / "part-*.svm"))
 
 
 @pytest.mark.parametrize("name", CONTENTS)

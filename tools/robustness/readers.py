@@ -9,6 +9,7 @@ from sklearn.utils import murmurhash3_32
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SPACES = b" \t\r\x0b\x0c"
 VW_SPACES = b" \t\r"
+NO_STRING = re.compile(rb"[+-]?(\.?\d|(nan|inf|infinity)?\Z)", re.IGNORECASE)
 
 
 def number(token):
@@ -27,8 +28,8 @@ def tokens(line, spaces):
 
 
 def integer(token):
-    """Return an integer of at most 18 digits, or raise."""
-    if not re.fullmatch(rb"\d{1,18}", token):
+    """Return an integer from 0 to 2**63 - 1, or raise."""
+    if not re.fullmatch(rb"\d+", token) or int(token) >= 2**63:
         raise ValueError(f"no integer: {token!r}")
     return int(token)
 
@@ -76,7 +77,7 @@ def read_vw(content, n_bits):
         head, bar, rest = line.partition(b"|")
         if not bar:
             raise ValueError("no bar")
-        label = _head(tokens(head, VW_SPACES))
+        label = _head(head)
         labels.append(label)
         rows.append([entry for space in rest.split(b"|") for entry in _namespace(space, n_bits)])
     if any(label is None for label in labels):
@@ -84,11 +85,12 @@ def read_vw(content, n_bits):
     return matrix(rows, 1 << n_bits, np.float32), np.array(labels, dtype=np.float64)
 
 
-def _head(found):
-    numbers = []
-    while found and not found[0].startswith(b"'") and len(numbers) < 3:
-        numbers.append(number(found.pop(0)))
-    if len(found) > 1 or (len(numbers) > 1 and numbers[1] < 0):
+def _head(text):
+    found = tokens(text, VW_SPACES)
+    if found and (found[-1].startswith(b"'") or text[-1:] not in VW_SPACES):
+        found.pop()  # the tag
+    numbers = [number(token) for token in found]
+    if len(numbers) > 3 or (len(numbers) > 1 and numbers[1] < 0):
         raise ValueError("head")
     return numbers[0] if numbers else None
 
@@ -102,7 +104,15 @@ def _namespace(text, n_bits):
     name, colon, scale = name.partition(b":")
     scale = number(scale) if colon else 1.0
     seed = murmurhash3_32(name, 0, positive=True)
+    n_nameless = 0
     for token in found:
         feature, colon, value = token.partition(b":")
-        value = number(value) if colon else 1.0
-        yield murmurhash3_32(feature, seed, positive=True) % (1 << n_bits), np.float32(value * scale)
+        column = murmurhash3_32(feature, seed, positive=True)
+        if NO_STRING.match(value) and colon:
+            value = number(value) * scale
+            column, n_nameless = (column, n_nameless) if feature else (column + n_nameless, n_nameless + 1)
+        elif colon:
+            column, value = murmurhash3_32(value, column, positive=True), 1.0
+        else:
+            value = scale
+        yield column % (1 << n_bits), np.float32(value)

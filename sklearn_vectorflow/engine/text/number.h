@@ -126,12 +126,24 @@ VF_INLINE int vf_read_number(const char **at, const char *end, double *out) {
     return VF_NUMBER;
 }
 
-/* Reads an integer of at most 18 digits and moves past it; returns -1 if there is none. */
+/* Reads an integer that may have leading zeros; returns -1 if it is more than INT64_MAX. */
+static int64_t vf_read_long_integer(const char **at, const char *end) {
+    uint64_t value = 0;
+    while (**at == '0')
+        ++*at;
+    const int64_t n = vf_read_digits(*at, end, &value); /* 19 digits fit into 64 bits */
+    *at += n;
+    return n > 19 || value > (uint64_t)INT64_MAX ? -1 : (int64_t)value;
+}
+
+/* Reads an integer from 0 to INT64_MAX and moves past it; returns -1 if there is none. */
 VF_INLINE int64_t vf_read_integer(const char **at, const char *end) {
     uint64_t value = 0;
     const int64_t n = vf_read_digits(*at, end, &value);
-    if (n == 0 || n > 18)
+    if (n == 0)
         return -1;
+    if (n > 18)
+        return vf_read_long_integer(at, end);
     *at += n;
     return (int64_t)value;
 }

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow.engine.text import hashing as engine
+from sklearn_vectorflow.io.encoded import encoded, is_source_of_frames
 from sklearn_vectorflow.preprocessing.encoding.frames import read_frame
 from sklearn_vectorflow.preprocessing.encoding.ids import warn_of_ids
 from sklearn_vectorflow.preprocessing.encoding.kinds import Kind, Numeric, resolve_kind
@@ -16,10 +17,11 @@ from sklearn_vectorflow.preprocessing.encoding.learned import Learned
 from sklearn_vectorflow.preprocessing.encoding.names import FeatureNames
 from sklearn_vectorflow.preprocessing.encoding.plan import PIECE, Column
 from sklearn_vectorflow.preprocessing.encoding.rows import hash_frame
+from sklearn_vectorflow.preprocessing.encoding.sources import fitted_to, frozen, updated_by
 from sklearn_vectorflow.threads import Crew, n_workers
 from sklearn_vectorflow.validation.errors import brief, restoring, warn
 from sklearn_vectorflow.validation.scalars import check_choice, check_flag, check_integer
-from sklearn_vectorflow.validation.types import MatrixLike, SparseMatrix
+from sklearn_vectorflow.validation.types import RowsLike, SparseMatrix
 
 MOST_NAMES = 2**62
 MOST_BITS = 30  # columns of the matrix are int32
@@ -143,14 +145,15 @@ class HashingEncoder(  # type: ignore[call-arg]
         tags.requires_fit = self._needs_fit()
         return tags
 
-    def fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def fit(self, X: RowsLike, y: Any = None) -> Self:
         """Learn what the parameters ask for, and forget what was learned before.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_rows, n_columns)
             pandas, polars, pyarrow, or anything with ``__arrow_c_stream__``; or an array of
-            objects, strings or numbers.
+            objects, strings or numbers. Or a source of such, see :mod:`sklearn_vectorflow.io`: all of it is read if
+            there is something to learn, else its first block, or nothing of what can be read once.
         y : None
             Ignored.
 
@@ -165,15 +168,16 @@ class HashingEncoder(  # type: ignore[call-arg]
             If a parameter or a column is of the wrong kind. The encoder stays as it was.
         """
         self._check_parameters()
-        frame = read_frame(X)
-        return self._learn(frame, self._kinds_of(frame), Learned(self._counters(), self.collect_names))
+        if is_source_of_frames(X):
+            return self._become(fitted_to(self, X, learns=self._needs_fit() or self.collect_names > 0))
+        return self._begin(read_frame(X))
 
-    def partial_fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def partial_fit(self, X: RowsLike, y: Any = None) -> Self:
         """Learn from one block of rows more.
 
         Parameters
         ----------
-        X : data frame or array-like of shape (n_rows, n_columns)
+        X : data frame or array-like of shape (n_rows, n_columns), or source
             Rows.
         y : None
             Ignored.
@@ -183,25 +187,25 @@ class HashingEncoder(  # type: ignore[call-arg]
         self : object
             The encoder.
         """
-        if not hasattr(self, "kinds_"):
-            return self.fit(X)
         self._check_parameters()
+        if is_source_of_frames(X):
+            return self._become(updated_by(self, X))
         frame = read_frame(X)
-        self._check_names(frame)
-        return self._learn(frame, self.kinds_given_, self._learned.copy())
+        return self._go_on(frame, self._learned.copy()) if hasattr(self, "kinds_") else self._begin(frame)
 
-    def transform(self, X: MatrixLike) -> SparseMatrix:
+    def transform(self, X: RowsLike) -> SparseMatrix:
         """Hash rows.
 
         Parameters
         ----------
-        X : data frame or array-like of shape (n_rows, n_columns)
+        X : data frame or array-like of shape (n_rows, n_columns), or source
             Rows.
 
         Returns
         -------
         X : csr_matrix of shape (n_rows, n_features), float32
-            Sorted and without duplicates; zeros are not stored.
+            Sorted and without duplicates; zeros are not stored. For a source it is a source, which hashes its frames
+            block after block when it is read.
 
         Raises
         ------
@@ -213,6 +217,8 @@ class HashingEncoder(  # type: ignore[call-arg]
         self._check_parameters()
         if self._needs_fit():
             check_is_fitted(self, "kinds_")
+        if is_source_of_frames(X):
+            return encoded(X, frozen(self))  # what is learned later does not change it
         frame = read_frame(X)
         if hasattr(self, "kinds_"):
             self._check_names(frame)
@@ -396,6 +402,17 @@ class HashingEncoder(  # type: ignore[call-arg]
         with self._crew(frame) as crew:
             names.learn(list(frame.pieces(PIECE)), columns, self.n_bits, crew)
         return names
+
+    def _become(self, draft):
+        self.__dict__ = vars(draft)
+        return self
+
+    def _begin(self, frame):
+        return self._learn(frame, self._kinds_of(frame), Learned(self._counters(), self.collect_names))
+
+    def _go_on(self, frame, learned):
+        self._check_names(frame)
+        return self._learn(frame, self.kinds_given_, learned)
 
     def _learn(self, frame, kinds, learned):
         columns = self._columns(kinds)
