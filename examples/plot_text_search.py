@@ -67,4 +67,4 @@ axes.legend()
 plt.show()
 
 # %%
-# The loss is nearly flat at small strengths and rises steeply at large ones: a coarse grid is enough.
+# The loss is nearly flat at small strengths and rises at large ones: a coarse grid is enough.
