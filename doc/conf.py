@@ -53,7 +53,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "primary_sidebar_end": [],
-    "secondary_sidebar_items": {"[!a]*": ["page-toc"], "api/*": ["page-toc"]},  # not beside the code of examples
+    "secondary_sidebar_items": {"[!a]**": ["page-toc"], "api/**": ["page-toc"]},  # not beside the code of examples
     "show_prev_next": True,
 }
 
