@@ -29,7 +29,7 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"/(plot_|quickstart)",
+    "filename_pattern": r"/(plot_|quickstart|encode_frames|out_of_core)",
     "ignore_pattern": r"docstring_corpus\.py",
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("sklearn_vectorflow",),
@@ -53,7 +53,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "primary_sidebar_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"[!a]**": ["page-toc"], "api/**": ["page-toc"]},  # not beside the code of examples
     "show_prev_next": True,
 }
 

@@ -59,4 +59,4 @@ print(f"{source.n_rows:,} rows in {source.n_parts} parts, {model.n_iter_} epochs
 # The cache is a source of its own.
 
 cached = CSRSource.open(folder / "cache")
-print(f"{cached.n_rows:,} rows mapped from {folder.name}, accuracy {model.score(cached):.3f}")
+print(f"{cached.n_rows:,} rows in the cache, accuracy {model.score(cached):.3f}")

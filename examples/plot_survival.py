@@ -2,18 +2,18 @@
 When will a customer leave?
 ===========================
 
-Customers are sparse rows: what they bought, looked at and complained about, 100,000 possible
-things of which each has some twenty. Some have left, after a known time; for the others we
-only know that they were still there when last seen. Leaving them out, or taking them to stay
-for ever, would both be wrong: a survival model uses what is known of each.
+Customers are sparse rows: each has about twenty of 100,000 possible purchases, clicks and complaints. Some customers
+have left after a known time. For the others we only know that they were still there when last seen. This example
+compares four survival models, draws their curves and checks their calibration.
+:ref:`sphx_glr_auto_examples_plot_churn.py` shows why a classifier would be biased here.
 """
 
 # %%
 # Data
 # ----
 #
-# A customer's risk depends on the things in the row, and changes with time: a third of the
-# customers come late, when their contract is renewed (``entry``), and were not at risk before.
+# A customer's risk depends on the row and changes with time. A third of the customers enter late, when they renew
+# their contract (``entry``): they were not at risk before.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,9 +44,9 @@ print(f"{left.mean():.0%} have left")
 # Models
 # ------
 #
-# An exponential distribution has a constant hazard. A Weibull distribution learns one number
-# more, its shape. A piecewise exponential one has a free baseline hazard in each interval of time,
-# and Cox's likelihood leaves the baseline out until the end.
+# The exponential distribution has a constant hazard. The Weibull distribution has one more parameter, its shape. The
+# piecewise exponential distribution has a free baseline hazard in each interval of time. Cox's likelihood
+# estimates the baseline after training.
 
 models = {
     name: VectorFlowSurvivalEstimator(name, alpha=3e-4, n_jobs=2, random_state=0)
@@ -62,40 +62,43 @@ print(f"shape of the Weibull distribution: {models['weibull'].shape_:.2f}, made 
 # Curves
 # ------
 #
-# Three customers of the test rows, of low, middle and high risk, and Kaplan and Meier's estimate
-# for all of them together. Quantiles invert the curves: the dots are medians.
+# The curves belong to three test customers of low, middle and high risk. The grey steps are the Kaplan-Meier estimate
+# for all test customers. Dots are the medians that the Weibull model predicts.
 
 weibull = models["weibull"]
 order = np.argsort(weibull.predict(X[test]))
 chosen = X[test][order[[150, 7_500, 14_850]]]
 grid = np.linspace(0, 40, 200)
-fig, (left_axes, right_axes) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-left_axes.step(*kaplan_meier(y_test), where="post", color="0.6", label="all (Kaplan–Meier)")
+fig, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+axes.step(*kaplan_meier(y_test), where="post", color="0.6", label="all (Kaplan–Meier)")
 for name, style in (("weibull", "-"), ("piecewise_exponential", ":")):
     curves = models[name].predict_survival_function(chosen, return_array=True, times=grid)
     for curve, color in zip(curves, ("tab:green", "tab:blue", "tab:red")):
-        left_axes.plot(grid, curve, style, color=color)
-    left_axes.plot([], [], style, color="black", label=name)
+        axes.plot(grid, curve, style, color=color)
+    axes.plot([], [], style, color="black", label=name)
 medians = weibull.predict_median(chosen)
-left_axes.plot(medians, np.full(3, 0.5), "o", color="black")
-left_axes.set(xlim=(0, 40), ylim=(0, 1), xlabel="months", ylabel="share still there", title="Survival")
-left_axes.legend()
+axes.plot(medians, np.full(3, 0.5), "o", color="black")
+axes.set(xlim=(0, 40), ylim=(0, 1), xlabel="months", ylabel="share still there")
+axes.legend()
+plt.show()
 
 # %%
 # Calibration
 # -----------
 #
-# Of those to whom the model gives a probability of leaving within a year, does that share leave?
-# What is observed is Kaplan and Meier's estimate in ten groups of like predictions.
+# Do 30 % of the customers leave to whom the model gives a probability of 30 %? The observed share is the Kaplan-Meier
+# estimate in each of ten groups of customers with similar predictions.
 
+fig, axes = plt.subplots(figsize=(5, 4.6), layout="constrained")
 for name, marker in (("exponential", "s"), ("weibull", "o"), ("cox", "^")):
-    survival = models[name].predict_survival_function(X[test], return_array=True, times=[12.0])[:, 0]
-    right_axes.plot(*calibration_by_quantile(y_test, survival, 12.0), marker=marker, label=name)
-right_axes.plot([0, 1], [0, 1], ":", color="0.6")
-right_axes.set(xlabel="predicted to leave within a year", ylabel="left within a year", title="Calibration")
-right_axes.legend()
+    survival = models[name].predict_survival_function(X[test], return_array=True, times=[12.0])
+    predicted, observed = calibration_by_quantile(y_test, survival[:, 0], 12.0)
+    axes.plot(predicted, observed, marker=marker, label=name)
+axes.plot([0, 1], [0, 1], ":", color="0.6")
+axes.set(xlabel="predicted to leave within a year", ylabel="left within a year")
+axes.legend()
 plt.show()
 
 # %%
-# The exponential model orders customers well, but its constant hazard puts too many events early. A
-# shape, or a free baseline, mends that.
+# The exponential model orders customers well, but its constant hazard predicts too many early events. A shape
+# parameter or a free baseline corrects this.

@@ -1,5 +1,6 @@
 """Python blocks of the README and of the pages run as they are pasted, one after the other, and print what is shown."""
 
+import ast
 import contextlib
 import io
 import re
@@ -14,7 +15,20 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 DOC = CHECKOUT / "doc"
 GENERATED = ("auto_examples", "gen_modules", "generated", "_build")
-OPTIONAL = ("dask", "distributed", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "skops")
+OPTIONAL = (
+    "dask",
+    "distributed",
+    "matplotlib",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "sklearn.callback",
+    "skops",
+)
 RST_BLOCK = re.compile(
     r"^(?P<indent> *)\.\. code-block:: (?P<language>\w+)\n(?:(?P=indent) +:.*\n)*\n"
     r"(?P<code>(?:(?:(?P=indent)   .*)?\n)+)",
@@ -92,3 +106,20 @@ def test_every_page_with_a_python_block_is_found():
     found = {page: sum(language == "python" for language, _, _ in blocks_of(page)) for page in written()}
     assert found == counts
     assert sum(counts.values()) > 40  # else the walk found nothing
+
+
+def strings_of_the_package():
+    """The strings in the package's Python code that are not docstrings."""
+    for file in (CHECKOUT / "sklearn_vectorflow").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        strings = [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        yield from (node.value for node in strings if id(node) not in docstrings)
+
+
+def test_troubleshooting_quotes_messages_of_the_package():
+    text = (DOC / "user_guide" / "troubleshooting.rst").read_text(encoding="utf-8")
+    quoted = re.findall(r"^``(.+)``$", text, re.MULTILINE)
+    strings = list(strings_of_the_package())
+    assert len(quoted) > 40
+    assert [message for message in quoted if not any(message in string for string in strings)] == []

@@ -126,7 +126,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         likelihood it is the size of the blocks, within which rows are compared: "auto" is
         all rows of a data set of at most 1,024, else 256.
     max_iter : int, default=20
-        Most passes over the data (epochs).
+        Largest number of passes over the data (epochs).
     tol : float, default=5e-3
         Training stops when the loss has not fallen by more than this share of the typical loss
         (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
@@ -142,9 +142,9 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         Whether rows are shuffled anew for every epoch.
     average : bool or int, default=False
         Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves that many rows out of it first, True the first epoch, and the first half of all.
+        int leaves out so many rows at first; True leaves out the first epoch, and the first half of all steps.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's state there are.
+        Whether `fit` continues from the existing weights and the existing state of the optimizer.
     n_jobs : int, default=None
         Threads that train on shared weights without locks, and predict. None is 1 unless in
         a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
@@ -163,7 +163,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.
     exact_max_iter : int, default=100
-        Most Newton steps of ``solver="exact"``.
+        Largest number of Newton steps of ``solver="exact"``.
     half_life : float, default=None
         Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
         enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of

@@ -259,7 +259,7 @@ class HashingEncoder(  # type: ignore[call-arg]
             raise ValueError(f"hashes must be integers in [0, {self._n_features_out}), got {brief(hashes)}.")
         return [names.of_column(index) for index in hashes.ravel().tolist()]
 
-    def collisions(self, X: MatrixLike | None = None) -> dict[str, float]:
+    def collisions(self, X: RowsLike | None = None) -> dict[str, float]:
         """Return how many features share their column of the matrix with another.
 
         Rows' features are found, not counted: those that `min_count` leaves out are among them.
