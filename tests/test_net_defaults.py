@@ -109,6 +109,31 @@ def test_factorization_machines_of_ids(family, most):
     assert test_loss(*rows, network=factorization_machine(8)) < most * test_loss(*rows)
 
 
+def ratings(n_people, n_films, n_rated, strength, seed):
+    """People who have rated many films each: pairs come once, and tell about people and films all the same."""
+    rng = np.random.default_rng(seed)
+    taste, kind = rng.normal(size=(n_people, 3)), rng.normal(size=(n_films, 3))
+    log_odds = 0.7 * rng.normal(size=n_films) + strength * taste @ kind.T
+    rated = np.argwhere(rng.random((n_people, n_films)).argsort(axis=1) < n_rated)
+    rng.shuffle(rated)
+    y = rng.random(len(rated)) < 1 / (1 + np.exp(-log_odds[rated[:, 0], rated[:, 1]]))
+    indices = (rated + [0, n_people]).ravel()
+    X = sparse.csr_matrix((np.ones(len(indices)), indices, np.arange(0, len(indices) + 1, 2)))
+    n_rows = int(0.9 * len(rated))
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+@pytest.mark.parametrize(
+    "family, most",
+    [((1000, 400, 60, 1.2, 1), 0.85), ((300, 100, 30, 1.2, 1), 0.92), ((300, 100, 30, 0.0, 1), 1.02)],
+    ids=str,
+)
+def test_factorization_machines_of_ratings(family, most):
+    """Embeddings are not held at zero where the rows tell them, nor do they fit noise."""
+    rows = ratings(*family)
+    assert test_loss(*rows, network=factorization_machine(8)) < most * test_loss(*rows)
+
+
 def classes(n_rows, n_columns, strength, seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows + 5000, n_columns))

@@ -4,7 +4,7 @@ from sklearn_vectorflow.defaults.scales import FEWEST_TERMS
 
 OF_UNITS = 10.0  # times the prior of linear models: hidden units and what reads them, together for all outputs
 OF_LINEAR_PARTS = 4.0  # a linear part beside others, which explain some of what it would
-OF_FACTORS = 75.0  # embeddings, whose products fit the noise of any pair of ids that comes once; over its size
+OF_FACTORS = 12.0  # embeddings, whose products fit the noise of any pair of ids that comes once; over its size
 
 
 def default_strength(scales, n_terms):
