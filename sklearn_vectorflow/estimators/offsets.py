@@ -5,7 +5,6 @@ import numpy as np
 from sklearn_vectorflow.defaults.constants import MOST_CELLS, best_constant
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.network.forward import RawOutputs
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_offset
 
@@ -54,7 +53,3 @@ class OffsetMixin:
         weight = None if data.weight is None else data.weight[rows]
         block = Data(None, data.encoded[rows], weight, starts, data.offset[rows])
         return best_constant(kernel_of(self._loss), block, initial)
-
-    def _raw_of(self, X, y=None, sample_weight=None, *, offset):
-        """Return rows as their raw outputs, an offset added; the rows themselves if there is none."""
-        return X if offset is None else RawOutputs(self._raw(X, offset), y, sample_weight)

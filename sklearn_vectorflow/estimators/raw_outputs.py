@@ -104,6 +104,18 @@ class FittedMixin:
         return self.network_.intercepts()
 
 
+def rows_to_score(estimator, X, y, sample_weight, offset):
+    """Return rows, targets and weights as scores take them.
+
+    Rows of a source, which brings all of them, and rows with offsets are their raw outputs.
+    """
+    if is_source(X):
+        check_alone(y=y, sample_weight=sample_weight, offset=offset)
+        X = read_raw(estimator, X)
+        return X, X.y, X.weight
+    return (X if offset is None else RawOutputs(estimator._raw(X, offset), y, sample_weight)), y, sample_weight
+
+
 def read_raw(estimator, X):
     """Return raw outputs, targets and weights of a source's rows."""
     with as_source(X).checked() as blocks:

@@ -2,8 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from sklearn_vectorflow.estimators.raw_outputs import read_raw
-from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.estimators.raw_outputs import rows_to_score
 from sklearn_vectorflow.targets.labels import comparing
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
@@ -42,10 +41,6 @@ class SourceScoreMixin:
             pinball loss explained, as :func:`sklearn.metrics.d2_pinball_score` has it. Of several targets or quantiles
             it is the mean.
         """
-        if is_source(X):
-            check_alone(y=y, sample_weight=sample_weight, offset=offset)
-            X = read_raw(self, X)
-            y, sample_weight = X.y, X.weight
-        X = self._raw_of(X, y, sample_weight, offset=offset)
+        X, y, sample_weight = rows_to_score(self, X, y, sample_weight, offset)
         with comparing(y):
             return super().score(X, y, sample_weight)  # type: ignore[misc]

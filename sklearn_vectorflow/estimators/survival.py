@@ -15,9 +15,9 @@ from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.coefficients import LinearModelMixin
 from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
-from sklearn_vectorflow.estimators.raw_outputs import read_raw
+from sklearn_vectorflow.estimators.raw_outputs import rows_to_score
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
-from sklearn_vectorflow.io.source import check_alone, is_source
+from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
@@ -420,11 +420,8 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         concordance : float
             See :func:`sklearn_vectorflow.metrics.concordance_index`.
         """
-        if is_source(X):
-            check_alone(y=y, sample_weight=sample_weight, offset=offset)
-            X = read_raw(self, X)
-            y, sample_weight = X.y, X.weight
-        risk = self.predict(X, offset=offset)
+        X, y, sample_weight = rows_to_score(self, X, y, sample_weight, offset)
+        risk = self.predict(X)
         if risk.ndim == 1:
             return concordance_index(y, risk, sample_weight)
         times = parse(y, len(risk), causes=True)
