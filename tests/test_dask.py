@@ -283,7 +283,7 @@ def test_what_local_estimators_refuse_is_refused():
     with pytest.raises(ValueError, match="encoder needs rows that are spread"):
         classifier().fit(X, Y, encoder=HashingEncoder(12))
     with pytest.raises(TypeError, match="a part must be"):
-        classifier(client=None).fit([(dask.delayed(X), Y, None, None, None)])
+        classifier(client=None).fit([(dask.delayed(X), Y, None, None, None, None)])
 
 
 def test_fit_has_the_signature_of_the_local_one_and_encoder():

@@ -243,7 +243,11 @@ def test_validation_rows_are_routed_through_the_pipelines_transformers():
 def test_partial_fit_requests():
     with config_context(enable_metadata_routing=True):
         request = classifier().set_partial_fit_request(classes=True, sample_weight=True)
-    assert request.get_metadata_routing().partial_fit.requests == {"classes": True, "sample_weight": True}
+    assert request.get_metadata_routing().partial_fit.requests == {
+        "classes": True,
+        "sample_weight": True,
+        "offset": None,
+    }
 
 
 # ---- threads --------------------------------------------------------------------------------------

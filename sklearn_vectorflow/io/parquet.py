@@ -4,7 +4,7 @@ import contextlib
 import copy
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import joblib
 from numpy.typing import ArrayLike
@@ -50,7 +50,7 @@ class TableSource(Source):
         """Whether nothing is to be made of the columns but numbers."""
         return self._columns.encoder is None and self._columns.indices is None
 
-    def encoded_by(self, encoder):
+    def encoded_by(self, encoder: Any) -> Self:
         """Return a source of the same tables, whose columns an encoder is given."""
         source = copy.copy(self)
         source._columns = copy.copy(self._columns)
