@@ -277,7 +277,7 @@ def test_predictions_are_dask_arrays_with_right_metas(client, known):
         np.testing.assert_array_equal(found.compute(), here)
 
 
-def test_what_local_estimators_refuse_is_refused():
+def test_what_local_estimators_refuse_is_refused(client):
     with pytest.raises(TypeError, match="got the source CSRSource"):
         DaskVectorFlowSurvivalEstimator("cox").fit(CSRSource(X, y=SIGNAL))
     with pytest.raises(ValueError, match="encoder needs rows that are spread"):
