@@ -423,3 +423,12 @@ def test_units_of_y_that_are_none_are_refused():
     model._target_units = [1.0]
     with pytest.raises(ValueError, match="units of y are"):
         pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("name", ["_n_targets", "_single_target"])
+def test_a_file_without_what_predictions_need_is_refused(path, name):
+    model = VectorFlowRegressor(**SMALL).fit(X, Y)
+    delattr(model, name)
+    model.save(path)
+    with pytest.raises(ValueError, match=path.name):
+        load(path)

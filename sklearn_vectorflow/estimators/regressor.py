@@ -30,6 +30,7 @@ from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.validation.arrays import check_length, check_offset, log_exposure
 from sklearn_vectorflow.validation.errors import brief, naming
+from sklearn_vectorflow.validation.scalars import check_flag, check_integer
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
 
 
@@ -486,6 +487,9 @@ class VectorFlowRegressor(
         super()._check_restored()
         if not isinstance(self._target_units, TargetUnits | None):
             raise ValueError(f"the units of y are {brief(self._target_units)}.")
+        if hasattr(self, "network_"):
+            check_integer("_n_targets", self._n_targets, 1)
+            check_flag("_single_target", self._single_target)
 
     def _in_units_of_y(self, raw):
         return raw if self._target_units is None else self._target_units.restored(raw)
