@@ -431,4 +431,4 @@ def test_a_file_without_what_predictions_need_is_refused(path, name):
     delattr(model, name)
     model.save(path)
     with pytest.raises(ValueError, match=path.name):
-        load(path)
+        sklearn_vectorflow.load(path)
