@@ -58,6 +58,11 @@ def test_survival_curves(plt, distribution, kind):
             drawn = line.get_ydata()[np.searchsorted(line.get_xdata(), between, side="right") - 1]
         near = 0.01 * drawn.max() if distribution == "weibull" else 1e-6
         np.testing.assert_allclose(drawn, curve(between), rtol=0, atol=near)  # what is drawn between the points
+    moved = SurvivalCurvesDisplay.from_estimator(
+        model, X[:3], kind=kind, times=times, offset=[0.5, 1.0, -1.0], ax=plt.figure().add_subplot()
+    )
+    known = getattr(model, f"predict_{kind}_function")(X[:3], offset=[0.5, 1.0, -1.0])
+    np.testing.assert_allclose(moved.values, [curve(times) for curve in known])
     few = SurvivalCurvesDisplay.from_estimator(model, X[:1], times=times, kind=kind, color="k")
     np.testing.assert_array_equal(few.times, times)
     np.testing.assert_allclose(few.lines_[0].get_ydata(), curves[0](times))

@@ -277,3 +277,19 @@ def test_a_pickle_with_a_wrong_count_is_refused():
     model._n_remembered = -1
     with pytest.raises(ValueError, match="_n_remembered"):
         pickle.loads(pickle.dumps(model))
+
+
+def test_a_block_that_fails_leaves_what_a_net_remembers_where_columns_were_added():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((200, 12), density=0.4, rng=rng, format="csr")
+    y = X[:, :3].sum(axis=1) > 0.6
+    model = VectorFlowClassifier(grow=True, half_life=10, random_state=0)
+    for _ in range(8):  # of first rows there are enough
+        model.partial_fit(X[:, :10], y, [False, True])
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="diverged"):
+        model.partial_fit(X, y, offset=np.full(200, -1e308))
+    assert pickle.dumps(model) == before
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X, y, offset=np.full(200, np.nan))
+    assert pickle.dumps(model) == before

@@ -89,3 +89,11 @@ def test_models_that_have_no_such_weights_refuse_them():
         VectorFlowRegressor(hidden_layer_sizes=4).fit(X, SIGNAL, coef_init=COEF)
     with pytest.raises(ValueError, match="intercept_init needs fit_intercept=True"):
         VectorFlowRegressor(fit_intercept=False).fit(X, SIGNAL, intercept_init=1.0)
+
+
+def test_sparse_weights_are_taken_and_those_beyond_single_precision_refused():
+    model = VectorFlowRegressor(**SLOW).fit(X, SIGNAL, coef_init=sparse.csr_array(COEF[None, :]), intercept_init=0.0)
+    assert model.coef_ == pytest.approx(COEF, abs=1e-5)
+    for name, values in (("coef_init", 1e39 * COEF), ("intercept_init", [1e39])):
+        with pytest.raises(ValueError, match=f"{name} has values too large for float32"):
+            model.fit(X, SIGNAL, **{name: values})

@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from scipy import sparse
 from scipy.special import expit, logit
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_validate
 
@@ -19,7 +20,7 @@ from sklearn_vectorflow import (
 )
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io import BatchSource, CSRSource, write_cache
-from sklearn_vectorflow.losses import MixtureDensity, OneVsRestLogLoss, SampledLogLoss
+from sklearn_vectorflow.losses import MixtureDensity, OneVsRestLogLoss, QuantileLoss, SampledLogLoss
 
 N, WIDTH = 800, 30
 
@@ -379,6 +380,9 @@ def test_offsets_are_routed_as_metadata(rows):
         (["a"] * N, TypeError, "offset must be numbers"),
         (np.zeros(N, complex), TypeError, "offset must be real numbers"),
         ([[1.0], [1.0, 2.0]], TypeError, "offset must be numbers"),
+        (np.zeros(N, "datetime64[s]"), TypeError, "offset must be numbers, got dtype datetime64"),
+        (np.zeros(N, "timedelta64[s]"), TypeError, "offset must be numbers, got dtype timedelta64"),
+        (np.ma.masked_equal(np.arange(N), 3), ValueError, "offset has masked entries"),
     ],
 )
 def test_bad_offsets_are_refused(rows, offset, error, message):
@@ -446,3 +450,54 @@ def test_a_constant_offset_shifts_the_intercept_alone(rows):
     moved = VectorFlowClassifier(random_state=0).fit(X, y, offset=np.full(N, logit(0.9)))
     assert moved.coef_ == pytest.approx(plain.coef_, abs=2e-3)
     assert moved.intercept_ == pytest.approx(plain.intercept_ - logit(0.9), abs=2e-3)
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6])
+@pytest.mark.parametrize("n_columns", [None, 3])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_offsets_of_several_quantiles_are_those_of_single_ones(rows, far, n_columns, intercept):
+    X, signal, offset = rows
+    y = signal + np.random.default_rng(1).normal(size=N)
+    if n_columns is not None:  # each quantile has an offset of its own
+        offset = np.column_stack([offset - 5.0, offset, offset + 5.0])
+    far = far if intercept else 0.0
+    model = VectorFlowRegressor(loss=QuantileLoss([0.1, 0.5, 0.9]), fit_intercept=intercept, random_state=0)
+    model.fit(X, y + far + rows[2], offset=offset)
+    assert model.network_.scales.loss < 2.0  # steps are of the size of what offsets leave
+    plain = clone(model).fit(X, y + far)
+    if n_columns is None:
+        assert model.predict(X) == pytest.approx(plain.predict(X), abs=1e-2)
+        assert model.predict(X, offset=offset) == pytest.approx(plain.predict(X) + offset[:, None], abs=1e-2)
+    elif intercept:
+        assert model.intercept_ - plain.intercept_ == pytest.approx([5.0, 0.0, -5.0], abs=0.2)
+        assert model.predict(X, offset=offset) == pytest.approx(plain.predict(X) + rows[2][:, None], abs=0.5)
+
+
+def test_checks_of_exposures_name_what_is_wrong(rows):
+    X, signal, offset = rows
+    y, ones = np.abs(signal), np.ones(N)
+    model = VectorFlowRegressor(loss="poisson")
+    with pytest.raises(ValueError, match=r"offset_val must have shape \(800,\)"):
+        model.fit(X, y, X_val=X, y_val=y, offset_val=offset[1:], exposure_val=ones)
+    with pytest.raises(ValueError, match=r"^exposure_val needs X_val\.$"):
+        model.fit(X, y, exposure_val=ones)
+    for wrong in (5, np.array(1.0)):
+        with pytest.raises(TypeError, match="sequence or array-like|at least 1 dimension"):
+            model.fit(wrong, y, exposure=ones)
+
+
+def test_blocks_whose_offsets_differ_in_shape_are_named(rows):
+    X, signal, offset = rows
+    blocks = [(X[:400], signal[:400], None, offset[:400]), (X[400:], signal[400:], None, offset[400:, None])]
+    for buffer_bytes in (1 << 10, 1 << 30):
+        with pytest.raises(ValueError, match="as many columns in all blocks, got shapes"):
+            VectorFlowRegressor().fit(BatchSource(lambda: iter(blocks), buffer_bytes=buffer_bytes))
+
+
+def test_first_rows_of_a_file_have_offsets_of_the_outputs_of_the_net(rows):
+    X, signal, offset = rows
+    model = VectorFlowRegressor(random_state=0).partial_fit(X[:9], signal[:9], offset=offset[:9])
+    part = model._first_rows.parts[0]
+    part.offset = np.column_stack([part.offset, part.offset])
+    with pytest.raises(ValueError, match=r"first rows have offsets of shape \(9, 2\)"):
+        pickle.loads(pickle.dumps(model))

@@ -424,3 +424,11 @@ def test_ndcg_on_real_queries_is_that_of_lightgbm():
     theirs = mean_ndcg(y_test, trees.predict(X_test), qid_test, k=10)
     ours = VectorFlowRanker(random_state=0).fit(X, y, qid=qid).score(X_test, y_test, qid=qid_test, k=10)
     assert ours > theirs - 0.01
+
+
+def test_ranks_and_sizes_of_queries_that_are_wrong_are_named(queries):
+    X, y, qid = queries
+    with pytest.raises(TypeError, match="eval_at must be an integer"):
+        VectorFlowRanker(eval_at=np.array(5)).fit(X, y, qid=qid)
+    with pytest.raises(ValueError, match=r"^group_val needs X_val\.$"):
+        VectorFlowRanker().fit(X, y, qid=qid, group_val=[len(y)])

@@ -347,3 +347,35 @@ def test_bad_rows():
         search.fit(X)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         search.fit(X, Y[:-1])
+
+
+@pytest.mark.parametrize("alphas", [[1e-5, 1e-3, 1e-1, 1.0], [1.0, 1e-5, 1e-1, 1e-3], [1e-3, 1e-5, 1.0, 1e-1]], ids=str)
+def test_candidates_with_scores_that_are_nan_go_no_further(alphas):
+    def scoring(model, X, y):
+        return np.nan if model.alpha in (1e-5, 1e-1) else model.score(X, y)
+
+    search = VectorFlowSearchCV(
+        VectorFlowClassifier(random_state=0), {"alpha": alphas}, factor=2, max_epochs=9, scoring=scoring, random_state=0
+    )
+    with pytest.warns(UserWarning, match="scoring: 2 of 4 candidates have scores that are NaN"):
+        search.fit(X, LABELS)
+    epochs = {one["alpha"]: n for one, n in zip(search.cv_results_["params"], search.cv_results_["n_epochs"])}
+    assert search.best_params_ == {"alpha": 1e-3}
+    assert epochs == {1e-5: 1, 1e-1: 1, 1.0: 2, 1e-3: 9}
+
+
+def test_a_search_that_fails_leaves_the_one_before():
+    search = VectorFlowSearchCV(VectorFlowClassifier(random_state=0), {"alpha": [1e-3, 1e-1]}, max_epochs=3)
+    search.fit(X, LABELS)
+    search.set_params(param_distributions={"alpha": [-1.0]}, scoring="accuracy", max_epochs=5)
+    before = dict(vars(search))
+    with pytest.raises(ValueError, match="All fits failed"):
+        search.fit(X, LABELS)
+    assert vars(search) == before
+
+
+def test_targets_may_be_series_of_polars():
+    polars = pytest.importorskip("polars")
+    search = VectorFlowSearchCV(VectorFlowClassifier(random_state=0), {"alpha": [1e-3, 1e-1]}, max_epochs=3)
+    search.fit(polars.DataFrame(X.toarray()), polars.Series(LABELS))
+    assert search.best_score_ > 0.5

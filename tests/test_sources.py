@@ -380,3 +380,15 @@ def test_progress_tells_rates_and_the_time_left():
     progress = Progress(1, None, clock=lambda: 0.0)
     progress.n_bytes = 10**6
     assert progress.line(500_000, 2.0) == "500,000 rows, 0.25 M rows/s, 0.5 MB/s"
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_strength_of_a_source_larger_than_its_buffer_is_validated(n_classes):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((3_000, 20), density=0.3, rng=rng, format="csr")
+    y = (X @ rng.normal(size=(20, n_classes))).argmax(axis=1)
+    source = BatchSource(lambda: ((X[i : i + 500], y[i : i + 500]) for i in range(0, 3_000, 500)), buffer_bytes=10_000)
+    streamed = VectorFlowClassifier(random_state=0).fit(source)
+    whole = VectorFlowClassifier(random_state=0).fit(X, y)
+    assert streamed.network_.scales.prior == pytest.approx(whole.network_.scales.prior, rel=1e-6)
+    assert streamed.score(X, y) > 0.9

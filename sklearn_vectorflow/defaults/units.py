@@ -53,7 +53,7 @@ def check_units(length, output, center, is_linear):
     if center > RANGE[1]:
         raise ValueError(
             f"y is beyond the units that single precision works with: its values are about {center:.3g}, and must be "
-            f"below {RANGE[1]:g}. Divide y by a constant."
+            f"below {RANGE[1]:g}. Divide y, or what offsets rows have, by a constant."
         )
     if center > FARTHEST * output:
         warn(

@@ -298,7 +298,7 @@ class VectorFlowClassifier(
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
-        coef_init : array-like of shape (n_outputs, n_features), default=None
+        coef_init : {array-like, sparse matrix} of shape (n_outputs, n_features), default=None
             Weights that training of a linear model starts from, in place of zeros; (n_features,) if there is one
             output.
         intercept_init : array-like of shape (n_outputs,), default=None

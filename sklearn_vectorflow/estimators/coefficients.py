@@ -24,7 +24,9 @@ def _initial(name, values, shape):
     TypeError, ValueError
         If they are no finite numbers of the shape.
     """
-    values = check_numbers(name, values)
+    values = check_numbers(name, values.toarray() if sparse.issparse(values) else values)
+    if np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
+        raise ValueError(f"{name} has values too large for float32, up to {np.abs(values).max():g}.")
     if values.shape == shape[1:] and shape[0] == 1 or values.shape == () and shape == (1,):
         values = values.reshape(shape)
     if values.shape != shape:

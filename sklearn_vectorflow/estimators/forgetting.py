@@ -17,11 +17,13 @@ class ForgetMixin:
     _n_remembered = 0
 
     def _forget(self, draft, network, crew):
-        """Let a net forget, if enough rows have come; a block that then fails does not bring it back."""
+        """Let a net forget, if enough rows have come; a block that then fails does not bring back what it knew."""
         if draft.half_life is None or OFTEN * self._n_remembered < draft.half_life:
             return
         share = 2.0 ** (-self._n_remembered / draft.half_life)
-        self._n_remembered = draft._n_remembered = 0
+        draft._n_remembered = 0
+        if network is self.network_:  # and not one that has grown, which a block that fails takes with it
+            self._n_remembered = 0
         network.settle(crew)
         let_forget(network, share)
 

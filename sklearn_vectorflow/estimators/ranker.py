@@ -279,6 +279,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         """
         qid = _queries(y, qid, group)
         if group_val is not None:
+            if X_val is None:
+                raise ValueError("group_val needs X_val.")
             qid_val = _queries(y_val, qid_val, group_val, "_val")
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, qid, qid_val, (offset, offset_val))
 
@@ -388,7 +390,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     @property
     def _ranks(self):
         """The numbers of `eval_at`."""
-        return self.eval_at if isinstance(self.eval_at, (list, tuple, np.ndarray)) else (self.eval_at,)
+        several = isinstance(self.eval_at, (list, tuple)) or isinstance(self.eval_at, np.ndarray) and self.eval_at.ndim
+        return self.eval_at if several else (self.eval_at,)
 
     def _train(self, network, start, data, validation, task):
         vars(self).pop("validation_ndcg_", None)  # of another fit

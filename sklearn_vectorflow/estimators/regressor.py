@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
 from sklearn_vectorflow.estimators.base import BaseVectorFlow
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
@@ -282,7 +282,7 @@ class VectorFlowRegressor(
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
-        coef_init : array-like of shape (n_outputs, n_features), default=None
+        coef_init : {array-like, sparse matrix} of shape (n_outputs, n_features), default=None
             Weights that training of a linear model starts from, in place of zeros; (n_features,) if there is one
             output.
         intercept_init : array-like of shape (n_outputs,), default=None
@@ -313,7 +313,7 @@ class VectorFlowRegressor(
         """
         offsets = (
             self._with_exposure(X, offset, exposure),
-            self._with_exposure(X_val, offset_val, exposure_val, "exposure_val"),
+            self._with_exposure(X_val, offset_val, exposure_val, "_val"),
         )
         rows = X, y, sample_weight, X_val, y_val, sample_weight_val, groups, groups_val
         return self._fit(*rows, offsets, (coef_init, intercept_init))
@@ -431,30 +431,39 @@ class VectorFlowRegressor(
         if isinstance(data, Data) and not self._continues:
             loss = self._loss
             shifts, scales = self.fit_intercept and loss.shifts_with_y, loss.scales_with_y and not self._is_exact
-            y = self._beside_offset(data) if loss.shifts_with_y else data.encoded
-            self._target_units = units = units_of(y, data.weight, shifts, scales, not loss.smooth)
+            self._target_units = units = units_of(
+                self._beside_offset(data), data.weight, shifts, scales, not loss.smooth
+            )
             if units is not None:
                 data.encoded = units.stated(data.encoded)
                 data.offset = None if data.offset is None else self._in_units_of_net(data.offset)
 
     def _beside_offset(self, data):
-        """Return what offsets leave of targets that they are in the units of."""
-        return data.encoded if data.offset is None else data.encoded - data.offset
+        """Return what offsets leave of targets, if they are in the units of those."""
+        offset = data.offset
+        if offset is None or not self._loss.shifts_with_y:
+            return data.encoded
+        if offset.shape[1] != data.encoded.shape[1]:  # a target has several raw outputs
+            offset = offset.mean(axis=1, keepdims=True)
+        return data.encoded - offset
 
     def _in_units_of_net(self, offset):
         return offset if self._target_units is None else offset / self._target_units.scale
 
-    def _with_exposure(self, X, offset, exposure, name="exposure"):
+    def _with_exposure(self, X, offset, exposure, of=""):
         """Return the offset with the logarithm of the exposure."""
+        name = f"exposure{of}"
         if exposure is None:
             return offset
         if not self._loss.balances:
             raise ValueError(f"{name} needs a loss with a logarithmic link, such as 'poisson', got {self.loss!r}.")
-        if X is None or is_source(X):
-            raise ValueError(f"{name} must be None beside a source: its blocks bring offsets, or without rows.")
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        if X is None:
+            raise ValueError(f"{name} needs X{of}.")
+        if is_source(X):
+            raise ValueError(f"{name} must be None beside a source: its blocks bring offsets.")
+        n_rows = _num_samples(X)
         logs = log_exposure(exposure, n_rows, name)
-        offset = check_offset(offset, n_rows)
+        offset = check_offset(offset, n_rows, f"offset{of}")
         if offset is None:
             return logs
         return offset + (logs if offset.ndim == 1 else logs[:, None])
@@ -512,12 +521,16 @@ class VectorFlowRegressor(
         return self._in_units_of_y(super().intercept_)
 
     def _output_scale(self, data):
-        y = self._beside_offset(data) if self._loss.shifts_with_y else data.encoded
-        return self._loss.output_scale(y, data.weight)
+        return self._loss.output_scale(self._beside_offset(data), data.weight)
 
     def _initial_raw(self, data):
-        y = self._beside_offset(data) if self._loss.shifts_with_y else data.encoded
-        return self._loss.initial_raw(y, data.weight)
+        return self._loss.initial_raw(self._beside_offset(data), data.weight)
 
     def _initial_beside_offset(self, data, initial):
-        return initial if self._loss.shifts_with_y else super()._initial_beside_offset(data, initial)
+        n_targets, n_outputs = data.encoded.shape[1], self._n_outputs()
+        if self._loss.shifts_with_y and (n_targets == n_outputs or not self.fit_intercept):
+            return initial
+        if self._loss.shifts_with_y and n_targets == 1:  # each raw output has an offset of its own
+            left = data.encoded - data.offset
+            return np.array([self._loss.initial_raw(left[:, [k]], data.weight)[k] for k in range(n_outputs)])
+        return super()._initial_beside_offset(data, initial)

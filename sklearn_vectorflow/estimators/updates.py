@@ -77,6 +77,8 @@ class UpdateMixin:
             if part.matrix.shape[1] != self.network_.n_features:
                 raise ValueError(f"the first rows have {part.matrix.shape[1]} columns.")
             raw = np.zeros((part.matrix.shape[0], self.network_.n_outputs))
+            if part.offset is not None and part.offset.shape != raw.shape:
+                raise ValueError(f"the first rows have offsets of shape {part.offset.shape}.")
             if isinstance(part.encoded, np.ndarray):
                 self._loss.check_block(part.encoded, raw)
             elif part.encoded.shape != raw.shape:

@@ -68,6 +68,7 @@ class SurvivalCurvesDisplay:
         estimator: Any,
         X: MatrixLike,
         *,
+        offset: ArrayLike | None = None,
         times: ArrayLike | None = None,
         labels: Sequence[str] | None = None,
         kind: Literal["survival", "cumulative_hazard"] = "survival",
@@ -82,6 +83,8 @@ class SurvivalCurvesDisplay:
             Fitted.
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Few rows.
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to the raw outputs, as in the estimator's ``fit``.
         times : array-like of shape (n_times,), default=None
             Times >= 0, increasing; None is from 0 to the last time of training.
         labels : sequence of str, default=None
@@ -100,7 +103,8 @@ class SurvivalCurvesDisplay:
         check_choice("kind", kind, KINDS)
         if not hasattr(estimator, "predict_survival_function"):
             raise TypeError(f"estimator must predict survival functions, got {type(estimator).__name__}.")
-        curves = getattr(estimator, f"predict_{kind}_function")(X)
+        known = {} if offset is None else {"offset": offset}
+        curves = getattr(estimator, f"predict_{kind}_function")(X, **known)
         if labels is not None and len(labels) != len(curves):
             raise ValueError(f"labels must have one for each of the {len(curves)} rows of X, got {len(labels)}.")
         steps, seen = _steps_of(estimator.loss_), estimator.unique_times_

@@ -205,6 +205,11 @@ def join_targets(parts):
         return sparse.vstack(parts, format="csr")
     parts = [np.asarray(part) for part in parts]
     check_kinds(parts)
+    if len({part.shape[1:] for part in parts}) > 1:
+        shapes = sorted({part.shape for part in parts})
+        raise ValueError(
+            f"Targets, weights and offsets must have as many columns in all blocks, got shapes {brief(shapes)}."
+        )
     return np.concatenate(parts)
 
 

@@ -64,7 +64,7 @@ def splits_of(rows, cv, validation_fraction, estimator, random_state):
 
 def _can_be_divided_alike(y, fraction):
     """Return whether classes have rows enough for a share of each to be taken."""
-    if getattr(y, "dtype", None) is not None and y.dtype.kind == "f":
+    if getattr(getattr(y, "dtype", None), "kind", None) == "f":  # types of polars have no kind
         assert_all_finite(y, input_name="y")
     if type_of_target(y, input_name="y") not in ("binary", "multiclass"):
         return False
@@ -128,3 +128,12 @@ def warn_of_failures(fits):
         raise ValueError(f"All fits failed: {errors[0]}")
     for error in errors:
         warn(f"A fit failed, and its candidate is given up: {error}", FitFailedWarning)
+
+
+def warn_of_scores(candidates):
+    """Say how many candidates, given as the fits of each, have scores that are NaN or infinite."""
+    unclear = sum(any(fit.n_epochs and not np.isfinite(fit.score) for fit in fits) for fits in candidates)
+    if unclear:
+        warn(
+            f"scoring: {unclear} of {len(candidates)} candidates have scores that are NaN or infinite. NaN ranks last."
+        )

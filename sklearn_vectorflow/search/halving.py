@@ -14,7 +14,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, indexable
 
 from sklearn_vectorflow.io.source import is_source
-from sklearn_vectorflow.search.fits import Fit, Rows, candidate, finished, go_on, splits_of, warn_of_failures
+from sklearn_vectorflow.search.fits import (
+    Fit,
+    Rows,
+    candidate,
+    finished,
+    go_on,
+    splits_of,
+    warn_of_failures,
+    warn_of_scores,
+)
 from sklearn_vectorflow.search.rounds import candidates_of, check_n_candidates, ranks_of, rounds_of
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_flag, check_integer, check_number
@@ -191,17 +200,25 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         TypeError, ValueError
             If a parameter is wrong, or all fits fail.
         """
+        before = vars(self).copy()
+        try:
+            self._search(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        except BaseException:  # what was found before stays
+            self.__dict__ = before
+            raise
+        return self
+
+    def _search(self, X, y, sample_weight, held_out):
         max_epochs = self._check_parameters()
         self.scorer_ = check_scoring(self.estimator, self.scoring)
         random_state = check_random_state(self.random_state)
         candidates = candidates_of(self.param_distributions, self.n_candidates, random_state)
-        rows, splits = self._splits(X, y, sample_weight, (X_val, y_val, sample_weight_val), random_state)
+        rows, splits = self._splits(X, y, sample_weight, held_out, random_state)
         self.n_splits_ = len(splits)
         self.rounds_ = rounds_of(len(candidates), self.factor, self.min_epochs, max_epochs)
         fits = self._halve(candidates, splits)
         self._keep_results(candidates, fits)
-        self._keep_best(fits, rows if X_val is None else None)
-        return self
+        self._keep_best(fits, rows)
 
     def _check_parameters(self):
         """Check the parameters; return how many epochs the best candidates have."""
@@ -265,6 +282,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
             print(f"[{type(self).__name__}] {n} candidate(s), {n_epochs} epoch(s), best score {best:.5g}")
 
     def _keep_results(self, candidates, fits):
+        warn_of_scores(fits)
         scores = np.array([[fit.score for fit in of_splits] for of_splits in fits])
         n_epochs = np.array([min(fit.n_epochs for fit in of_splits) for of_splits in fits])
         names = sorted({name for parameters in candidates for name in parameters})
@@ -359,5 +377,8 @@ def _mean_score(fits):
 
 
 def _order(fits):
-    """What candidates are sorted by before a round: the best first; before the first round there is no score yet."""
-    return -_mean_score(fits) if fits[0].n_epochs else 0.0
+    """What candidates are sorted by before a round: the best first, NaN last. At first there is no score yet."""
+    if not fits[0].n_epochs:
+        return 0.0
+    score = _mean_score(fits)
+    return np.inf if np.isnan(score) else -score

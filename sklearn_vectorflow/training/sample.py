@@ -41,7 +41,10 @@ class Sample(Data):
         fewest : int
         """
         values, rows, starts = data.drawn(fewest)
-        narrow = _narrow(values, data.encoded[rows], _some(data.weight, rows), starts)
+        encoded = data.encoded[rows]
+        if isinstance(encoded, np.ndarray):  # of a source, small integers stand for classes
+            encoded = encoded.astype(np.float64, copy=False)
+        narrow = _narrow(values, encoded, _some(data.weight, rows), starts)
         return cls(*narrow, offset=_some(data.offset, rows))
 
     @classmethod

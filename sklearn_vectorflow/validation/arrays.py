@@ -97,13 +97,19 @@ def _real_numbers(name, values):
     ------
     TypeError
         If they are complex, or no numbers.
+    ValueError
+        If some of them are masked.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries, and must have a number in each place.")
     try:
         values = np.asarray(values)
     except ValueError:  # lists of different lengths
         raise TypeError(f"{name} must be numbers, got {brief(values)}.") from None
     if values.dtype.kind == "c":
         raise TypeError(f"{name} must be real numbers, got dtype {values.dtype}.")
+    if values.dtype.kind in "mM":
+        raise TypeError(f"{name} must be numbers, got dtype {values.dtype}.")
     if values.dtype.kind not in "iufb":
         try:
             values = values.astype(np.float64)
