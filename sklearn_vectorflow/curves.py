@@ -25,9 +25,10 @@ def values_of(loss: Any, name: str, times: Array, raw: Array, after: Array | Non
         return getattr(loss, name)(times, raw)
     if name == "survival":
         return np.exp(-values_of(loss, "cumulative_hazard", times, raw, after))
+    if name == "cumulative_incidence":
+        return loss.cumulative_incidence(times, raw, after)
     function, after = getattr(loss, name), after[:, None]
-    gained = function(after + times, raw) - function(after, raw)
-    return gained / loss.survival(after, raw)[:, None] if name == "cumulative_incidence" else gained
+    return function(after + times, raw) - function(after, raw)
 
 
 class Curve:

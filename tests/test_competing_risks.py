@@ -233,3 +233,26 @@ def test_other_distributions_say_that_they_have_no_causes(model):
 def test_numbers_of_causes_are_checked(n_causes):
     with pytest.raises((TypeError, ValueError), match="n_causes"):
         VectorFlowSurvivalEstimator(CompetingRisks(n_causes=n_causes)).fit(X, Y)
+
+
+def test_incidences_of_rows_that_have_lasted_far_beyond_the_others():
+    model = VectorFlowSurvivalEstimator("competing_risks", random_state=0).fit(X, Y)
+    after, times = np.array([0.5, 5_000.0, 1e9]), np.array([0.1, 1.0, 5.0])
+    found = model.predict_cumulative_incidence(X[:3], times=times, return_array=True, conditional_after=after)
+    survival = model.predict_survival_function(X[:3], times=times, return_array=True, conditional_after=after)
+    assert_allclose(found.sum(axis=1) + survival, 1.0, atol=1e-6)
+    assert np.all(np.diff(found, axis=2) > 0)
+
+
+def test_more_causes_than_are_told_apart_are_refused():
+    with pytest.raises(ValueError, match="n_causes must be at most"):
+        VectorFlowSurvivalEstimator(CompetingRisks(n_causes=10**9)).fit(X, Y)
+
+
+def test_more_intervals_than_events_are_as_many_as_these():
+    some = slice(0, 50)
+    y = {name: values[some] for name, values in Y.items()}
+    model = VectorFlowSurvivalEstimator("competing_risks", breakpoints=10**9, random_state=0).fit(X[some], y)
+    assert set(model.loss_.breakpoints) <= set(y["time"][y["event"] > 0])
+    with pytest.raises(ValueError, match="times: could not convert"):
+        model.predict_survival_function(X[:2], times=["a"])

@@ -222,3 +222,10 @@ def test_signs_by_name(tmp_path):
 def test_signs_that_make_no_sense(penalty, message):
     with pytest.raises((TypeError, ValueError), match=message):
         VectorFlowRegressor(penalty=penalty).fit(X, Y)
+
+
+def test_signs_of_several_classes_at_the_optimum():
+    classes = np.digitize(Y, np.quantile(Y, [0.3, 0.7]))
+    model = VectorFlowClassifier(solver="exact", penalty=[Signs(SIGNS), L2(1e-3)], random_state=0).fit(X, classes)
+    assert np.all(model.coef_ * SIGNS >= 0)
+    assert model.score(X, classes) > 0.6

@@ -96,7 +96,8 @@ class Problem:
             return weights
         free = (terms.l1 == 0) & (terms.l2 == 0)
         if terms.lower is not None:
-            free &= np.isneginf(terms.lower) & np.isposinf(terms.upper)
+            unbounded = np.isneginf(terms.lower) & np.isposinf(terms.upper)
+            free = free & np.all(unbounded, axis=1, keepdims=True)
         return np.where(free, weights - weights.mean(axis=1, keepdims=True), weights)
 
 

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 
 from sklearn_vectorflow.losses.intervals import PiecewiseExponential, at_places, behind_zero
 from sklearn_vectorflow.losses.survival import SurvivalLoss
-from sklearn_vectorflow.targets.times import Times
+from sklearn_vectorflow.targets.times import MOST_CAUSES, Times
 from sklearn_vectorflow.validation.errors import brief, warn
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array, Shape
@@ -61,6 +61,8 @@ class CompetingRisks(PiecewiseExponential):
         super().check_parameters()
         if self.n_causes is not None:
             check_integer("CompetingRisks: n_causes, if not None,", self.n_causes, 1)
+            if self.n_causes > MOST_CAUSES:
+                raise ValueError(f"CompetingRisks: n_causes must be at most {MOST_CAUSES}, got {brief(self.n_causes)}.")
 
     def check_times(self, times: Times) -> None:
         """Raise ValueError if there are intervals, or causes beyond `n_causes`."""
@@ -109,16 +111,23 @@ class CompetingRisks(PiecewiseExponential):
             risk = np.log(self._cumulated(self.breakpoints[-1:], np.exp(risk)))
         return risk[:, 0, 0] if self.n_causes == 1 else risk[:, :, 0]
 
-    def cumulative_incidence(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the probability of an event of each cause up to each time, shape (n_rows, n_causes, n_times)."""
+    def cumulative_incidence(self, times: ArrayLike, raw: Array, after: Array | None = None) -> Array:
+        """Return the probability of an event of each cause up to each time, shape (n_rows, n_causes, n_times).
+
+        With `after`, times of shape (n_rows,), it is that of rows without an event until then, and times count from
+        then on.
+        """
+        after = np.zeros((len(raw), 1)) if after is None else np.asarray(after, dtype=np.float64)[:, None]
         hazard, log_hazard = self._hazard(raw), self.by_cause(raw)
         share = np.exp(log_hazard - logsumexp(log_hazard, axis=1, keepdims=True))
-        survival = np.exp(-self._reached(hazard))[:, None, :]  # at the start of each interval
-        lost = -np.expm1(-hazard[:, :-1] * np.diff(self._starts()))[:, None, :]
-        reached = behind_zero(np.cumsum(share[:, :, :-1] * survival[:, :, :-1] * lost, axis=2))
-        place, spent = self._placed(times)
-        here = -np.expm1(-at_places(hazard, place) * spent)[:, None, :]
-        return at_places(reached, place) + at_places(share * survival, place) * here
+        starts = np.maximum(self._starts() - after, 0.0)  # from then on; intervals that are over have no length
+        spent = hazard[:, :-1] * np.diff(starts, axis=1)
+        survival = np.exp(-behind_zero(np.cumsum(spent, axis=1)))[:, None, :]  # at the start of each interval
+        reached = behind_zero(np.cumsum(share[:, :, :-1] * survival[:, :, :-1] * -np.expm1(-spent)[:, None, :], axis=2))
+        place, _ = self._placed(after + times)
+        here = np.maximum(times - at_places(starts, place), 0.0)
+        lost = -np.expm1(-at_places(hazard, place) * here)[:, None, :]
+        return at_places(reached, place) + at_places(share * survival, place) * lost
 
 
 def _causes(times):

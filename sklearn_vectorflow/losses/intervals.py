@@ -74,6 +74,8 @@ def check_breakpoints(breakpoints):
 def quantiles_of_events(times, n_intervals):
     """Return the times that cut the events into equal parts; the last is the last event's."""
     events = times.time[times.event]
+    if n_intervals >= len(events):
+        return np.unique(events)
     return np.unique(np.quantile(events, np.arange(1, n_intervals + 1) / n_intervals, method="inverted_cdf"))
 
 

@@ -190,7 +190,8 @@ def check_times(times, *, ordered=True):
     ValueError
         If they are not a row of finite numbers >= 0, or, if they have to be, not increasing.
     """
-    times = np.asarray(times, dtype=np.float64)
+    with naming("times"):
+        times = np.asarray(times, dtype=np.float64)
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"times must be a non-empty 1-D array, got shape {times.shape}.")
     if not np.all(np.isfinite(times)) or np.any(times < 0):
