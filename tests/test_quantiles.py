@@ -127,3 +127,18 @@ def test_quantiles_are_checked(quantile, message):
 def test_several_targets_are_refused():
     with pytest.raises(ValueError, match="y must have one column for several quantiles of QuantileLoss, got 2"):
         model().fit(X, np.column_stack([Y, Y]))
+
+
+# ---- offsets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6])  # from where on y is learnt in other units
+@pytest.mark.parametrize("n_columns", [None, 3])
+def test_quantiles_beside_an_offset_are_those_of_what_it_leaves(n_columns, far):
+    shift = np.random.default_rng(1).integers(-8, 8, len(Y)) / 4
+    offset = shift if n_columns is None else np.column_stack([shift] * n_columns)
+    y = np.round(Y * 64) / 64 + far  # whose sums with the offset are exact
+    beside = model(max_iter=3, tol=None).fit(X, y + shift, offset=offset)
+    plain = model(max_iter=3, tol=None).fit(X, y)
+    assert_allclose(beside.predict(X), plain.predict(X), atol=1e-4)
+    assert_allclose(beside.predict(X, offset=offset), plain.predict(X) + shift[:, None], atol=1e-4)

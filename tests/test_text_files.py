@@ -307,3 +307,9 @@ def test_patterns_of_parquet_files(tmp_path):
         np.testing.assert_array_equal(np.vstack([block.X for block in found]), expected)
     with pytest.raises(FileNotFoundError, match=r"none-\*.parquet' matches no file"):
         ParquetSource(f"{tmp_path}/none-*.parquet", "y")
+
+
+@pytest.mark.parametrize("source", [SVMLightSource, VWSource])
+def test_an_empty_name_is_not_the_current_folder(source):
+    with pytest.raises(ValueError, match="files has an empty name"):
+        source("")

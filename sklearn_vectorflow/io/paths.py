@@ -25,10 +25,12 @@ def found_files(name):
     FileNotFoundError
         If a pattern matches nothing.
     ValueError
-        If there are no files in a folder.
+        If there are no files in a folder, or a name is empty.
     """
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(f"files must be paths or objects with a method read, got {name!r}.")
+    if name == "":  # which Path takes for the current folder
+        raise ValueError("files has an empty name.")
     if not is_pattern(name):
         found = _files_of(Path(name))
         if not found:
