@@ -121,3 +121,9 @@ def test_a_fitted_model_survives_bad_times():
 
 def test_kinds_are_those_of_the_engine():
     assert survival.KINDS == {name: getattr(times, name) for name in ("CENSORED", "EVENT", "INTERVAL")}
+
+
+def test_fields_with_the_names_of_event_and_time_may_be_in_any_order():
+    y = np.array([(1, 3), (2, 1), (1, 2)], dtype=[("time", int), ("event", int)])
+    times = parse(y, causes=True)
+    assert np.array_equal(times.time, [1, 2, 1]) and np.array_equal(times.cause, [3, 1, 2])

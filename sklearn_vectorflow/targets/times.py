@@ -111,7 +111,7 @@ def _columns(y):
     names = getattr(getattr(y, "dtype", None), "names", None)
     if names is not None:
         columns = {name: y[name] for name in names}
-        if len(names) == 2 and not {"lower", "upper"} <= set(names):
+        if len(names) == 2 and set(names) not in ({"event", "time"}, {"lower", "upper"}):  # others are in this order
             return dict(zip(("event", "time"), columns.values()))
     elif isinstance(y, tuple) and len(y) == 2:
         return {"event": y[0], "time": y[1]}
