@@ -7,6 +7,8 @@ from scipy import sparse
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.training.column_counts import hottest
 
+pytestmark = pytest.mark.threads  # what threads do is told where each has a core
+
 
 def rows_of(columns, n_features, per_row=5):
     indptr = np.arange(0, len(columns) + 1, per_row)

@@ -430,6 +430,7 @@ def test_the_engine_refuses_offsets_of_other_rows_or_outputs(rows):
         model.partial_fit(X, signal, offset=signal)
 
 
+@pytest.mark.threads
 def test_threads_share_offsets(rows):
     X, signal, offset = rows
     X, signal, offset = sparse.vstack([X] * 60, format="csr"), np.tile(signal, 60), np.tile(offset, 60)
