@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.engine.net import copies as engine
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.network import records
+from sklearn_vectorflow.network import memory, records
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.trainer import Trainer
@@ -169,7 +169,7 @@ def test_two_threads_merge_as_often_as_many(used):
 @pytest.mark.parametrize("alpha", [0.0, 1e-6])
 def test_records_may_begin_anywhere(monkeypatch, optimizer, alpha):
     monkeypatch.setattr(records, "CACHED", 0)
-    monkeypatch.setattr(records.np, "zeros", _off_by_a_number)
+    monkeypatch.setattr(memory.np, "zeros", _off_by_a_number)
     record = far_below(same_rows(), 2, optimizer, alpha=alpha).network_.parameters[0].record
     assert record.ctypes.data % 8 == 4
     root = record[:3, 1] if isinstance(optimizer, FTRL) else 1.0 / record[:3, 1]

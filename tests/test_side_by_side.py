@@ -18,7 +18,7 @@ from sklearn_vectorflow.layers import (
     wide_and_deep,
 )
 from sklearn_vectorflow.network import network
-from sklearn_vectorflow.network.records import LINE
+from sklearn_vectorflow.network.memory import LINE
 
 N_ROWS, N_FEATURES = 200, 120
 

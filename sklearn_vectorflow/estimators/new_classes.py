@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from sklearn_vectorflow.losses import Hinge, LogLoss, ModifiedHuber, MultinomialLoss, SquaredHinge
 from sklearn_vectorflow.network.forward import raw_outputs
 from sklearn_vectorflow.network.growing import with_outputs
-from sklearn_vectorflow.network.records import Outputs
+from sklearn_vectorflow.network.outputs import Outputs
 from sklearn_vectorflow.targets.labels import (
     class_array,
     class_totals,

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
-from sklearn_vectorflow.network.records import CHUNK, LINE, Layout
+from sklearn_vectorflow.network.memory import LINE
+from sklearn_vectorflow.network.records import CHUNK, Layout
 from sklearn_vectorflow.network.rules import Rule
 from sklearn_vectorflow.network.state import State
 

@@ -1,18 +1,16 @@
 """Arrays of one linear layer: a record of weights and optimizer state a feature."""
 
-import contextlib
 import math
-import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.network.memory import lines, padded, zeros
 from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
-LINE = 16  # numbers of a cache line
 LONGEST_CLOCK = 3  # numbers that tell what a record has missed
 CHUNK = 1 << 16  # records copied at a time
 CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
@@ -126,11 +124,11 @@ class LinearParameters:
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
             n_records, n_intercepts = self._counts
-            self.record = _zeros(n_records, layout.stride)
+            self.record = zeros(n_records, layout.stride)
             self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
         if layout.apart and self.values is None:
             n_records, n_intercepts = self._counts
-            self.values = _zeros(n_records, layout.n_out)
+            self.values = zeros(n_records, layout.n_out)
             self.bias_values = np.zeros((n_intercepts, layout.n_out), dtype=np.float32) if self.fit_intercept else None
 
     @property
@@ -318,7 +316,7 @@ def side_by_side(parameters):
     ends = np.cumsum(strides)
     if len(parameters) == 1 or _are_beside(parameters, ends):
         return parameters
-    joint = _lines(parameters[0].n_in, _padded(int(ends[-1])))
+    joint = lines(parameters[0].n_in, padded(int(ends[-1])))
     found = []
     for one, stride, end in zip(parameters, strides, ends):
         record = joint[:, end - stride : end]
@@ -337,91 +335,11 @@ def _are_beside(parameters, ends):
     return len({one.record.strides for one in parameters}) == 1 and np.array_equal(apart, np.diff(ends, prepend=0)[:-1])
 
 
-def _padded(size):
-    """Round up the numbers of a record, if that costs a third at most, such that it lies in as few lines as it can."""
-    whole = LINE * -(-size // LINE) if size > LINE else 1 << (size - 1).bit_length()
-    return whole if 3 * whole <= 4 * size else size
-
-
-def _lines(n, width):
-    """Return zeros of shape (n, width) that start with a cache line."""
-    array = _zeros(n, width, more=LINE)
-    start = -array.ctypes.data // array.itemsize % LINE
-    return array[start : start + n * width].reshape(n, width)
-
-
-def _zeros(n, width, more=0):
-    """Return zeros of shape (n, width), or some numbers more in a row.
-
-    Raises
-    ------
-    MemoryError
-        If the system does not give them, with what would fit.
-    """
-    try:
-        return np.zeros((n, width) if more == 0 else n * width + more, dtype=np.float32)
-    except (MemoryError, ValueError) as error:  # the latter where the size is no number of the machine
-        raise MemoryError(_too_large(n, width)) from error
-
-
-def _too_large(n, width):
-    """Say how much memory n records would take, and how many would fit."""
-    text = f"{n:,} inputs (columns of X) with {width:,} numbers each, weights and the optimizer's state, take"
-    text += f" {n * width * 4 / 2**30:,.0f} GiB, which the system does not give."
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        text += f" In the {memory / 2**30:,.0f} GiB of this machine about {memory // (4 * width):,} such inputs fit."
-    return f"{text} Hash features to fewer columns, or take fewer hidden units, factors or outputs."
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What the outputs of a layer were before there were more of them.
-
-    Parameters
-    ----------
-    sources : ndarray of int64, shape (n_outputs,)
-        For each of them the one it was; -1 if there was none.
-    factors : ndarray of float32, shape (n_outputs,)
-        What its weights are multiplied by.
-    """
-
-    sources: Any
-    factors: Any
-
-    @property
-    def kept(self):
-        """Those that are not new."""
-        return np.flatnonzero(self.sources >= 0)
-
-    def fill(self, record, layout, old, before):
-        """Fill records in: sums of squares are those of before; what moves with weights is multiplied as they are."""
-        kept = self.kept
-        sources, factors = self.sources[kept], self.factors[kept]
-        moves = layout.slot1 >= 0 and max(layout.slot2, layout.row) >= 0  # moments of Adam, z of FTRL
-        for name, is_there, moving in (
-            ("weights", not layout.apart, True),
-            ("slot1", layout.slot1 >= 0, moves),
-            ("slot2", layout.slot2 >= 0, False),
-            ("average", layout.average >= 0, True),
-        ):
-            if is_there:
-                to, start = (0, 0) if name == "weights" else (getattr(layout, name), getattr(before, name))
-                block = old[:, start + sources]
-                record[:, to + kept] = block * factors if moving else block
-        for name in ("row", "clock"):
-            to, start = getattr(layout, name), getattr(before, name)
-            if to >= 0:
-                of_clock = min(LONGEST_CLOCK, before.end_of_clock - start, layout.end_of_clock - to)
-                size = layout.per_feature if name == "row" else of_clock
-                record[:, to : to + size] = old[:, start : start + size]
-
-
 def _fill_weights(values, old, outputs):
     if outputs is None:
         values[:] = old
     else:
-        values[:, outputs.kept] = old[:, outputs.sources[outputs.kept]] * outputs.factors[outputs.kept]
+        outputs.fill_weights(values, old)
 
 
 def stamp(record, layout, progress):

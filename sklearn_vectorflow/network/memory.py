@@ -1,0 +1,45 @@
+"""Memory for the records of a layer."""
+
+import contextlib
+import os
+
+import numpy as np
+
+LINE = 16  # numbers of a cache line
+
+
+def padded(size):
+    """Round up the numbers of a record, if that costs a third at most, such that it lies in as few lines as it can."""
+    whole = LINE * -(-size // LINE) if size > LINE else 1 << (size - 1).bit_length()
+    return whole if 3 * whole <= 4 * size else size
+
+
+def lines(n, width):
+    """Return zeros of shape (n, width) that start with a cache line."""
+    array = zeros(n, width, more=LINE)
+    start = -array.ctypes.data // array.itemsize % LINE
+    return array[start : start + n * width].reshape(n, width)
+
+
+def zeros(n, width, more=0):
+    """Return zeros of shape (n, width), or some numbers more in a row.
+
+    Raises
+    ------
+    MemoryError
+        If the system does not give them, with what would fit.
+    """
+    try:
+        return np.zeros((n, width) if more == 0 else n * width + more, dtype=np.float32)
+    except (MemoryError, ValueError) as error:  # the latter where the size is no number of the machine
+        raise MemoryError(_too_large(n, width)) from error
+
+
+def _too_large(n, width):
+    """Say how much memory n records would take, and how many would fit."""
+    text = f"{n:,} inputs (columns of X) with {width:,} numbers each, weights and the optimizer's state, take"
+    text += f" {n * width * 4 / 2**30:,.0f} GiB, which the system does not give."
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        text += f" In the {memory / 2**30:,.0f} GiB of this machine about {memory // (4 * width):,} such inputs fit."
+    return f"{text} Hash features to fewer columns, or take fewer hidden units, factors or outputs."
