@@ -1,10 +1,28 @@
-"""The best raw outputs of a model without features, where rows have offsets."""
+"""The best raw outputs of a model without features, where they have no closed form."""
 
 import numpy as np
 from scipy.optimize import minimize
 
 MOST_CELLS = 1 << 17  # rows times outputs that tell it
 FARTHEST = 30.0  # from the constant that is best without offsets
+
+
+def least_constant(mean_loss, start, farthest):
+    """Return the raw outputs of the least mean loss; the start if they are not finite.
+
+    Parameters
+    ----------
+    mean_loss : callable
+        Returns the mean loss of a constant, and its gradient.
+    start : ndarray of shape (n_outputs,)
+    farthest : float
+        How far from it the search goes.
+    """
+    bounds = [(value - farthest, value + farthest) for value in start]
+    options = {"gtol": 1e-9, "ftol": 0}
+    with np.errstate(all="ignore"):
+        found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return found if np.all(np.isfinite(found)) else start
 
 
 def best_constant(kernel, block, start):
@@ -31,8 +49,4 @@ def best_constant(kernel, block, start):
         loss, gradient, *_ = kernel.evaluate(y, raw, weight, block.starts)
         return loss / total, np.asarray(gradient).sum(axis=0) / total
 
-    start = start - np.average(block.offset, axis=0, weights=weight)
-    bounds = [(value - FARTHEST, value + FARTHEST) for value in start]
-    with np.errstate(all="ignore"):
-        found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return found if np.all(np.isfinite(found)) else start
+    return least_constant(mean_loss, start - np.average(block.offset, axis=0, weights=weight), FARTHEST)

@@ -406,22 +406,25 @@ def _pearson(y, mean, variance, weight, n_free):
 
 def _huber_location(y, weight, delta):
     """The root of the gradient, which is linear between y - delta and y + delta of all rows."""
-    knots = np.concatenate([y - delta, y + delta])
-    order = np.argsort(knots, kind="stable")
-    knots = knots[order]
-    slopes = np.cumsum(np.concatenate([weight, -weight])[order])
-    rises = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(knots))])
-    return np.interp(delta * weight.sum(), rises, knots)
+    return _root(y, delta, weight, 0.0, -delta * weight.sum())
 
 
 def _margin_location(y, weight, epsilon):
     """The root of the gradient, which is linear between the ends of all rows' margins."""
-    knots = np.concatenate([y - epsilon, y + epsilon])
+    return _root(y, epsilon, -weight, weight.sum(), -(weight @ (y - y.min())))
+
+
+def _root(y, distance, change, slope, value):
+    """The root of a rising function, whose slope changes at the distance before each y, and back behind it.
+
+    It has a slope before the first of these places, and a value there.
+    """
+    knots = np.concatenate([y - distance, y + distance])
     order = np.argsort(knots, kind="stable")
     knots = knots[order]
-    slopes = weight.sum() + np.cumsum(np.concatenate([-weight, weight])[order])
+    slopes = slope + np.cumsum(np.concatenate([change, -change])[order])
     rises = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(knots))])
-    return np.interp(weight @ (y - epsilon - knots[0]), rises, knots)
+    return np.interp(-value, rises, knots)
 
 
 def spread(y: Array, sample_weight: Array | None) -> float:

@@ -10,9 +10,9 @@ import copy
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 from scipy.special import gammaln, log_ndtr, ndtri_exp
 
+from sklearn_vectorflow.defaults.constants import least_constant
 from sklearn_vectorflow.engine.losses.survival import KERNELS
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.targets.times import INTERVAL, Times
@@ -92,9 +92,7 @@ class SurvivalLoss(Loss):
             total, gradient = self(y, np.tile(constant, (len(y), 1)), weight)
             return total / weight.sum(), gradient.sum(axis=0) / weight.sum()
 
-        bounds = [(-FARTHEST, FARTHEST)] * self.n_outputs
-        start, options = np.zeros(self.n_outputs), {"gtol": 1e-9, "ftol": 0}
-        return minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        return least_constant(mean_loss, np.zeros(self.n_outputs), FARTHEST)
 
     def intercept(self, raw: Array) -> Array:
         """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
