@@ -27,6 +27,7 @@ from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.collectors import TimesCollector
 from sklearn_vectorflow.targets.times import parse
 from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.validation.arrays import check_times
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_choice
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Shape, Solver, TimesLike
@@ -518,8 +519,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
     def _check_restored(self):
         super()._check_restored()
-        if hasattr(self, "network_") and not isinstance(self.loss_, SurvivalLoss):
-            raise ValueError("loss_ is no SurvivalLoss.")
+        if hasattr(self, "network_"):
+            if not isinstance(self.loss_, SurvivalLoss):
+                raise ValueError("loss_ is no SurvivalLoss.")
+            check_times(self.unique_times_)
 
     def _check_parameters(self):
         super()._check_parameters()
