@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.metrics import mean_pinball_loss
+from sklearn.metrics import log_loss, mean_pinball_loss
 from sklearn.model_selection import cross_validate
 
 from sklearn_vectorflow import (
@@ -21,7 +21,8 @@ from sklearn_vectorflow import (
 )
 from sklearn_vectorflow.engine.data import Targets
 from sklearn_vectorflow.io import BatchSource, CSRSource, write_cache
-from sklearn_vectorflow.losses import MixtureDensity, OneVsRestLogLoss, QuantileLoss, SampledLogLoss
+from sklearn_vectorflow.losses import LambdaRank, MixtureDensity, OneVsRestLogLoss, QuantileLoss, SampledLogLoss
+from sklearn_vectorflow.network.initial_weights import Start
 
 N, WIDTH = 800, 30
 
@@ -509,3 +510,38 @@ def test_first_rows_of_a_file_have_offsets_of_the_outputs_of_the_net(rows):
     part.offset = np.column_stack([part.offset, part.offset])
     with pytest.raises(ValueError, match=r"first rows have offsets of shape \(9, 2\)"):
         pickle.loads(pickle.dumps(model))
+
+
+# ---- where raw outputs are looked at beside training ----------------------------------------
+
+
+def test_losses_and_ranks_of_validation_queries_are_those_beside_their_offsets(rows):
+    X, signal, offset = rows
+    qid, y = np.repeat(np.arange(N // 10), 10), np.clip(np.round(signal + 2 * offset), 0, 4)
+    held_out = {"X_val": X[:200], "y_val": y[:200], "qid_val": qid[:200], "offset_val": 2 * offset[:200]}
+    model = VectorFlowRanker(max_iter=2, tol=None, random_state=0, eval_at=5)
+    model.fit(X, y, qid=qid, offset=2 * offset, **held_out)
+    raw = model.predict(X[:200], offset=2 * offset[:200])
+    loss = LambdaRank()(y[:200], raw, None, np.arange(0, 201, 10))[0] / 20
+    assert model.validation_scores_[-1] == pytest.approx(-loss, rel=1e-5)
+    score = model.score(X[:200], y[:200], qid=qid[:200], k=5, offset=2 * offset[:200])
+    assert model.validation_ndcg_[5][-1] == pytest.approx(score)
+
+
+def test_the_baseline_of_cox_is_that_of_rows_without_an_offset(rows):
+    X, signal, offset = rows
+    y = _times(signal, offset, 12)
+    model = VectorFlowSurvivalEstimator("cox", solver="exact", alpha=1e-3, exact_tol=1e-9, random_state=0)
+    plain, moved = clone(model).fit(X, y), clone(model).fit(X, y, offset=np.ones(N))
+    times = np.array([0.2, 1.0, 2.0])
+    assert moved.cum_baseline_hazard_(times) == pytest.approx(plain.cum_baseline_hazard_(times) / np.e, rel=1e-4)
+
+
+def test_constant_models_and_gradients_before_training_have_offsets(rows):
+    X, signal, offset = rows
+    y = np.random.default_rng(13).random(N) < expit(offset)
+    model = VectorFlowClassifier(random_state=0).fit(X, y, offset=offset)
+    data = model._data(X, y, None, offset=offset, reset=False)
+    assert model._constant_loss(data, 0.5) == pytest.approx(log_loss(y, expit(offset + 0.5)))
+    sizes = model._size_of(Start(None, 0.5))(data.encoded, None, data.offset)
+    assert sizes == pytest.approx(np.abs(expit(offset + 0.5) - y))
