@@ -12,7 +12,7 @@ from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.trainer import Trainer
 
-pytestmark = pytest.mark.threads  # what threads do is told where each has a core
+pytestmark = pytest.mark.threads  # each thread needs a core of its own
 
 N_ROWS, N_FEATURES, PER_ROW = 20_000, 50_000, 8
 CONSTANT = SGD(1e-3, schedule="constant")

@@ -8,7 +8,7 @@ from sklearn_vectorflow import VectorFlowClassifier, threads
 from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.trainer import Trainer
 
-pytestmark = pytest.mark.threads  # what threads do is told where each has a core
+pytestmark = pytest.mark.threads  # each thread needs a core of its own
 
 N_ROWS, N_FEATURES = 600, 40
 

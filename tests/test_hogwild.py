@@ -13,7 +13,7 @@ from sklearn_vectorflow.training.trainer import Trainer
 
 from datasets import load, needs_data
 
-pytestmark = pytest.mark.threads  # what threads do is told where each has a core
+pytestmark = pytest.mark.threads  # each thread needs a core of its own
 
 SEEDS = range(5)
 N_TRAIN, N_TEST, N_WORDS = 60_000, 10_000, 30_000

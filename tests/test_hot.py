@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.training.column_counts import hottest
 
-pytestmark = pytest.mark.threads  # what threads do is told where each has a core
+pytestmark = pytest.mark.threads  # each thread needs a core of its own
 
 
 def rows_of(columns, n_features, per_row=5):

@@ -262,7 +262,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         group : array-like of shape (n_queries,), default=None
             In place of qid: how many rows each query has, in order.
         offset : array-like of shape (n_rows,), default=None
-            Known numbers that are added to the scores, in training as in predictions, such as those of another model.
+            Known numbers that are added to the scores, in training and in predictions, such as those of another model.
         X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : like those of training, default=None
             Validation queries for `early_stopping` and `validation_scores_`.
 

@@ -291,7 +291,7 @@ class VectorFlowRegressor(
             Group of every row, for losses that see rows of a group together. Rows of a
             group stand together. Sources have none.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Known numbers that are added to the raw outputs, in training as in predictions: one for
+            Known numbers that are added to the raw outputs, in training and in predictions: one for
             each row or one for each of its raw outputs. They have no weight of their own. Blocks of a source may
             bring their own.
         exposure : array-like of shape (n_rows,), default=None

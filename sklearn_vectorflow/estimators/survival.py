@@ -342,7 +342,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Known numbers that are added to the raw outputs, in training as in predictions. One for each row is added
+            Known numbers that are added to the raw outputs, in training and in predictions. One for each row is added
             to the log hazard ("cox", "exponential", "piecewise"), the logit ("discrete") or the log time.
         X_val, y_val, sample_weight_val, offset_val : like X, y, sample_weight and offset, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
