@@ -304,8 +304,8 @@ class VectorFlowClassifier(
         intercept_init : array-like of shape (n_outputs,), default=None
             Intercepts that it starts from, in place of the best constant.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Known numbers that are added to the raw outputs, in training and in predictions: one for each row, or one for
-            each of its raw outputs. The multinomial loss needs one for each class.
+            Known numbers that are added to the raw outputs, in training and in predictions: one for each row, or one
+            for each of its raw outputs. The multinomial loss needs one for each class.
         X_val, y_val, sample_weight_val, offset_val : like X, y, sample_weight and offset, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
