@@ -254,6 +254,19 @@ cdef class Hands:
         if self.board is not None:
             self.board.close(False)
 
+    def ready(self, n_workers):
+        """Start threads; return how many of so many there are, the caller's among them.
+
+        As many calls that wait for each other can be mapped: each thread begins one.
+        """
+        n_workers = min(n_workers, self.n_workers)
+        if self.board is None or n_workers <= 1:
+            return 1
+        if self.board.forks != _forks:
+            self.board = _Board(self.n_workers)  # a child process has none of the threads
+        self.board.start(n_workers)
+        return min(n_workers, self.board.n_helpers + 1)
+
     def map(self, function, items, most=None):
         """Return ``[function(item) for item in items]``, shared between the threads, or at most so many.
 

@@ -128,6 +128,10 @@ class VectorFlowClassifier(
         Threads that train on shared weights without locks, and predict. None is 1 unless in
         a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
         thread.
+    deterministic : bool, default=False
+        Whether training gives the same weights, bit for bit, for any `n_jobs`, on one kind of processor and one
+        version of the package. Each weight then has one thread that writes to it, and threads wait for each other
+        every few dozen rows, which takes longer. It needs a `random_state`.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, shuffling and dropout. With one thread an int gives the same bits
         every time.
@@ -226,6 +230,7 @@ class VectorFlowClassifier(
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
+        deterministic: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
         solver: Solver = "auto",
@@ -257,6 +262,7 @@ class VectorFlowClassifier(
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.deterministic = deterministic
         self.random_state = random_state
         self.verbose = verbose
         self.solver = solver

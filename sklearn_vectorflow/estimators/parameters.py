@@ -145,7 +145,7 @@ def check_training_parameters(estimator):
     check_number(owner, "validation_fraction", estimator.validation_fraction, 0, 1, low_open=True, high_open=True)
     if not _is_word(estimator.early_stopping, "auto"):
         check_flag("early_stopping, if not 'auto',", estimator.early_stopping)
-    for name in ("fit_intercept", "shuffle", "warm_start", "grow"):
+    for name in ("fit_intercept", "shuffle", "warm_start", "grow", "deterministic"):
         check_flag(name, getattr(estimator, name))
     check_choice("solver", estimator.solver, SOLVERS)
     check_number(owner, "exact_tol", estimator.exact_tol, 0, 1)

@@ -80,9 +80,8 @@ class TrainerMixin(StrengthMixin):
         net.set_loss(kernel.capsule, kernel.parameters, data.n_targets, [place.engine for place in read])
         net.set_sampler(self._sampler(data))
         random_state = check_random_state(self.random_state)
-        return data.trainer(
-            network, net, clock, kernel, batch_size, self.shuffle, self.input_dropout, random_state, crew
-        )
+        how = self.shuffle, self.input_dropout, random_state, crew, self.deterministic
+        return data.trainer(network, net, clock, kernel, batch_size, *how)
 
     def _sampler(self, data):
         """Return what a step's outputs are drawn from; None where it computes all."""

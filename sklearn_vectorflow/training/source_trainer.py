@@ -20,14 +20,26 @@ class StreamTrainer:
     Parameters
     ----------
     data : StreamedData
-    network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew
+    network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew, deterministic
         See `Trainer`.
     alike : bool, default=False
         Whether rows that follow each other have alike targets.
     """
 
     def __init__(
-        self, data, network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew, alike=False
+        self,
+        data,
+        network,
+        net,
+        clock,
+        kernel,
+        batch_size,
+        shuffle,
+        input_dropout,
+        random_state,
+        crew,
+        deterministic=False,
+        alike=False,
     ):
         self.data = data
         self.network = network
@@ -39,12 +51,14 @@ class StreamTrainer:
         self.input_dropout = input_dropout
         self.random_state = random_state
         self.crew = crew
+        self.deterministic = deterministic
+        self.n_workers = 1 if deterministic else crew.n_workers  # of a plan
         self.alike = alike
         self.plans = self._plans(data.survey) if data.survey.complete else None
 
     def _plans(self, survey):
         work = survey.n_nonzero * self.network.n_products
-        plan = Plan.of(survey.n_rows, work, survey.canonical, self.batch_size, self.crew.n_workers, alike=self.alike)
+        plan = Plan.of(survey.n_rows, work, survey.canonical, self.batch_size, self.n_workers, alike=self.alike)
         return plan.windows(int(self.data.source.buffer_bytes * survey.n_rows / max(survey.n_bytes, 1)))
 
     def epoch(self):
@@ -96,13 +110,13 @@ class StreamTrainer:
     def _run(self, rows, number, n_slices, seed):
         """Train on a window; return the losses of its slices."""
         n_rows, found = rows.matrix.shape[0], rows.matrix.rows
-        if self.plans and self.crew.n_workers == 1:
+        if self.plans and self.n_workers == 1:
             plan = self.plans[number]
         else:
             canonical = self.data.survey.canonical and found.canonical
             work = found.n_nonzero * self.network.n_products
             batch_size = min(self.batch_size, n_rows)
-            plan = Plan.of(n_rows, work, canonical, batch_size, self.crew.n_workers, alike=self.alike)
+            plan = Plan.of(n_rows, work, canonical, batch_size, self.n_workers, alike=self.alike)
             plan = dataclasses.replace(plan, first=n_slices)
         trainer = Trainer(
             self.network,
@@ -117,6 +131,7 @@ class StreamTrainer:
             self.input_dropout,
             self.random_state,
             self.crew,
+            self.deterministic,
             plan,
         )
         return trainer.run_window(seed)

@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
-from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.network.forward import readable, rows_ahead
-from sklearn_vectorflow.threads import by_worker
-from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecords, hot_records, hot_wide
+from sklearn_vectorflow.training.hogwild import Hogwild
 from sklearn_vectorflow.training.plan import Plan
+from sklearn_vectorflow.training.windows import Windows
 
 
 class Trainer:
@@ -32,6 +31,8 @@ class Trainer:
     input_dropout : float
     random_state : RandomState
     crew : Crew
+    deterministic : bool, default=False
+        Whether weights are the same, bit for bit, for any number of threads.
     plan : Plan, default=None
         Where the rows are a part of a longer pass.
     alike : bool, default=False
@@ -52,6 +53,7 @@ class Trainer:
         input_dropout,
         random_state,
         crew,
+        deterministic=False,
         plan=None,
         alike=False,
     ):
@@ -71,34 +73,22 @@ class Trainer:
         n_rows, rows = matrix.shape[0], matrix.rows
         self.batch_size = batch_size = min(batch_size, n_rows)
         work = rows.n_nonzero * network.n_products
-        self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, crew.n_workers, starts, alike)
+        n_workers = 1 if deterministic else crew.n_workers
+        self.plan = plan or Plan.of(n_rows, work, rows.canonical, batch_size, n_workers, starts, alike)
         if self.plan.group_rows:
             batch_size = max(batch_size, self.plan.chunk)
         self.ahead = rows_ahead(matrix.rows, network)
-        batch_nonzeros = self._batch_nonzeros(batch_size)
-        self.workers = [
-            engine.Worker(net, matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows)
-            for _ in range(min(crew.n_workers, len(self.plan.slices)))
-        ]
-        self.hot = HotRecords([None] * len(self.workers))
-        if net.is_plain and batch_nonzeros == 0 and targets.is_dense and not self.plan.group_rows:
-            if net.rules[0] in UNMERGED:
-                self.workers = self.workers[:1]
-            if net.merges:
-                self.hot = hot_records(network, net, matrix, len(self.workers))
-        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(targets):
-            self.workers = self.workers[:MOST_COPIERS]
-            hot = hot_wide(network, net, matrix, len(self.workers))
-            for worker in self.workers:
-                worker.share(hot)
+        self.updates_directly = batch_size == 1 and self.plan.canonical
+        batch_nonzeros = 0 if self.updates_directly else self.most_nonzeros(batch_size)
+        sizes = matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows
+        divided = deterministic and net.can_be_divided
+        self._team = Windows(self, sizes) if divided else Hogwild(self, sizes, n_workers)
 
-    def _batch_nonzeros(self, batch_size):
-        """Most non-zeros of a batch; 0 if rows can update the weights one by one."""
-        if batch_size == 1 and self.plan.canonical:
-            return 0
+    def most_nonzeros(self, n_rows):
+        """Return the most non-zeros that so many rows have."""
         lengths = self.matrix.row_lengths()
-        if batch_size < len(lengths):
-            lengths = np.partition(lengths, len(lengths) - batch_size)[-batch_size:]
+        if n_rows < len(lengths):
+            lengths = np.partition(lengths, len(lengths) - n_rows)[-n_rows:]
         return max(1, int(lengths.sum(dtype=np.int64)))
 
     def _order(self):
@@ -136,38 +126,15 @@ class Trainer:
 
     def run(self, order, seed):
         """Train on the slices of an order of chunks; return each slice's (loss, n_rows)."""
-        first, parts = 0, []
         try:
-            if len(self.workers) > 1 and self.clock.step == 0:
-                first, parts = 1, [self._train(order, seed, 0, 0, False, None)]
-
-            @by_worker
-            def train(position, worker):
-                return self._train(order, seed, position, worker, len(self.workers) > 1, self.hot.copies[worker])
-
-            with self.hot.in_use(self.clock, self.crew):
-                return parts + self.crew.map(train, range(first, len(self.plan.slices)), len(self.workers))
+            return self._team.run(order, (seed << 20) + self.plan.first)
         finally:
             self.network.advance()
 
-    def _train(self, order, seed, position, worker, shared, copies):
-        plan = self.plan
-        loss, n_means = self.workers[worker].train(
-            self.matrix.rows,
-            self.targets,
-            self.clock,
-            order,
-            *plan.slices[position],
-            self.shuffle,
-            (seed << 20) + plan.first + position,
-            self.input_dropout,
-            self.ahead,
-            shared,
-            copies,
-        )
-        if not math.isfinite(loss):
-            self.kernel.raise_fault(*self.workers[worker].last_block())
-        return loss, n_means
+    def slice(self, order, seed, position):
+        """Return what workers have to know of a slice."""
+        rows, targets, span = self.matrix.rows, self.targets, self.plan.slices[position]
+        return rows, targets, self.clock, order, *span, self.shuffle, seed + position, self.input_dropout, self.ahead
 
 
 def new_seed(random_state):

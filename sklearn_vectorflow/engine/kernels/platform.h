@@ -64,10 +64,18 @@
 #define VF_TRY_LOCK(flag) (_InterlockedExchange((volatile long *)(flag), 1) == 0)
 #define VF_UNLOCK(flag) _InterlockedExchange((volatile long *)(flag), 0)
 #define VF_INCREMENT(counter) _InterlockedIncrement((volatile long *)(counter))
+#define VF_ADD(counter, n) _InterlockedExchangeAdd((volatile long *)(counter), (n)) /* gives what was there before */
+#define VF_LOAD(flag) _InterlockedOr((volatile long *)(flag), 0)
+#define VF_STORE(flag, value) _InterlockedExchange((volatile long *)(flag), (value))
+#define VF_ADD_WIDE(counter, n) _InterlockedExchangeAdd64((volatile __int64 *)(counter), (n))
 #else
 #define VF_TRY_LOCK(flag) (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE) == 0)
 #define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
 #define VF_INCREMENT(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
+#define VF_ADD(counter, n) __atomic_fetch_add((counter), (n), __ATOMIC_ACQ_REL)
+#define VF_LOAD(flag) __atomic_load_n((flag), __ATOMIC_ACQUIRE)
+#define VF_STORE(flag, value) __atomic_store_n((flag), (value), __ATOMIC_RELEASE)
+#define VF_ADD_WIDE(counter, n) __atomic_fetch_add((counter), (n), __ATOMIC_RELAXED)
 #endif
 
 #if defined(_WIN32)

@@ -65,6 +65,7 @@ cdef class Buffers:
     cdef vf_input_dropout input_dropout
     cdef vf_places places     # of coming rows
     cdef bint training, shared
+    cdef bint reads_anew      # weights have been stepped since the forward pass read them
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_copies(self, vf_copies *copies, const vf_linear *layer, int rule, int lazy, int64_t most)
     cdef bint _reads_rows(self, Node *node)

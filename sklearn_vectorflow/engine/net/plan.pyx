@@ -338,6 +338,18 @@ cdef class Net:
                 and node.kernels.single != NULL and vf_is_plain(node.rule, node.lazy, &node.weights))
 
     @property
+    def can_be_divided(self):
+        """Whether a step of each feature's weights needs no other's: whether a `Team` can train the net.
+
+        Orthogonality reads all weights of a layer in every step, and sampled outputs have no columns to divide.
+        """
+        cdef int i
+        for i in range(self.n_nodes):
+            if self.nodes[i].orthogonal > 0.0 or self.nodes[i].kind == OUTPUTS:
+                return False
+        return self.sampler is None
+
+    @property
     def merges(self):
         """Whether workers on a plain net can have copies of records, which are merged."""
         return self.is_plain and self.nodes[0].kernels.single.merge_tier != NULL

@@ -22,8 +22,13 @@ cdef class Walk(Buffers):
     cdef const int32_t *_candidates(self, int64_t r) noexcept nogil
     cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil
     cdef void _backward(self, int i, Rows rows, int64_t n) noexcept nogil
-    cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil
+    cdef void _pass_back(self, int i, int64_t n) noexcept nogil
+    cdef void _pass_back_weighted(self, int i, int64_t n) noexcept nogil
+    cdef void _update(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil
+    cdef vf_row _row_to_step(self, int i, Rows rows, int64_t r) noexcept nogil
+    cdef bint _steps_bias(self, int i) noexcept nogil
+    cdef void _update_bias(self, int i) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil

@@ -191,14 +191,17 @@ cdef class Walk(Buffers):
 
     cdef void _backward(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Passes node i's gradient on to its parents and updates its weights."""
+        self._pass_back(i, n)
+        self._update(i, rows, n)
+
+    cdef void _pass_back(self, int i, int64_t n) noexcept nogil:
+        """Adds to the gradients of node i's parents."""
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
         cdef int k
         cdef double *gradient = self.gradient[i]
         if node.kind == LINEAR or node.kind == PAIRS or node.kind == OUTPUTS:
-            self._backward_weighted(i, rows, n)
-        elif node.kind == CONSTANT:
-            self._step_bias(i, n)
+            self._pass_back_weighted(i, n)
         elif node.kind == ACTIVATION:
             vf_activate_back(node.activation, self.out[i], gradient, self.gradient[node.parent], n * node.width)
         elif node.kind == DROPOUT:
@@ -218,7 +221,7 @@ cdef class Walk(Buffers):
                 vf_multiply_back(self.factors, node.n_parents, k, gradient, self.gradient[node.parents[k]],
                                  n * node.width)
 
-    cdef void _backward_weighted(self, int i, Rows rows, int64_t n) noexcept nogil:
+    cdef void _pass_back_weighted(self, int i, int64_t n) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef Node *join
         cdef int k
@@ -229,7 +232,13 @@ cdef class Walk(Buffers):
             for k in range(join.n_parents):
                 if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
                     self._pass_on(i, join.parents[k], join.firsts[k], n)
-        if node.frozen:
+
+    cdef void _update(self, int i, Rows rows, int64_t n) noexcept nogil:
+        """Steps the weights of node i, if it has some that are trained."""
+        cdef Node *node = &self.net.nodes[i]
+        if node.kind == CONSTANT:
+            self._step_bias(i, n)
+        if node.kind != LINEAR and node.kind != PAIRS and node.kind != OUTPUTS or node.frozen:
             return
         if node.kind == OUTPUTS:
             self._update_outputs(i, rows, n)
@@ -261,21 +270,37 @@ cdef class Walk(Buffers):
                                 self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
                                 self.gradient[parent] + r * width)
 
+    cdef vf_row _row_to_step(self, int i, Rows rows, int64_t r) noexcept nogil:
+        """What node i gives for row r of the batch, as far as this worker steps the weights of its columns."""
+        return self._row_of(i, rows, self.queue[self.taken + r], r)
+
+    cdef bint _steps_bias(self, int i) noexcept nogil:
+        """Whether this worker steps the intercepts of node i."""
+        return True
+
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t c
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
-        cdef vf_row x = self._row_of(node.parent, rows, self.queue[self.taken], 0)
+        cdef vf_row x = self._row_to_step(node.parent, rows, 0)
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
         if node.kind == PAIRS:
             self._update_pairs(i, x)
             return
-        if self.shared and node.width == 1:  # copies are written back: others' steps must be in them
+        if self.reads_anew or self.shared and node.width == 1:
+            # copies are written back: others' steps must be in them
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
-        if node.has_bias:
-            node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
+        if node.has_bias and self._steps_bias(i):
+            self._update_bias(i)
+
+    cdef void _update_bias(self, int i) noexcept nogil:
+        """Steps the intercepts of node i by `delta`."""
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        if self.reads_anew:
+            node.bias_kernels.read(&node.bias, &self.clock, one, self.bias_copies[i])
+        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
@@ -283,6 +308,8 @@ cdef class Walk(Buffers):
         for o in range(node.width):
             for c in range(o * node.rank, (o + 1) * node.rank):
                 self.pair_delta[c] = self.delta[o] * self.sums[i][c]
+        if self.reads_anew:
+            node.pairs.read(&self.pairs[i], x)
         node.pairs.update(&self.pairs[i], x, self.pair_delta, self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
@@ -291,7 +318,7 @@ cdef class Walk(Buffers):
         cdef int64_t r
         cdef vf_row x
         for r in range(n):
-            x = self._row_of(node.parent, rows, self.queue[self.taken + r], r)
+            x = self._row_to_step(node.parent, rows, r)
             if node.kind == PAIRS:
                 vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
                                 node.width, node.rank)
@@ -371,13 +398,13 @@ cdef class Walk(Buffers):
             vf_gathered_clear(g)
 
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
-        cdef int64_t r, c
+        cdef int64_t r, c, width = self.net.nodes[i].width
         cdef double total
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
-        for c in range(node.width):
+        if not self._steps_bias(i):
+            return
+        for c in range(width):
             total = 0.0
             for r in range(n):
-                total += self.gradient[i][r * node.width + c]
+                total += self.gradient[i][r * width + c]
             self.delta[c] = total
-        node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
+        self._update_bias(i)

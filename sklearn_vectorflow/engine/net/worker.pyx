@@ -5,7 +5,6 @@ A `Worker` draws the order of rows, and walks the plan (plan.pyx) forward and ba
 over them, one step a batch. Nothing is allocated during a pass, and nothing here needs
 the GIL.
 """
-cimport cython
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -36,7 +35,6 @@ cdef enum:
     PUBLISH = 64         # steps between two looks at the shared clock
 
 
-@cython.final
 cdef class Worker(OneHidden):
     """One thread's passes over rows, see `Buffers` for its parameters."""
 
@@ -222,11 +220,9 @@ cdef class Worker(OneHidden):
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
-        cdef int64_t r, c, row, n_outputs
+        cdef int64_t r, row
         cdef int i, last = self.net.n_nodes - 1
         cdef double loss, scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
-        cdef double *gradient
-        n_outputs = self.net.nodes[last].width
         for i in range(self.net.n_nodes):
             if self.net.nodes[i].orthogonal > 0.0:  # reads every weight as it is now
                 self.net.nodes[i].kernels.settle(&self.net.nodes[i].weights, &self.clock, 0,
@@ -241,16 +237,23 @@ cdef class Worker(OneHidden):
         loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(targets, n)
         if not isfinite(loss):
             return loss
-        for i in range(last):
-            if not is_sparse(self.net.nodes[i].kind):
-                memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
-        gradient = self.gradient[last]
-        for c in range(n * n_outputs):
-            gradient[c] = self.loss_gradient[c] * scale
-        self._add_gradients_of_nodes(n, scale)
+        self._begin_gradients(n, scale)
         for i in range(last, -1, -1):
             self._backward(i, rows, n)
         return loss
+
+    cdef void _begin_gradients(self, int64_t n, double scale) noexcept nogil:
+        """Sets the gradients of all nodes to those of the loss, times a scale: those of others are zero."""
+        cdef int64_t c, n_outputs
+        cdef int i, last = self.net.n_nodes - 1
+        cdef double *gradient = self.gradient[last]
+        for i in range(last):
+            if not is_sparse(self.net.nodes[i].kind):
+                memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
+        n_outputs = self.net.nodes[last].width
+        for c in range(n * n_outputs):
+            gradient[c] = self.loss_gradient[c] * scale
+        self._add_gradients_of_nodes(n, scale)
 
     cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil:
         """The loss of n rows, and its gradient."""

@@ -120,7 +120,7 @@ VF_INLINE void vf_read_held(const int kind, const int lazy, const int centered, 
     const vf_penalty *p = &layer->penalty;
     const int decays = vf_misses_each(kind, lazy) && !(lazy == VF_LAZY && p->l2 == 0.0f);
     float most = INFINITY;
-    if (decays && kind == VF_ADAGRAD && !p->l2_each)
+    if (decays && kind == VF_ADAGRAD && !p->l2_each && !layer->is_divided)
         most = vf_largest_rate(layer, indices, length) * p->l2;
     if (!decays)
         vf_read_records(kind, lazy, centered, VF_NO_POWER, layer, clock, indices, length, most, copies);

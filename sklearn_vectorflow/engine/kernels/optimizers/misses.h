@@ -84,7 +84,7 @@ VF_INLINE void vf_decay_row(const int kind, const vf_linear *layer, const vf_clo
     }
     for (int64_t k = 0; k < n; k++)
         largest = rate[k] > largest ? rate[k] : largest;
-    vf_decays(copies.left, copies.threshold, l2, n, largest * l2 < 0.01f);
+    vf_decays(copies.left, copies.threshold, l2, n, !layer->is_divided && largest * l2 < 0.01f);
 }
 
 VF_INLINE void vf_miss_row(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,

@@ -17,6 +17,7 @@ typedef struct {
     int32_t average_slot; /* running mean of the weights */
     int64_t average_from; /* steps before it are left out of the mean */
     int32_t gives_means;  /* outputs are those of the means, as far as there are any */
+    int32_t is_divided;   /* several threads step a row's features: no step may depend on which features are read together */
     vf_optimizer optimizer;
     vf_penalty penalty;
 } vf_linear;

@@ -11,6 +11,6 @@ cdef extern from "kernels/optimizers/record.h" nogil:
         int64_t n_in
         int32_t n_out, stride, size, slot1, slot2, row_slot, clock_slot, average_slot
         int64_t average_from
-        int32_t gives_means
+        int32_t gives_means, is_divided
         vf_optimizer optimizer
         vf_penalty penalty

@@ -137,7 +137,7 @@ VF_INLINE void vf_miss_copies(const int kind, const int lazy, const vf_linear *l
     const vf_penalty *p = &layer->penalty;
     if (lazy == VF_LAZY && p->l2 == 0.0f)
         vf_miss_lanes(kind, lazy, VF_NO_POWER, layer, n, copies);
-    else if (VF_USES_RESTING(kind) && !p->l2_each
+    else if (VF_USES_RESTING(kind) && !p->l2_each && !layer->is_divided
              && vf_largest(kind == VF_ADAGRAD ? copies.s1 : copies.row, n) * layer->optimizer.learning_rate * p->l2 < 0.01f)
         vf_miss_lanes(kind, lazy, VF_SMALL_POWER, layer, n, copies);
     else

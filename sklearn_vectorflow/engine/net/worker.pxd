@@ -1,0 +1,26 @@
+# cython: language_level=3
+from libc.stdint cimport int64_t
+
+from sklearn_vectorflow.engine.data cimport Rows, Targets
+from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
+from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_schedule
+from sklearn_vectorflow.engine.net.copies cimport Copies
+from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+
+
+cdef class Worker(OneHidden):
+    cdef bint _is_single(self, Targets targets)
+    cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies)
+    cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
+                         int64_t to_chunk, bint shuffle) noexcept nogil
+    cdef void _queue_rows(self, Targets targets, int64_t from_row, int64_t to_row) noexcept nogil
+    cdef void _queue_group(self, Targets targets, int64_t group) noexcept nogil
+    cdef int64_t _next_batch(self) noexcept nogil
+    cdef void _show_nodes(self, int64_t n) noexcept nogil
+    cdef void _add_gradients_of_nodes(self, int64_t n, double scale) noexcept nogil
+    cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil
+    cdef void _begin_gradients(self, int64_t n, double scale) noexcept nogil
+    cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil
+    cdef void _choose_candidates(self, Targets targets, int64_t n) noexcept nogil
+    cdef double _evaluate_candidates(self, Targets targets, int64_t n) noexcept nogil
+    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil

@@ -1,0 +1,57 @@
+"""Workers that share weights without locks: Niu, Recht, Re and Wright (2011), arXiv:1106.5730."""
+
+import math
+
+from sklearn_vectorflow.engine.net import worker as engine
+from sklearn_vectorflow.threads import by_worker
+from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecords, hot_records, hot_wide
+
+
+class Hogwild:
+    """Trains on slices of rows, each by one worker, side by side.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Has the net, the rows and their plan.
+    sizes : tuple
+        What workers take memory for, see `engine.Worker`.
+    n_workers : int
+        At most so many.
+    """
+
+    def __init__(self, trainer, sizes, n_workers):
+        self.trainer = trainer
+        network, net, matrix = trainer.network, trainer.net, trainer.matrix
+        self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
+        self.hot = HotRecords([None] * len(self.workers))
+        if net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows:
+            if net.rules[0] in UNMERGED:
+                self.workers = self.workers[:1]
+            if net.merges:
+                self.hot = hot_records(network, net, matrix, len(self.workers))
+        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(trainer.targets):
+            self.workers = self.workers[:MOST_COPIERS]
+            hot = hot_wide(network, net, matrix, len(self.workers))
+            for worker in self.workers:
+                worker.share(hot)
+
+    def run(self, order, seed):
+        """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
+        first, parts, trainer = 0, [], self.trainer
+        if len(self.workers) > 1 and trainer.clock.step == 0:  # steps are long, and others' would be on top
+            first, parts = 1, [self._train(trainer.slice(order, seed, 0), 0, False, None)]
+
+        @by_worker
+        def train(position, worker):
+            copies = self.hot.copies[worker]
+            return self._train(trainer.slice(order, seed, position), worker, len(self.workers) > 1, copies)
+
+        with self.hot.in_use(trainer.clock, trainer.crew):
+            return parts + trainer.crew.map(train, range(first, len(trainer.plan.slices)), len(self.workers))
+
+    def _train(self, rows, worker, shared, copies):
+        loss, n_means = self.workers[worker].train(*rows, shared, copies)
+        if not math.isfinite(loss):
+            self.trainer.kernel.raise_fault(*self.workers[worker].last_block())
+        return loss, n_means

@@ -1,0 +1,44 @@
+"""Workers that give the same weights, bit for bit, however many they are."""
+
+import math
+import os
+
+from sklearn_vectorflow.engine.net.team import Team
+
+WINDOW = int(os.environ.get("VW", 16_384))  # products of a window: a processor's second cache holds the weights they touch
+MOST_ROWS = int(os.environ.get("VM", 256))  # in a window: by so many may gradients be late
+FEWEST_ROWS = 16  # where rows are long: fewer would be no work for several
+
+
+class Windows:
+    """Trains on slices of rows, one after the other, each by all workers; see `engine/net/team.pyx`.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Has the net, the rows and their plan.
+    sizes : tuple
+        What workers take memory for, see `engine.Worker`.
+    """
+
+    def __init__(self, trainer, sizes):
+        self.trainer = trainer
+        rows, batch_size = trainer.matrix.rows, sizes[1]
+        n_rows = trainer.matrix.shape[0]
+        work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
+        n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
+        n_members = trainer.crew.ready(trainer.crew.n_workers)
+        self.team = Team(trainer.net, n_members, *sizes, n_in_window, trainer.most_nonzeros(n_in_window))
+        self.n_members = n_members
+
+    def run(self, order, seed):
+        """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
+        parts = []
+        for position in range(len(self.trainer.plan.slices)):
+            self.team.begin(*self.trainer.slice(order, seed, position))
+            self.trainer.crew.map(self.team, range(self.n_members))
+            parts.append(self.team.end())
+            if not math.isfinite(parts[-1][0]):
+                self.trainer.kernel.raise_fault(*self.team.faulty().last_block())
+                break
+        return parts
