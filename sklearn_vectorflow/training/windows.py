@@ -1,13 +1,17 @@
 """Workers that give the same weights, bit for bit, however many they are."""
 
 import math
-import os
 
 from sklearn_vectorflow.engine.net.team import Team
 
-WINDOW = int(os.environ.get("VW", 16_384))  # products of a window: a processor's second cache holds the weights they touch
-MOST_ROWS = int(os.environ.get("VM", 256))  # in a window: by so many may gradients be late
+WINDOW = 16_384  # products of a window: a processor's second cache holds the weights they touch
+MOST_ROWS = 256  # in a window: by so many may gradients be late
 FEWEST_ROWS = 16  # where rows are long: fewer would be no work for several
+
+# Rows of a window over the root of those before it, see `Member._most_rows`. All rows step the weights behind hidden
+# units, whose gradients change with them; and where these steps do not fall, late ones add up.
+GROWTH, GROWTH_OF_NETS, GROWTH_OF_CONSTANT_STEPS = 1.0, 0.1, 0.01
+FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")  # rules whose steps do
 
 
 class Windows:
@@ -27,9 +31,14 @@ class Windows:
         n_rows = trainer.matrix.shape[0]
         work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
         n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
-        n_members = trainer.crew.ready(trainer.crew.n_workers)
-        self.team = Team(trainer.net, n_members, *sizes, n_in_window, trainer.most_nonzeros(n_in_window))
-        self.n_members = n_members
+        self.n_members = trainer.crew.ready(trainer.crew.n_workers)
+        most_nonzeros = trainer.most_nonzeros(n_in_window)
+        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, self._growth())
+
+    def _growth(self):
+        if self.trainer.network.is_linear:
+            return GROWTH
+        return GROWTH_OF_NETS if set(self.trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
 
     def run(self, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""

@@ -20,6 +20,7 @@ cdef struct Ledger:
 cdef struct Shared:
     int32_t n_members
     int64_t batch_size, most_rows
+    double growth            # of windows, see Team
     float **out              # by node: (most_rows, width); the others alike
     double **gradient
     float **mask

@@ -42,10 +42,12 @@ cdef class Team:
         Rows in a window, if steps have no more.
     most_nonzeros : int
         The most non-zeros that as many rows can have.
+    growth : float, default=1.0
+        Rows of a window over the root of the rows that were trained on before it.
     """
 
     def __init__(self, Net net, int n_members, int64_t longest, int64_t batch_size, int64_t batch_nonzeros, int64_t chunk,
-                 int64_t group_rows, int64_t most_rows, int64_t most_nonzeros):
+                 int64_t group_rows, int64_t most_rows, int64_t most_nonzeros, double growth=1.0):
         cdef int i
         cdef Shared *shared
         cdef Member member
@@ -55,6 +57,7 @@ cdef class Team:
         self.has_groups = group_rows > 0
         self.shared = shared = <Shared *>self._take(sizeof(Shared))
         shared.n_members = n_members
+        shared.growth = growth
         shared.batch_size = batch_size
         shared.most_rows = most_rows
         shared.out = <float **>self._take(net.n_nodes * sizeof(void *))
@@ -237,10 +240,10 @@ cdef class Member(Worker):
     cdef int64_t _most_rows(self) noexcept nogil:
         """Rows of a window that begins with the next step: few while steps are long.
 
-        The steps of a weight fall with the root of how many it has taken. So as many as that root together move it
-        about as far as the first one, which is as far as a step may go.
+        The steps of AdaGrad and FTRL fall with the root of how many a weight has taken. So as many as that root
+        together move it about as far as the first one, which is as far as a step may go.
         """
-        cdef int64_t n_rows = <int64_t>sqrt(<double>self.clock.step * self.team.batch_size)
+        cdef int64_t n_rows = <int64_t>(self.team.growth * sqrt(<double>self.clock.step * self.team.batch_size))
         return max(1, min(self.team.most_rows, n_rows))
 
     cdef int64_t _cut(self, int64_t begin) noexcept nogil:

@@ -112,7 +112,7 @@ VF_INLINE void vf_update_pairs(const int kind, const int lazy, const vf_pairs *p
                                const float *own) {
     const vf_linear *layer = p->layer;
     int64_t done = 0;
-    if (!vf_holds_weights(kind, lazy) && VF_ROW_RATE(kind) && p->rank == layer->n_out) {
+    if (!vf_holds_weights(kind, lazy) && VF_ROW_RATE(kind) && p->rank == layer->n_out && !layer->is_divided) {
         if (p->rank == 4)
             done = vf_update_scaled_pairs(kind, lazy, 4, layer, p->clock, row, p->copies, delta, *own);
         else if (p->rank == 8)
