@@ -72,12 +72,17 @@ def _can_be_divided_alike(y, fraction):
     return counts.min() > 1 and min(fraction, 1.0 - fraction) * counts.sum() >= len(counts)
 
 
-def candidate(estimator, parameters):
-    """Return a model that can go on: where fits would draw the same numbers each time, it goes on to draw others."""
+def candidate(estimator, parameters, seed=None):
+    """Return a model that can go on: where fits would draw the same numbers each time, it goes on to draw others.
+
+    One that has no `random_state` draws from a seed, if there is one.
+    """
     model = clone(estimator).set_params(**clone_values(parameters))
     here = model.get_params(deep=False)
-    if here.get("random_state") is not None:
-        model.set_params(random_state=check_random_state(copy.deepcopy(here["random_state"])))
+    random_state = here.get("random_state", seed)
+    random_state = seed if random_state is None else random_state
+    if "random_state" in here and random_state is not None:
+        model.set_params(random_state=check_random_state(copy.deepcopy(random_state)))
     return model.set_params(**_open_ended(here), warm_start=True)
 
 

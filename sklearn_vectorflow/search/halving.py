@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.metrics import check_scoring
@@ -19,12 +18,12 @@ from sklearn_vectorflow.search.fits import (
     Rows,
     candidate,
     finished,
-    go_on,
     splits_of,
     warn_of_failures,
     warn_of_scores,
 )
 from sklearn_vectorflow.search.rounds import candidates_of, check_n_candidates, ranks_of, rounds_of
+from sklearn_vectorflow.search.side_by_side import trained_by
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_flag, check_integer, check_number
 from sklearn_vectorflow.validation.types import Array, RandomState, RowsLike, TargetLike
@@ -216,7 +215,9 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         rows, splits = self._splits(X, y, sample_weight, held_out, random_state)
         self.n_splits_ = len(splits)
         self.rounds_ = rounds_of(len(candidates), self.factor, self.min_epochs, max_epochs)
-        fits = self._halve(candidates, splits)
+        with trained_by(self.n_jobs, splits) as (train, splits):
+            seed = random_state.randint(2**31 - 1) if is_source(X) else None
+            fits = self._halve(candidates, splits, train, seed)
         self._keep_results(candidates, fits)
         self._keep_best(fits, rows)
 
@@ -255,25 +256,24 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         rows = Rows(*indexable(X, y, sample_weight))
         return rows, splits_of(rows, self.cv, self.validation_fraction, self.estimator, random_state)
 
-    def _halve(self, candidates, splits):
+    def _halve(self, candidates, splits, train, seed):
         """Train candidates in rounds; return the fits of each, one for each split."""
-        fits = [[Fit(candidate(self.estimator, parameters)) for _ in splits] for parameters in candidates]
+        fits = [[Fit(candidate(self.estimator, parameters, seed)) for _ in splits] for parameters in candidates]
         going = list(range(len(fits)))
-        with Parallel(n_jobs=self.n_jobs) as parallel:
-            for n, n_epochs in self.rounds_:
-                going = sorted(sorted(going, key=lambda place: _order(fits[place]))[:n])
-                done = parallel(
-                    delayed(go_on)(fit, *split, self.scorer_, n_epochs, self.error_score)
-                    for place in going
-                    for fit, split in zip(fits[place], splits)
-                )
-                warn_of_failures(done)
-                for position, place in enumerate(going):
-                    fits[place] = done[position * len(splits) : (position + 1) * len(splits)]
-                going = [place for place in going if not any(fit.error for fit in fits[place])]
-                self._say(n, n_epochs, fits, going)
-                if not going:
-                    break
+        for n, n_epochs in self.rounds_:
+            going = sorted(sorted(going, key=lambda place: _order(fits[place]))[:n])
+            done = train(
+                (fit, *split, self.scorer_, n_epochs, self.error_score)
+                for place in going
+                for fit, split in zip(fits[place], splits)
+            )
+            warn_of_failures(done)
+            for position, place in enumerate(going):
+                fits[place] = done[position * len(splits) : (position + 1) * len(splits)]
+            going = [place for place in going if not any(fit.error for fit in fits[place])]
+            self._say(n, n_epochs, fits, going)
+            if not going:
+                break
         return fits
 
     def _say(self, n, n_epochs, fits, going):
