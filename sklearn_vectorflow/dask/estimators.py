@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.cluster.fit import PartsFit, check_solver
+from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.parts import joined, joined_groups, values_of
 from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
 from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
@@ -138,7 +138,6 @@ class DaskMixin:
         if any(one is not None for one in initial):
             raise ValueError("coef_init and intercept_init must be None for rows that are spread; use warm_start.")
         self._check_parameters()
-        check_solver(self)
         if X_val is None and any(one is not None for one in (y_val, sample_weight_val, groups_val, offsets[1])):
             raise ValueError("y_val, sample_weight_val and offset_val need X_val.")
         if X_val is None and self.early_stopping and self.early_stopping != "auto":
