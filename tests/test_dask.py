@@ -498,6 +498,19 @@ def test_a_part_that_raises_is_named(client):
         in_time(lambda: classifier(client=client).fit([dask.delayed(tuple(part)) for part in parts]))
 
 
+@pytest.mark.parametrize(("held_out", "name"), [(False, "part 2"), (True, "part 2 of X_val")])
+def test_a_part_that_cannot_be_computed_is_named(client, held_out, name):
+    def lost(part):
+        raise OSError("no such file")
+
+    rows = [dask.delayed((X[span], Y[span])) for span in SPANS]
+    broken = [*rows[:2], dask.delayed(lost)(rows[2]), *rows[3:]]
+    options = {"X_val": broken} if held_out else {}
+    with pytest.raises(OSError, match="no such file") as raised:
+        classifier(client=client).fit(rows if held_out else broken, **options)
+    assert f"while {name} was computed" in raised.value.__notes__[0]
+
+
 def test_searches_and_predictions_under_joblibs_dask_backend(client):
     def all_of_it():
         model = VectorFlowClassifier(random_state=0, max_iter=2, tol=None)
