@@ -259,11 +259,6 @@ def test_weights_beyond_single_precision_count_alike():
     np.testing.assert_allclose(huge.coef_, model.coef_, rtol=1e-3, atol=1e-4)
 
 
-def test_exact_solvers_are_refused():
-    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process.*Use solver='sgd'"):
-        fitted(classifier(solver="exact"), cut(2))
-
-
 # ---- kinds of parts ----------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import schedule
 from sklearn_vectorflow.cluster.fit import PartsFit
+from sklearn_vectorflow.cluster.optimum.objective import Passes
 from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
@@ -338,10 +339,7 @@ def test_what_another_fit_left_is_gone(client):
     local = model.to_local().partial_fit(X[:500], Y[:500])
     assert local.network_.scales == scales  # the first rows of the stream before are no longer there
     assert not hasattr(model.fit(spread(X), spread(Y)), "validation_scores_")
-    model.set_params(solver="exact").fit(X, Y)
-    with pytest.raises(ValueError, match="solver='exact' needs all rows in one process"):
-        model.fit(spread(X), spread(Y))
-    assert model.optimality_ < 1e-3
+    assert model.set_params(solver="exact").fit(X, Y).optimality_ < 1e-3
     assert not hasattr(model.set_params(solver="sgd").fit(spread(X), spread(Y)), "optimality_")
 
 
@@ -438,6 +436,53 @@ def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb,
     np.testing.assert_array_equal(model.coef_, undisturbed)
 
 
+EXACT = {"solver": "exact", "max_iter": 1, "alpha": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def optimum(client):
+    """Weights of an exact fit that nothing disturbs."""
+    return quietly_fitted(client, **EXACT).coef_
+
+
+def test_exact_solvers_find_the_local_optimum(client, optimum):
+    local = VectorFlowClassifier(random_state=0, **EXACT).fit(X, Y)
+    np.testing.assert_allclose(optimum, local.coef_, rtol=1e-6, atol=1e-6)
+    weight, offset = RNG.rand(N_ROWS), RNG.randn(N_ROWS)
+    local = VectorFlowClassifier(random_state=0, **EXACT).fit(X, Y, sample_weight=weight, offset=offset)
+    model = classifier(client=client, **EXACT).fit(spread(X), spread(Y), spread(weight), offset=spread(offset))
+    np.testing.assert_allclose(model.coef_, local.coef_, rtol=1e-6, atol=1e-6)
+
+
+def test_exact_solvers_read_sources_on_workers(client, optimum, tmp_path):
+    write_cache([(X[some], Y[some]) for some in SPANS], tmp_path / "rows")
+    source = CSRSource.open(tmp_path / "rows", buffer_bytes=2**12)
+    model = classifier(client=client, **EXACT).fit(source)
+    np.testing.assert_allclose(model.coef_, optimum, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+@pytest.mark.parametrize("disturb", [add, kill, freeze, None])
+def test_a_disturbed_exact_fit_ends_with_the_same_bits(restless, optimum, disturb, monkeypatch):
+    processes, totals = resize(*restless, 1 if disturb in (add, None) else 2), Passes._total
+    disturbance, rounds = threading.Thread(target=disturb, args=(*restless, processes), daemon=True), []
+
+    def disturbed(passes, *arguments):
+        rounds.append(None)
+        if len(rounds) == DISTURBED and disturb:
+            disturbance.start()
+        found = totals(passes, *arguments)
+        if len(rounds) == OVER and disturb:
+            disturbance.join(PATIENCE)
+            assert not disturbance.is_alive()
+        return found
+
+    monkeypatch.setattr(Passes, "_total", disturbed)
+    model = in_time(lambda: classifier(client=restless[1], **EXACT).fit(spread(X), spread(Y)))
+    assert len(rounds) > OVER + 2
+    np.testing.assert_array_equal(model.coef_, optimum)
+
+
 @pytest.mark.parametrize("n_workers", [3, 1])
 def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers):
     resize(*restless, n_workers)
@@ -451,6 +496,19 @@ def test_a_part_that_raises_is_named(client):
     parts[3][0].data[0] = np.inf
     with pytest.raises(ValueError, match="part 3: "):
         in_time(lambda: classifier(client=client).fit([dask.delayed(tuple(part)) for part in parts]))
+
+
+@pytest.mark.parametrize(("held_out", "name"), [(False, "part 2"), (True, "part 2 of X_val")])
+def test_a_part_that_cannot_be_computed_is_named(client, held_out, name):
+    def lost(part):
+        raise OSError("no such file")
+
+    rows = [dask.delayed((X[span], Y[span])) for span in SPANS]
+    broken = [*rows[:2], dask.delayed(lost)(rows[2]), *rows[3:]]
+    options = {"X_val": broken} if held_out else {}
+    with pytest.raises(OSError, match="no such file") as raised:
+        classifier(client=client).fit(rows if held_out else broken, **options)
+    assert f"while {name} was computed" in raised.value.__notes__[0]
 
 
 def test_searches_and_predictions_under_joblibs_dask_backend(client):

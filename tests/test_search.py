@@ -9,12 +9,12 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.model_selection import HalvingGridSearchCV, KFold, cross_val_score
+from sklearn.model_selection import GroupKFold, HalvingGridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.search import VectorFlowSearchCV
 from sklearn_vectorflow.search.rounds import ranks_of, rounds_of
@@ -201,6 +201,70 @@ def test_weights_count_in_training_and_in_scores():
         X[TRAIN], wrong[TRAIN], weight[TRAIN], X_val=X[TEST], y_val=wrong[TEST], sample_weight_val=weight[TEST]
     )
     np.testing.assert_allclose(odd.cv_results_["mean_test_score"], same.cv_results_["mean_test_score"], rtol=1e-6)
+
+
+def test_offsets_count_in_training_and_in_scores():
+    offset = 3.0 * np.random.default_rng(1).normal(size=900)
+    given = VectorFlowSearchCV(VectorFlowRegressor(random_state=0), GRID, max_epochs=3).fit(
+        X[TRAIN],
+        (Y + offset)[TRAIN],
+        offset=offset[TRAIN],
+        X_val=X[TEST],
+        y_val=(Y + offset)[TEST],
+        offset_val=offset[TEST],
+    )
+    assert given.best_score_ > 0.9
+    assert given.score(X[TEST], (Y + offset)[TEST], offset=offset[TEST]) == given.best_score_
+    split = VectorFlowSearchCV(VectorFlowRegressor(random_state=0), GRID, max_epochs=3, cv=2)
+    assert split.fit(X, Y + offset, offset=offset).best_score_ > 0.9
+    assert split.fit(X, Y + offset).best_score_ < 0.5
+
+
+@pytest.mark.parametrize("cv", [None, 3, GroupKFold(3)])
+def test_splits_keep_queries_whole(cv):
+    qid, seen = np.repeat(np.arange(90), 10), []
+
+    class Noting(VectorFlowRanker):
+        def fit(self, X, y, sample_weight=None, *, qid=None):
+            seen.append(set(qid))
+            return super().fit(X, y, sample_weight, qid=qid)
+
+        def score(self, X, y, sample_weight=None, *, qid=None):
+            assert not seen[-1] & set(qid)
+            assert len(seen[-1] | set(qid)) == 90
+            return super().score(X, y, sample_weight, qid=qid)
+
+    grid = {"alpha": [1e-4, 1.0]}
+    search = VectorFlowSearchCV(Noting(random_state=0), grid, max_epochs=2, cv=cv, refit=False, random_state=0)
+    search.fit(X, LABELS, qid=qid)
+    assert len(seen) == 2 * search.n_splits_ + search.n_splits_ * (len(search.rounds_) - 1)
+    assert search.best_score_ > 0.8
+
+
+def test_groups_of_losses_that_see_them_together():
+    groups = np.repeat(np.arange(300), 3)
+    sizes = []
+
+    class Noting(VectorFlowRegressor):
+        def fit(self, X, y, sample_weight=None, *, groups=None):
+            sizes.append(np.unique(groups, return_counts=True)[1])
+            return super().fit(X, y, sample_weight, groups=groups)
+
+    search = VectorFlowSearchCV(Noting(random_state=0), {"alpha": [1e-4, 1e-2]}, max_epochs=2, cv=2)
+    search.fit(X, Y, groups=groups)
+    assert all(np.all(of_fit == 3) for of_fit in sizes)
+
+
+def test_what_is_given_beside_rows_must_be_taken():
+    search = VectorFlowSearchCV(VectorFlowRegressor(), GRID)
+    with pytest.raises(ValueError, match="qid was given, which fit of VectorFlowRegressor.* does not take"):
+        search.fit(X, Y, qid=np.arange(900))
+    with pytest.raises(ValueError, match="offset_val needs X_val"):
+        search.fit(X, Y, offset=Y, offset_val=Y)
+    with pytest.raises(ValueError, match="offset must be None beside a source"):
+        search.fit([(X, Y)], offset=Y, X_val=X, y_val=Y)
+    with pytest.raises(ValueError, match="offset was given, which scoring='r2' does not take"):
+        VectorFlowSearchCV(VectorFlowRegressor(), GRID, scoring="r2").fit(X, Y, offset=Y)
 
 
 def test_sources_are_searched_with_validation_rows():

@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.cluster import tasks
+from sklearn_vectorflow.cluster.optimum.problem import problem_of
 from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.cluster.template import prepared
+from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.network.state import means_begin_anew
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
@@ -35,15 +37,6 @@ class Here:
         return value
 
 
-def check_solver(estimator):
-    """Raise ValueError if an estimator asks for what parts cannot give."""
-    if estimator._is_exact:
-        raise ValueError(
-            "solver='exact' needs all rows in one process, but these are spread. Use solver='sgd', or give rows that "
-            "are here: an array, a matrix or, to a local estimator, a source."
-        )
-
-
 class PartsFit:
     """A fit over parts.
 
@@ -60,11 +53,10 @@ class PartsFit:
     """
 
     def __init__(self, draft, parts, executor, validation=None):
-        check_solver(draft)
         self.draft = draft
         self.parts = parts
         self.executor = executor
-        self.history = []  # of RoundInfo
+        self.history, self.scores = [], []  # of RoundInfo, and of the loss of rows for validation, negated
         plain = draft._draft()
         vars(plain).pop("network_", None)
         run = executor.submit
@@ -79,6 +71,7 @@ class PartsFit:
         self.random_state = check_random_state(draft.random_state)
         self.validation = validation(self) if callable(validation) else validation
         draft._choose_stopping(template.network.graph, self.known.n_terms, self.validation is not None)
+        self._check_solver()
         self._places = {}
 
     # ---- rounds --------------------------------------------------------------------
@@ -151,17 +144,50 @@ class PartsFit:
 
     def run(self, task):
         """Train until done; set the draft's attributes."""
+        draft, stopped = self.draft, False
+        network = self.network() if draft._is_exact else None  # the first, should training diverge
+        with draft._even_if_diverged(network, self.start):
+            network, stopped = self._train(task)
+        if draft._is_exact and not stopped:
+            self._finish_exactly(network)
+        # of another fit, and of training alone
+        for name in ("_first_rows", "_n_remembered", "_stops_early", "validation_scores_"):
+            vars(draft).pop(name, None)
+        if self.validation is not None:
+            draft.validation_scores_ = self.scores
+        draft._finish(self.sample_here)
+
+    def _check_solver(self):
+        """Raise ValueError if ``solver="exact"`` is asked for what it cannot do, with all rows here or spread."""
+        draft = self.draft
+        draft._check_exact(self.template_here.network, self.sample_here)
+        if draft._is_exact and not getattr(draft._loss, "separates", True):
+            raise ValueError(
+                f"solver='exact' of {name_of(draft._loss)}, which compares each row with all others, needs all rows in "
+                "one process, but these are spread. Use solver='sgd', or give rows that are here: a matrix or an array."
+            )
+
+    def _finish_exactly(self, network):
+        """Take a trained net to the optimum."""
+        draft = self.draft
+        if not hasattr(draft, "_penalties_of_fit"):
+            draft._penalties_of_fit = self.state.layers[0].rule.penalty
+        arguments = draft._penalties_of_fit, self.template_here, self.sample_here, self.parts, self.executor
+        draft._converge(problem_of(network, *arguments), self.start)
+
+    def _train(self, task):
+        """Train by stochastic steps; return the net, and whether a callback asked to stop."""
         draft = self.draft
         n_steps = self.n_passes * -(-self.known.n_rows // self.template_here.estimator.batch_size)
         best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps)
-        loss_curve, scores, stop = [], [], False
+        loss_curve, scores, stop = [], self.scores, False
         data = SimpleNamespace(
             is_known=True,
             matrix=SimpleNamespace(
                 shape=(self.known.n_rows, draft.n_features_in_), rows=SimpleNamespace(n_nonzero=self.known.n_nonzero)
             ),
         )
-        for epoch in range(draft.max_iter):
+        for epoch in range(draft._most_epochs):
             begun, epoch_task = time.perf_counter(), task.begin_epoch()
             loss_curve.append(self.epoch(epoch))
             watched = loss_curve[-1]
@@ -177,7 +203,8 @@ class PartsFit:
             if stopping.should_stop(watched) or stop:
                 break
         else:
-            stopping.warn_if_improving(draft.max_iter)
+            if not draft._is_exact:
+                stopping.warn_if_improving(draft.max_iter)
         network = self.network()
         best.restore(network)
         draft._check_state(network, self.sample_here, ALONE)
@@ -185,12 +212,7 @@ class PartsFit:
         rows = self.sample_here if self.known.n_rows == self.sample_here.matrix.shape[0] else data
         losses = loss_curve[0], draft._last_loss(network, rows, loss_curve, ALONE)
         factor = 1.0 if stopping.could_stop(draft.max_iter) and not stop else BLOWN_UP
-        draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
+        if not draft._is_exact:
+            draft._warn_if_worse(network, losses, best.loss, rows, validation, self.start, factor)
         vars(draft).update(draft._attributes(network, loss_curve))
-        # of another fit, and of training alone
-        for name in ("_first_rows", "_n_remembered", "_stops_early", "validation_scores_"):
-            vars(draft).pop(name, None)
-        draft._forget_optimum()
-        if self.validation is not None:
-            draft.validation_scores_ = scores
-        draft._finish(self.sample_here)
+        return network, stop

@@ -8,10 +8,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.cluster.fit import PartsFit, check_solver
+from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.parts import joined, joined_groups, values_of
 from sklearn_vectorflow.dask.executor import Cluster, stepping_aside
-from sklearn_vectorflow.dask.inputs import Encoded, is_spread, parts_of
+from sklearn_vectorflow.dask.inputs import Encoded, is_spread, note_failed, parts_of
 from sklearn_vectorflow.dask.prediction import predicted, raw_of_part
 from sklearn_vectorflow.estimators.callbacks import with_callbacks
 from sklearn_vectorflow.estimators.classifier import VectorFlowClassifier
@@ -138,7 +138,6 @@ class DaskMixin:
         if any(one is not None for one in initial):
             raise ValueError("coef_init and intercept_init must be None for rows that are spread; use warm_start.")
         self._check_parameters()
-        check_solver(self)
         if X_val is None and any(one is not None for one in (y_val, sample_weight_val, groups_val, offsets[1])):
             raise ValueError("y_val, sample_weight_val and offset_val need X_val.")
         if X_val is None and self.early_stopping and self.early_stopping != "auto":
@@ -153,11 +152,17 @@ class DaskMixin:
         def validation(fit):
             if held_out[0] is None:
                 return None
-            if is_spread(held_out[0]):
-                return parts_of(cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:])
-            return draft._validation(fit.sample_here, *held_out)
+            if not is_spread(held_out[0]):
+                return draft._validation(fit.sample_here, *held_out)
+            given[" of X_val"] = parts_of(cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:])
+            return given[" of X_val"]
 
-        PartsFit(draft, parts_of(cluster, X, *beside), cluster, validation).run(task)
+        given = {"": parts_of(cluster, X, *beside)}
+        try:
+            PartsFit(draft, given[""], cluster, validation).run(task)
+        except Exception as error:
+            note_failed(error, given)
+            raise
         for name in vars(self).keys() - vars(draft).keys() - OF_DASK:  # of another fit
             del vars(self)[name]
         vars(self).update(vars(draft))

@@ -123,6 +123,22 @@ def _made(encoder, sizes, *values):
     return X, y, weight, groups, offset
 
 
+def note_failed(error, given):
+    """Add to an error which part could not be computed, if one could not: its own error does not know.
+
+    Parameters
+    ----------
+    error : Exception
+    given : dict
+        Parts, by what follows their numbers.
+    """
+    for of, parts in given.items():
+        for number, part in enumerate(parts):
+            if any(isinstance(one, distributed.Future) and one.status == "error" for one in values_of(part)):
+                error.add_note(f"This happened while part {number}{of} was computed.")
+                return
+
+
 def blocks_beside(values):
     """Return the delayed blocks of a dask array, or the partitions of a data frame."""
     chunks = getattr(values, "chunks", None)

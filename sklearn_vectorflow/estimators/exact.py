@@ -122,11 +122,14 @@ class ExactMixin:
             return
         if not hasattr(self, "_penalties_of_fit"):  # a net that starts anew has forgotten them
             self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
-        initial = None if start is None else start.raw
         with Crew(self._n_workers(data, network)) as crew:
-            problem = Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew)
-            tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)
-            report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
+            self._converge(Problem.of_rows(network, data, kernel_of(self._loss), self._penalties_of_fit, crew), start)
+
+    def _converge(self, problem, start):
+        """Take the net of a problem to the optimum, and say how that went."""
+        initial = None if start is None else start.raw
+        tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)
+        report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
         self.optimality_ = report.optimality
@@ -199,7 +202,7 @@ class InferenceMixin:
         raw = np.concatenate(network.intercepts()).astype(float)
         with Crew(self._n_workers(data, network)) as crew:
             return Inference(
-                Problem(network, data, kernel_of(self._loss), self._penalties_of_fit, crew),
+                Problem.of_rows(network, data, kernel_of(self._loss), self._penalties_of_fit, crew),
                 covariance,
                 names,
                 self._labels_of_outputs(network.graph.weighted[0].n_weights),

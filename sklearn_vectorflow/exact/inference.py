@@ -198,7 +198,7 @@ class Inference:
             return np.nan
         total = self._objective.losses.total
         if self.covariance == "sandwich":
-            change = self._objective.with_constants(self._objective.design.forward(solved[0]), solved[1])
+            change = self._objective.change(*solved)
             return float(np.sum(np.sum(self._scores * change, axis=1) ** 2)) / total**2
         return self.dispersion / total * float(np.vdot(side[0], solved[0]) + side[1] @ solved[1])
 

@@ -18,14 +18,16 @@ class Losses:
     ranges : list of tuple
         Ranges of rows, which are evaluated apart.
     crew : Crew
+    total : float, default=None
+        What the sum is divided by for a mean; None is the sum of the weights.
     """
 
-    def __init__(self, kernel, y, weight, scale, ranges, crew):
+    def __init__(self, kernel, y, weight, scale, ranges, crew, total=None):
         self.kernel, self.y, self.weight, self.scale, self.crew = kernel, y, weight, scale, crew
         self.couples_rows = not getattr(kernel.loss, "separates", True)
         self.is_softmax = isinstance(kernel.loss, MultinomialLoss)
         self.ranges = [(0, len(y))] if self.couples_rows else ranges
-        self.total = weight.sum()
+        self.total = weight.sum() if total is None else total
 
     def unweighted(self, rows):
         """Return the losses of some rows, each with a weight of one."""

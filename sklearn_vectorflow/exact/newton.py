@@ -292,8 +292,8 @@ def searched(objective, point, slope, direction, of_constants, region, model):
         inside = weights if low is None else np.clip(weights, low, high)
         if np.array_equal(inside, weights):
             if change is None:
-                change = objective.with_constants(objective.design.forward(direction), of_constants)
-            moved = objective.at(weights, constants, point.raw + length * change)
+                change = objective.change(direction, of_constants)
+            moved = objective.moved(point, weights, constants, length, change)
         else:
             moved = objective.at(inside, constants)
         foretold = _dot(slope, (inside - point.weights, constants - point.constants))
@@ -314,7 +314,7 @@ def led(objective, point, gradient, step, of_constants, change):
         return None
     for _ in range(MOST_HALVINGS):
         weights, constants = point.weights + length * step, point.constants + length * of_constants
-        moved = objective.at(weights, constants, point.raw + length * change)
+        moved = objective.moved(point, weights, constants, length, change)
         if moved.value <= point.value + SUFFICIENT * length * foretold + allowance:
             return moved
         length *= 0.5

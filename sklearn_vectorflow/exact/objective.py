@@ -34,10 +34,13 @@ class Objective:
     terms : Terms
     offset : ndarray of shape (n_rows, n_outputs), default=None
         Added to raw outputs.
+    structure : str, default=None
+        How the loss couples outputs; None if the first second derivatives are to tell, see `structure_of`.
     """
 
-    def __init__(self, design, losses, terms, offset=None):
+    def __init__(self, design, losses, terms, offset=None, structure=None):
         self.design, self.losses, self.terms, self.offset = design, losses, terms, offset
+        self.structure = structure
         self.of_centers = None if terms.center is None else design.forward(terms.center)
 
     # ---- values ---------------------------------------------------------------------
@@ -66,6 +69,14 @@ class Objective:
         value = total / self.losses.total + self.terms.value(weights)
         return Point(weights, constants, raw, value if np.isfinite(value) else np.inf, slopes)
 
+    def change(self, direction, of_constants):
+        """Return the change of all raw outputs along a direction of weights and constants."""
+        return self.with_constants(self.design.forward(direction), of_constants)
+
+    def moved(self, point, weights, constants, length, change):
+        """Return the point with these parameters, to which a share of a direction led whose change is known."""
+        return self.at(weights, constants, point.raw + length * change)
+
     def gradient(self, point):
         """Return the gradient of the smooth part by weights and by constants."""
         n_linear = point.weights.shape[1]
@@ -76,20 +87,28 @@ class Objective:
 
     def hessian(self, point):
         """Return the second derivatives at a point."""
-        return Hessian(self, point)
+        if self.structure is None:
+            self.structure = structure_of(self.losses, point.raw)
+        curvature = curvature_of(self.losses, point.raw, self.structure)
+        return Hessian(self, curvature, point.weights.shape[1], len(point.constants))
 
 
 class Hessian:
-    """Second derivatives of the smooth part, as what they make of directions."""
+    """Second derivatives of the smooth part, as what they make of directions.
 
-    def __init__(self, objective, point):
+    Parameters
+    ----------
+    objective : Objective
+    curvature : DiagonalCurvature, FullCurvature, SoftmaxCurvature or CoupledCurvature
+        Second derivatives by raw outputs.
+    n_linear, n_constant : int
+        Outputs that have weights, and those that are the same for all rows.
+    """
+
+    def __init__(self, objective, curvature, n_linear, n_constant):
         self.objective, self.design, self.terms = objective, objective.design, objective.terms
-        self.losses = objective.losses
-        if not hasattr(objective, "structure"):
-            objective.structure = structure_of(self.losses, point.raw)
-        self.structure = objective.structure
-        self.curvature = curvature_of(self.losses, point.raw, self.structure)
-        self.n_linear, self.n_constant = point.weights.shape[1], len(point.constants)
+        self.losses, self.structure, self.curvature = objective.losses, objective.structure, curvature
+        self.n_linear, self.n_constant = n_linear, n_constant
 
     def diagonal(self):
         """Return the second derivatives by every weight and every constant."""

@@ -1,5 +1,7 @@
 """From a net that stochastic steps have brought near the optimum to the optimum."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sklearn_vectorflow.exact.design import Design
@@ -14,28 +16,64 @@ from sklearn_vectorflow.penalties import bounds
 FLAT = ROUNDING**0.5  # of the root of the objective's size: a smaller slope lowers it by no more than rounding
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Which parameters a linear net has.
+
+    Parameters
+    ----------
+    n_linear : int
+        Outputs that have weights.
+    intercept : bool
+        Whether those have intercepts of their own.
+    passed_on : bool
+        Whether the constants hold the intercepts.
+    """
+
+    n_linear: int
+    intercept: bool
+    passed_on: bool
+
+    @classmethod
+    def of(cls, network, loss):
+        """Return that of a net and its loss."""
+        linear = network.graph.weighted[0]
+        passed_on = not loss.free_intercept
+        return cls(linear.n_weights, network.has_bias(linear) and not passed_on, passed_on)
+
+
 class Problem:
     """The objective of a linear net on rows.
 
     Parameters
     ----------
     network : Network
-    data : Data or StreamedData
-    kernel : Kernel
     fields : dict
         Of the penalties, as `penalties.combine` gives them.
-    crew : Crew
+    layout : Layout
+    objective : Objective
     """
 
-    def __init__(self, network, data, kernel, fields, crew):
-        self.network, self.fields = network, fields
-        linear = network.graph.weighted[0]
-        self.n_linear = linear.n_weights
-        self.passed_on = not kernel.loss.free_intercept  # to the constants, which hold it
-        intercept = network.has_bias(linear) and not self.passed_on
-        self.design, y, weight, offset = _rows_of(data, self.n_linear, intercept, crew)
-        losses = Losses(kernel, y, weight, network.scales.output, self.design.parts, crew)
-        self.objective = Objective(self.design, losses, Terms(fields, self.design, self.n_linear), offset)
+    def __init__(self, network, fields, layout, objective):
+        self.network, self.fields, self.objective = network, fields, objective
+        self.design, self.n_linear, self.passed_on = objective.design, layout.n_linear, layout.passed_on
+
+    @classmethod
+    def of_rows(cls, network, data, kernel, fields, crew):
+        """Return the problem of rows that this process reads.
+
+        Parameters
+        ----------
+        network : Network
+        data : Data or StreamedData
+        kernel : Kernel
+        fields : dict
+        crew : Crew
+        """
+        layout = Layout.of(network, kernel.loss)
+        design, y, weight, offset = _rows_of(data, layout.n_linear, layout.intercept, crew)
+        losses = Losses(kernel, y, weight, network.scales.output, design.parts, crew)
+        return cls(network, fields, layout, Objective(design, losses, Terms(fields, design, layout.n_linear), offset))
 
     def start(self):
         """Return the point where the net is."""

@@ -234,3 +234,21 @@ def n_bytes(matrix):
         X = matrix.values
         return matrix.rows.n_nonzero * (X.data.itemsize + X.indices.itemsize) + X.indptr.nbytes
     return matrix.values.nbytes
+
+
+def first_blocks(blocks, most_bytes):
+    """Return the blocks that a buffer holds and an iterator over the others, None if there are none."""
+    head, size = [], 0
+    for block in blocks:
+        head.append(block)
+        size += n_bytes(block.matrix)
+        if size > most_bytes:
+            return head, blocks
+    return head, None
+
+
+def drained(head, rest):
+    """Iterate over blocks that were read before, which are let go one by one, and those that follow."""
+    while head:
+        yield head.pop(0)
+    yield from rest

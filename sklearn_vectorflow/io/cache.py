@@ -23,7 +23,7 @@ def as_source(X):
     if source.cache == "memory":
         if source.kept is None:
             with source.checked() as blocks:
-                source.kept = _Kept(source, list(blocks))
+                source.kept = Kept(source, list(blocks))
         return source.kept
     if not (isinstance(source.kept, _Cached) and source.kept.is_current()):
         source.kept = _Cached(source)
@@ -169,12 +169,13 @@ class _Renewing:
                     self._cached.renew(error)
 
 
-class _Kept(Source):
+class Kept(Source):
     """All blocks of a source in memory of our own."""
 
     def __init__(self, source, blocks):
         super().__init__(buffer_bytes=source.buffer_bytes, n_jobs=1, classes=source.classes)
         self.buffer_bytes = float("inf")  # they are in memory anyway
+        self.why_no_targets = source.why_no_targets
         X = join([block.matrix for block in blocks])
         y, weight, offset = (
             join_targets([getattr(block, name) for block in blocks]) for name in ("y", "weight", "offset")

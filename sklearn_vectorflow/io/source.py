@@ -54,6 +54,7 @@ class Source:
     n_parts: int | None = None
     once = False
     kept: Any = None  # rows that a cache in memory holds
+    reads_ahead = True  # whether windows may be made while training is at the one before
     why_no_targets = ""  # a sentence for errors, of a format that is often misread
 
     def __init__(

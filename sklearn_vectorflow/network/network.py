@@ -111,8 +111,8 @@ class Network:
 
     def penalties_of(self, place):
         """Return the fields of the penalty that a layer was last trained under, see `penalties.combine`."""
-        training = self._state.training
-        return {} if training is None else training.plans[self.graph.weighted.index(place)][3]
+        rules = self._state.rules
+        return rules[self.graph.weighted.index(place)].penalty if rules else {}
 
     @property
     def rules(self):

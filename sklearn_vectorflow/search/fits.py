@@ -1,14 +1,16 @@
 """Fits that go on from round to round."""
 
 import copy
+import numbers
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit, check_cv
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit, check_cv
 from sklearn.utils import _safe_indexing, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
@@ -19,25 +21,31 @@ RESTORED = ("warm_start", "random_state")  # parameters that are others while fi
 
 @dataclass
 class Rows:
-    """Rows with targets and weights, None where there are none."""
+    """Rows with targets and weights, None where there are none, and offsets, groups or queries by their names."""
 
     X: Any
     y: Any
     weight: Any
+    more: dict[str, Any] = field(default_factory=dict)
 
     def of(self, some):
         """Return some of them."""
-        return Rows(*(None if one is None else _safe_indexing(one, some) for one in (self.X, self.y, self.weight)))
+        X, y, weight = (None if one is None else _safe_indexing(one, some) for one in (self.X, self.y, self.weight))
+        return Rows(X, y, weight, {name: _safe_indexing(values, some) for name, values in self.more.items()})
 
     def fit(self, model):
         """Fit a model to them."""
-        weight = {} if self.weight is None else {"sample_weight": self.weight}
-        return model.fit(self.X, **weight) if self.y is None else model.fit(self.X, self.y, **weight)
+        return model.fit(self.X, **({} if self.y is None else {"y": self.y}), **self._beside())
 
     def score(self, model, scorer):
-        """Return the score of a model on them."""
-        weight = {} if self.weight is None else {"sample_weight": self.weight}
-        return float(scorer(model, self.X, self.y, **weight))
+        """Return the score of a model on them, which is told what its ``score`` takes."""
+        beside = self._beside()
+        if beside.get("groups") is not None and "groups" not in signature(model.score).parameters:
+            del beside["groups"]
+        return float(scorer(model, self.X, self.y, **beside))
+
+    def _beside(self):
+        return self.more | ({} if self.weight is None else {"sample_weight": self.weight})
 
 
 @dataclass
@@ -52,14 +60,16 @@ class Fit:
 
 
 def splits_of(rows, cv, validation_fraction, estimator, random_state):
-    """Return pairs of rows to train on and rows to score on."""
+    """Return pairs of rows to train on and rows to score on; groups and queries are kept whole."""
+    groups = rows.more.get("qid", rows.more.get("groups"))
     if cv is not None:
-        splitter = check_cv(cv, rows.y, classifier=is_classifier(estimator))
+        by_number = groups is not None and isinstance(cv, numbers.Integral)
+        splitter = GroupKFold(cv) if by_number else check_cv(cv, rows.y, classifier=is_classifier(estimator))
     else:
-        alike = is_classifier(estimator) and _can_be_divided_alike(rows.y, validation_fraction)
-        kind = StratifiedShuffleSplit if alike else ShuffleSplit
+        alike = groups is None and is_classifier(estimator) and _can_be_divided_alike(rows.y, validation_fraction)
+        kind = StratifiedShuffleSplit if alike else ShuffleSplit if groups is None else GroupShuffleSplit
         splitter = kind(1, test_size=validation_fraction, random_state=random_state)
-    return [(rows.of(train), rows.of(test)) for train, test in splitter.split(rows.X, rows.y)]
+    return [(rows.of(train), rows.of(test)) for train, test in splitter.split(rows.X, rows.y, groups)]
 
 
 def _can_be_divided_alike(y, fraction):
@@ -72,12 +82,17 @@ def _can_be_divided_alike(y, fraction):
     return counts.min() > 1 and min(fraction, 1.0 - fraction) * counts.sum() >= len(counts)
 
 
-def candidate(estimator, parameters):
-    """Return a model that can go on: where fits would draw the same numbers each time, it goes on to draw others."""
+def candidate(estimator, parameters, seed=None):
+    """Return a model that can go on: where fits would draw the same numbers each time, it goes on to draw others.
+
+    One that has no `random_state` draws from a seed, if there is one.
+    """
     model = clone(estimator).set_params(**clone_values(parameters))
     here = model.get_params(deep=False)
-    if here.get("random_state") is not None:
-        model.set_params(random_state=check_random_state(copy.deepcopy(here["random_state"])))
+    random_state = here.get("random_state", seed)
+    random_state = seed if random_state is None else random_state
+    if "random_state" in here and random_state is not None:
+        model.set_params(random_state=check_random_state(copy.deepcopy(random_state)))
     return model.set_params(**_open_ended(here), warm_start=True)
 
 

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, indexable
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, indexable
 
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.search.fits import (
@@ -19,12 +18,12 @@ from sklearn_vectorflow.search.fits import (
     Rows,
     candidate,
     finished,
-    go_on,
     splits_of,
     warn_of_failures,
     warn_of_scores,
 )
 from sklearn_vectorflow.search.rounds import candidates_of, check_n_candidates, ranks_of, rounds_of
+from sklearn_vectorflow.search.side_by_side import trained_by
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_flag, check_integer, check_number
 from sklearn_vectorflow.validation.types import Array, RandomState, RowsLike, TargetLike
@@ -69,7 +68,8 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         Whether the best candidate is trained once more in the end, on all rows. Otherwise `best_estimator_` is the
         model of the search (of the first split), as it is where `X_val` is given.
     n_jobs : int, default=None
-        Fits at a time, through joblib.
+        Fits at a time, through joblib. Where X is a source they are threads that train on the same rows, and each has
+        one thread if there are several.
     random_state : int, RandomState instance or None, default=None
         Draws candidates, and the rows they are scored on.
     verbose : int, default=0
@@ -89,7 +89,8 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
     cv_results_ : dict of ndarray
         An entry for each candidate: ``params``, ``param_*``, ``n_epochs`` that it was trained for, and its scores then
         (``split*_test_score``, ``mean_test_score``, ``std_test_score``), ``rank_test_score``, ``fit_time`` in seconds
-        over all rounds and splits, which includes scoring. Candidates that were trained for longer rank first.
+        over all rounds and splits, which includes scoring, and waiting for the others where X is a source. Candidates
+        that were trained for longer rank first.
     rounds_ : list of (int, int)
         For each round, how many candidates there were, and how many epochs they had had at its end.
     n_splits_ : int
@@ -108,6 +109,10 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
     `random_state` of the estimator that is a number seeds a RandomState, which goes on from round to round. So on one
     thread a candidate takes the steps of one fit with ``max_iter`` epochs and that RandomState. It keeps as many models
     in memory as there are candidates in the first round.
+
+    Where X is a source, one pass over it feeds all candidates of a round; one that its buffer holds is read once in
+    all. All candidates are trained at the same time, so there are twice as many models in memory. An estimator without
+    a `random_state` draws from one that the search draws, so that all have the rows in the same order.
 
     References
     ----------
@@ -173,21 +178,34 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         y: TargetLike = None,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        qid: ArrayLike | None = None,
         X_val: RowsLike = None,
         y_val: TargetLike = None,
         sample_weight_val: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
+        groups_val: ArrayLike | None = None,
+        qid_val: ArrayLike | None = None,
     ) -> Self:
         """Search, and train the best candidate.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
-            Training rows, as the estimator takes them. A source needs `X_val`.
+            Training rows, as the estimator takes them. A source needs `X_val`. It must be one that can be read more
+            than once.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             Targets; None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, in training and in scores.
-        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Added to raw outputs, as the estimator takes it, in training and in scores. For rates give the logarithm of
+            the exposure. Blocks of a source bring their own.
+        groups, qid : array-like of shape (n_rows,), default=None
+            Groups or queries of the rows, as the estimator takes them. No split divides one: with `cv` a number the
+            folds are those of ``GroupKFold``.
+        X_val, y_val, sample_weight_val, offset_val, groups_val, qid_val : like X, y and so on, default=None
             Rows to score candidates on, in place of splits by `cv`.
 
         Returns
@@ -198,25 +216,50 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter is wrong, or all fits fail.
+            If a parameter is wrong, a source can be read once, or all fits fail.
         """
         before = vars(self).copy()
         try:
-            self._search(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+            more = {"offset": offset, "groups": groups, "qid": qid}
+            more_val = {"offset": offset_val, "groups": groups_val, "qid": qid_val}
+            self._search(self._rows(X, y, sample_weight, more), self._rows(X_val, y_val, sample_weight_val, more_val))
         except BaseException:  # what was found before stays
             self.__dict__ = before
             raise
         return self
 
-    def _search(self, X, y, sample_weight, held_out):
+    def _rows(self, X, y, sample_weight, more):
+        """Return rows with what is given beside them.
+
+        Raises
+        ------
+        ValueError
+            If the estimator or `scoring` does not take it.
+        """
+        given = {name: values for name, values in more.items() if values is not None}
+        for name in given:
+            if not has_fit_parameter(self.estimator, name):
+                raise ValueError(f"{name} was given, which fit of {brief(self.estimator)} does not take.")
+            if isinstance(self.scoring, str) and name != "groups":
+                raise ValueError(
+                    f"{name} was given, which scoring={self.scoring!r} does not take: use scoring=None, or a function "
+                    f"(estimator, X, y, *, {name}, sample_weight)."
+                )
+            if X is not None and is_source(X):
+                raise ValueError(f"{name} must be None beside a source, whose blocks bring what belongs to their rows.")
+        return Rows(X, y, sample_weight, given)
+
+    def _search(self, all_rows, held_out):
         max_epochs = self._check_parameters()
         self.scorer_ = check_scoring(self.estimator, self.scoring)
         random_state = check_random_state(self.random_state)
         candidates = candidates_of(self.param_distributions, self.n_candidates, random_state)
-        rows, splits = self._splits(X, y, sample_weight, held_out, random_state)
+        rows, splits = self._splits(all_rows, held_out, random_state)
         self.n_splits_ = len(splits)
         self.rounds_ = rounds_of(len(candidates), self.factor, self.min_epochs, max_epochs)
-        fits = self._halve(candidates, splits)
+        with trained_by(self.n_jobs, splits) as (train, splits):
+            seed = random_state.randint(2**31 - 1) if is_source(all_rows.X) else None
+            fits = self._halve(candidates, splits, train, seed)
         self._keep_results(candidates, fits)
         self._keep_best(fits, rows)
 
@@ -242,38 +285,40 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
             raise ValueError(f"error_score must be 'raise' or NaN, got {brief(self.error_score)}.")
         return max_epochs
 
-    def _splits(self, X, y, sample_weight, held_out, random_state):
-        """Return all rows, and pairs of those to train on and to score on."""
-        if held_out[0] is not None:
-            return None, [(Rows(X, y, sample_weight), Rows(*held_out))]
-        if held_out[1] is not None or held_out[2] is not None:
+    def _splits(self, rows, held_out, random_state):
+        """Return all rows, None if others are given to score on, and pairs of those to train on and to score on."""
+        if held_out.X is not None:
+            return None, [(rows, held_out)]
+        if held_out.y is not None or held_out.weight is not None:
             raise ValueError("y_val and sample_weight_val need X_val.")
-        if is_source(X):
+        for name in held_out.more:
+            raise ValueError(f"{name}_val needs X_val.")
+        if is_source(rows.X):
             raise ValueError("X_val must be given where X is a source, which cannot be split.")
-        if y is None:
+        if rows.y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        rows = Rows(*indexable(X, y, sample_weight))
+        X, y, weight, *more = indexable(rows.X, rows.y, rows.weight, *rows.more.values())
+        rows = Rows(X, y, weight, dict(zip(rows.more, more)))
         return rows, splits_of(rows, self.cv, self.validation_fraction, self.estimator, random_state)
 
-    def _halve(self, candidates, splits):
+    def _halve(self, candidates, splits, train, seed):
         """Train candidates in rounds; return the fits of each, one for each split."""
-        fits = [[Fit(candidate(self.estimator, parameters)) for _ in splits] for parameters in candidates]
+        fits = [[Fit(candidate(self.estimator, parameters, seed)) for _ in splits] for parameters in candidates]
         going = list(range(len(fits)))
-        with Parallel(n_jobs=self.n_jobs) as parallel:
-            for n, n_epochs in self.rounds_:
-                going = sorted(sorted(going, key=lambda place: _order(fits[place]))[:n])
-                done = parallel(
-                    delayed(go_on)(fit, *split, self.scorer_, n_epochs, self.error_score)
-                    for place in going
-                    for fit, split in zip(fits[place], splits)
-                )
-                warn_of_failures(done)
-                for position, place in enumerate(going):
-                    fits[place] = done[position * len(splits) : (position + 1) * len(splits)]
-                going = [place for place in going if not any(fit.error for fit in fits[place])]
-                self._say(n, n_epochs, fits, going)
-                if not going:
-                    break
+        for n, n_epochs in self.rounds_:
+            going = sorted(sorted(going, key=lambda place: _order(fits[place]))[:n])
+            done = train(
+                (fit, *split, self.scorer_, n_epochs, self.error_score)
+                for place in going
+                for fit, split in zip(fits[place], splits)
+            )
+            warn_of_failures(done)
+            for position, place in enumerate(going):
+                fits[place] = done[position * len(splits) : (position + 1) * len(splits)]
+            going = [place for place in going if not any(fit.error for fit in fits[place])]
+            self._say(n, n_epochs, fits, going)
+            if not going:
+                break
         return fits
 
     def _say(self, n, n_epochs, fits, going):
@@ -336,10 +381,12 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "best_estimator_")
 
-    def score(self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None) -> float:
-        """Return the score of the best model, by `scoring`."""
+    def score(
+        self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None, **params: ArrayLike
+    ) -> float:
+        """Return the score of the best model, by `scoring`; `params` are `offset`, `groups` or `qid`, as in `fit`."""
         check_is_fitted(self)
-        return Rows(X, y, sample_weight).score(self.best_estimator_, self.scorer_)
+        return self._rows(X, y, sample_weight, params).score(self.best_estimator_, self.scorer_)
 
     @available_if(_best_has("predict"))
     def predict(self, X: RowsLike) -> Array:

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from sklearn_vectorflow.io.blocks import join, join_targets, n_bytes
+from sklearn_vectorflow.io.blocks import drained, first_blocks, join, join_targets
 from sklearn_vectorflow.io.cache import as_source
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 from sklearn_vectorflow.io.source import check_alone
 from sklearn_vectorflow.training.data import moderate
 from sklearn_vectorflow.training.neighbours import neighbours_are_alike
-from sklearn_vectorflow.training.source_survey import Survey, drained
+from sklearn_vectorflow.training.source_survey import Survey
 from sklearn_vectorflow.training.source_trainer import StreamTrainer
 from sklearn_vectorflow.training.source_windows import Rows
 from sklearn_vectorflow.validation.arrays import check_sample_weight
@@ -64,7 +64,7 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
     source = as_source(X)
     with contextlib.ExitStack() as stack:
         blocks = stack.enter_context(source.checked())
-        head, rest = _head(blocks, source.buffer_bytes)
+        head, rest = first_blocks(blocks, source.buffer_bytes)
         _check_targets(source, head[0])
         if rest is None:
             source.release()
@@ -87,17 +87,6 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
 def _check_targets(source, block):
     if block.y is None:
         raise ValueError(f"{block.where or source}: rows have no y, which training requires.{source.why_no_targets}")
-
-
-def _head(blocks, most_bytes):
-    """Return the blocks that a buffer holds and an iterator over the others, None if there are none."""
-    head, size = [], 0
-    for block in blocks:
-        head.append(block)
-        size += n_bytes(block.matrix)
-        if size > most_bytes:
-            return head, blocks
-    return head, None
 
 
 def _whole_parts(head):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.io.blocks import join_targets, n_bytes
+from sklearn_vectorflow.io.blocks import drained, join_targets, n_bytes
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE, sample_step, sampled_rows
 from sklearn_vectorflow.validation.arrays import check_offset, check_sample_weight
@@ -65,9 +65,3 @@ class Survey:
             return rows
         kept, fewer = (sampled_rows(0, self.n_rows, each) for each in (self.sample_step, step))
         return rows[np.isin(kept, fewer)]
-
-
-def drained(head, rest):
-    while head:
-        yield head.pop(0)
-    yield from rest

@@ -1,7 +1,10 @@
 """Passes over the rows of a source, a window of them in memory at a time."""
 
+import contextlib
 import dataclasses
 import math
+
+import numpy as np
 
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import n_bytes
@@ -66,17 +69,22 @@ class StreamTrainer:
         self.network.begin_pass(self.net, self.crew)
         order = self._order_of_parts()
         seed = new_seed(self.random_state)
+        # the next pass must not depend on how many windows this one has: searches share passes of the same order
+        within = np.random.RandomState(seed)
         parts, n_rows, n_nonzero = [], 0, 0
         progress = Progress(self.data.estimator.verbose, self._n_rows)
-        with self.data.blocks(order) as blocks, Ahead(lambda rows: rows, self._windows(blocks), n_waiting=0) as windows:
-            for number, rows in enumerate(windows):
+        number = 0  # `enumerate` would keep a window in memory while the next one is made
+        with self.data.blocks(order) as blocks, self._ahead(self._windows(blocks)) as windows:
+            for rows in windows:
                 rows.matrix.rows.first_row = n_rows
-                parts += self._run(rows, number, len(parts), seed)
+                parts += self._run(rows, number, len(parts), seed, within)
                 if not math.isfinite(mean_loss(parts)):
                     break
+                number += 1
                 n_rows += rows.matrix.shape[0]
                 n_nonzero += rows.matrix.rows.n_nonzero
                 progress.tell(n_rows, n_bytes(rows.matrix))
+                del rows
         self.data.matrix.shape = n_rows, self.data.matrix.shape[1]
         self.data.matrix.rows.n_nonzero = n_nonzero
         return mean_loss(parts)
@@ -101,13 +109,19 @@ class StreamTrainer:
             return None
         return self.random_state.permutation(n_parts).tolist()
 
+    def _ahead(self, windows):
+        """Return a context manager whose value iterates over windows, made ahead of their use if the source allows."""
+        if self.data.source.reads_ahead:
+            return Ahead(lambda rows: rows, windows, n_waiting=0)
+        return contextlib.closing(windows)
+
     def _windows(self, blocks):
         rows = (self.data.prepared(block) for block in blocks)
         if self.plans:
             return windows_of_rows(rows, [plan.n_rows for plan in self.plans])
         return windows_of_bytes(rows, self.data.source.buffer_bytes)
 
-    def _run(self, rows, number, n_slices, seed):
+    def _run(self, rows, number, n_slices, seed, random_state):
         """Train on a window; return the losses of its slices."""
         n_rows, found = rows.matrix.shape[0], rows.matrix.rows
         if self.plans and self.n_workers == 1:
@@ -129,7 +143,7 @@ class StreamTrainer:
             self.batch_size,
             self.shuffle,
             self.input_dropout,
-            self.random_state,
+            random_state,
             self.crew,
             self.deterministic,
             plan,

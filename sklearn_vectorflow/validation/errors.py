@@ -24,7 +24,8 @@ def naming(name):
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        kind = type(error) if type(error).__init__ is ValueError.__init__ else ValueError  # others take more arguments
+        raise kind(f"{name}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from error
 
