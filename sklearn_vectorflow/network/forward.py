@@ -6,6 +6,8 @@ from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.threads import by_worker
 
 MOST_RAW = 262_144  # raw outputs that a thread holds at once: its own cache keeps them
+BLOCKS = 32  # of rows, at least, where there are many: their sums do not depend on how many threads add them up
+FEW_ROWS = 2048  # one block
 LINES_AHEAD = 256  # cache lines of weights asked for ahead of their use
 
 
@@ -82,8 +84,7 @@ def map_raw(network, matrix, crew, function):
     net.measure(matrix.rows)
     n_rows, n_outputs = matrix.shape[0], network.n_outputs
     ahead = rows_ahead(matrix.rows, network)
-    n_parts = 4 * crew.n_workers if crew.n_workers > 1 else 1
-    length = max(1, min(-(-n_rows // n_parts), MOST_RAW // n_outputs))
+    length = max(1, min(max(FEW_ROWS, -(-n_rows // BLOCKS)), MOST_RAW // n_outputs))
     workers = [engine.Worker(net, matrix.rows.longest) for _ in range(crew.n_workers)]
     room = [np.empty((length, n_outputs), dtype=np.float32) for _ in workers]
 

@@ -8,9 +8,9 @@ WINDOW = 16_384  # products of a window: a processor's second cache holds the we
 MOST_ROWS = 256  # in a window: by so many may gradients be late
 FEWEST_ROWS = 16  # where rows are long: fewer would be no work for several
 
-# Rows of a window over the root of those before it, see `Member._most_rows`. All rows step the weights behind hidden
-# units, whose gradients change with them; and where these steps do not fall, late ones add up.
-GROWTH, GROWTH_OF_NETS, GROWTH_OF_CONSTANT_STEPS = 1.0, 0.1, 0.01
+# Rows of a window over the root of those before it, see `Member._most_rows`: of dense rows, which all step the same
+# weights, more make training slower. Steps that do not fall add up.
+GROWTH, GROWTH_OF_CONSTANT_STEPS = 0.1, 0.01
 FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")  # rules whose steps do
 
 
@@ -36,9 +36,7 @@ class Windows:
         self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, self._growth())
 
     def _growth(self):
-        if self.trainer.network.is_linear:
-            return GROWTH
-        return GROWTH_OF_NETS if set(self.trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
+        return GROWTH if set(self.trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
 
     def run(self, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""

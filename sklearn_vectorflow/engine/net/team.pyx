@@ -241,7 +241,7 @@ cdef class Member(Worker):
         """Rows of a window that begins with the next step: few while steps are long.
 
         The steps of AdaGrad and FTRL fall with the root of how many a weight has taken. So as many as that root
-        together move it about as far as the first one, which is as far as a step may go.
+        together move it about as far as the first one, and a share of them less.
         """
         cdef int64_t n_rows = <int64_t>(self.team.growth * sqrt(<double>self.clock.step * self.team.batch_size))
         return max(1, min(self.team.most_rows, n_rows))

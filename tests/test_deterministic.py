@@ -1,0 +1,244 @@
+"""``deterministic=True``: the same bits for any number of threads, and the steps of windows as they are defined."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_vectorflow import (
+    VectorFlowClassifier,
+    VectorFlowRanker,
+    VectorFlowRegressor,
+    VectorFlowSurvivalEstimator,
+    load,
+    threads,
+)
+from sklearn_vectorflow.io import BatchSource
+from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
+from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
+from sklearn_vectorflow.penalties import L1, L2, ElasticNet
+from sklearn_vectorflow.training import windows
+
+N_JOBS = (1, 2, 3, 4, 8)
+
+
+@pytest.fixture(autouse=True)
+def many_threads(monkeypatch):
+    """Threads for small data, more than there are cores."""
+    monkeypatch.setattr(threads, "WORTHWHILE", 1)
+    monkeypatch.setattr(threads, "_pool_limit", lambda: 8)
+
+
+@pytest.fixture
+def wide_windows(monkeypatch):
+    """Windows of many rows early on."""
+    monkeypatch.setattr(windows, "GROWTH", 1.0)
+    monkeypatch.setattr(windows, "GROWTH_OF_CONSTANT_STEPS", 1.0)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((700, 60), density=0.2, rng=rng, format="csr", dtype=np.float32)
+    raw = X @ rng.normal(size=(60, 3))
+    return X, raw + rng.normal(size=raw.shape) * 0.1
+
+
+def outputs(model, X):
+    return model.decision_function(X) if hasattr(model, "decision_function") else model.predict(X)
+
+
+def fitted(estimator, n_jobs, X, y, **options):
+    model = clone(estimator).set_params(n_jobs=n_jobs, deterministic=True, random_state=0, max_iter=3, tol=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(X, y, **options)
+
+
+def check_bits(estimator, X, y, **options):
+    first, *others = (fitted(estimator, n_jobs, X, y, **options) for n_jobs in N_JOBS)
+    assert np.ptp(outputs(first, X)) > 0.0  # it learned something
+    for n_jobs, other in zip(N_JOBS[1:], others):
+        np.testing.assert_array_equal(outputs(other, X), outputs(first, X), err_msg=f"n_jobs={n_jobs}")
+        assert other.loss_curve_ == first.loss_curve_
+        assert getattr(other, "validation_scores_", None) == getattr(first, "validation_scores_", None)
+
+
+RULES = {
+    "ftrl": {},
+    "ftrl-l1": {"penalty": L1(1e-4)},
+    "adagrad": {"optimizer": "adagrad"},
+    "adagrad-l1": {"optimizer": "adagrad", "penalty": ElasticNet(1e-3, 0.5)},
+    "adagrad-average": {"optimizer": "adagrad", "average": True},
+    "adam": {"optimizer": "adam", "penalty": L2(1e-4)},
+    "adam-l1": {"optimizer": "adam", "penalty": L1(1e-4)},
+    "sgd": {"optimizer": "sgd"},
+    "sgd-average": {"optimizer": "sgd", "penalty": L1(1e-4), "average": True},
+}
+SHAPES = {
+    "linear": {},
+    "batches": {"batch_size": 32},
+    "5 units": {"hidden_layer_sizes": (5,)},
+    "16 units": {"hidden_layer_sizes": (16,)},
+    "two layers": {"hidden_layer_sizes": (9, 4), "dropout": 0.2, "input_dropout": 0.1},
+    "net in batches": {"hidden_layer_sizes": (8,), "batch_size": 8},
+    "wide and deep": {"network": wide_and_deep((4,))},
+    "factorization machine": {"network": factorization_machine(rank=4)},
+    "factorization machine in batches": {"network": factorization_machine(rank=8), "batch_size": 16},
+}
+
+
+@pytest.mark.usefixtures("wide_windows")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rule", RULES)
+def test_bits_do_not_depend_on_threads(rows, rule, shape):
+    X, y = rows
+    if rule.endswith("average") and SHAPES[shape].get("network") is not None:
+        pytest.skip("averages of nets are tried with hidden layers")
+    check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule], **SHAPES[shape]), X, y[:, 0])
+
+
+@pytest.mark.usefixtures("wide_windows")
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("loss", ["log_loss", "one_vs_rest"])
+def test_bits_of_several_classes(rows, rule, loss):
+    X, y = rows
+    check_bits(VectorFlowClassifier(loss=loss, **RULES[rule]), X, np.argmax(y, axis=1))
+
+
+@pytest.mark.usefixtures("wide_windows")
+def test_bits_of_other_estimators_and_rows(rows):
+    X, y = rows
+    rng = np.random.default_rng(1)
+    time, event = np.exp(0.3 * y[:, 0]), rng.random(len(y)) < 0.7
+    target = np.rec.fromarrays([event, time], names="event,time")
+    check_bits(VectorFlowSurvivalEstimator(), X, target)
+    check_bits(VectorFlowSurvivalEstimator(distribution="cox"), X, target)
+    check_bits(VectorFlowRanker(), X, (y[:, 0] > 0).astype(int), qid=np.repeat(np.arange(100), 7))
+    check_bits(VectorFlowRegressor(solver="sgd"), X.toarray().astype(np.float64), y)  # dense, several targets
+    check_bits(VectorFlowClassifier(), X, y[:, 0] > 0, sample_weight=rng.integers(0, 3, len(y)))
+    check_bits(VectorFlowClassifier(early_stopping=True), X, y[:, 0] > 0)
+    check_bits(VectorFlowClassifier(hidden_layer_sizes=(4,), early_stopping=True), X, y[:, 0] > 0)
+
+
+def python_loss(y, raw, weight):
+    """Squared error."""
+    error = raw - y
+    return float(np.sum(weight * error**2) / 2), weight * error
+
+
+@pytest.mark.usefixtures("wide_windows")
+def test_bits_of_a_loss_in_python(rows):
+    X, y = rows
+    check_bits(VectorFlowRegressor(loss=python_loss, solver="sgd"), X, y[:, 0])
+
+
+def test_bits_of_a_source_and_of_partial_fit(rows):
+    X, y = rows
+    y = y[:, 0] > 0
+
+    def blocks():
+        for start in range(0, X.shape[0], 100):
+            yield X[start : start + 100], y[start : start + 100]
+
+    source = BatchSource(blocks, classes=[False, True], buffer_bytes=4000)
+    of_source = [fitted(VectorFlowClassifier(), n_jobs, source, None) for n_jobs in N_JOBS]
+    streams = []
+    for n_jobs in N_JOBS:
+        model = VectorFlowClassifier(n_jobs=n_jobs, deterministic=True, random_state=0)
+        for block in blocks():
+            model.partial_fit(*block, classes=[False, True])
+        streams.append(model)
+    for models in (of_source, streams):
+        for model in models[1:]:
+            np.testing.assert_array_equal(outputs(model, X), outputs(models[0], X))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_windows_of_a_row_are_serial_steps(rows, shape, monkeypatch):
+    X, y = rows
+    monkeypatch.setattr(windows, "MOST_ROWS", 1)
+    monkeypatch.setattr(windows, "FEWEST_ROWS", 1)
+    estimator = VectorFlowRegressor(solver="sgd", max_iter=2, tol=None, random_state=0, **SHAPES[shape])
+    if estimator.dropout:
+        estimator.set_params(dropout=0.0)  # its masks are drawn otherwise
+    serial = estimator.fit(X, y[:, 0])
+    divided = clone(estimator).set_params(deterministic=True, n_jobs=3).fit(X, y[:, 0])
+    np.testing.assert_allclose(outputs(divided, X), outputs(serial, X), rtol=2e-4, atol=2e-4)
+
+
+def windows_of(n_rows, most):
+    """Where windows start and end, as `Member._most_rows` says."""
+    start, spans = 0, []
+    while start < n_rows:
+        end = min(n_rows, start + max(1, min(most, int(np.sqrt(start)))))
+        spans.append((start, end))
+        start = end
+    return spans
+
+
+@pytest.mark.usefixtures("wide_windows")
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_windows_take_late_gradients_in_order(rows, n_jobs):
+    """A dense reference: gradients of the weights at the start of a window, steps one after the other."""
+    X, y = rows
+    dense, y, rate, w, sums = X.toarray().astype(np.float64), y[:, 0], 0.1, np.zeros(60), np.full(60, 1e-6)
+    for start, end in windows_of(len(y), windows.MOST_ROWS):
+        gradients = (dense[start:end] @ w - y[start:end])[:, None] * dense[start:end]
+        for gradient in gradients:
+            sums += gradient**2
+            w -= rate * gradient / np.sqrt(sums)
+    model = VectorFlowRegressor(
+        optimizer=AdaGrad(rate, epsilon=1e-6), alpha=0.0, fit_intercept=False, shuffle=False, max_iter=1, tol=None,
+        batch_size=1, solver="sgd", deterministic=True, n_jobs=n_jobs,
+    )  # fmt: skip
+    np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("density", [0.2, 1.0])
+@pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", Adam(), SGD()])
+def test_late_gradients_cost_no_quality(optimizer, density):
+    left = np.zeros(2)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = sparse.random_array((4000, 30), density=density, rng=rng, format="csr", dtype=np.float32)
+        y = X @ rng.normal(size=30) + rng.normal(size=4000) * 0.1
+        model = VectorFlowRegressor(optimizer=optimizer, solver="sgd", random_state=0)
+        left += [1.0 - model.set_params(deterministic=how).fit(X, y).score(X, y) for how in (False, True)]
+    assert left[0] < 0.2  # a twenty-fifth of the variance, five times
+    assert left[1] < 1.2 * left[0]
+
+
+def test_a_fit_that_diverges_ends_on_all_threads(rows):
+    X, y = rows
+    model = fitted(VectorFlowRegressor(solver="sgd"), 4, X, y[:, 0])
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="diverged"):
+        model.set_params(optimizer=SGD(learning_rate=1e30)).fit(X, y[:, 0])
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_an_error_of_a_loss_ends_on_all_threads(rows):
+    X, y = rows
+
+    def loss(y, raw, weight):
+        if np.any(raw != 0.0):
+            raise KeyError("from the loss")
+        return 0.0, np.ones_like(raw)
+
+    with pytest.raises(KeyError, match="from the loss"):
+        fitted(VectorFlowRegressor(loss=loss, solver="sgd"), 4, X, y[:, 0])
+
+
+def test_deterministic_is_checked_and_saved(rows, tmp_path):
+    X, y = rows
+    for value in (1, "yes", None):
+        with pytest.raises((TypeError, ValueError), match="deterministic"):
+            VectorFlowRegressor(deterministic=value).fit(X, y[:, 0])
+    model = pickle.loads(pickle.dumps(fitted(VectorFlowRegressor(solver="sgd"), 2, X, y[:, 0])))
+    assert model.deterministic is True
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").deterministic is True
