@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import FitFailedWarning
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.io import BatchSource, Source
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.search import VectorFlowSearchCV
@@ -258,6 +258,18 @@ def test_rows_that_can_be_read_once_are_refused():
         search.fit(iter(blocks()), X_val=X, y_val=Y)
     with pytest.raises(ValueError, match="^X_val can be read once"):
         search.fit(Parts(blocks()), X_val=iter(blocks()))
+
+
+def test_estimators_that_take_no_sources():
+    search = VectorFlowSearchCV(VectorFlowRanker(), {"alpha": [1e-3]})
+    with pytest.raises(ValueError, match="got the source list: fit of VectorFlowRanker.* takes none"):
+        search.fit(blocks(), X_val=X, y_val=Y)
+    y = {"event": np.ones(100, dtype=bool), "time": np.arange(1.0, 101.0)}
+    search = VectorFlowSearchCV(VectorFlowSurvivalEstimator("cox"), {"alpha": [1e-3]}, error_score="raise")
+    for buffer_bytes in (1, 2**20):
+        source = Parts([(X[:100], y)] * 2, buffer_bytes=buffer_bytes)
+        with pytest.raises(TypeError, match="got the source Parts"):
+            search.fit(source, X_val=X[:100], y_val=y)
 
 
 # ---- threads -------------------------------------------------------------------------------------
