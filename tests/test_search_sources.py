@@ -10,12 +10,13 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import FitFailedWarning
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.io import BatchSource, Source
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.search import VectorFlowSearchCV
 from sklearn_vectorflow.search.fits import candidate
 from sklearn_vectorflow.threads import n_allowed
+from sklearn_vectorflow.training.source_windows import Rows
 
 RNG = np.random.default_rng(0)
 X = sparse.random(1200, 80, density=0.08, format="csr", random_state=0, dtype=np.float32)
@@ -172,6 +173,24 @@ def test_few_blocks_are_held_at_a_time():
     assert most[12] <= most[1] + 2 < 20
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_windows_are_in_memory_once_for_each_job(n_jobs, monkeypatch):
+    joined, windows, most = Rows.joined, weakref.WeakSet(), 0
+
+    def watched(parts):
+        nonlocal most
+        window = joined(parts)
+        windows.add(window)
+        most = max(most, len(windows))
+        return window
+
+    monkeypatch.setattr(Rows, "joined", watched)
+    monkeypatch.setattr(Rows, "__hash__", object.__hash__)
+    search = VectorFlowSearchCV(VectorFlowRegressor(random_state=0), GRID, max_epochs=1, n_jobs=n_jobs)
+    search.fit(Parts(blocks()), X_val=X, y_val=Y)
+    assert 1 <= most <= n_jobs
+
+
 # ---- what goes wrong -----------------------------------------------------------------------------
 
 
@@ -194,7 +213,9 @@ def test_candidates_that_diverge_leave_the_others_alone():
 
 
 class Broken(Parts):
-    """Does something after so many reads."""
+    """Does something after so many reads, and is slow from then on."""
+
+    pause = 0.0
 
     def __init__(self, given, n_good, act):
         super().__init__(given)
@@ -203,6 +224,8 @@ class Broken(Parts):
     def read(self, piece):
         if self.n_reads == self.n_good:
             self.act()
+        if self.n_reads >= self.n_good:
+            threading.Event().wait(self.pause)
         return super().read(piece)
 
 
@@ -218,13 +241,14 @@ def test_an_error_of_the_source_ends_the_search(n_good):
 
 def test_an_interrupt_leaves_the_search_as_it_was():
     search = VectorFlowSearchCV(VectorFlowRegressor(random_state=0), GRID, max_epochs=3).fit(X, Y)
-    before, n_threads = dict(vars(search)), threading.active_count()
-    source = Broken(blocks(), 30, _thread.interrupt_main)
+    before = dict(vars(search))
+    source = Broken(blocks(), 30, _thread.interrupt_main)  # in the round that has 60 reads at its end
+    source.pause = 0.05
     with pytest.raises(KeyboardInterrupt):
         search.fit(source, X_val=X, y_val=Y)
     assert vars(search) == before
-    assert source.n_reads < 2 * N_PASSES * N_BLOCKS
-    assert threading.active_count() <= n_threads
+    threading.Event().wait(1.0)
+    assert source.n_reads < 55
     search.fit(Parts(blocks()), X_val=X, y_val=Y)
 
 
@@ -236,6 +260,18 @@ def test_rows_that_can_be_read_once_are_refused():
         search.fit(Parts(blocks()), X_val=iter(blocks()))
 
 
+def test_estimators_that_take_no_sources():
+    search = VectorFlowSearchCV(VectorFlowRanker(), {"alpha": [1e-3]})
+    with pytest.raises(ValueError, match="got the source list: fit of VectorFlowRanker.* takes none"):
+        search.fit(blocks(), X_val=X, y_val=Y)
+    y = {"event": np.ones(100, dtype=bool), "time": np.arange(1.0, 101.0)}
+    search = VectorFlowSearchCV(VectorFlowSurvivalEstimator("cox"), {"alpha": [1e-3]}, error_score="raise")
+    for buffer_bytes in (1, 2**20):
+        source = Parts([(X[:100], y)] * 2, buffer_bytes=buffer_bytes)
+        with pytest.raises(TypeError, match="got the source Parts"):
+            search.fit(source, X_val=X[:100], y_val=y)
+
+
 # ---- threads -------------------------------------------------------------------------------------
 
 
@@ -244,7 +280,15 @@ def test_no_more_threads_work_than_jobs(n_jobs, n_inside):
     n_working, most, inside, lock = 0, 0, set(), threading.Lock()
 
     class Watched(VectorFlowRegressor):
-        def _encode(self, y, n_rows, *, reset):
+        def _check_parameters(self):  # before anything is read
+            self._work()
+            return super()._check_parameters()
+
+        def _encode(self, y, n_rows, *, reset):  # beside each block
+            self._work()
+            return super()._encode(y, n_rows, reset=reset)
+
+        def _work(self):
             nonlocal n_working, most
             with lock:
                 n_working += 1
@@ -253,7 +297,6 @@ def test_no_more_threads_work_than_jobs(n_jobs, n_inside):
             threading.Event().wait(0.002)
             with lock:
                 n_working -= 1
-            return super()._encode(y, n_rows, reset=reset)
 
     search = VectorFlowSearchCV(Watched(random_state=0), GRID, max_epochs=1, n_jobs=n_jobs)
     search.fit(Parts(blocks()), X_val=X, y_val=Y)

@@ -27,7 +27,7 @@ from sklearn_vectorflow.estimators.saving import SaveMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
 from sklearn_vectorflow.estimators.updates import UpdateMixin
 from sklearn_vectorflow.io.matrix import as_matrix, n_values
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.io.source import is_source, source_name
 from sklearn_vectorflow.layers import Constant, chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.graph import Graph, heads_of
@@ -238,7 +238,7 @@ class BaseVectorFlow(
             raise ValueError(
                 "X must be an array, a sparse matrix or a data frame where rows have groups "
                 f"({self._groups_name}, or a loss that sees rows of a group together), got the source "
-                f"{type(X).__name__}."
+                f"{source_name(X)}."
             )
 
     @contextlib.contextmanager

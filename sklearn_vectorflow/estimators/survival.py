@@ -17,7 +17,7 @@ from sklearn_vectorflow.estimators.exact import InferenceMixin
 from sklearn_vectorflow.estimators.parameters import resolve
 from sklearn_vectorflow.estimators.raw_outputs import rows_to_score
 from sklearn_vectorflow.estimators.survival_curves import CurvesMixin
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.io.source import is_source, source_name
 from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.losses import DISTRIBUTIONS, SurvivalLoss
 from sklearn_vectorflow.metrics import concordance_index
@@ -42,7 +42,7 @@ def _check_source(estimator, X):
     if is_source(X) and not estimator._distribution().separates:
         raise TypeError(
             f"X must be an array, a sparse matrix or a data frame for distribution={brief(estimator.distribution)}, "
-            f"whose likelihood compares rows with each other, got the source {type(X).__name__}."
+            f"whose likelihood compares rows with each other, got the source {source_name(X)}."
         )
 
 

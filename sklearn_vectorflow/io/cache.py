@@ -9,7 +9,7 @@ from sklearn_vectorflow.io.blocks import Block, csr, join, join_targets
 from sklearn_vectorflow.io.cache_writer import write
 from sklearn_vectorflow.io.csr import CSRSource
 from sklearn_vectorflow.io.matrix import Matrix
-from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.io.source import Source, source_name
 from sklearn_vectorflow.io.source import as_source as plain_source
 from sklearn_vectorflow.io.turns import turn
 from sklearn_vectorflow.validation.types import FilePath, RowsLike
@@ -176,6 +176,7 @@ class Kept(Source):
         super().__init__(buffer_bytes=source.buffer_bytes, n_jobs=1, classes=source.classes)
         self.buffer_bytes = float("inf")  # they are in memory anyway
         self.why_no_targets = source.why_no_targets
+        self._stands_for = source_name(source)
         X = join([block.matrix for block in blocks])
         y, weight, offset = (
             join_targets([getattr(block, name) for block in blocks]) for name in ("y", "weight", "offset")

@@ -11,7 +11,7 @@ from joblib.parallel import get_active_backend
 from sklearn_vectorflow.io.ahead import Ahead
 from sklearn_vectorflow.io.blocks import drained, first_blocks
 from sklearn_vectorflow.io.cache import Kept, as_source
-from sklearn_vectorflow.io.source import Source
+from sklearn_vectorflow.io.source import Source, source_name
 from sklearn_vectorflow.threads import n_allowed
 
 
@@ -259,6 +259,7 @@ class Shared(Source):
         self.source = source
         self.n_rows, self.n_features, self.n_parts = source.n_rows, source.n_features, source.n_parts
         self.why_no_targets = source.why_no_targets
+        self._stands_for = source_name(source)
         self._begun = begun
 
     def checked(self, order=None, held=None):

@@ -262,6 +262,7 @@ class _Blocks(Source):
     def __init__(self, blocks):
         super().__init__(classes=getattr(blocks, "classes", None), n_jobs=1)
         self.blocks = blocks
+        self._stands_for = type(blocks).__name__
         self.once = hasattr(blocks, "__next__")
         self.n_rows = getattr(blocks, "n_rows", None)
 
@@ -287,6 +288,11 @@ def is_source(X):
 
 def _is_block(item):
     return isinstance(item, Block) or (2 <= len(item) <= 4 and len(getattr(item[0], "shape", ())) == 2)
+
+
+def source_name(X):
+    """Return what errors call a source: the type that was given, whatever stands for it by now."""
+    return getattr(X, "_stands_for", type(X).__name__)
 
 
 def as_source(X):

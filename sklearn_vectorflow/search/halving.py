@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import Parameter, signature
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, indexable
 
-from sklearn_vectorflow.io.source import is_source
+from sklearn_vectorflow.io.source import is_source, source_name
 from sklearn_vectorflow.search.fits import (
     Fit,
     Rows,
@@ -234,8 +235,13 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the estimator or `scoring` does not take it.
+            If the estimator or `scoring` does not take it, or a source stands where the estimator takes none.
         """
+        if X is not None and is_source(X) and signature(self.estimator.fit).parameters["y"].default is Parameter.empty:
+            raise ValueError(
+                f"X must be an array, a sparse matrix or a data frame, got the source {source_name(X)}: fit of "
+                f"{brief(self.estimator)} takes none."
+            )
         given = {name: values for name, values in more.items() if values is not None}
         for name in given:
             if not has_fit_parameter(self.estimator, name):
