@@ -40,7 +40,7 @@ def used(monkeypatch):
 
     class Watched(Trainer):
         def epoch(self):
-            seen.append(self.hot.copies)
+            seen.append(self.team.hot.copies)
             return super().epoch()
 
     monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Watched)

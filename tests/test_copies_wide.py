@@ -43,7 +43,7 @@ def driven(monkeypatch, *steps):
         def epoch(self):
             order = np.arange(self.plan.n_chunks, dtype=np.int64)
             for worker, start, end in steps:
-                self.workers[worker % len(self.workers)].train(
+                self.team.workers[worker % len(self.team.workers)].train(
                     self.matrix.rows, self.targets, self.clock, order, start, end, False, 0, 0.0, 0
                 )
             self.network.advance()

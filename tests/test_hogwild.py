@@ -70,7 +70,7 @@ def at_work(monkeypatch):
         def epoch(self):
             steps_before = self.clock.step
             loss = super().epoch()
-            seen.append((len(self.workers), self.clock.step - steps_before))
+            seen.append((len(self.team.workers), self.clock.step - steps_before))
             return loss
 
     monkeypatch.setattr("sklearn_vectorflow.training.data.Trainer", Watched)

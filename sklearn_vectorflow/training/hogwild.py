@@ -21,7 +21,6 @@ class Hogwild:
     """
 
     def __init__(self, trainer, sizes, n_workers):
-        self.trainer = trainer
         network, net, matrix = trainer.network, trainer.net, trainer.matrix
         self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
         self.hot = HotRecords([None] * len(self.workers))
@@ -36,22 +35,22 @@ class Hogwild:
             for worker in self.workers:
                 worker.share(hot)
 
-    def run(self, order, seed):
+    def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
-        first, parts, trainer = 0, [], self.trainer
+        first, parts = 0, []
         if len(self.workers) > 1 and trainer.clock.step == 0:  # steps are long, and others' would be on top
-            first, parts = 1, [self._train(trainer.slice(order, seed, 0), 0, False, None)]
+            first, parts = 1, [self._train(trainer, trainer.slice(order, seed, 0), 0, False, None)]
 
         @by_worker
         def train(position, worker):
             copies = self.hot.copies[worker]
-            return self._train(trainer.slice(order, seed, position), worker, len(self.workers) > 1, copies)
+            return self._train(trainer, trainer.slice(order, seed, position), worker, len(self.workers) > 1, copies)
 
         with self.hot.in_use(trainer.clock, trainer.crew):
             return parts + trainer.crew.map(train, range(first, len(trainer.plan.slices)), len(self.workers))
 
-    def _train(self, rows, worker, shared, copies):
+    def _train(self, trainer, rows, worker, shared, copies):
         loss, n_means = self.workers[worker].train(*rows, shared, copies)
         if not math.isfinite(loss):
-            self.trainer.kernel.raise_fault(*self.workers[worker].last_block())
+            trainer.kernel.raise_fault(*self.workers[worker].last_block())
         return loss, n_means

@@ -82,7 +82,7 @@ class Trainer:
         batch_nonzeros = 0 if self.updates_directly else self.most_nonzeros(batch_size)
         sizes = matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows
         divided = deterministic and net.can_be_divided
-        self._team = Windows(self, sizes) if divided else Hogwild(self, sizes, n_workers)
+        self.team = Windows(self, sizes) if divided else Hogwild(self, sizes, n_workers)
 
     def most_nonzeros(self, n_rows):
         """Return the most non-zeros that so many rows have."""
@@ -127,7 +127,7 @@ class Trainer:
     def run(self, order, seed):
         """Train on the slices of an order of chunks; return each slice's (loss, n_rows)."""
         try:
-            return self._team.run(order, (seed << 20) + self.plan.first)
+            return self.team.run(self, order, (seed << 20) + self.plan.first)
         finally:
             self.network.advance()
 

@@ -26,26 +26,23 @@ class Windows:
     """
 
     def __init__(self, trainer, sizes):
-        self.trainer = trainer
         rows, batch_size = trainer.matrix.rows, sizes[1]
         n_rows = trainer.matrix.shape[0]
         work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
         n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
         self.n_members = trainer.crew.ready(trainer.crew.n_workers)
         most_nonzeros = trainer.most_nonzeros(n_in_window)
-        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, self._growth())
+        growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
+        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth)
 
-    def _growth(self):
-        return GROWTH if set(self.trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
-
-    def run(self, order, seed):
+    def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
         parts = []
-        for position in range(len(self.trainer.plan.slices)):
-            self.team.begin(*self.trainer.slice(order, seed, position))
-            self.trainer.crew.map(self.team, range(self.n_members))
+        for position in range(len(trainer.plan.slices)):
+            self.team.begin(*trainer.slice(order, seed, position))
+            trainer.crew.map(self.team, range(self.n_members))
             parts.append(self.team.end())
             if not math.isfinite(parts[-1][0]):
-                self.trainer.kernel.raise_fault(*self.team.faulty().last_block())
+                trainer.kernel.raise_fault(*self.team.faulty().last_block())
                 break
         return parts
