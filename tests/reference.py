@@ -26,7 +26,8 @@ A net is a list of weights W of shape (n_in, n_out) and one of intercepts b. Def
   closed form is). Intercepts have no penalty.
 - **Orthogonality** adds strength W (W'W - I) to a layer's gradient.
 - **Average.** The mean of the weights as they are after each step later than `average_from`. It may begin anew at the
-  start of an epoch, each time that the steps have doubled since it last began.
+  start of an epoch, each time that the steps have doubled since it last began: an eighth of the steps that it is over,
+  but at least one, then stands for them.
 """
 
 import numpy as np
@@ -309,7 +310,7 @@ def train(
     means = arrays
     for _ in range(n_epochs):
         if forgets and average_from < step >= 2 * average_from:
-            average_from = step
+            average_from = step - max(1, (step - average_from) // 8)
         for rows, weight in batches(sample_weight, len(X), batch_size):
             W, b = arrays[:n_layers], [a[0] for a in arrays[n_layers:]]
             inputs, raw = forward(W, b, X[rows], activation)

@@ -243,7 +243,8 @@ def test_means_of_weights_begin_anew_as_in_a_local_fit():
     params = {"optimizer": "adagrad", "average": True, "max_iter": 5}
     local = classifier(**params).fit(X, Y)
     spread = fitted(classifier(**params), cut(3))
-    assert get_state(spread).average_from == get_state(local).average_from == 4 * N_ROWS
+    assert get_state(spread).average_from == get_state(local).average_from
+    assert 3.7 * N_ROWS < get_state(local).average_from < 4 * N_ROWS
     assert spread.score(X, Y) > local.score(X, Y) - 0.02
 
 

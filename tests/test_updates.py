@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from sklearn.metrics import log_loss
 
-from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 from sklearn_vectorflow.penalties import L1, L2, NonNegative
 
@@ -114,3 +114,26 @@ def test_outputs_between_updates_are_those_of_means_without_a_pass_over_all_colu
         settled = copy.deepcopy(model)
         assert len(settled.coefs_) and settled.network_.settled
         np.testing.assert_allclose(now, settled.decision_function(X), rtol=1e-5, atol=1e-6 * np.abs(now).max())
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"hidden_layer_sizes": (8,)}], ids=str)
+@pytest.mark.parametrize("n_epochs", [2, 3, 4, 5, 6, 8])
+def test_a_row_that_tells_nothing_leaves_means_as_they_are(params, n_epochs):
+    """Whether or not they begin anew with it."""
+    X, y = ids(0, n_rows=200, n_columns=60)
+    options = {"average": True, "max_iter": n_epochs, "tol": None, "random_state": 0, **params}
+    empty = sparse.csr_matrix((1, X.shape[1]))
+    for model, targets in ((VectorFlowClassifier(**options), y), (VectorFlowRegressor(**options), X @ np.arange(60.0))):
+        raw = getattr(model.fit(X, targets), "decision_function", None) or model.predict
+        before = raw(X)
+        model.partial_fit(empty, targets[:1])
+        np.testing.assert_allclose(raw(X), before, atol=0.1 * before.std())
+
+
+def test_weights_that_are_set_are_those_that_training_goes_on_from():
+    X, y = ids(0, n_rows=500)
+    model = VectorFlowClassifier(average=True, max_iter=4, tol=None, random_state=0).fit(X, y)
+    network = model.network_
+    network.set_weights([np.zeros_like(one) for one in network.weights()], network.intercepts())
+    model.partial_fit(sparse.csr_matrix((1, X.shape[1])), y[:1])
+    assert not np.any(network.parameters[0].weights()) and not np.any(model.coef_)

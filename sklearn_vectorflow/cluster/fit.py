@@ -14,7 +14,7 @@ from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.losses.blocks import name_of
-from sklearn_vectorflow.network.state import means_begin_anew
+from sklearn_vectorflow.network.state import begin_of_means
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
@@ -107,8 +107,8 @@ class PartsFit:
 
     def _forget(self):
         """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
-        if self.draft.average is True and means_begin_anew(self.state.step, self.state.average_from):
-            self.state = replace(self.state, average_from=self.state.step)
+        if self.draft.average is True:
+            self.state = replace(self.state, average_from=begin_of_means(self.state.step, self.state.average_from))
 
     def _round(self, merged, pieces, seed):
         run, gains = self.executor.submit, []

@@ -9,7 +9,7 @@ from sklearn_vectorflow.network.initial_weights import initialize
 from sklearn_vectorflow.network.records import side_by_side
 from sklearn_vectorflow.network.restored import checked_state
 from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
-from sklearn_vectorflow.network.state import State, Training, means_begin_anew
+from sklearn_vectorflow.network.state import State, Training, begin_of_means
 from sklearn_vectorflow.threads import ALONE, Turn
 
 
@@ -150,14 +150,18 @@ class Network:
         return state.weights(self.n_features)[0].T if state.sparse_coef is None else state.sparse_coef
 
     def set_weights(self, weights, intercepts):
-        """Replace all weights, and the intercepts where the net has them, by copies."""
+        """Replace all weights, and the intercepts where the net has them, by copies.
+
+        Where running means stand for the weights, the weights that go on to be trained are replaced too.
+        """
         with self.turn.lock:
             state = self._settled_state()
             state = self._state = replace(state, parameters=[old.writable() for old in state.parameters])
             for parameters, own, intercept in zip(state.parameters, weights, intercepts):
-                parameters.weights(state.has_averages)[:] = own
-                if parameters.bias is not None:
-                    parameters.intercept(state.has_averages)[:] = intercept
+                for averaged in {False, state.has_averages}:
+                    parameters.weights(averaged)[:] = own
+                    if parameters.bias is not None:
+                        parameters.intercept(averaged)[:] = intercept
             if state.training is None:
                 self._state = replace(state, rules=(), follows=False)  # what the optimizer knows is of other weights
                 return
@@ -282,7 +286,7 @@ class Network:
     # ---- training in progress -------------------------------------------------------
 
     def begin_pass(self, net, crew=ALONE):
-        """Let running means begin anew if they are due, see `means_begin_anew`.
+        """Let running means begin anew if they are due, see `begin_of_means`.
 
         Parameters
         ----------
@@ -291,14 +295,14 @@ class Network:
         crew : Crew, default=ALONE
         """
         state = self._state
-        step = state.progress[0]
-        if not (state.training.forgets and means_begin_anew(step, state.average_from)):
+        begin = begin_of_means(state.progress[0], state.average_from)
+        if begin == state.average_from or not state.training.forgets:
             return
         with self.turn.lock:
             state = self._settled_state(crew)
-            training = replace(state.training, average_from=step)
-            net.average_from(step)
-            self._state = replace(state, training=training, average_from=step)
+            training = replace(state.training, average_from=begin)
+            net.average_from(begin)
+            self._state = replace(state, training=training, average_from=begin)
 
     def advance(self):
         """Say that the engine trained, and is ahead of what is stored."""

@@ -10,15 +10,19 @@ from sklearn_vectorflow.network.lowering import build
 from sklearn_vectorflow.network.records import Layout
 from sklearn_vectorflow.network.rules import numbers_of
 
+KEPT = 8  # of so many steps of running means one counts on, where they begin anew
 
-def means_begin_anew(step, begun):
-    """Return whether running means that began at a step should begin anew: the steps have doubled since.
 
-    So they never hold more than the later half of the steps, and far-off first weights are soon
-    forgotten: means over a suffix converge as fast as the weights, or faster (Rakhlin, Shamir and
-    Sridharan, 2012, arXiv:1109.5647).
+def begin_of_means(step, begun):
+    """Return the step that running means begin at from now on: another one if the steps have doubled since they began.
+
+    Then they begin anew, and far-off first weights are soon forgotten: means over a suffix converge as fast as the
+    weights, or faster (Rakhlin, Shamir and Sridharan, 2012, arXiv:1109.5647). What they held counts on as a few steps.
+    Counted as none, it would be gone with the next step, after which the noise of the present weights is all there is.
     """
-    return step >= 2 * begun and step > begun
+    if step < 2 * begun or step <= begun:
+        return begun
+    return step - max(1, (step - begun) // KEPT)
 
 
 @dataclass(frozen=True, eq=False)
