@@ -158,6 +158,19 @@ def test_stopping_counts_in_what_is_left_of_a_small_loss():
     assert near.should_stop(0.0175)
 
 
+def test_stopping_counts_in_half_of_the_loss_of_held_out_rows():
+    held_out = Stopping(0.01, 1, 1.0, n_held_out=1000)  # 0.01 of half of 0.2 is 0.001
+    assert not held_out.should_stop(0.2) and not held_out.should_stop(0.1985)
+    assert held_out.should_stop(0.198)
+
+
+def test_few_held_out_rows_are_given_an_epoch_more():
+    for n_held_out, patience in ((None, 2), (1000, 2), (999, 3), (30, 3)):
+        stopping = Stopping(0.01, 2, 1.0, n_held_out=n_held_out)
+        stopping.should_stop(1.0)
+        assert next(n for n in range(1, 100) if stopping.should_stop(1.0)) == patience
+
+
 def test_losses_below_zero_are_counted_in_typical_losses():
     density = Stopping(0.01, 1, 1.0)
     assert not density.should_stop(-3.0) and not density.should_stop(-3.02)

@@ -1,5 +1,6 @@
 """A fit over parts: epochs of rounds, whoever runs the tasks."""
 
+import math
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -179,7 +180,11 @@ class PartsFit:
         """Train by stochastic steps; return the net, and whether a callback asked to stop."""
         draft = self.draft
         n_steps = self.n_passes * -(-self.known.n_rows // self.template_here.estimator.batch_size)
-        best, stopping = BestWeights(), Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps)
+        n_held_out = None
+        if draft._stops_early:  # rows that are spread are many
+            n_held_out = self.validation.n_terms if isinstance(self.validation, Data) else math.inf
+        stopping = Stopping(draft.tol, draft.n_iter_no_change, self.scales.loss, n_steps, n_held_out)
+        best = BestWeights()
         loss_curve, scores, stop = [], self.scores, False
         data = SimpleNamespace(
             is_known=True,

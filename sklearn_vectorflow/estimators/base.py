@@ -374,7 +374,9 @@ class BaseVectorFlow(
         loss_curve, validation_scores = [], []
         with Crew(1 if self._is_exact else self._n_workers(data, network)) as crew:
             trainer = self._trainer(network, start, data, crew)
-            stopping = Stopping(self.tol, self.n_iter_no_change, network.scales.loss, trainer.n_steps)
+            n_held_out = validation.n_terms if self._stops_early else None
+            typical, steps = network.scales.loss, trainer.n_steps
+            stopping = Stopping(self.tol, self.n_iter_no_change, typical, steps, n_held_out)
             stop = False
             for epoch in range(self._most_epochs):
                 begun = time.perf_counter()

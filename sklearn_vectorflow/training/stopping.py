@@ -7,6 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_vectorflow.validation.errors import warn
 
 NEAR = 5.0  # times the best loss: a share of the typical loss may be most of what is left
+NEAR_HELD_OUT = 0.5  # the same, of rows that do not train: going on for too long costs time alone, as the best is kept
+ENOUGH_HELD_OUT = 1000  # rows that tell epochs apart; with fewer, a rise may be chance: one epoch more is waited for
 FEWEST_STEPS = 64  # that tell whether a loss still falls
 WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
 DOUBT = 2.0  # by as much more for a mean over one row
@@ -20,19 +22,25 @@ class Stopping:
     ----------
     tol : float or None
         An epoch counts as progress if it lowers the best loss by more than this share of the
-        typical loss, or of five times the best loss if that is less; None never stops.
+        typical loss, or of five times the best loss if that is less (of half of it, if rows are held out); None never
+        stops.
     n_iter_no_change : int
-        Epochs without progress after which training stops: more, if they have fewer than 64 steps together.
+        Epochs without progress after which training stops: more, if they have fewer than 64 steps together, and one
+        more if fewer than 1,000 rows are held out.
     typical : float, default=1.0
         The typical loss.
     steps : float, default=inf
         Steps of an epoch.
+    n_held_out : float, default=None
+        Rows that the loss is that of, if they do not train.
     """
 
-    def __init__(self, tol, n_iter_no_change, typical=1.0, steps=math.inf):
+    def __init__(self, tol, n_iter_no_change, typical=1.0, steps=math.inf, n_held_out=None):
         self.tol = tol
         self.typical = typical
-        self.n_iter_no_change = max(n_iter_no_change, math.ceil(FEWEST_STEPS / steps))
+        self.near = NEAR if n_held_out is None else NEAR_HELD_OUT
+        is_vague = n_held_out is not None and n_held_out < ENOUGH_HELD_OUT
+        self.n_iter_no_change = max(n_iter_no_change + is_vague, math.ceil(FEWEST_STEPS / steps))
         self.best = float("inf")
         self.waited = 0
 
@@ -46,7 +54,7 @@ class Stopping:
 
     def _unit(self):
         """Return the typical loss, or less if what is left of the loss is little; densities' losses may be negative."""
-        return min(self.typical, NEAR * self.best) if self.best > 0 else self.typical
+        return min(self.typical, self.near * self.best) if self.best > 0 else self.typical
 
     def could_stop(self, max_iter):
         """Return whether training may end before `max_iter` epochs; else that many were asked for."""
