@@ -21,6 +21,7 @@ from machine import describe
 from workloads import zipf
 
 from sklearn_vectorflow.cluster import fit as cluster_fit
+from sklearn_vectorflow.cluster import merges
 from sklearn_vectorflow.dask import DaskVectorFlowClassifier
 from sklearn_vectorflow.io import ParquetSource
 
@@ -132,8 +133,9 @@ def arithmetic(fit, n_rows):
     merge = last.merge_seconds / (last.n_bytes / 8)  # seconds a touched record
     rows = ROWS / MACHINES
     touched = min(WIDTH, last.n_bytes / 8 / fit.schedule.counts.__len__() * (rows / (n_rows / len(fit.parts))) ** 0.5)
-    training, wire = rows * train / CORES, 2 * MACHINES * touched * 8 / NETWORK
-    merging = MACHINES * touched * merge
+    shares = min(MACHINES, merges.MOST_SHARES)
+    training, wire = rows * train / CORES, (1 + 1 / shares) * MACHINES * touched * 8 / NETWORK
+    merging = MACHINES * touched * merge / shares
     total = training + wire + merging
     print(
         f"{ROWS:.0e} rows on {MACHINES} machines of {CORES} cores, a part for each: training {training:.1f} s, "

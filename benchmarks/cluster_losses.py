@@ -1,6 +1,6 @@
-"""What training over parts costs in quality: test log loss after each of the first epochs.
+"""What training over parts costs in quality: test loss after each of the first epochs.
 
-    python benchmarks/cluster_losses.py [--workload text] [--rows 64000] [--parts 16] [--rules] [--folder build-data]
+    python benchmarks/cluster_losses.py [--workload text] [--hidden 32] [--rows 64000] [--parts 16] [--rules]
 
 Runs in one process what a cluster computes, and prints the rows of the tables in doc/user_guide/clusters.rst. With
 `--rules` other rules than the package's are told as well.
@@ -14,38 +14,68 @@ from unittest import mock
 import numpy as np
 from machine import describe
 from sklearn.metrics import log_loss
-from workloads import WORKLOADS, load
+from survival import log_likelihood_loss
+from workloads import WORKLOADS, load, load_times
 
-from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.cluster import schedule, tasks
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowSurvivalEstimator
+from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 
 
-def classifier(epochs):
-    """Return a model of default parameters."""
-    return VectorFlowClassifier(random_state=0, max_iter=epochs, tol=None)
+class Task:
+    """A workload, and the model of default parameters that is trained on it.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Of the command line.
+    """
+
+    def __init__(self, arguments):
+        self.times, self.hidden = arguments.workload == "surv1m", tuple(arguments.hidden)
+        rows = [
+            load_times(arguments.folder, split, False)
+            if self.times
+            else load(arguments.folder, arguments.workload, split)
+            for split in ("train", "test")
+        ]
+        (X, y), self.test = rows
+        self.X, self.y = X[: arguments.rows], self.some(y, slice(arguments.rows))
+
+    def model(self, epochs):
+        """Return a model that is trained for some epochs."""
+        kind = VectorFlowSurvivalEstimator if self.times else VectorFlowClassifier
+        options = {"distribution": "exponential"} if self.times else {}
+        options = {"hidden_layer_sizes": self.hidden, "max_iter": epochs, "early_stopping": False, **options}
+        return kind(random_state=0, tol=None, **options)
+
+    def some(self, y, rows):
+        """Return the targets of some rows."""
+        return tuple(one[rows] for one in y) if self.times else y[rows]
+
+    def loss(self, model):
+        """Return the test loss."""
+        if self.times:
+            return log_likelihood_loss(model.predict(self.test[0]), self.test[1])
+        return log_loss(self.test[1], model.predict_proba(self.test[0]))
 
 
-def one_machine(train, test, epochs):
+def one_machine(task, epochs):
     """Return the losses of local fits of one epoch, two epochs, and so on."""
-    losses = []
-    for number in range(1, epochs + 1):
-        losses.append(log_loss(test[1], classifier(number).fit(*train).predict_proba(test[0])))
-    return losses
+    return [task.loss(task.model(number).fit(task.X, task.y)) for number in range(1, epochs + 1)]
 
 
-def parts(train, test, epochs, n_parts):
+def parts(task, epochs, n_parts):
     """Return the losses of one fit over parts."""
-    X, y = train
-    edges = np.linspace(0, len(y), n_parts + 1).astype(int).tolist()
-    rows = [(X[start:end], y[start:end], None, None) for start, end in zip(edges[:-1], edges[1:])]
-    fit, losses = PartsFit(classifier(epochs)._draft(), rows, Here()), []
+    edges = np.linspace(0, task.X.shape[0], n_parts + 1).astype(int).tolist()
+    rows = [(task.X[start:end], task.some(task.y, slice(start, end))) for start, end in zip(edges[:-1], edges[1:])]
+    fit, losses = PartsFit(task.model(epochs)._draft(), rows, Here()), []
     for epoch in range(epochs):
         fit.epoch(epoch)
         network = fit.network()
-        model = classifier(epochs)
+        model = task.model(epochs)
         vars(model).update(vars(fit.draft), network_=network)
-        losses.append(log_loss(test[1], model.predict_proba(test[0])))
+        losses.append(task.loss(model))
     return losses
 
 
@@ -53,7 +83,7 @@ def parts(train, test, epochs, n_parts):
 def rule(coupling, one_merge):
     """Merge with a fixed coupling; once in the first epoch too, if told so."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(tasks, "chosen", lambda *_: coupling))
+        stack.enter_context(mock.patch.object(merges, "chosen", lambda *_: coupling))
         if one_merge:
             stack.enter_context(mock.patch.object(schedule.Schedule, "first_pieces", lambda _: []))
             stack.enter_context(mock.patch.object(schedule, "FIRST_ROUNDS", 1))
@@ -67,7 +97,8 @@ def tell(name, losses):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--workload", choices=WORKLOADS, default="text")
+    parser.add_argument("--workload", choices=[*WORKLOADS, "surv1m"], default="text")
+    parser.add_argument("--hidden", type=int, nargs="*", default=[], help="units of each hidden layer")
     parser.add_argument("--rows", type=int, default=64_000)
     parser.add_argument("--parts", type=int, nargs="+", default=[16])
     parser.add_argument("--epochs", type=int, default=4)
@@ -75,15 +106,17 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("build-data"), help="where the rows are kept")
     arguments = parser.parse_args()
     print(describe())
-    train, test = (load(arguments.folder, arguments.workload, split) for split in ("train", "test"))
-    train = train[0][: arguments.rows], train[1][: arguments.rows]
-    tell(f"{arguments.workload}, {train[0].shape[0]} rows, one machine", one_machine(train, test, arguments.epochs))
+    task = Task(arguments)
+    tell(
+        f"{arguments.workload} {arguments.hidden or ''}, {task.X.shape[0]} rows, one machine",
+        one_machine(task, arguments.epochs),
+    )
     for n_parts in arguments.parts:
-        tell(f"{n_parts} parts", parts(train, test, arguments.epochs, n_parts))
+        tell(f"{n_parts} parts", parts(task, arguments.epochs, n_parts))
         for coupling, one_merge in ((1e9, True), (1, True), (2, False), (16, False)) if arguments.rules else ():
             with rule(coupling, one_merge):
                 name = f"{n_parts} parts, coupling {coupling:g}, {'one merge' if one_merge else 'merged as ever'}"
-                tell(name, parts(train, test, arguments.epochs, n_parts))
+                tell(name, parts(task, arguments.epochs, n_parts))
 
 
 if __name__ == "__main__":

@@ -103,7 +103,8 @@ def test_rows_are_drawn_whatever_their_period_and_from_parts_by_their_size():
     np.testing.assert_allclose(np.bincount(sample.y.astype(int)), np.diff(edges) * (len(sample) / 40_000), atol=1)
 
 
-def test_a_sample_is_the_same_however_rows_come_in_blocks():
+def test_a_sample_is_the_same_however_rows_come_in_blocks(monkeypatch):
+    monkeypatch.setattr(samples, "SAMPLE", 1 << 12)
     rows = rows_of_arrays(VectorFlowRegressor(), X, np.arange(N_ROWS), reset=True)
     found = []
     for size in (7, 1000, N_ROWS):
@@ -258,6 +259,19 @@ def test_weights_beyond_single_precision_count_alike():
     weight = np.where(np.arange(N_ROWS) < 1500, 10.0, 0.1)
     model, huge = (fitted(classifier(), cut(4, weight=factor * weight)) for factor in (1.0, 2.0**300))
     np.testing.assert_allclose(huge.coef_, model.coef_, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 4, 5, 6])
+def test_the_strength_of_the_penalty_is_that_of_a_local_fit(n_parts):
+    rng = np.random.default_rng(0)
+    columns = (rng.zipf(1.2, size=(60_000, 10)) % 50_000).astype(np.int32)
+    rows = sparse.csr_matrix((np.ones(600_000, np.float32), columns.ravel(), np.arange(0, 600_001, 10)))
+    rows.sum_duplicates()
+    y = (rows @ rng.normal(size=rows.shape[1]) + 5.0 * rng.normal(size=60_000) > 0).astype(int)
+    local = classifier(max_iter=1).fit(rows, y).network_
+    expected = local.penalties_of(local.graph.weighted[0])["l2"]
+    run = PartsFit(classifier(max_iter=1)._draft(), cut(n_parts, rows, y), Here())
+    assert expected / 1.8 < run.state.layers[0].rule.penalty["l2"] < 1.8 * expected
 
 
 # ---- kinds of parts ----------------------------------------------------------------------

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
-from sklearn_vectorflow.training import trainer
+from sklearn_vectorflow.training import hogwild, trainer
 
 N_ROWS, PER_ROW, NARROW, WIDE = 3000, 20, 10**5, 10**7
 
@@ -91,13 +91,13 @@ def test_the_end_of_a_fit_leaves_columns_that_never_came_alone(narrow, options):
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_buffers_are_made_once_a_fit(narrow, monkeypatch, hidden_layer_sizes, batch_size):
     made = []
-    worker = trainer.engine.Worker
+    worker = hogwild.engine.Worker
 
     def counted(*arguments):
         made.append(arguments)
         return worker(*arguments)
 
-    monkeypatch.setattr(trainer.engine, "Worker", counted)
+    monkeypatch.setattr(hogwild.engine, "Worker", counted)
     X, y = narrow
     model = VectorFlowClassifier(hidden_layer_sizes=hidden_layer_sizes, batch_size=batch_size, max_iter=3, tol=None)
     assert model.fit(X, y).n_iter_ == 3

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
-from sklearn_vectorflow.cluster import schedule
+from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.optimum.objective import Passes
 from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
@@ -484,8 +484,9 @@ def test_a_disturbed_exact_fit_ends_with_the_same_bits(restless, optimum, distur
 
 
 @pytest.mark.parametrize("n_workers", [3, 1])
-def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers):
+def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers, monkeypatch):
     resize(*restless, n_workers)
+    monkeypatch.setattr(merges, "WORTHWHILE", 1)  # each has a share of the records to merge
     model = in_time(lambda: classifier(client=restless[1]).fit(spread(X), spread(Y)))
     np.testing.assert_array_equal(model.decision_function(X), expected)
 

@@ -17,12 +17,12 @@ def chosen(template, base, states, sample):
     ----------
     template : Template
     base, states : NetState and list of NetState
+        The states only of records that the sampled rows read, see `glimpsed`.
     sample : Data
-        Rows that are evaluated; only the records that they read are merged for it.
+        Rows that are evaluated.
     """
-    read = _read(template, sample)
+    read = read_by(template, sample)
     base = base.select(read)
-    states = [state.select(_common(read, state)) for state in states]
     best, lowest, narrow = COUPLINGS[-1], np.inf, None
     if Narrow.fits(template, base, read):
         narrow = Narrow(template, read)
@@ -40,8 +40,8 @@ def chosen(template, base, states, sample):
     return best
 
 
-def _read(template, sample):
-    """Return which records of every layer the rows read; None is all."""
+def read_by(template, sample):
+    """Return which records of every layer rows read, increasing; None is all."""
     found = []
     for place in template.network.graph.weighted:
         some = template.network.graph.touched(place, sample.matrix)
@@ -49,9 +49,16 @@ def _read(template, sample):
     return found
 
 
-def _common(read, state):
-    """Return which records of those read a state has."""
-    return [
-        layer.index if some is None else some if layer.index is None else np.intersect1d(some, layer.index, True)
-        for some, layer in zip(read, state.layers)
-    ]
+def glimpsed(state, read):
+    """Return of a state the records that rows read."""
+    return state.select([_common(some, layer.index) for some, layer in zip(read, state.layers)])
+
+
+def _common(some, index):
+    """Return which of some records have an entry in an index; None is all."""
+    if some is None or index is None:
+        return index if some is None else some
+    if not len(index):
+        return index
+    at = np.minimum(np.searchsorted(index, some), len(index) - 1)
+    return some[index[at] == some]

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_vectorflow.cluster import tasks
+from sklearn_vectorflow.cluster import merges, tasks
+from sklearn_vectorflow.cluster.coupling import read_by
 from sklearn_vectorflow.cluster.optimum.problem import problem_of
 from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
@@ -24,6 +25,8 @@ from sklearn_vectorflow.training.trainer import new_seed
 
 class Here:
     """Runs tasks at once, in this process."""
+
+    n_workers = 1
 
     def submit(self, function, *arguments):
         """Return what a task gives."""
@@ -62,11 +65,11 @@ class PartsFit:
         vars(plain).pop("network_", None)
         run = executor.submit
         surveys = executor.result([run(survey, plain, k, len(parts), *values_of(part)) for k, part in enumerate(parts)])
-        template, state, sample, self.known, self.start = prepared(draft, surveys)
+        template, state, sample, few, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
-        self.template, self.sample = executor.constant(template), executor.constant(sample)
-        self.sample_here = sample
-        self.state = state
+        self.template, self.sample = executor.constant(template), executor.constant(few)
+        self.sample_here, self.state = sample, state
+        self.read = run(read_by, self.template, self.sample)
         self.n_passes = draft._n_passes(self.known.n_rows)
         self.schedule = Schedule([one.counts for one in surveys])
         self.random_state = check_random_state(draft.random_state)
@@ -118,7 +121,9 @@ class PartsFit:
             state = run(tasks.select, merged, where)
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
             gains.append(run(tasks.train, self.template, state, where, piece, own, *values_of(part)))
-        return run(tasks.merge, self.template, merged, gains, [self._where(piece) for piece in pieces], self.sample)
+        places = [self._where(piece) for piece in pieces]
+        given = self.template, merged, gains, places, self.sample, self.read
+        return merges.merged(self.executor, self.template_here.n_records, *given)
 
     def _where(self, piece):
         """Which records a piece touches; asked once, and kept where the piece is trained."""

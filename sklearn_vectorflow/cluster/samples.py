@@ -8,7 +8,8 @@ import numpy as np
 from sklearn_vectorflow.cluster.parts import Rows, join_rows
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
 
-SAMPLE = 1 << 12  # rows that are drawn at least: they tell the scales, and whether a merge was too bold
+SAMPLE = 1 << 14  # rows that are drawn at least: fewer often tell a strength of the penalty that is far off
+OF_MERGES = 1 << 12  # of them, that tell whether a merge was too bold
 SAMPLED_BYTES = 1 << 26  # that those of a part take at most
 LONGEST_PART = 1 << 40  # rows: so far apart are the numbers of two parts' first rows, and parts are drawn apart
 
@@ -83,9 +84,10 @@ def _joined(samples):
     return Sample(join_rows([one.rows for one in some]), np.concatenate([one.terms for one in some]), some[0].step)
 
 
-def sampled(surveys):
-    """Return rows that stand for those of all parts, each for as many."""
+def sampled(surveys, fewest=None):
+    """Return rows that stand for those of all parts, each for as many: so many at least, or `SAMPLE`."""
     samples = [one.sample for one in surveys if one.n_rows]
-    step = max(sample_step(sum(one.n_rows for one in surveys), SAMPLE), *(one.step for one in samples))
+    n_rows = sum(one.n_rows for one in surveys)
+    step = max(sample_step(n_rows, fewest or SAMPLE), *(one.step for one in samples))
     thinned = _joined([one.thinned(step) for one in samples])
     return (thinned if len(thinned.rows) else samples[0]).rows

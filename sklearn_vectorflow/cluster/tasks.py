@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.coupling import chosen
 from sklearn_vectorflow.cluster.narrow import Narrow
 from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of, part_of
-from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.network.portable import take
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import naming
@@ -84,7 +82,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class RoundInfo:
-    """What is told of a round: its loss, the number of terms, bytes that came, and seconds of training."""
+    """What is told of a round: its loss, the number of terms, bytes of gains, seconds of training and of merging."""
 
     loss: float
     weight: float
@@ -119,7 +117,7 @@ def _bare(state, where):
     return replace(state, layers=layers)
 
 
-def _placed(state, where):
+def placed(state, where):
     """Say of a bare state again which records it has: who gets it knows."""
     layers = [layer if some is None else replace(layer, index=some) for layer, some in zip(state.layers, where)]
     return replace(state, layers=layers)
@@ -130,7 +128,7 @@ def train(template, state, where, piece, seed, *values):
     begun = time.perf_counter()
     estimator, loss, weight = template.seeded(seed), 0.0, 0.0
     narrow = Narrow(template, where) if Narrow.fits(template, state, where) else None
-    network = narrow.network(state, False) if narrow else template.with_state(_placed(state, where), to_predict=False)
+    network = narrow.network(state, False) if narrow else template.with_state(placed(state, where), to_predict=False)
     with naming(f"part {piece.part}"):
         for rows in piece.of(estimator, part_of(values)):
             rows.matrix = narrow.matrix(rows.matrix) if narrow else rows.matrix
@@ -148,23 +146,6 @@ def _n_terms(data):
     if data.starts is not None:
         return len(data.starts) - 1
     return data.matrix.shape[0] if data.weight is None else float(data.weight.sum() * (data.scale or 1.0))
-
-
-def merge(template, before, gains, places_of_gains, sample):
-    """Merge what training on several pieces gave."""
-    begun = time.perf_counter()
-    states = [_placed(gain.state, where) for gain, where in zip(gains, places_of_gains)]
-    coupling = chosen(template, before.state, states, sample) if len(states) > 1 else None
-    merged = merge_states(before.state, states, **({} if coupling is None else {"coupling": coupling}))
-    info = RoundInfo(
-        sum(gain.loss for gain in gains),
-        sum(gain.weight for gain in gains),
-        sum(gain.state.nbytes for gain in gains),
-        coupling,
-        sum(gain.seconds for gain in gains),
-        time.perf_counter() - begun,
-    )
-    return Merged(merged, info)
 
 
 def info_of(merged):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.samples import sampled
+from sklearn_vectorflow.cluster.samples import OF_MERGES, sampled
 from sklearn_vectorflow.cluster.survey import all_classes
 from sklearn_vectorflow.network.network import Network
 from sklearn_vectorflow.network.portable import put, take
@@ -35,6 +35,11 @@ class Template:
     network: Any
     scale: float | None
     of_all: Any
+
+    @property
+    def n_records(self):
+        """Records of all layers."""
+        return sum(place.n_in for place in self.network.graph.weighted)
 
     def with_state(self, state, to_predict=True):
         """Return a net in a state, to predict with or to be trained alone."""
@@ -72,7 +77,9 @@ class Totals:
 
 
 def prepared(draft, surveys):
-    """Decide what follows from the data; return the template, the first state, sampled rows and the totals.
+    """Decide what follows from the data.
+
+    Return the template, the first state, sampled rows, a few of them, the totals, and what a new model starts from.
 
     Parameters
     ----------
@@ -103,7 +110,8 @@ def prepared(draft, surveys):
     empty = Network(network.graph, network.fit_intercept, network.scales)
     empty.keep_state = network.keep_state
     template = Template(decided, empty, _scale(decided, classes, totals, surveys), known)
-    return template, state, template.data(decided, sample), known, start
+    few = sampled(surveys, OF_MERGES)
+    return template, state, template.data(decided, sample), template.data(decided, few), known, start
 
 
 def _check(surveys):

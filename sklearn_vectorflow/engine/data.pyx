@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from sklearn_vectorflow.engine.kernels.platform cimport VF_PREFETCH_READ
+from sklearn_vectorflow.engine.kernels.rows.offsets cimport vf_prefetch_offsets
 from sklearn_vectorflow.engine.kernels.rows.checks cimport (
     VF_INFINITE, VF_ZERO, vf_check_columns32, vf_check_columns64, vf_check_doubles, vf_check_floats, vf_order,
 )
@@ -367,9 +368,12 @@ cdef class Targets:
         return self.indptr[row + 1] - start
 
     cdef void look_ahead(self, int64_t row) noexcept nogil:
-        """Asks for a row's target before it is needed."""
+        """Asks for a row's target, offset and weight before they are needed."""
         if self.dense != NULL:
             VF_PREFETCH_READ(self.dense + row * self.n_targets)
+        vf_prefetch_offsets(&self.offsets, row)
+        if self.weight != NULL:
+            VF_PREFETCH_READ(self.weight + row)
 
     cdef double weight_of(self, int64_t row) noexcept nogil:
         return 1.0 if self.weight == NULL else self.weight[row]

@@ -12,7 +12,8 @@ from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
 COUPLING = 4.0
-CHUNK = 1 << 18  # records merged at a time, which bounds memory
+CHUNK = 1 << 15  # numbers merged at a time: for sums of more, the system gives memory anew
+FEWEST = 1 << 8  # records of them
 
 
 def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float = COUPLING) -> NetState:
@@ -141,16 +142,21 @@ class _Layer:
 
     def _records(self):
         """Return which records are kept, and those."""
+        n_records = self.base.n_records
+        starts = np.arange(0, n_records, max(FEWEST, CHUNK // self.base.layout.stride))
+        edges = np.append(starts, n_records)
+        spans = [_spans(layer, edges) for layer in (self.base, *self.layers)]
         found = [(self.base.places()[:0], self.base.record[:0])]
-        for start in range(0, self.base.n_records, CHUNK):
-            places, rows = self._chunk(start, min(start + CHUNK, self.base.n_records))
-            found.append((places, rows))
+        for k, start in enumerate(starts):
+            there = [own[k + 1] > own[k] for own in spans]
+            if any(there):
+                found.append(self._chunk(start, edges[k + 1], [(own[k], own[k + 1]) for own in spans]))
         index, record = (np.concatenate(parts) for parts in zip(*found))
         return None if self.base.index is None else index.astype(self.base.index.dtype, copy=False), record
 
-    def _chunk(self, start, end):
-        """Merge records in a range; return which of them are kept, and those."""
-        spans = [_span(layer, start, end) for layer in (self.base, *self.layers)]
+    def _chunk(self, start, end, spans):
+        """Merge records in a range, of which states have spans of theirs; return which are kept, and those."""
+        spans = [_span(layer, start, *span) for layer, span in zip((self.base, *self.layers), spans)]
         kept = np.zeros(end - start, dtype=bool)
         for places, _ in spans:
             kept[places] = True
@@ -189,10 +195,14 @@ class _Layer:
         return touched, sums.result(touched)
 
 
-def _span(layer, start, end):
-    """Return the places, from the start on, of a layer's records in a range, and those."""
-    if layer.index is None:
-        return np.arange(end - start), layer.record[start:end]
+def _spans(layer, edges):
+    """Return where in a layer's records ranges between edges begin and end."""
     # of the same type, else all of the index is converted
-    first, last = np.searchsorted(layer.index, np.array([start, end]).astype(layer.index.dtype))
+    return edges if layer.index is None else np.searchsorted(layer.index, edges.astype(layer.index.dtype))
+
+
+def _span(layer, start, first, last):
+    """Return the places, from the start of a range on, of a layer's records in it, and those."""
+    if layer.index is None:
+        return np.arange(last - first), layer.record[first:last]
     return layer.index[first:last] - start, layer.record[first:last]

@@ -41,6 +41,8 @@ class Gathered:
         self.information = records.information(before)
         self.weights = records.weights(before, since.step)
         self.stiffness = records.stiffness(self.information, since.step)
+        self.penalty = [*(one[:, 0] for one in records.bounds)], records.strengths("l1"), records.strengths("l2")
+        self.centers = records.centers
         self.count = np.zeros(n, dtype=np.int64)
         self.last = before.copy()
         self.steps = np.zeros((n, 1), dtype=np.int64)
@@ -66,12 +68,12 @@ class Gathered:
         steps, elapsed : int and float
             That it took, and the sum of their rates.
         """
-        records = self.records
+        records, (bounds, l1, l2) = self.records, self.penalty
         marks = add_gains(
             records.rule,
             records.layout,
             records.numbers,
-            *(one[:, 0] for one in records.bounds),
+            *bounds,
             self.coupling,
             self.since.step + steps,
             steps,
@@ -83,9 +85,9 @@ class Gathered:
             self.information,
             self.weights,
             self.stiffness,
-            records.strengths("l1"),
-            records.strengths("l2"),
-            records.centers,
+            l1,
+            l2,
+            self.centers,
             self.count,
             self.last,
             self.way,

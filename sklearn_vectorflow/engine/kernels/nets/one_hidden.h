@@ -283,7 +283,7 @@ VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, i
     const vf_linear *layer = data->weights;
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(rows, queue[at + VF_AHEAD_DATA]);
-        VF_PREFETCH_READ(data->targets + queue[at + VF_AHEAD_DATA] * data->n_targets);
+        vf_prefetch_targets(data, queue[at + VF_AHEAD_DATA]);
     }
     if (!data->ahead || at + data->ahead >= n_queued || rows->indices == NULL)
         return;

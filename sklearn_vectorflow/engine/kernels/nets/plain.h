@@ -65,7 +65,7 @@ VF_INLINE void vf_look_ahead(const vf_single *net, const vf_base *base, const in
     vf_places *places = net->places;
     if (at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(net->rows, queue[at + VF_AHEAD_DATA]);
-        VF_PREFETCH_READ(net->targets + queue[at + VF_AHEAD_DATA] * net->n_targets);
+        vf_prefetch_targets(net, queue[at + VF_AHEAD_DATA]);
     }
     if (net->ahead == 0 || net->rows->indices == NULL || net->dropout->rate > 0.0f)
         return;

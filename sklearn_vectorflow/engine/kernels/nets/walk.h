@@ -42,6 +42,14 @@ typedef struct {
     int32_t shared;   /* whether other threads write to the records, too */
 } vf_single;
 
+/* Asks for what a coming row has beside its non-zeros. */
+VF_INLINE void vf_prefetch_targets(const vf_single *net, int64_t row) {
+    VF_PREFETCH_READ(net->targets + row * net->n_targets);
+    vf_prefetch_offsets(&net->offsets, row);
+    if (net->sample_weight)
+        VF_PREFETCH_READ(net->sample_weight + row);
+}
+
 typedef struct {
     double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
     void (*merge_tier)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t tier);

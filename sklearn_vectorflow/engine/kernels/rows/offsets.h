@@ -20,4 +20,10 @@ VF_INLINE void vf_add_offsets(const vf_offsets *offsets, int64_t row, int64_t n_
         raw[k] += vf_offset_of(offsets, row, k);
 }
 
+/* Asks for the offset of a coming row. */
+VF_INLINE void vf_prefetch_offsets(const vf_offsets *offsets, int64_t row) {
+    if (offsets->values)
+        VF_PREFETCH_READ(offsets->values + row * offsets->row_step);
+}
+
 #endif

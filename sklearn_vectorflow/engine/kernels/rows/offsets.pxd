@@ -7,3 +7,4 @@ cdef extern from "kernels/rows/offsets.h" nogil:
         int64_t row_step, output_step
     double vf_offset_of(const vf_offsets *offsets, int64_t row, int64_t output)
     void vf_add_offsets(const vf_offsets *offsets, int64_t row, int64_t n_outputs, double *raw)
+    void vf_prefetch_offsets(const vf_offsets *offsets, int64_t row)

@@ -1,0 +1,91 @@
+"""Merges whose records are shared out among tasks."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.cluster import merges, schedule
+from sklearn_vectorflow.cluster.coupling import glimpsed
+from sklearn_vectorflow.cluster.fit import Here, PartsFit
+from sklearn_vectorflow.network.portable import take
+
+N_ROWS, N_COLUMNS = 2000, 300
+X = sparse.random(N_ROWS, N_COLUMNS, density=0.02, random_state=0, format="csr", dtype=np.float32)
+X = sparse.csr_matrix((X.data, X.indices, X.indptr), (N_ROWS, 2 * N_COLUMNS))  # half of the columns do not occur
+Y = (X @ np.random.default_rng(0).normal(size=2 * N_COLUMNS) > 0).astype(int)
+
+
+class Many(Here):
+    """Runs tasks here as on a cluster of so many workers, and counts shares."""
+
+    def __init__(self, n_workers):
+        self.n_workers, self.shares = n_workers, 0
+
+    def submit(self, function, *arguments):
+        self.shares += function is merges.share
+        return function(*arguments)
+
+
+def trained(executor, **params):
+    edges = np.linspace(0, N_ROWS, 5).astype(int)
+    parts = [(X[start:end], Y[start:end]) for start, end in zip(edges[:-1], edges[1:])]
+    fit = PartsFit(VectorFlowClassifier(random_state=0, **params)._draft(), parts, executor)
+    for number in range(2):
+        fit.epoch(number)
+    return fit
+
+
+def numbers_of(state):
+    return [one for layer in state.layers for one in (layer.index, layer.record, layer.bias)]
+
+
+@pytest.fixture(autouse=True)
+def share_small_merges_out(monkeypatch):
+    monkeypatch.setattr(schedule, "ROWS_APART", 300)
+    monkeypatch.setattr(merges, "WORTHWHILE", 1)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"l1_ratio": 1.0, "alpha": 1e-3},
+        {"optimizer": "adagrad", "alpha": 1e-3},
+        {"optimizer": "adam"},
+        {"optimizer": "adam", "hidden_layer_sizes": (4,)},
+        {"average": True, "optimizer": "sgd", "learning_rate": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n_workers", [2, 7, 99])
+def test_shares_do_not_show_in_the_bits(params, n_workers):
+    alone, shared = trained(Here(), **params), trained(executor := Many(n_workers), **params)
+    rounds = sum(one.coupling is not None for one in shared.history)
+    assert executor.shares == rounds * min(n_workers, merges.MOST_SHARES) > 0
+    for one, other in zip(numbers_of(alone.state), numbers_of(shared.state)):
+        np.testing.assert_array_equal(one, other)
+    assert alone.state.step == shared.state.step
+    for one, other in zip(alone.history, shared.history):
+        for name in ("loss", "weight", "n_bytes", "coupling"):
+            assert getattr(one, name) == getattr(other, name)
+
+
+def test_small_merges_are_not_shared_out(monkeypatch):
+    monkeypatch.setattr(merges, "WORTHWHILE", 1 << 20)
+    trained(executor := Many(4))
+    assert executor.shares == 0
+
+
+def test_glimpses_are_of_records_that_rows_read_and_a_state_has():
+    model = VectorFlowClassifier(random_state=0, max_iter=1, tol=None).fit(X, Y)
+    state = take(model.network_)
+    layer = state.layers[0]
+    assert layer.index is not None
+    read = np.array([0, 3, layer.index[-1], 599], dtype=np.int32)
+    found = glimpsed(state, [read]).layers[0]
+    np.testing.assert_array_equal(found.index, np.intersect1d(read, layer.index))
+    np.testing.assert_array_equal(found.record, layer.record[np.isin(layer.index, read)])
+    none = glimpsed(state.select([layer.index[:0]]), [read]).layers[0]
+    assert len(none.index) == len(none.record) == 0
+    np.testing.assert_array_equal(glimpsed(state, [None]).layers[0].index, layer.index)
