@@ -241,6 +241,7 @@ def test_an_error_of_the_source_ends_the_search(n_good):
         search.fit(Broken(blocks(), n_good, fail), X_val=X, y_val=Y)
 
 
+@pytest.mark.usefixtures("sigint_raises")
 def test_an_interrupt_leaves_the_search_as_it_was():
     search = VectorFlowSearchCV(VectorFlowRegressor(random_state=0), GRID, max_epochs=3).fit(X, Y)
     before = dict(vars(search))
