@@ -186,6 +186,9 @@ class VectorFlowClassifier(
         The highest of `validation_scores_`, if there are any.
     optimality_ : float
         With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+    duality_gap_ : float
+        With ``solver="exact"``, how far the objective is above its minimum, at most: its distance from the dual
+        objective. NaN where a weight has no L2 penalty, or the loss is not known to be convex.
     n_passes_ : int
         With ``solver="exact"``, how often all rows were read, epochs among them.
 

@@ -32,10 +32,10 @@ def check_loss(
     gradient between the two slopes is right: at random raw outputs, where raw outputs equal
     the targets or the targets plus or minus a parameter, at 0, 1 and -1, and at 30 and -30.
     Also checked: that nothing is NaN at large raw outputs and NaN shows; that a block is the
-    sum of its rows (of its groups, if rows are coupled); that weights multiply; that arrays
-    given are left alone; that the loss can be cloned and pickled; that a compiled loss does
-    without the GIL; that targets outside the domain are refused; and that the start is no
-    worse than zero.
+    sum of its rows (of its groups, if rows are coupled); that a loss which says so is convex;
+    that weights multiply; that arrays given are left alone; that the loss can be cloned and
+    pickled; that a compiled loss does without the GIL; that targets outside the domain are
+    refused; and that the start is no worse than zero.
 
     Parameters
     ----------
@@ -251,6 +251,16 @@ def _block_is_the_sum_of_its_parts(case):
         raise _Failure("the block's gradient differs from that of its parts alone")
 
 
+def _chords_lie_above_if_it_is_convex(case):
+    """The gradient of a convex function grows along every line."""
+    for size in (1.0, 10.0) if getattr(case.loss, "convex", False) else ():
+        one, other = size * case.raw, size * case.raw[::-1] + 0.5
+        (below, gradient), (above, steeper) = case(one), case(other)
+        rise, slack = np.sum((steeper - gradient) * (other - one)), 1e-9 * (abs(below) + abs(above))
+        if not rise >= -slack or not case(0.5 * (one + other))[0] <= 0.5 * (below + above) + slack:
+            raise _Failure(f"the loss says that it is convex, but it is not between raw outputs of about {size:g}")
+
+
 def _weights_multiply(case):
     total, gradient = case()
     heavy, steep = case(weight=np.full(case.n_rows, 3.0))
@@ -356,6 +366,7 @@ CHECKS = (
     _large_outputs_give_no_NaN,
     _NaN_shows_in_the_loss,
     _block_is_the_sum_of_its_parts,
+    _chords_lie_above_if_it_is_convex,
     _weights_multiply,
     _same_again_and_arrays_left_alone,
     _clone_is_the_same,

@@ -54,6 +54,7 @@ class LogLoss(ClassificationLoss):
     With more than two classes a classifier uses :class:`MultinomialLoss` in its place.
     """
 
+    convex = True
     kernel = KERNELS["log_loss"]
     is_likelihood = True
 
@@ -96,6 +97,7 @@ class MultinomialLoss(ClassificationLoss):
     :math:`f_c`, so it does not overflow.
     """
 
+    convex = True
     kernel = KERNELS["multinomial"]
     is_likelihood = True
     multilabel = False
@@ -138,6 +140,7 @@ class Hinge(ClassificationLoss):
     are dropped. At the kink :math:`t f = 1` the gradient is zero.
     """
 
+    convex = True
     kernel = KERNELS["hinge"]
     smooth = False
 
@@ -155,6 +158,7 @@ class SquaredHinge(ClassificationLoss):
     are dropped.
     """
 
+    convex = True
     kernel = KERNELS["squared_hinge"]
 
     def initial_raw(self, prior: Array) -> Array:
@@ -172,6 +176,7 @@ class ModifiedHuber(ClassificationLoss):
     to sum to one. No constants are dropped.
     """
 
+    convex = True
     kernel = KERNELS["modified_huber"]
 
     def inverse_link(self, raw: Array) -> Array:

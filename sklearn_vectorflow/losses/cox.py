@@ -42,6 +42,7 @@ class CoxPH(SurvivalLoss):
     Cox (1972), doi:10.1111/j.2517-6161.1972.tb00899.x.
     """
 
+    convex = True
     kernel = KERNELS["cox"]
     separates = False
     free_intercept = False

@@ -103,6 +103,7 @@ class PiecewiseExponential(IntervalLoss):
         data, so that learning rates don't depend on the unit of time.
     """
 
+    convex = True
     kernel = KERNELS["piecewise_exponential"]
 
     def __init__(
@@ -210,6 +211,7 @@ class DiscreteTime(IntervalLoss):
         its own linear head.
     """
 
+    convex = True
     kernel = KERNELS["discrete"]
 
     def __init__(self, breakpoints: int | ArrayLike | None = None, shape: Shape = "constant") -> None:

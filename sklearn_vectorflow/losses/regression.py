@@ -81,6 +81,7 @@ class SquaredError(RegressionLoss):
     Domain: all real y, one or more outputs. Link: identity. No constants are dropped.
     """
 
+    convex = True
     kernel = KERNELS["squared_error"]
     quadratic = True
     shifts_with_y = scales_with_y = True
@@ -106,6 +107,7 @@ class AbsoluteError(RegressionLoss):
     gradient is zero.
     """
 
+    convex = True
     kernel = KERNELS["absolute_error"]
     shifts_with_y = scales_with_y = True
     smooth = False
@@ -131,6 +133,7 @@ class HuberLoss(RegressionLoss):
         Error, in units of y, at which the loss turns linear. Must be > 0.
     """
 
+    convex = True
     kernel = KERNELS["huber"]
     shifts_with_y = True
 
@@ -165,6 +168,7 @@ class EpsilonInsensitive(RegressionLoss):
         Error, in units of y, up to which a row costs nothing. Must be >= 0.
     """
 
+    convex = True
     kernel = KERNELS["epsilon_insensitive"]
     shifts_with_y = True
     smooth = False
@@ -227,6 +231,7 @@ class QuantileLoss(RegressionLoss):
         The quantile q, in (0, 1); or several, increasing. Predictions of several have a column for each.
     """
 
+    convex = True
     kernel = KERNELS["quantile"]
     shifts_with_y = scales_with_y = True
     smooth = False
@@ -309,6 +314,7 @@ class PoissonLoss(LogLinkLoss):
     counts divided by exposure as y and the exposure as sample weight.
     """
 
+    convex = True
     kernel = KERNELS["poisson"]
     y_low = 0.0
     deviance_power = 1.0
@@ -327,6 +333,7 @@ class GammaLoss(LogLinkLoss):
     :math:`f + y e^{-f} - \log y - 1`).
     """
 
+    convex = True
     kernel = KERNELS["gamma"]
     y_low = 0.0
     y_low_open = True
@@ -367,6 +374,10 @@ class TweedieLoss(LogLinkLoss):
     @property
     def kernel(self):
         return KERNELS[{1: "poisson", 2: "gamma"}.get(self.power, "tweedie")]
+
+    @property
+    def convex(self):
+        return 1 <= self.power <= 2
 
     @property
     def deviance_power(self):

@@ -180,6 +180,7 @@ class ExponentialSurvival(ParametricLoss):
         the data, so that learning rates don't depend on the unit of time.
     """
 
+    convex = True
     kernel = KERNELS["exponential"]
 
     def __init__(self, log_unit: float = 0.0) -> None:
