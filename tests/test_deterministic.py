@@ -170,30 +170,52 @@ def test_windows_of_a_row_are_serial_steps(rows, shape, monkeypatch):
     np.testing.assert_allclose(outputs(divided, X), outputs(serial, X), rtol=2e-4, atol=2e-4)
 
 
-def windows_of(n_rows, most):
-    """Where windows start and end, as `Member._most_rows` says."""
-    start, spans = 0, []
-    while start < n_rows:
-        end = min(n_rows, start + max(1, min(most, int(np.sqrt(start)))))
-        spans.append((start, end))
-        start = end
-    return spans
+def test_rows_that_a_loss_compares_are_read_together(rows, monkeypatch):
+    """Cox's likelihood is one of the rows of a step, however many there are."""
+    X, y = rows
+    monkeypatch.setattr(windows, "MOST_ROWS", 1)
+    monkeypatch.setattr(windows, "FEWEST_ROWS", 1)
+    target = np.rec.fromarrays([y[:, 1] < 0.5, np.exp(0.3 * y[:, 0])], names="event,time")
+    estimator = VectorFlowSurvivalEstimator(
+        distribution="cox", batch_size=100, max_iter=2, tol=None, random_state=0, optimizer="adagrad"
+    )
+    serial = estimator.fit(X, target)
+    divided = clone(estimator).set_params(deterministic=True, n_jobs=3).fit(X, target)
+    np.testing.assert_allclose(divided.coef_, serial.coef_, rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(divided.loss_curve_, serial.loss_curve_, rtol=1e-5)
+
+
+def windows_of(n_rows, batch_size, most):
+    """The steps of each window, as pairs of rows: see `Member._most_rows`."""
+    steps = [(start, min(start + batch_size, n_rows)) for start in range(0, n_rows, batch_size)]
+    found = []
+    while steps:
+        most_now = max(1, min(most, int(np.sqrt(steps[0][0]))))
+        n_steps = max(1, sum(end - steps[0][0] <= most_now for _, end in steps))
+        found.append(steps[:n_steps])
+        del steps[:n_steps]
+    return found
 
 
 @pytest.mark.usefixtures("wide_windows")
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_windows_take_late_gradients_in_order(rows, n_jobs):
-    """A dense reference: gradients of the weights at the start of a window, steps one after the other."""
-    X, y = rows
-    dense, y, rate, w, sums = X.toarray().astype(np.float64), y[:, 0], 0.1, np.zeros(60), np.full(60, 1e-6)
-    for start, end in windows_of(len(y), windows.MOST_ROWS):
-        gradients = (dense[start:end] @ w - y[start:end])[:, None] * dense[start:end]
-        for gradient in gradients:
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(700, 1), (697, 3), (609, 16)])
+def test_windows_take_late_gradients_in_order(rows, n_jobs, n_rows, batch_size):
+    """A dense reference: gradients of the weights at the start of a window, steps one after the other.
+
+    The last batch may be a single row.
+    """
+    X, y = rows[0][:n_rows], rows[1][:n_rows, 0]
+    dense, rate, w, sums = X.toarray().astype(np.float64), 0.1, np.zeros(60), np.full(60, 1e-6)
+    for steps in windows_of(n_rows, batch_size, windows.MOST_ROWS):
+        errors = {step: dense[slice(*step)] @ w - y[slice(*step)] for step in steps}
+        for step, error in errors.items():
+            gradient = error @ dense[slice(*step)] / len(error)
             sums += gradient**2
             w -= rate * gradient / np.sqrt(sums)
     model = VectorFlowRegressor(
         optimizer=AdaGrad(rate, epsilon=1e-6), alpha=0.0, fit_intercept=False, shuffle=False, max_iter=1, tol=None,
-        batch_size=1, solver="sgd", deterministic=True, n_jobs=n_jobs,
+        batch_size=batch_size, solver="sgd", deterministic=True, n_jobs=n_jobs,
     )  # fmt: skip
     np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
 

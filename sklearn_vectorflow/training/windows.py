@@ -33,7 +33,8 @@ class Windows:
         self.n_members = trainer.crew.ready(trainer.crew.n_workers)
         most_nonzeros = trainer.most_nonzeros(n_in_window)
         growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
-        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth)
+        compares = not getattr(trainer.kernel.loss, "separates", True)
+        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth, compares)
 
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
