@@ -1,8 +1,10 @@
 """``deterministic=True``: the same bits for any number of threads, and the steps of windows as they are defined."""
 
 import pickle
+import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -16,6 +18,7 @@ from sklearn_vectorflow import (
     load,
     threads,
 )
+from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
@@ -30,6 +33,7 @@ def many_threads(monkeypatch):
     """Threads for small data, more than there are cores."""
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
     monkeypatch.setattr(threads, "_pool_limit", lambda: 8)
+    monkeypatch.setattr(threads, "n_cores", lambda: 8)
 
 
 @pytest.fixture
@@ -232,6 +236,30 @@ def test_late_gradients_cost_no_quality(optimizer, density):
         left += [1.0 - model.set_params(deterministic=how).fit(X, y).score(X, y) for how in (False, True)]
     assert left[0] < 0.2  # a twenty-fifth of the variance, five times
     assert left[1] < 1.2 * left[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sleeping threads are woken one by one on Linux alone")
+def test_threads_without_a_core_sleep_until_others_are_done(rows, monkeypatch):
+    """A thread that merely offers its core to others gets it back late where the machine is busy."""
+    resource = pytest.importorskip("resource")
+    X, y = rows
+    n_threads = 4 * joblib.cpu_count()
+    monkeypatch.setattr(threads, "_pool_limit", lambda: n_threads)
+    monkeypatch.setattr(threads, "n_cores", lambda: n_threads)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    fitted(VectorFlowRegressor(solver="sgd"), n_threads, X, y[:, 0])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before > len(y)  # windows are of few rows
+
+
+def test_no_more_threads_than_cores_share_windows(rows, monkeypatch):
+    X, y = rows
+    teams = []
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    monkeypatch.setattr(
+        windows, "Team", lambda net, n_members, *sizes: teams.append(n_members) or Team(net, n_members, *sizes)
+    )
+    fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
+    assert set(teams) == {2}
 
 
 def test_a_fit_that_diverges_ends_on_all_threads(rows):
