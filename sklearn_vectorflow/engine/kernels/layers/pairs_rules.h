@@ -100,23 +100,19 @@ VF_INLINE void vf_update_pairs_as(const int kind, const int lazy, const int cent
 VF_INLINE void vf_update_pairs(const int kind, const int lazy, const vf_pairs *p, vf_row row, const float *delta,
                                const float *own) {
     const vf_linear *layer = p->layer;
-    int64_t done = 0;
-    if (!vf_holds_weights(kind, lazy) && VF_ROW_RATE(kind) && p->rank == layer->n_out && !layer->is_divided) {
+    if (!vf_holds_weights(kind, lazy) && VF_ROW_RATE(kind) && p->rank == layer->n_out) {
         if (p->rank == 4)
-            done = vf_update_scaled_pairs(kind, lazy, 4, layer, p->clock, row, p->copies, delta, *own);
+            vf_update_scaled_pairs(kind, lazy, 4, layer, p->clock, row, p->copies, delta, *own);
         else if (p->rank == 8)
-            done = vf_update_scaled_pairs(kind, lazy, 8, layer, p->clock, row, p->copies, delta, *own);
+            vf_update_scaled_pairs(kind, lazy, 8, layer, p->clock, row, p->copies, delta, *own);
         else if (p->rank == 16)
-            done = vf_update_scaled_pairs(kind, lazy, 16, layer, p->clock, row, p->copies, delta, *own);
+            vf_update_scaled_pairs(kind, lazy, 16, layer, p->clock, row, p->copies, delta, *own);
         else
-            done = vf_update_scaled_pairs(kind, lazy, p->rank, layer, p->clock, row, p->copies, delta, *own);
-    }
-    row.indices += done, row.values += done, row.length -= done;
-    const vf_copies copies = vf_copies_from(kind, lazy, layer->n_out, p->copies, done);
-    if (lazy == VF_LAZY && layer->penalty.center)
-        vf_update_pairs_as(kind, lazy, 1, layer, p->clock, row, copies, p->rank, delta, own, p->step);
+            vf_update_scaled_pairs(kind, lazy, p->rank, layer, p->clock, row, p->copies, delta, *own);
+    } else if (lazy == VF_LAZY && layer->penalty.center)
+        vf_update_pairs_as(kind, lazy, 1, layer, p->clock, row, p->copies, p->rank, delta, own, p->step);
     else
-        vf_update_pairs_as(kind, lazy, 0, layer, p->clock, row, copies, p->rank, delta, own, p->step);
+        vf_update_pairs_as(kind, lazy, 0, layer, p->clock, row, p->copies, p->rank, delta, own, p->step);
 }
 
 /* ---- backward ------------------------------------------------------------------------- */

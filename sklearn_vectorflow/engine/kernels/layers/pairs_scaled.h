@@ -61,16 +61,17 @@ VF_INLINE void vf_forward_scaled_pairs(const int lazy, const vf_linear *given, v
 
 /* ---- update ------------------------------------------------------------------------- */
 
-/* Records as a row reads them. `pull`: less the factor of their own part. */
+/* Some records as a row reads them; what the last group of a row leaves free are zeros, so that a record's numbers do not
+ * depend on how many others there are. `pull`: less the factor of their own part. */
 typedef struct {
     float *record[VF_RECORDS];
     float x[VF_RECORDS], left[VF_RECORDS], pull[VF_RECORDS];
 } vf_records;
 
 VF_INLINE vf_records vf_records_at(const int lazy, const vf_linear *layer, vf_row row, vf_copies copies, int64_t k,
-                                   float own) {
-    vf_records out;
-    for (int j = 0; j < VF_RECORDS; j++) {
+                                   const int m, float own) {
+    vf_records out = {{NULL}, {0.0f}, {0.0f}, {0.0f}};
+    for (int j = 0; j < m; j++) {
         out.record[j] = layer->record + row.indices[k + j] * (int64_t)layer->stride;
         out.x[j] = row.values[k + j];
         out.left[j] = lazy ? copies.left[k + j] : 0.0f;
@@ -86,11 +87,11 @@ VF_INLINE vf_floats_4 vf_pulled(const float *delta, const float *record, float p
 
 /* Steps what the features keep for all their numbers, and sets their step sizes. */
 VF_INLINE void vf_step_states(const int kind, const vf_linear *layer, const vf_clock *clock, const vf_records *r,
-                              const float *square, float *VF_RESTRICT rate) {
+                              const int m, const float *square, float *VF_RESTRICT rate) {
     const vf_optimizer o = layer->optimizer;
     const float time_rate = (float)clock->rate;
     float row[VF_RECORDS] = {0.0f}, second[VF_RECORDS] = {0.0f};
-    for (int j = 0; j < VF_RECORDS && VF_USES_ROW(kind); j++) {
+    for (int j = 0; j < m && VF_USES_ROW(kind); j++) {
         row[j] = r->record[j][layer->row_slot];
         if (kind == VF_ADAM_ROWWISE)
             second[j] = r->record[j][layer->row_slot + 1];
@@ -101,7 +102,7 @@ VF_INLINE void vf_step_states(const int kind, const vf_linear *layer, const vf_c
         row[j] = s.row;
         second[j] = s.s2;
     }
-    for (int j = 0; j < VF_RECORDS && VF_USES_ROW(kind); j++) {
+    for (int j = 0; j < m && VF_USES_ROW(kind); j++) {
         r->record[j][layer->row_slot] = row[j];
         if (kind == VF_ADAM_ROWWISE)
             r->record[j][layer->row_slot + 1] = second[j];
@@ -126,14 +127,15 @@ VF_INLINE void vf_step_scaled(const int kind, const int lazy, const vf_linear *l
     vf_store_4(record, n, vf_multiply_add_4(change, vf_fill_4(1.0f), w));
 }
 
-VF_INLINE void vf_update_four(const int kind, const int lazy, const int64_t n, const vf_linear *layer,
-                              const vf_clock *clock, vf_row row, vf_copies copies, int64_t k, const float *delta, float own) {
-    const vf_records r = vf_records_at(lazy, layer, row, copies, k, own);
+/* One step of m <= VF_RECORDS entries of a row. */
+VF_INLINE void vf_update_group(const int kind, const int lazy, const int64_t n, const int m, const vf_linear *layer,
+                               const vf_clock *clock, vf_row row, vf_copies copies, int64_t k, const float *delta, float own) {
+    const vf_records r = vf_records_at(lazy, layer, row, copies, k, m, own);
     vf_floats_4 sums[VF_RECORDS];
     float square[VF_RECORDS] = {0.0f}, rate[VF_RECORDS];
     for (int j = 0; j < VF_RECORDS && VF_USES_SQUARE(kind); j++) {
         sums[j] = vf_fill_4(0.0f);
-        for (int64_t c = 0; c < n; c += 4) {
+        for (int64_t c = 0; c < n && j < m; c += 4) {
             const vf_floats_4 gradient = vf_pulled(delta + c, r.record[j] + c, r.pull[j], n - c);
             sums[j] = vf_multiply_add_4(gradient, gradient, sums[j]);
         }
@@ -144,8 +146,8 @@ VF_INLINE void vf_update_four(const int kind, const int lazy, const int64_t n, c
         for (int j = 0; j < VF_RECORDS; j++)
             square[j] *= r.x[j] * r.x[j] / (float)n;
     }
-    vf_step_states(kind, layer, clock, &r, square, rate);
-    for (int j = 0; j < VF_RECORDS; j++) {
+    vf_step_states(kind, layer, clock, &r, m, square, rate);
+    for (int j = 0; j < m; j++) {
         for (int64_t c = 0; c < n; c += 4)
             vf_step_scaled(kind, lazy, layer, r.record[j] + c, vf_pulled(delta + c, r.record[j] + c, r.pull[j], n - c),
                            r.x[j], r.left[j], rate[j], n - c);
@@ -154,16 +156,16 @@ VF_INLINE void vf_update_four(const int kind, const int lazy, const int64_t n, c
     }
 }
 
-/* Returns how many entries of the row it stepped: all but fewer than four. */
-VF_INLINE int64_t vf_update_scaled_pairs(const int kind, const int lazy, const int64_t n, const vf_linear *given,
-                                         const vf_clock *given_clock, vf_row row, vf_copies copies, const float *delta,
-                                         float own) {
+VF_INLINE void vf_update_scaled_pairs(const int kind, const int lazy, const int64_t n, const vf_linear *given,
+                                      const vf_clock *given_clock, vf_row row, vf_copies copies, const float *delta,
+                                      float own) {
     const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */
     const vf_clock now = *given_clock, *clock = &now;
     int64_t k = 0;
     for (; k + VF_RECORDS <= row.length; k += VF_RECORDS)
-        vf_update_four(kind, lazy, n, layer, clock, row, copies, k, delta, own);
-    return k;
+        vf_update_group(kind, lazy, n, VF_RECORDS, layer, clock, row, copies, k, delta, own);
+    if (k < row.length)
+        vf_update_group(kind, lazy, n, (int)(row.length - k), layer, clock, row, copies, k, delta, own);
 }
 
 #endif
