@@ -337,7 +337,7 @@ def test_graphs_go_on_where_they_were(optimizer):
 def test_another_graph_does_not_go_on():
     X, y = _problem()
     model = _fitted(_shared(), warm_start=True)
-    with pytest.raises(ValueError, match="warm_start=True goes on with Network"):
+    with pytest.raises(ValueError, match="warm_start=True continues from Network"):
         model.set_params(network=wide_and_deep((3,))).fit(X, y)
 
 
@@ -360,7 +360,7 @@ def test_outputs_of_any_node_are_features():
     assert len(model.get_feature_names_out()) == 8
     with pytest.raises(ValueError, match="network has no node 'missing'"):
         model.transform(X, node="missing")
-    with pytest.raises(ValueError, match="gives rows of X, not features"):
+    with pytest.raises(ValueError, match="returns rows of X, not features"):
         model.transform(X, node=x)
 
 

@@ -74,12 +74,12 @@ class BaseVectorFlow(
 
     @property
     def best_loss_(self) -> float:
-        """The lowest training loss of an epoch."""
+        """Lowest training loss of an epoch."""
         return min(self.loss_curve_)
 
     @property
     def best_validation_score_(self) -> float:
-        """The highest score on the validation rows after an epoch."""
+        """Highest score on the validation rows after an epoch."""
         return max(self.validation_scores_)
 
     def _check_restored(self):
@@ -95,12 +95,12 @@ class BaseVectorFlow(
             self._check_remembered()
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the estimator and, as object__parameter, of the objects among them.
+        """Set parameters of the estimator and, as ``object__parameter``, of the objects among them.
 
         Parameters
         ----------
         **params : dict
-            Values by name.
+            Names and values.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class BaseVectorFlow(
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If a parameter does not exist.
         """
         super().set_params(**{name: value for name, value in params.items() if "__" not in name})
         nested = {name: value for name, value in params.items() if "__" in name}
@@ -272,7 +272,7 @@ class BaseVectorFlow(
                 matrix = as_matrix(self, X_val, reset=False)
             weight = check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             if offset_val is None and data.offset is not None:
-                warn("offset_val is missing: the rows of X have offsets, and those of X_val are taken to have none.")
+                warn("offset_val is missing: the rows of X have offsets, and those of X_val are assumed to have none.")
             with naming("y_val"):
                 encoded = self._encode(y_val, matrix.shape[0], reset=False)
             starts = self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val")
@@ -303,8 +303,8 @@ class BaseVectorFlow(
             return new, self._start(data)
         if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
             raise ValueError(
-                f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
-                "set warm_start=False to start anew."
+                f"warm_start=True continues from {self.network_!r}, but the parameters define {new!r}. "
+                "Set warm_start=False to train a new model."
             )
         return self.network_.copy(), None
 
@@ -321,7 +321,7 @@ class BaseVectorFlow(
         if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
             raise ValueError(
                 f"The loss {self._loss!r} with {n_outputs} raw output(s) cannot train the fitted net, which has "
-                f"{graph.n_outputs} and was made for another loss: set the parameters back, or fit anew."
+                f"{graph.n_outputs} and was made for another loss. Reset the parameters, or call fit."
             )
         if data.matrix.shape[1] != graph.n_features:
             raise ValueError(f"X has {data.matrix.shape[1]} columns, but the net reads {graph.n_features}.")
@@ -437,7 +437,7 @@ class BaseVectorFlow(
         if not fine:
             raise (Diverged if self._is_exact else ValueError)(
                 "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
-                "(or y), or raise alpha. The estimator is as it was before."
+                "(or y), or raise alpha. The estimator is unchanged."
             )
 
     def _epoch(self, trainer):

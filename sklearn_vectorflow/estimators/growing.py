@@ -48,11 +48,11 @@ def _check_names(before, names):
     if before is None and names is None:
         return
     if before is None or names is None:
-        which = "has no names of features" if names is None else "has names of features"
-        raise ValueError(f"X {which}, unlike the rows before: where columns are added, X must be alike.")
+        which = "has no feature names" if names is None else "has feature names"
+        raise ValueError(f"X {which}, unlike earlier rows. Blocks that add columns must be alike in this.")
     moved = names[: len(before)] != before
     if np.any(moved):
         raise ValueError(
-            "X must have the features of before first, in their order, and new ones behind them: "
+            "X must have the earlier features first, in their order, and new ones after them: "
             f"{brief(before[moved][0])} was at the place of {brief(names[: len(before)][moved][0])}."
         )

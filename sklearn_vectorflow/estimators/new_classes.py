@@ -46,14 +46,14 @@ class NewClassesMixin:
         softmax, rows = isinstance(loss, MultinomialLoss), getattr(self, "_first_rows", None)
         if any(one.offset is not None for one in (data, *(() if rows is None else rows.parts))):
             raise ValueError(
-                f"y has classes that are not among {brief(former)}, and rows have offsets, which are of the outputs of "
-                "those. Fit anew with all classes."
+                f"y has classes that are not among {brief(former)}, and the rows have offsets for the outputs of these "
+                "alone. Call fit with all classes."
             )
         if not softmax and not isinstance(loss, ONE_BY_ONE):
             new = np.setdiff1d(self.classes_, former)
             raise ValueError(
-                f"y has classes {brief(new)}, which are not among {brief(former)}, and how loss {brief(self.loss)} "
-                "takes more of them is not known. Fit anew with all classes."
+                f"y has classes {brief(new)}, which are not among {brief(former)}, and loss {brief(self.loss)} cannot "
+                "take more of them. Call fit with all classes."
             )
         places = np.searchsorted(self.classes_, former)
         sources, factors = np.full(n_outputs, -1), np.ones(n_outputs, np.float32)
@@ -96,6 +96,5 @@ def _check_bounds(network):
     """Raise if weights have a bound, within which those of the other class would not be."""
     if any("lower" in rule.penalty for rule in network.rules):
         raise ValueError(
-            "penalty: weights that must not be negative can't be those of a third class beside two. Fit anew with all "
-            "classes."
+            "penalty: weights with bounds cannot be extended from two classes to three. Call fit with all classes."
         )

@@ -29,7 +29,7 @@ class OffsetMixin:
         if outputs is None:
             raise ValueError(
                 f"{name} must have shape ({n_rows}, {n_outputs}), one number for each raw output, with the loss "
-                f"{self._loss!r}: one number for all of them would change nothing. Got {offset.shape}."
+                f"{self._loss!r}, as one number for all of them changes nothing. Got {offset.shape}."
             )
         if outputs == slice(None):
             return self._in_units_of_net(np.broadcast_to(offset[:, None], (n_rows, n_outputs)))
