@@ -25,7 +25,7 @@ from datasets import load, needs_data
 
 N_ROWS, N_FEATURES, N_CLASSES, N_HIDDEN = 90, 12, 15, 6
 # few classes, so that all can be drawn and losses compared to those that draw none
-pytestmark = pytest.mark.filterwarnings("ignore:Sampled.*takes in all of the:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Sampled.*includes all of the:UserWarning")
 
 DENSE = {SampledSoftmaxLoss: "multinomial", SampledLogLoss: "one_vs_rest"}
 

@@ -328,7 +328,7 @@ def reading(names):
             ValueError,
             "returned NaN in the gradient of node 'hidden' of row 0 of 8",
         ),
-        (returning(of_nodes=lambda g: {"hidden": np.ones((len(g["hidden"]), 4))}), ValueError, "forgets the weights"),
+        (returning(of_nodes=lambda g: {"hidden": np.ones((len(g["hidden"]), 4))}), ValueError, "ignores the weights"),
     ],
 )
 def test_errors_users_make(rows, loss, error, message):
