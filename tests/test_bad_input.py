@@ -296,7 +296,9 @@ CASES = [
     Case(
         "strengths too few", r"L1: strength must be a number or of shape \(20,\), got shape \(2,\)", penalty=L1([1, 2])
     ),
-    Case("strengths negative", "L2: strength must be finite and >= 0", penalty=L2(-np.ones(N_FEATURES))),
+    Case(
+        "strengths negative", "L2: strength must be in \\[0, .*\\] for each feature", penalty=L2(-np.ones(N_FEATURES))
+    ),
     Case("strengths strings", "L2: strength must be a number or a 1-D array", penalty=L2(["a"] * N_FEATURES)),
     Case(
         "center too short",

@@ -232,7 +232,7 @@ def _groups():
         (lambda: Add()([Input([3]), Input([4])]), r"Add\(\) depends on no layer with weights"),
         (lambda: Linear(name="a")(ReLU(name="a")(Linear(3)(Input()))), r"two layers have the name 'a'"),
         (lambda: Linear()(Crosses([("a", "c")], _groups())(Input())), r"crosses 'c', which is not among the groups"),
-        (lambda: Linear()(Crosses([("a",), ("a",)], _groups())(Input())), r"is named twice"),
+        (lambda: Linear()(Crosses([("a",), ("a",)], _groups())(Input())), r"occurs twice"),
         (lambda: Linear()(Crosses([("a", "b")], _groups())(Input([1]))), r"Crosses\(.* reads Input\(\) with all"),
         (lambda: Linear()(Crosses([("a", "b")], {"a": [0], "b": [0]})(Input())), r"'b' has columns of another"),
     ],

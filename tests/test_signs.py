@@ -216,7 +216,7 @@ def test_signs_by_name(tmp_path):
         (Signs({"a": 0.5}), "must be -1, 0 or 1, got"),
         (Signs([1, 0, -1]), r"signs must be of shape \(40,\), got shape \(3,\)"),
         ([Signs(SIGNS), Signs(SIGNS)], "two penalties set 'sign'"),
-        ([NonNegative(0.1), Signs(SIGNS)], "NonNegative asks for weights above zero where Signs forbids them"),
+        ([NonNegative(0.1), Signs(SIGNS)], "NonNegative requires positive weights where Signs forbids them"),
     ],
 )
 def test_signs_that_make_no_sense(penalty, message):

@@ -110,7 +110,7 @@ class CompetingRisks(PiecewiseExponential):
         return self.by_cause(raw)[0].ravel() - self.log_unit
 
     def risk(self, raw: Array) -> Array:
-        """Return the log hazard of each cause in the first interval, or at the last breakpoint its log cumulative one."""
+        """Return the log hazard of each cause in the first interval, or at the last breakpoint the cumulative one."""
         risk = self.by_cause(raw) - self.log_unit
         if self.shape == "linear" and self.n_intervals > 1:
             risk = np.log(self._cumulated(self.breakpoints[-1:], np.exp(risk)))

@@ -60,8 +60,8 @@ class _Sampled:
         if self.n_negatives >= n_outputs - 1:
             warn(
                 f"{type(self).__name__}: n_negatives={self.n_negatives} includes all of the {n_outputs} outputs in "
-                f"each step. loss={self.full!r} gives the same model in a fraction of the time. Otherwise set n_negatives "
-                "far below the number of classes or labels.",
+                f"each step. loss={self.full!r} gives the same model in a fraction of the time. Otherwise set "
+                "n_negatives far below the number of classes or labels.",
             )
 
     def probabilities(self, counts: ArrayLike) -> Floats:
