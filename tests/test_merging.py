@@ -372,7 +372,7 @@ def test_states_that_do_not_belong_together_are_refused():
     with pytest.raises(TypeError, match="must be what get_state returns"):
         set_state(model, None)
     model.partial_fit(X, Y)
-    with pytest.raises(ValueError, match="began elsewhere"):
+    with pytest.raises(ValueError, match="was not trained from base"):
         merge_states(get_state(model), [base])
     with pytest.raises(ValueError, match="coupling"):
         merge_states(base, [base], coupling=0)

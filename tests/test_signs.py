@@ -202,7 +202,7 @@ def test_signs_by_name(tmp_path):
     assert_array_equal(sklearn_vectorflow.load(tmp_path / "model").predict(frame), by_name.predict(frame))
     with pytest.raises(ValueError, match=r"X has no columns named \['income'\]"):
         VectorFlowRegressor(penalty=Signs({"income": 1})).fit(frame, Y)
-    with pytest.raises(ValueError, match="need X to be a data frame whose columns have names"):
+    with pytest.raises(ValueError, match="need a data frame X with column names"):
         VectorFlowRegressor(penalty=Signs(named)).fit(X, Y)
 
 

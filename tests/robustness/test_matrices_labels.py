@@ -166,5 +166,5 @@ def test_bytes_in_a_file_are_named(tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     table = pa.table({"x": np.arange(4.0), "y": pa.array([b"a", b"\xff"] * 2, pa.binary())})
     pq.write_table(table, tmp_path / "rows.parquet")
-    with pytest.raises(ValueError, match="column 'y' holds bytes that are no text"):
+    with pytest.raises(ValueError, match="column 'y' holds bytes that are not text"):
         MODEL.fit(ParquetSource(tmp_path / "rows.parquet", y="y"))
