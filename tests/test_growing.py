@@ -429,7 +429,7 @@ def test_classes_may_be_declared():
 def test_types_of_classes():
     model = begun(2)
     for y in (np.array(["1"]), np.array([True])):
-        with pytest.raises(TypeError, match="y must hold classes of the type of those before"):
+        with pytest.raises(TypeError, match="y must hold classes of the same type as before"):
             model.partial_fit(X1[LAST], y)
     with pytest.raises(ValueError, match="NaN"):
         model.partial_fit(X1[LAST], np.array([np.nan]))

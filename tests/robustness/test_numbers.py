@@ -249,7 +249,9 @@ def test_only_ratios_of_weights_count(rows, kind, exponent):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_lost_their_digits_are_refused(rows, kind):
-    with pytest.raises(ValueError, match=r"sample_weight is beyond double precision, at most 1e-310: multiply all"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight is too small for double precision, at most 1e-310: multiply all"
+    ):
         fitted(kind, *rows, np.full(N_ROWS, 1e-310))
 
 
