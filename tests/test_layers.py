@@ -215,7 +215,7 @@ def _groups():
             r"Add\(\) reads nodes of different widths, \[3, 4\]",
         ),
         (lambda: Linear()(ReLU()(Linear()(Input()))), r"Linear\(\) needs n_out"),
-        (lambda: Linear(2)(Input()), r"the loss needs 1 output\(s\), but Linear\(n_out=2\) give 2"),
+        (lambda: Linear(2)(Input()), r"the loss needs 1 output\(s\), but Linear\(n_out=2\) have 2"),
         (lambda: [Linear(1)(Input()), Linear(1)(Input())], r"the loss needs 1 output"),
         (lambda: [Linear(1)(Input()), Linear()(Input())], r"Linear\(\) has no n_out"),
         (lambda: Linear()(Input([])), r"Input\(columns=\[\]\) reads no column"),

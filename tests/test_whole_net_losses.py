@@ -311,7 +311,11 @@ def reading(names):
     "loss, error, message",
     [
         (reading(("hiden",)), ValueError, r"Reader reads 'hiden': network has no node 'hiden'; .*\['count', 'hidden'"),
-        (reading(("x",)), ValueError, r"loss Reader reads 'x', but .* gives sparse rows; a loss can read dense nodes"),
+        (
+            reading(("x",)),
+            ValueError,
+            r"loss Reader reads 'x', but .* returns sparse rows; a loss can read only dense nodes",
+        ),
         (reading("hidden"), TypeError, r"reads must be a tuple of names of layers, as \('hidden',\), got 'hidden'"),
         (reading((3,)), TypeError, r"reads must be a tuple of names of layers.*got \(3,\)"),
         (reading(("hidden", "hidden")), ValueError, "reads names a layer twice"),

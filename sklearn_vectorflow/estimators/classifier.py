@@ -357,12 +357,15 @@ class VectorFlowClassifier(
     ) -> Self:
         """Make one pass over a block of rows, continuing from the current weights.
 
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
+
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows. Training makes one pass over the blocks of a source.
         y : array-like of shape (n_rows,), or (n_rows, n_labels) of 0 and 1, dense or CSR
-            Classes, or indicators of labels.
+            Classes, or indicators of labels. None for a source.
         classes : array-like of shape (n_classes,), default=None
             All classes that may occur. The first call needs them, except for multilabel y or a source that knows them.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -385,7 +388,7 @@ class VectorFlowClassifier(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
@@ -405,7 +408,7 @@ class VectorFlowClassifier(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
@@ -433,7 +436,7 @@ class VectorFlowClassifier(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.

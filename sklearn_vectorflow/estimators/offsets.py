@@ -1,4 +1,4 @@
-"""Offsets: known numbers that are added to the raw outputs of rows."""
+"""Offsets, known numbers that are added to the raw outputs of rows."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ class OffsetMixin:
     """Offsets of an estimator's rows."""
 
     def _offset(self, offset, n_rows, name="offset"):
-        """Return what is added to the net's raw outputs, shape (n_rows, n_outputs); None if nothing is."""
+        """Return the offset of each raw output, of shape (n_rows, n_outputs), or None."""
         offset = check_offset(offset, n_rows, name)
         if offset is None:
             return None
@@ -38,11 +38,11 @@ class OffsetMixin:
         return self._in_units_of_net(spread)
 
     def _in_units_of_net(self, offset):
-        """Return offsets in the units that raw outputs are learnt in."""
+        """Return offsets in the units of training."""
         return offset
 
     def _initial_beside_offset(self, data, initial):
-        """Return the raw outputs of the best constant model of rows that have offsets."""
+        """Return the raw outputs of the best constant model for rows with offsets."""
         initial = np.broadcast_to(initial, self._n_outputs()).astype(np.float64)
         if not self.fit_intercept and not self._n_constant():
             return initial

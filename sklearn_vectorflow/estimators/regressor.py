@@ -344,10 +344,13 @@ class VectorFlowRegressor(
     ) -> Self:
         """Make one pass over a block of rows, continuing from the current weights.
 
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
+
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows. Training makes one pass over the blocks of a source.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             Targets.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -371,7 +374,7 @@ class VectorFlowRegressor(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
@@ -390,7 +393,7 @@ class VectorFlowRegressor(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.

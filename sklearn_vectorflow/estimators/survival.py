@@ -389,13 +389,16 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     ) -> Self:
         """Make one pass over a block of rows, continuing from the current weights.
 
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
+
         It is not available for Cox's likelihood, which compares rows. The first block determines breakpoints that are
         not given.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows. Training makes one pass over the blocks of a source.
         y : structured array, tuple, data frame or dict
             Times, see :meth:`fit`.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -425,7 +428,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         y : structured array, tuple, data frame or dict
             Times, see :meth:`fit`.

@@ -252,14 +252,14 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         given = {name: values for name, values in more.items() if values is not None}
         for name in given:
             if not has_fit_parameter(self.estimator, name):
-                raise ValueError(f"{name} was given, which fit of {brief(self.estimator)} does not take.")
+                raise ValueError(f"{name} was given, but fit of {brief(self.estimator)} does not accept it.")
             if isinstance(self.scoring, str) and name != "groups":
                 raise ValueError(
-                    f"{name} was given, which scoring={self.scoring!r} does not take: use scoring=None, or a function "
-                    f"(estimator, X, y, *, {name}, sample_weight)."
+                    f"{name} was given, but scoring={self.scoring!r} does not accept it: use scoring=None, or a "
+                    f"function (estimator, X, y, *, {name}, sample_weight)."
                 )
             if X is not None and is_source(X):
-                raise ValueError(f"{name} must be None beside a source, whose blocks bring what belongs to their rows.")
+                raise ValueError(f"{name} must be None for a source, whose blocks include it.")
         return Rows(X, y, sample_weight, given)
 
     def _search(self, all_rows, held_out):
@@ -282,7 +282,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         absent = [name for name in ("max_iter", "warm_start") if name not in known]
         if absent:
             raise ValueError(
-                f"estimator must have the parameters max_iter and warm_start, by which fits go on: "
+                f"estimator must have the parameters max_iter and warm_start, to continue training: "
                 f"{brief(self.estimator)} lacks {' and '.join(absent)}."
             )
         check_n_candidates(self.n_candidates)
@@ -307,7 +307,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         for name in held_out.more:
             raise ValueError(f"{name}_val needs X_val.")
         if is_source(rows.X):
-            raise ValueError("X_val must be given where X is a source, which cannot be split.")
+            raise ValueError("A source X needs X_val, as it cannot be split.")
         if rows.y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         X, y, weight, *more = indexable(rows.X, rows.y, rows.weight, *rows.more.values())
