@@ -128,7 +128,7 @@ class Data:
             _, first, of_row, counts = np.unique(strata, return_index=True, return_inverse=True, return_counts=True)
             several = counts[of_row] > 1
             if not np.any(several):
-                raise ValueError("every class has one row, and none can be spared.")
+                raise ValueError("each class has only one row, which training needs.")
             n_smaller = min(fraction, 1.0 - fraction) * np.count_nonzero(several)
             many = FEW_ROWS < n_smaller < np.count_nonzero(counts > 1)
             if many:  # too many classes to divide each alike: one row of each stays in training

@@ -73,7 +73,7 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
         if source.once:
             if estimator.max_iter > 1:
                 warnings.warn(
-                    f"X can be read once: training makes one pass in place of max_iter={estimator.max_iter}. For more "
+                    f"X can be read once: training makes one pass instead of max_iter={estimator.max_iter}. For more "
                     "give what can be read again, such as sklearn_vectorflow.io.BatchSource(function).",
                     UserWarning,
                     stacklevel=5,
@@ -143,7 +143,7 @@ class StreamedData:
     def split(self, fraction, strata, random_state):
         """Refuse: rows to hold out are drawn from rows in memory."""
         raise ValueError(
-            "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source of its own."
+            "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source, too."
         )
 
     @property
@@ -179,9 +179,9 @@ class StreamedData:
         trainer = StreamTrainer(self, *args, alike=alike)
         if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
             warn(
-                "Rows that follow each other in the source have alike targets, as if it were sorted by y. Rows are "
-                f"shuffled within windows of buffer_bytes={self.source.buffer_bytes} only, which may not be enough: "
-                "shuffle the rows of the source, or raise buffer_bytes."
+                "Consecutive rows of the source have similar targets, as if it were sorted by y. Training shuffles "
+                f"them only within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle the "
+                "rows of the source, or raise buffer_bytes."
             )
         return trainer
 

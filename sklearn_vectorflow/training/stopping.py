@@ -91,10 +91,10 @@ def warn_if_worse(loss, first, constant, typical, n_rows, name="training", facto
         Asked with the loss before a warning: whether it is bad by itself.
     """
     margin = factor * typical * (WORSE + DOUBT / math.sqrt(n_rows))
-    for what, other in (("a constant model has", constant), ("in the first epoch", first)):
+    for what, other in (("for a constant model", constant), ("in the first epoch", first)):
         if other is not None and loss > other + margin and (confirm is None or confirm(loss)):
             warn(
-                f"The fit ended worse than it began: the {name} loss is {loss:.4g}, and {other:.4g} {what}. Rows or "
+                f"The fit ended worse than it began: the {name} loss is {loss:.4g}, but {other:.4g} {what}. Rows or "
                 "columns of X that are much larger than most, or outliers in y, make steps too large: scale them, or "
                 "lower learning_rate.",
                 ConvergenceWarning,
