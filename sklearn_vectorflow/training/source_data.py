@@ -180,8 +180,8 @@ class StreamedData:
         if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
             warn(
                 "Consecutive rows of the source have similar targets, as if it were sorted by y. Training shuffles "
-                f"them only within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle the "
-                "rows of the source, or raise buffer_bytes."
+                f"them only within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle "
+                "the rows of the source, or raise buffer_bytes."
             )
         return trainer
 
