@@ -178,9 +178,9 @@ class StreamedData:
         trainer = StreamTrainer(self, *args, alike=alike)
         if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
             warn(
-                "Consecutive rows of the source have similar targets, as if sorted by y. Training shuffles "
-                f"them only within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle "
-                "the rows of the source, or raise buffer_bytes."
+                "Consecutive rows of the source have similar targets, as if sorted by y. Training only shuffles "
+                f"rows within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle the "
+                "source, or raise buffer_bytes."
             )
         return trainer
 
