@@ -54,7 +54,12 @@ def n_workers(n_jobs, work):
 def _pool_limit():
     """Return the smallest number of threads that threadpoolctl or OMP_NUM_THREADS allows."""
     pools = [pool["num_threads"] for pool in _openmp_pools().info()]
-    return min(pools, default=joblib.cpu_count())
+    return min(pools, default=n_cores())
+
+
+def n_cores():
+    """Return how many cores this process may use, as joblib counts them."""
+    return joblib.cpu_count()
 
 
 @functools.cache

@@ -1,8 +1,10 @@
 """``deterministic=True``: the same bits for any number of threads, and the steps of windows as they are defined."""
 
 import pickle
+import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -16,6 +18,7 @@ from sklearn_vectorflow import (
     load,
     threads,
 )
+from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
@@ -30,6 +33,7 @@ def many_threads(monkeypatch):
     """Threads for small data, more than there are cores."""
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
     monkeypatch.setattr(threads, "_pool_limit", lambda: 8)
+    monkeypatch.setattr(threads, "n_cores", lambda: 8)
 
 
 @pytest.fixture
@@ -170,30 +174,52 @@ def test_windows_of_a_row_are_serial_steps(rows, shape, monkeypatch):
     np.testing.assert_allclose(outputs(divided, X), outputs(serial, X), rtol=2e-4, atol=2e-4)
 
 
-def windows_of(n_rows, most):
-    """Where windows start and end, as `Member._most_rows` says."""
-    start, spans = 0, []
-    while start < n_rows:
-        end = min(n_rows, start + max(1, min(most, int(np.sqrt(start)))))
-        spans.append((start, end))
-        start = end
-    return spans
+def test_rows_that_a_loss_compares_are_read_together(rows, monkeypatch):
+    """Cox's likelihood is one of the rows of a step, however many there are."""
+    X, y = rows
+    monkeypatch.setattr(windows, "MOST_ROWS", 1)
+    monkeypatch.setattr(windows, "FEWEST_ROWS", 1)
+    target = np.rec.fromarrays([y[:, 1] < 0.5, np.exp(0.3 * y[:, 0])], names="event,time")
+    estimator = VectorFlowSurvivalEstimator(
+        distribution="cox", batch_size=100, max_iter=2, tol=None, random_state=0, optimizer="adagrad"
+    )
+    serial = estimator.fit(X, target)
+    divided = clone(estimator).set_params(deterministic=True, n_jobs=3).fit(X, target)
+    np.testing.assert_allclose(divided.coef_, serial.coef_, rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(divided.loss_curve_, serial.loss_curve_, rtol=1e-5)
+
+
+def windows_of(n_rows, batch_size, most):
+    """The steps of each window, as pairs of rows: see `Member._most_rows`."""
+    steps = [(start, min(start + batch_size, n_rows)) for start in range(0, n_rows, batch_size)]
+    found = []
+    while steps:
+        most_now = max(1, min(most, int(np.sqrt(steps[0][0]))))
+        n_steps = max(1, sum(end - steps[0][0] <= most_now for _, end in steps))
+        found.append(steps[:n_steps])
+        del steps[:n_steps]
+    return found
 
 
 @pytest.mark.usefixtures("wide_windows")
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_windows_take_late_gradients_in_order(rows, n_jobs):
-    """A dense reference: gradients of the weights at the start of a window, steps one after the other."""
-    X, y = rows
-    dense, y, rate, w, sums = X.toarray().astype(np.float64), y[:, 0], 0.1, np.zeros(60), np.full(60, 1e-6)
-    for start, end in windows_of(len(y), windows.MOST_ROWS):
-        gradients = (dense[start:end] @ w - y[start:end])[:, None] * dense[start:end]
-        for gradient in gradients:
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(700, 1), (697, 3), (609, 16)])
+def test_windows_take_late_gradients_in_order(rows, n_jobs, n_rows, batch_size):
+    """A dense reference: gradients of the weights at the start of a window, steps one after the other.
+
+    The last batch may be a single row.
+    """
+    X, y = rows[0][:n_rows], rows[1][:n_rows, 0]
+    dense, rate, w, sums = X.toarray().astype(np.float64), 0.1, np.zeros(60), np.full(60, 1e-6)
+    for steps in windows_of(n_rows, batch_size, windows.MOST_ROWS):
+        errors = {step: dense[slice(*step)] @ w - y[slice(*step)] for step in steps}
+        for step, error in errors.items():
+            gradient = error @ dense[slice(*step)] / len(error)
             sums += gradient**2
             w -= rate * gradient / np.sqrt(sums)
     model = VectorFlowRegressor(
         optimizer=AdaGrad(rate, epsilon=1e-6), alpha=0.0, fit_intercept=False, shuffle=False, max_iter=1, tol=None,
-        batch_size=1, solver="sgd", deterministic=True, n_jobs=n_jobs,
+        batch_size=batch_size, solver="sgd", deterministic=True, n_jobs=n_jobs,
     )  # fmt: skip
     np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
 
@@ -210,6 +236,30 @@ def test_late_gradients_cost_no_quality(optimizer, density):
         left += [1.0 - model.set_params(deterministic=how).fit(X, y).score(X, y) for how in (False, True)]
     assert left[0] < 0.2  # a twenty-fifth of the variance, five times
     assert left[1] < 1.2 * left[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sleeping threads are woken one by one on Linux alone")
+def test_threads_without_a_core_sleep_until_others_are_done(rows, monkeypatch):
+    """A thread that merely offers its core to others gets it back late where the machine is busy."""
+    resource = pytest.importorskip("resource")
+    X, y = rows
+    n_threads = 4 * joblib.cpu_count()
+    monkeypatch.setattr(threads, "_pool_limit", lambda: n_threads)
+    monkeypatch.setattr(threads, "n_cores", lambda: n_threads)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    fitted(VectorFlowRegressor(solver="sgd"), n_threads, X, y[:, 0])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before > len(y)  # windows are of few rows
+
+
+def test_no_more_threads_than_cores_share_windows(rows, monkeypatch):
+    X, y = rows
+    teams = []
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    monkeypatch.setattr(
+        windows, "Team", lambda net, n_members, *sizes: teams.append(n_members) or Team(net, n_members, *sizes)
+    )
+    fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
+    assert set(teams) == {2}
 
 
 def test_a_fit_that_diverges_ends_on_all_threads(rows):

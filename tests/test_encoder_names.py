@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.utils import murmurhash3_32
 
+from sklearn_vectorflow.engine.text import hashing as engine
 from sklearn_vectorflow.preprocessing import Categorical, HashingEncoder, Numeric, Text, expected_collisions
 from sklearn_vectorflow.preprocessing.encoding.plan import PIECE
 
@@ -206,3 +207,18 @@ def test_damaged_names_are_refused(change):
     change(state)
     with pytest.raises(ValueError, match="pickle is damaged"):
         type(names).__new__(type(names)).__setstate__(state)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_names_of_every_length_are_known_again(kind):
+    """Short strings get their keys without branches; the table of names has those of any string."""
+    texts = pa.array(["é" * (n // 2) + "ab"[n % 2] * (n % 2) + "x" * k for n in range(40) for k in range(3)], kind)
+    places = np.frombuffer(texts.buffers()[1], np.uint8)
+    layout = {pa.string(): engine.OFFSETS, pa.large_string(): engine.WIDE_OFFSETS}.get(kind, engine.VIEWS)
+    data = [np.frombuffer(buffer, np.uint8) for buffer in texts.buffers()[2:]]
+    cells = engine.Cells(b"c", b"c=", None, 0)
+    cells.set_strings(layout, places, data if layout == engine.VIEWS else data[0], texts, 0)
+    names = engine.Names(b"c=")
+    found = names.find(cells, len(texts))
+    assert len(found) == names.add(found, 10**6) == len(set(texts.to_pylist()))
+    assert len(names.find(cells, len(texts))) == 0

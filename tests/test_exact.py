@@ -400,6 +400,48 @@ def test_what_is_said_of_convergence(capsys):
     assert short.optimality_ > 1e-8
 
 
+PENALTIES_WITH_GAPS = {
+    "L2": L2(1e-3),
+    "elastic net": ElasticNetPenalty(1e-3, 0.5),
+    "non-negative": [L2(1e-3), NonNegative()],
+    "centred": L2(1e-3, center=0.1 * WEIGHTS[None]),
+    "uneven": L2(1e-3 * np.linspace(0.1, 2.0, 300)),
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES_WITH_GAPS.values(), ids=PENALTIES_WITH_GAPS)
+@pytest.mark.parametrize(
+    "loss", ["log_loss", "squared_hinge", "poisson", "squared_error", HuberLoss(0.5), "multinomial"]
+)
+def test_the_duality_gap_bounds_the_distance_from_the_minimum(loss, penalty, capsys):
+    """`verbose` prints the objective of every step."""
+    kind, y = (VectorFlowClassifier, LABEL) if loss in ("log_loss", "squared_hinge") else (VectorFlowRegressor, COUNT)
+    if loss == "multinomial":
+        kind, y = VectorFlowClassifier, np.minimum(COUNT, 2)
+        if penalty is PENALTIES_WITH_GAPS["centred"]:
+            penalty = L2(1e-3, center=0.1 * np.tile(WEIGHTS, (3, 1)))
+
+    def objective_of(tol):
+        loss_of_it = "log_loss" if loss == "multinomial" else loss
+        model = exact(kind, loss=loss_of_it, penalty=penalty, exact_tol=tol, max_iter=1, verbose=1).fit(X, y)
+        last = [line for line in capsys.readouterr().out.splitlines() if line.startswith("exact")][-1]
+        return model, float(last.split("objective ")[1].split(",")[0])
+
+    best = objective_of(1e-12)[1]
+    for tol in (0.5, 1e-2):
+        model, value = objective_of(tol)
+        assert value - best <= model.duality_gap_ + 1e-9 * best  # ten digits are printed
+        assert model.duality_gap_ <= 100 * (value - best) + 1e-8 * best
+    assert model.set_params(exact_tol=1e-10).fit(X, y).duality_gap_ < 1e-12
+
+
+def test_where_there_is_no_duality_gap():
+    assert np.isnan(exact(alpha=1e-3, l1_ratio=1.0).fit(X, LABEL).duality_gap_)
+    assert np.isnan(exact(penalty=L2(1e-3 * np.arange(300))).fit(X, LABEL).duality_gap_)  # one weight is free
+    loss = TweedieLoss(2.5)  # not convex
+    assert np.isnan(exact(VectorFlowRegressor, loss=loss, alpha=1e-2).fit(X, COUNT + 1.0).duality_gap_)
+
+
 def test_no_minimum_is_said_to_be_none():
     y = SIGNAL > 0
     with pytest.warns(ConvergenceWarning, match="exact_tol"):
@@ -429,7 +471,7 @@ def test_stochastic_steps_that_diverge_do_no_harm():
 def test_sgd_after_exact_forgets_what_was_said():
     model = exact(alpha=1e-3).fit(X, LABEL)
     model.set_params(solver="sgd").fit(X, LABEL)
-    assert not hasattr(model, "optimality_") and not hasattr(model, "n_passes_")
+    assert not any(hasattr(model, name) for name in ("optimality_", "duality_gap_", "n_passes_"))
 
 
 def test_a_warm_start_is_at_the_optimum():

@@ -28,7 +28,7 @@ PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs 
 LOOSE_TOL = 1e-3  # relative gradient at which a gap is a millionth of what the rows explain
 
 
-OF_OPTIMUM = ("optimality_", "n_passes_", "_penalties_of_fit")  # attributes that exact fits have
+OF_OPTIMUM = ("optimality_", "duality_gap_", "n_passes_", "_penalties_of_fit")  # attributes that exact fits have
 
 
 class Diverged(ValueError):
@@ -133,6 +133,7 @@ class ExactMixin:
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
         self.optimality_ = report.optimality
+        self.duality_gap_ = report.gap if self._loss.convex else np.nan
         if not report.converged:
             warn(
                 f"solver='exact' ended after {report.n_iter} steps with a relative gradient of "

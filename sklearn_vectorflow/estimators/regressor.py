@@ -179,6 +179,10 @@ class VectorFlowRegressor(
         Maximum of `validation_scores_`.
     optimality_ : float
         Relative norm of the projected gradient at the end of ``solver="exact"``, see `exact_tol`.
+    duality_gap_ : float
+        Upper bound of the distance of the objective from its minimum after ``solver="exact"``: the difference between
+        the objective and the dual objective. NaN if a weight has no L2 penalty, or if the loss is not known to be
+        convex.
     n_passes_ : int
         Number of passes over all rows of ``solver="exact"``, including epochs.
 

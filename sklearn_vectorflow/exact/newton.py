@@ -41,6 +41,8 @@ class Report:
     optimality : float
         Norm of the projected gradient, relative to that without weights.
     converged : bool
+    gap : float
+        Between the objective and its dual; NaN if a weight has no L2 part. It holds for convex losses.
     stuck : bool
         Whether no step led on.
     """
@@ -48,6 +50,7 @@ class Report:
     n_iter: int
     optimality: float
     converged: bool
+    gap: float
     stuck: bool = False
 
     @property
@@ -64,6 +67,39 @@ class Report:
 def norm_of(slope, diagonal):
     """Return the norm of a slope, each coordinate in the unit that its curvature gives it."""
     return float(np.sqrt(sum(np.sum(one**2 / np.where(own > 0, own, np.inf)) for one, own in zip(slope, diagonal))))
+
+
+def gap_of(objective, hessian, point, gradient, diagonal):
+    """Return the duality gap at a point near the optimum.
+
+    A point of the dual problem has slopes that sum to zero over the rows, since an intercept has no penalty. They do
+    after the intercepts' own step of Newton's, whose gain and whose change of all other slopes count to second order.
+
+    Parameters
+    ----------
+    objective : Objective
+    hessian : Hessian
+    point : Point
+    gradient, diagonal : tuple of ndarray
+        First and second derivatives of the smooth part, by weights and by constants.
+    """
+    by_weights, by_constants = gradient
+    intercepts = slice(0, objective.terms.penalised.start)
+    step = np.zeros(point.weights.shape), _newton(by_constants, diagonal[1])
+    step[0][intercepts] = _newton(by_weights[intercepts], diagonal[0][intercepts])
+    gain = 0.0
+    if np.any(step[0]) or np.any(step[1]):
+        product = hessian.times(*step)
+        gain = 0.5 * sum(float(np.sum(one * own)) for one, own in zip(step, product))
+        by_weights, by_constants = by_weights + product[0], by_constants + product[1]
+        left = _newton(by_weights[intercepts], diagonal[0][intercepts]), _newton(by_constants, diagonal[1])
+        gain -= float(np.sum(left[0] * by_weights[intercepts])) + float(np.sum(left[1] * by_constants))
+    return objective.terms.duality_gap(point.weights, by_weights) + gain
+
+
+def _newton(slope, curvature):
+    """Return the step to the minimum of each coordinate alone."""
+    return -slope / np.where(curvature > 0, curvature, np.inf)
 
 
 def minimise(objective, point, reference, tol, max_iter, say):
@@ -93,7 +129,8 @@ def minimise(objective, point, reference, tol, max_iter, say):
         optimality = norm_of(slope, diagonal) / reference
         say(step, point.value, optimality)
         if optimality <= tol or stalls > MOST_STALLS or step == max_iter:
-            return point, Report(step, optimality, optimality <= tol, stalls > MOST_STALLS)
+            gap = gap_of(objective, hessian, point, (gradient, by_constants), diagonal)
+            return point, Report(step, optimality, optimality <= tol, gap, stalls > MOST_STALLS)
         forcing = min(FORCING, optimality**0.5)
         moves = moving(objective.terms, point, slope[0])
         if cornered:
@@ -106,7 +143,8 @@ def minimise(objective, point, reference, tol, max_iter, say):
         if moved is None:
             moved = shrunk(objective, point, gradient, by_constants, diagonal)
         if moved is None:
-            return point, Report(step, optimality, False, True)
+            gap = gap_of(objective, hessian, point, (gradient, by_constants), diagonal)
+            return point, Report(step, optimality, False, gap, True)
         if not objective.terms.smooth and objective.design.rows.restrictable:
             cornered = _corners_next(hessian, model, turned(objective.terms, point, moved), cornered)
         stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0

@@ -20,6 +20,8 @@ class Terms:
     ----------
     l1, l2 : ndarray of shape (n, 1)
         Strengths; the intercept has none.
+    penalised : slice
+        The columns that a penalty may act on: all but the intercept.
     center : ndarray of shape (n, n_outputs) or None
     lower, upper : ndarray of shape (n, n_outputs) or None
         Least and largest distances from the centre.
@@ -27,6 +29,7 @@ class Terms:
 
     def __init__(self, fields, design, n_outputs):
         self.l1, self.l2 = (self._strengths(fields, name, design) for name in ("l1", "l2"))
+        self.penalised = slice(int(design.intercept), None)  # all but the intercept
         self.center = self.lower = self.upper = None
         if "center" in fields:
             self.center = design.gathered(np.asarray(fields["center"], dtype=np.float64))
@@ -98,6 +101,30 @@ class Terms:
             np.maximum(low, self.lower, out=low)
             np.minimum(high, self.upper, out=high)
         return low, high
+
+    def duality_gap(self, weights, gradient):
+        """Return how far the objective is above its dual, at most, for the weights; NaN if a weight has no L2 part.
+
+        The slopes of the rows' losses are a point of the dual problem (Fenchel's, where the conjugate of a loss at its
+        own slope is known), so what is left of the gap are the penalties: each weight against the one that would be
+        best for it if the rows' slopes stayed. An intercept, which has no penalty, is left out.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n, n_outputs)
+        gradient : ndarray of shape (n, n_outputs)
+            Of all that is smooth.
+        """
+        penalised = self.penalised
+        l1, l2, weights = self.l1[penalised], self.l2[penalised], weights[penalised]
+        if not np.all(l2 > 0):
+            return np.nan
+        by_rows = gradient[penalised] - l2 * weights
+        best = np.sign(-by_rows) * np.maximum(np.abs(by_rows) - l1, 0.0) / l2
+        if self.lower is not None:
+            best = np.clip(best, self.lower[penalised], self.upper[penalised])
+        gaps = (weights - best) * (by_rows + 0.5 * l2 * (weights + best)) + l1 * (np.abs(weights) - np.abs(best))
+        return float(np.sum(np.maximum(gaps, 0.0)))
 
     def shrunk(self, weights, gradient, curvature):
         """Return the minimum of a model of the smooth part that has this gradient and diagonal."""

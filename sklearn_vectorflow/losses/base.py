@@ -43,6 +43,8 @@ class Loss(BaseEstimator):
         Whether the gradient is continuous, which ``solver="exact"`` requires.
     quadratic : bool
         Whether the loss is quadratic in the raw outputs, so that one Newton step reaches the minimum.
+    convex : bool
+        Whether the loss is known to be a convex function of the raw outputs, for each y.
     free_intercept : bool
         Whether the loss depends on an intercept in a way that other outputs cannot compensate.
     """
@@ -54,6 +56,7 @@ class Loss(BaseEstimator):
     is_likelihood = False
     smooth = True
     quadratic = False
+    convex = False
     free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:

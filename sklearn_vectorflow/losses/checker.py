@@ -34,6 +34,7 @@ def check_loss(
       are random, equal to the targets, equal to the targets plus or minus a parameter, 0, 1, -1, 30 and -30.
     - Large raw outputs give no NaN, and a raw output of NaN gives a loss that is not finite.
     - The loss of a block is the sum of those of its rows (of its groups for coupled losses).
+    - A loss that declares itself convex is convex.
     - Weights multiply loss and gradient.
     - The function does not change its arguments.
     - The loss can be cloned and pickled.
@@ -253,6 +254,16 @@ def _block_is_the_sum_of_its_parts(case):
         raise _Failure("the block's gradient differs from that of its parts alone")
 
 
+def _chords_lie_above_if_it_is_convex(case):
+    """The gradient of a convex function grows along every line."""
+    for size in (1.0, 10.0) if getattr(case.loss, "convex", False) else ():
+        one, other = size * case.raw, size * case.raw[::-1] + 0.5
+        (below, gradient), (above, steeper) = case(one), case(other)
+        rise, slack = np.sum((steeper - gradient) * (other - one)), 1e-9 * (abs(below) + abs(above))
+        if not rise >= -slack or not case(0.5 * (one + other))[0] <= 0.5 * (below + above) + slack:
+            raise _Failure(f"the loss says that it is convex, but it is not between raw outputs of about {size:g}")
+
+
 def _weights_multiply(case):
     total, gradient = case()
     heavy, steep = case(weight=np.full(case.n_rows, 3.0))
@@ -358,6 +369,7 @@ CHECKS = (
     _large_outputs_give_no_NaN,
     _NaN_shows_in_the_loss,
     _block_is_the_sum_of_its_parts,
+    _chords_lie_above_if_it_is_convex,
     _weights_multiply,
     _same_again_and_arrays_left_alone,
     _clone_is_the_same,

@@ -57,6 +57,7 @@ class LogLoss(ClassificationLoss):
     :class:`MultinomialLoss`.
     """
 
+    convex = True
     kernel = KERNELS["log_loss"]
     is_likelihood = True
 
@@ -98,6 +99,7 @@ class MultinomialLoss(ClassificationLoss):
     sum is computed after subtracting the largest :math:`f_c`, so it does not overflow.
     """
 
+    convex = True
     kernel = KERNELS["multinomial"]
     is_likelihood = True
     multilabel = False
@@ -140,6 +142,7 @@ class Hinge(ClassificationLoss):
     kink :math:`t f = 1` is zero.
     """
 
+    convex = True
     kernel = KERNELS["hinge"]
     smooth = False
 
@@ -156,6 +159,7 @@ class SquaredHinge(ClassificationLoss):
     Domain: classes or labels. Link: none, so there are no probabilities. Dropped constants: none.
     """
 
+    convex = True
     kernel = KERNELS["squared_hinge"]
 
     def initial_raw(self, prior: Array) -> Array:
@@ -177,6 +181,7 @@ class ModifiedHuber(ClassificationLoss):
     doi:10.1214/aos/1079120130.
     """
 
+    convex = True
     kernel = KERNELS["modified_huber"]
 
     def inverse_link(self, raw: Array) -> Array:

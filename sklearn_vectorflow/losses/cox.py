@@ -43,6 +43,7 @@ class CoxPH(SurvivalLoss):
     Efron (1977), "The efficiency of Cox's likelihood function for censored data", doi:10.1080/01621459.1977.10480613.
     """
 
+    convex = True
     kernel = KERNELS["cox"]
     separates = False
     free_intercept = False

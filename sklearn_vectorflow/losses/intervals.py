@@ -106,6 +106,7 @@ class PiecewiseExponential(IntervalLoss):
     Holford (1980), "The analysis of rates and of survivorship using log-linear models", doi:10.2307/2529982.
     """
 
+    convex = True
     kernel = KERNELS["piecewise_exponential"]
 
     def __init__(
@@ -220,6 +221,7 @@ class DiscreteTime(IntervalLoss):
     of events", doi:10.3102/10769986018002155.
     """
 
+    convex = True
     kernel = KERNELS["discrete"]
 
     def __init__(self, breakpoints: int | ArrayLike | None = None, shape: Shape = "constant") -> None:

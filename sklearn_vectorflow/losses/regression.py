@@ -80,6 +80,7 @@ class SquaredError(RegressionLoss):
     Domain: real y. Link: identity. Dropped constants: none.
     """
 
+    convex = True
     kernel = KERNELS["squared_error"]
     quadratic = True
     shifts_with_y = scales_with_y = True
@@ -104,6 +105,7 @@ class AbsoluteError(RegressionLoss):
     Domain: real y. Link: identity. Dropped constants: none. The gradient at the kink is zero.
     """
 
+    convex = True
     kernel = KERNELS["absolute_error"]
     shifts_with_y = scales_with_y = True
     smooth = False
@@ -132,6 +134,7 @@ class HuberLoss(RegressionLoss):
     Huber (1964), "Robust estimation of a location parameter", doi:10.1214/aoms/1177703732.
     """
 
+    convex = True
     kernel = KERNELS["huber"]
     shifts_with_y = True
 
@@ -169,6 +172,7 @@ class EpsilonInsensitive(RegressionLoss):
     Vapnik (1995), "The nature of statistical learning theory", doi:10.1007/978-1-4757-3264-1.
     """
 
+    convex = True
     kernel = KERNELS["epsilon_insensitive"]
     shifts_with_y = True
     smooth = False
@@ -240,6 +244,7 @@ class QuantileLoss(RegressionLoss):
     doi:10.3982/ECTA7880.
     """
 
+    convex = True
     kernel = KERNELS["quantile"]
     shifts_with_y = scales_with_y = True
     smooth = False
@@ -322,6 +327,7 @@ class PoissonLoss(LogLinkLoss):
     `fit`. Equivalently, pass counts divided by exposure as y, and the exposure as `sample_weight`.
     """
 
+    convex = True
     kernel = KERNELS["poisson"]
     y_low = 0.0
     deviance_power = 1.0
@@ -339,6 +345,7 @@ class GammaLoss(LogLinkLoss):
     Domain: y > 0. Link: log. Dropped constants: :math:`-\log y - 1` of half the deviance.
     """
 
+    convex = True
     kernel = KERNELS["gamma"]
     y_low = 0.0
     y_low_open = True
@@ -384,6 +391,10 @@ class TweedieLoss(LogLinkLoss):
     @property
     def kernel(self):
         return KERNELS[{1: "poisson", 2: "gamma"}.get(self.power, "tweedie")]
+
+    @property
+    def convex(self):
+        return 1 <= self.power <= 2
 
     @property
     def deviance_power(self):

@@ -181,6 +181,7 @@ class ExponentialSurvival(ParametricLoss):
         learning rates do not depend on the unit of time.
     """
 
+    convex = True
     kernel = KERNELS["exponential"]
 
     def __init__(self, log_unit: float = 0.0) -> None:

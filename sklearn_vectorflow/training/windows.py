@@ -2,6 +2,7 @@
 
 import math
 
+from sklearn_vectorflow import threads
 from sklearn_vectorflow.engine.net.team import Team
 
 WINDOW = 16_384  # products in a window, whose weights fit into the second cache
@@ -30,10 +31,15 @@ class Windows:
         n_rows = trainer.matrix.shape[0]
         work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
         n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
-        self.n_members = trainer.crew.ready(trainer.crew.n_workers)
+        self.n_members = trainer.crew.ready(self._n_members(trainer.crew.n_workers))
         most_nonzeros = trainer.most_nonzeros(n_in_window)
         growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
-        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth)
+        compares = not getattr(trainer.kernel.loss, "separates", True)
+        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth, compares)
+
+    def _n_members(self, n_workers):
+        """Return how many threads are of use: one without a core of its own keeps all others waiting."""
+        return min(n_workers, threads.n_cores()) if n_workers > 1 else 1
 
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""

@@ -68,6 +68,7 @@
 #define VF_LOAD(flag) _InterlockedOr((volatile long *)(flag), 0)
 #define VF_STORE(flag, value) _InterlockedExchange((volatile long *)(flag), (value))
 #define VF_ADD_WIDE(counter, n) _InterlockedExchangeAdd64((volatile __int64 *)(counter), (n))
+#define VF_ADD_IN_ORDER(counter, n) VF_ADD(counter, n) /* all threads see all of these in one order */
 #else
 #define VF_TRY_LOCK(flag) (__atomic_exchange_n((flag), 1, __ATOMIC_ACQUIRE) == 0)
 #define VF_UNLOCK(flag) __atomic_store_n((flag), 0, __ATOMIC_RELEASE)
@@ -76,6 +77,7 @@
 #define VF_LOAD(flag) __atomic_load_n((flag), __ATOMIC_ACQUIRE)
 #define VF_STORE(flag, value) __atomic_store_n((flag), (value), __ATOMIC_RELEASE)
 #define VF_ADD_WIDE(counter, n) __atomic_fetch_add((counter), (n), __ATOMIC_RELAXED)
+#define VF_ADD_IN_ORDER(counter, n) __atomic_fetch_add((counter), (n), __ATOMIC_SEQ_CST)
 #endif
 
 #if defined(_WIN32)
@@ -84,6 +86,20 @@ __declspec(dllimport) int __stdcall SwitchToThread(void);
 #else
 #include <sched.h>
 #define VF_YIELD() sched_yield()
+#endif
+
+/* Sleeps while a number is what it was, perhaps not as long; and wakes all who do. Elsewhere threads give up their cores.
+ * The two operations have had their numbers, of memory that is one process's, since Linux 2.6.22. */
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#if defined(SYS_futex)
+#define VF_SLEEP(number, was) syscall(SYS_futex, (number), 128, (was), NULL, NULL, 0)
+#define VF_WAKE(number) syscall(SYS_futex, (number), 129, INT32_MAX, NULL, NULL, 0)
+#else
+#define VF_SLEEP(number, was) VF_YIELD()
+#define VF_WAKE(number) ((void)0)
 #endif
 
 /* Where threads outnumber cores, the one that holds the lock may not be running: waiting on would keep it from it. */

@@ -51,7 +51,6 @@ cdef class Buffers:
     cdef int32_t *inner_indices
     cdef int32_t *row_indices
     cdef float *row_values
-    cdef float *slot_values
     cdef int64_t *queue
     cdef char *ends_group     # by queued row
     cdef int64_t *starts      # of the groups of a step
@@ -71,7 +70,7 @@ cdef class Buffers:
     cdef bint _reads_rows(self, Node *node)
     cdef int64_t _most(self, int i)
     cdef _take_row(self, int i)
-    cdef int64_t _take_weighted(self, int i) except -1
+    cdef _take_weighted(self, int i)
     cdef int64_t _n_slots(self, Node *node)
     cdef _take_read(self)
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots)

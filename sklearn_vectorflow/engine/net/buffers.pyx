@@ -43,7 +43,7 @@ cdef class Buffers:
     def __cinit__(self, Net net, int64_t longest, int64_t batch_size=1, int64_t batch_nonzeros=0, int64_t chunk=1,
                   int64_t group_rows=0):
         cdef int i
-        cdef int64_t widest = 1, n_outputs = net.n_outputs, slots = 1
+        cdef int64_t widest = 1, n_outputs = net.n_outputs
         cdef Node *node
         self.owned = []
         self.kept = []
@@ -77,7 +77,7 @@ cdef class Buffers:
             if node.has_bias:
                 self._take_copies(&self.bias_copies[i], &node.bias, node.rule, node.bias_lazy, 1)
             if node.kind in (LINEAR, PAIRS, OUTPUTS):
-                slots = max(slots, self._take_weighted(i))
+                self._take_weighted(i)
                 widest = max(widest, node.weights.n_out)
                 if not self._reads_rows(node):
                     widest = max(widest, node.weights.n_in)
@@ -95,7 +95,6 @@ cdef class Buffers:
         if net.is_plain and self.direct:
             self.places.room = longest + VF_LANES
             self.places.at = <int64_t *>self._take(VF_RING * self.places.room * sizeof(int64_t))
-        self.slot_values = <float *>self._take(slots * sizeof(float))
         self.queue = <int64_t *>self._take(self.capacity * sizeof(int64_t))
         if net.sampler is not None:
             self.candidates = Candidates(net.sampler, batch_size, n_outputs)
@@ -188,8 +187,8 @@ cdef class Buffers:
                 self.kept.append(bags)
                 self.bags[i] = bags.bags
 
-    cdef int64_t _take_weighted(self, int i) except -1:
-        """Takes what a node with weights needs; returns its slots of gathered features."""
+    cdef _take_weighted(self, int i):
+        """Takes what a node with weights needs."""
         cdef Node *node = &self.net.nodes[i]
         cdef int64_t slots = self._n_slots(node)
         self._take_copies(&self.copies[i], &node.weights, node.rule, node.lazy, max(self._most(node.parent), slots))
@@ -197,10 +196,8 @@ cdef class Buffers:
             self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
             self.pairs[i] = vf_pairs(layer=&node.weights, clock=&self.clock, copies=self.copies[i], rank=node.rank,
                                      step=<float *>self._take(3 * node.weights.n_out * sizeof(float)))
-        if self.direct and node.orthogonal == 0.0:
-            return 1
-        self._take_gathered(&self.gathered[i], node, slots)
-        return slots
+        if not self.direct or node.orthogonal > 0.0:
+            self._take_gathered(&self.gathered[i], node, slots)
 
     cdef int64_t _n_slots(self, Node *node):
         if not self._reads_rows(node) or node.orthogonal > 0.0:
@@ -213,13 +210,14 @@ cdef class Buffers:
         cdef int64_t k, n_places = slots
         g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
         if slots < node.weights.n_in:
-            g.bits = 1
-            while (<int64_t>1 << g.bits) < 2 * slots:
-                g.bits += 1
-            n_places = <int64_t>1 << g.bits
+            g.most_bits = 1
+            while (<int64_t>1 << g.most_bits) < 2 * slots:
+                g.most_bits += 1
+            n_places = <int64_t>1 << g.most_bits
         g.table = <vf_table_entry *>self._take(n_places * sizeof(vf_table_entry))
-        g.places = <uint32_t *>self._take(slots * sizeof(int32_t))
-        g.features = <int32_t *>self._take(slots * sizeof(int32_t))
-        g.gradient = <double *>self._take(slots * g.n_out * sizeof(double))
+        g.places = <uint32_t *>self._take((slots + 1) * sizeof(int32_t))  # behind the last one, of none that is new
+        g.features = <int32_t *>self._take((slots + 1) * sizeof(int32_t))
+        g.sums = <double *>self._take(slots * g.n_out * sizeof(double))
+        g.rounded = <float *>self._take((max(slots, g.n_out) + VF_LANES) * sizeof(float))
         for k in range(n_places):
             g.table[k].slot = -1

@@ -21,6 +21,7 @@ cdef struct Shared:
     int32_t n_members
     int64_t batch_size, most_rows
     double growth            # of windows, see Team
+    bint whole_steps         # whether one member reads all rows of a step
     float **out              # by node: (most_rows, width); the others alike
     double **gradient
     float **mask

@@ -44,10 +44,13 @@ cdef class Team:
         The most non-zeros that as many rows can have.
     growth : float, default=1.0
         Rows of a window over the root of the rows that were trained on before it.
+    whole_steps : bool, default=False
+        Whether the loss compares the rows of a step with each other: one member reads all of them.
     """
 
     def __init__(self, Net net, int n_members, int64_t longest, int64_t batch_size, int64_t batch_nonzeros, int64_t chunk,
-                 int64_t group_rows, int64_t most_rows, int64_t most_nonzeros, double growth=1.0):
+                 int64_t group_rows, int64_t most_rows, int64_t most_nonzeros, double growth=1.0,
+                 bint whole_steps=False):
         cdef int i
         cdef Shared *shared
         cdef Member member
@@ -58,6 +61,7 @@ cdef class Team:
         self.shared = shared = <Shared *>self._take(sizeof(Shared))
         shared.n_members = n_members
         shared.growth = growth
+        shared.whole_steps = whole_steps or self.has_groups
         shared.batch_size = batch_size
         shared.most_rows = most_rows
         shared.out = <float **>self._take(net.n_nodes * sizeof(void *))
@@ -152,7 +156,7 @@ cdef class Team:
         cdef Member leader = self.members[0]
         cdef Member member
         cdef int64_t chunk = from_chunk
-        self._make_room((to_chunk - from_chunk) * leader.chunk)
+        self._make_room(min((to_chunk - from_chunk) * leader.chunk, rows.rows.n_rows))  # groups may be shorter
         self.rows, self.targets, self.clock = rows, targets, clock
         shared.n_rows = shared.n_means = 0
         shared.ahead = ahead
@@ -262,18 +266,24 @@ cdef class Member(Worker):
         return end
 
     cdef void _cut_step(self, int64_t begin, int64_t n) noexcept nogil:
-        """Notes a step, and where units begin in it: rows are read in any order, groups together."""
+        """Notes a step, and where units begin in it: rows are read in any order, those that are compared together.
+
+        A unit goes on in the next step only while steps are single rows: its rows have one scale, and there are no
+        more of them than members have room for.
+        """
         cdef int64_t row = begin, last
+        cdef bint is_first
         cdef double scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
         self.steps[self.n_steps] = begin
         self.n_steps += 1
         while row < begin + n:
             last = self.units[self.n_units - 1] if self.n_units else 0
-            if self.n_units == 0 or self.group_rows or n > 1 or row - last >= UNIT:
+            is_first = self.n_units == 0 or self.team.whole_steps or n > 1 or scale != self.scales[self.n_units - 1]
+            if is_first or row - last >= UNIT:
                 self.units[self.n_units] = row
                 self.scales[self.n_units] = scale
                 self.n_units += 1
-            row += n if self.group_rows else min(UNIT, n)
+            row += n if self.team.whole_steps else min(UNIT, n)
 
     cdef void _aim(self, int64_t begin, int64_t first) noexcept nogil:
         """Makes a row of the window the first of the batch."""

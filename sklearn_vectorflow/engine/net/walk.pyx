@@ -24,8 +24,10 @@ from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_copies_from
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
-from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gather_row, vf_gathered, vf_gathered_clear
-from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport (
+    vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_rounded,
+)
+from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row, vf_row_length
 from sklearn_vectorflow.engine.net.plan cimport *
 
 cdef enum:
@@ -317,6 +319,7 @@ cdef class Walk(Buffers):
         cdef vf_gathered *g = &self.gathered[i]
         cdef int64_t r
         cdef vf_row x
+        vf_gathered_open(g, self._most_gathered(i, rows, n))
         for r in range(n):
             x = self._row_to_step(node.parent, rows, r)
             if node.kind == PAIRS:
@@ -334,37 +337,32 @@ cdef class Walk(Buffers):
         if node.has_bias:
             self._step_bias(i, n)
 
+    cdef int64_t _most_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
+        """At most how many features of node i the next n rows touch."""
+        cdef int64_t r, most = 0
+        if self.net.nodes[i].parent != INPUT or rows.rows.indices == NULL:
+            return self.net.nodes[i].weights.n_in
+        for r in range(n):
+            most += vf_row_length(&rows.rows, self.queue[self.taken + r])
+        return most
+
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
-        cdef vf_copies copies = self.copies[i]
-        cdef int64_t c, k, width = node.weights.n_out
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
-        cdef vf_row slots = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
-        node.kernels.read(&node.weights, &self.clock, slots, copies)
-        if width == 1:
-            for k in range(g.n_slots):
-                self.slot_values[k] = g.gradient[k]
-            node.kernels.update(&node.weights, &self.clock, slots, copies, &ONE)
-            return
-        for k in range(g.n_slots):
-            for c in range(width):
-                self.delta[c] = g.gradient[k * width + c]
-            one.indices = g.features + k
-            node.kernels.update(&node.weights, &self.clock, one,
-                                vf_copies_from(node.rule, node.lazy, width, copies, k), self.delta)
+        node.kernels.read(&node.weights, &self.clock, vf_gathered_features(g), self.copies[i])
+        node.kernels.update_each(&node.weights, &self.clock, g, self.copies[i])
 
     cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil:
         cdef Node *node = &self.net.nodes[i]
         cdef vf_pairs pairs = self.pairs[i]
-        cdef int64_t c, k
+        cdef const float *gradient
+        cdef int64_t k
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
-        node.pairs.read(&pairs, vf_row(indices=g.features, values=self.slot_values, length=g.n_slots))
+        node.pairs.read(&pairs, vf_gathered_features(g))
         for k in range(g.n_slots):
-            for c in range(g.n_out):
-                self.pair_delta[c] = g.gradient[k * g.n_out + c]
+            gradient = vf_rounded(g, k * g.n_out, g.n_out)
             one.indices = g.features + k
             pairs.copies = vf_copies_from(node.rule, node.lazy, node.weights.n_out, self.copies[i], k)
-            node.pairs.update(&pairs, one, self.pair_delta, self.pair_delta + node.weights.n_out)
+            node.pairs.update(&pairs, one, gradient, gradient + node.weights.n_out)
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""
@@ -373,7 +371,7 @@ cdef class Walk(Buffers):
         cdef vf_gathered *g = &self.gathered[i]
         cdef vf_outputs outputs = self._outputs(i)
         cdef vf_row x
-        cdef int64_t slot, entry, r, k
+        cdef int64_t slot, entry, r
         cdef double total
         vf_link_candidates(&self.net.sampler.sampler, c, n)
         if self.direct:
@@ -382,6 +380,7 @@ cdef class Walk(Buffers):
                 total = self.gradient[i][c.first[slot]]
                 vf_outputs_update(&outputs, c.slot_output[slot], x, total, total)
             return
+        vf_gathered_open(g, node.weights.n_in)
         for slot in range(c.n_slots):
             total = 0.0
             entry = c.first[slot]
@@ -391,10 +390,7 @@ cdef class Walk(Buffers):
                 vf_gather_row(g, x, self.gradient[i] + entry)
                 total += self.gradient[i][entry]
                 entry = c.next[entry]
-            for k in range(g.n_slots):
-                self.slot_values[k] = g.gradient[k]
-            x = vf_row(indices=g.features, values=self.slot_values, length=g.n_slots)
-            vf_outputs_update(&outputs, c.slot_output[slot], x, 1.0, total)
+            vf_outputs_update(&outputs, c.slot_output[slot], vf_gathered_features(g), 1.0, total)
             vf_gathered_clear(g)
 
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil:

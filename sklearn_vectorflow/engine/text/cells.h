@@ -222,22 +222,29 @@ VF_INLINE int vf_names_block(const vf_cells *cells, const vf_sink *sink) {
     return sink->purpose == VF_TO_NAMES && cells->starts == NULL && cells->kind == VF_STRING_CELLS;
 }
 
+/* Keys of the strings of a block, whose first n have been hashed; those of missing strings are 0. */
+VF_INLINE void vf_key_block(const vf_cells *cells, int64_t at, int64_t n, const vf_string_block *block, uint64_t *keys) {
+    for (int64_t k = 0; k < VF_BLOCK; k++)
+        keys[k] = vf_short_key(block->texts[k], block->lengths[k], block->hashes[k]);
+    for (int64_t k = 0; k < n; k++) {
+        if (block->lengths[k] > VF_SHORT)
+            keys[k] = vf_name_key(vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k]);
+        else if (block->lengths[k] < 0)
+            keys[k] = 0;
+    }
+}
+
 /* Names of n rows of strings. Places in the table of all names are asked for before they are looked at. */
 VF_INLINE void vf_take_names(const vf_cells *cells, int64_t row, int64_t n, vf_string_block *block, vf_sink *sink) {
     const int64_t at = cells->first + row;
     uint64_t keys[VF_BLOCK];
     vf_hash_block(&cells->strings, cells->valid, cells->valid_first, cells->prefix, at, n, block);
     vf_mark_missing(cells, at, n, block);
+    vf_key_block(cells, at, n, block, keys);
+    for (int64_t k = 0; k < n && sink->before->keys != NULL; k++)
+        VF_PREFETCH_READ(sink->before->keys + vf_met_place(sink->before, keys[k]));
     for (int64_t k = 0; k < n; k++) {
-        keys[k] = 0; /* missing */
-        if (block->lengths[k] < 0)
-            continue;
-        keys[k] = vf_name_key(vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k]);
-        if (sink->before->keys != NULL)
-            VF_PREFETCH_READ(sink->before->keys + vf_met_place(sink->before, keys[k]));
-    }
-    for (int64_t k = 0; k < n; k++) {
-        if (keys[k] != 0)
+        if (keys[k] != 0 && !vf_is_met(sink->before, keys[k]))
             vf_take_name(sink, vf_string_at(&cells->strings, cells->strings.layout, at + k), block->hashes[k], keys[k]);
     }
 }

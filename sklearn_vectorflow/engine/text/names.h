@@ -4,7 +4,7 @@
 #define VF_NAMES_H
 
 #include "kernels/random.h"
-#include "text/strings.h"
+#include "text/murmur_block.h"
 
 /* Open addressing; 0 is an empty place. */
 typedef struct {
@@ -13,7 +13,13 @@ typedef struct {
     int64_t size;
 } vf_met;
 
-/* The hash, and 32 bits of the length and both ends: names of one hash differ in those. */
+/* The hash, and 32 bits of the length and of the first and the last 8 bytes: names of one hash differ in those. */
+VF_INLINE uint64_t vf_key_of(uint64_t first, uint64_t last, int64_t length, uint32_t hash) {
+    const uint64_t mixed = vf_mix(first ^ (uint64_t)length) ^ vf_mix(last + 1);
+    const uint64_t key = (uint64_t)hash << 32 | (mixed & UINT32_MAX);
+    return key == 0 ? 1 : key;
+}
+
 VF_INLINE uint64_t vf_name_key(vf_bytes name, uint32_t hash) {
     uint64_t first = 0, last = 0;
     const size_t n = name.length < 8 ? (size_t)name.length : 8;
@@ -21,9 +27,14 @@ VF_INLINE uint64_t vf_name_key(vf_bytes name, uint32_t hash) {
         memcpy(&first, name.data, n);
         memcpy(&last, name.data + name.length - n, n);
     }
-    const uint64_t mixed = vf_mix(first ^ (uint64_t)name.length) ^ vf_mix(last + 1);
-    const uint64_t key = (uint64_t)hash << 32 | (mixed & UINT32_MAX);
-    return key == 0 ? 1 : key;
+    return vf_key_of(first, last, name.length, hash);
+}
+
+/* The same key for a string of at most VF_SHORT bytes, without branches. */
+VF_INLINE uint64_t vf_short_key(vf_short text, int32_t length, uint32_t hash) {
+    const uint32_t shift = 8 * ((uint32_t)length - 9) & 63;
+    const uint64_t last = length > 8 ? text.low >> 8 >> shift | text.high << (56 - shift) : text.low;
+    return vf_key_of(text.low, last, length, hash);
 }
 
 VF_INLINE uint64_t vf_met_place(const vf_met *met, uint64_t key) {

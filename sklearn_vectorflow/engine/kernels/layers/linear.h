@@ -8,6 +8,20 @@
 #include "kernels/layers/linear_wide.h"
 #include "kernels/nets/plain.h"
 
+/* The sum of n products, in double precision. */
+VF_INLINE double vf_dot_wide(const float *w, const double *delta, int64_t n) {
+    double sums[VF_GROUP] = {0.0}, sum = 0.0;
+    int64_t c = 0;
+    for (; c + VF_GROUP <= n; c += VF_GROUP)
+        VF_ONE_GROUP for (int64_t i = 0; i < VF_GROUP; i++)
+            sums[i] += (double)w[c + i] * delta[c + i];
+    for (; c < n; c++)
+        sum += (double)w[c] * delta[c];
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        sum += sums[i];
+    return sum;
+}
+
 /* Adds W delta to the gradient of the layer's inputs [from, from + n), n <= VF_LANES. */
 VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                 const double *VF_RESTRICT delta, double *VF_RESTRICT gradient, int64_t from, int64_t n) {
@@ -23,6 +37,10 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
     for (int64_t k = 0; k < n; k++) {
         const int64_t feature = from + k;
         const float *record = layer->record + feature * layer->stride;
+        if (shared && lazy == VF_DECAYING) {
+            gradient[feature] += (1.0 + (double)left[k]) * vf_dot_wide(record, delta, layer->n_out);
+            continue;
+        }
         const float row = vf_read_row(kind, layer, record);
         const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
         double sum = 0.0;
@@ -43,13 +61,8 @@ VF_INLINE void vf_backward_span(const int kind, const int lazy, const vf_linear 
 }
 
 VF_INLINE void vf_backward_eager(const vf_linear *layer, const double *VF_RESTRICT delta, double *VF_RESTRICT gradient) {
-    for (int64_t i = 0; i < layer->n_in; i++) {
-        const float *record = layer->record + i * layer->stride;
-        double sum = 0.0;
-        for (int64_t c = 0; c < layer->n_out; c++)
-            sum += (double)record[c] * delta[c];
-        gradient[i] += sum;
-    }
+    for (int64_t i = 0; i < layer->n_in; i++)
+        gradient[i] += vf_dot_wide(layer->record + i * layer->stride, delta, layer->n_out);
 }
 
 VF_INLINE void vf_backward(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
@@ -167,6 +180,13 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         else                                                                                           \
             vf_update_wide(kind, lazy, layer, clock, row, copies, delta);                              \
     }                                                                                                  \
+    VF_SIMD static void vf_update_each_##name(const vf_linear *layer, const vf_clock *clock,           \
+                                              const vf_gathered *g, vf_copies copies) {                \
+        if (layer->n_out == 1)                                                                         \
+            vf_update_one(kind, lazy, layer, clock, vf_gathered_features(g), copies, 1.0f);            \
+        else                                                                                           \
+            vf_update_each_wide(kind, lazy, layer, clock, g, copies);                                  \
+    }                                                                                                  \
     VF_SIMD static void vf_backward_##name(const vf_linear *layer, const vf_clock *clock,              \
                                            const double *delta, double *gradient) {                    \
         vf_backward(kind, lazy, layer, clock, delta, gradient);                                        \
@@ -209,7 +229,8 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, NULL, NULL, NULL, NULL};
 
 #define VF_ENTRY(name, single) \
-    {vf_forward_##name, vf_read_##name, vf_update_##name, vf_backward_##name, vf_settle_##name, single}
+    {vf_forward_##name, vf_read_##name,     vf_update_##name, vf_update_each_##name, \
+     vf_backward_##name, vf_settle_##name, single}
 
 /* All kernels of a rule, by what its weights have to catch up on; see linear_kernels.h. */
 #define VF_DEFINE_RULE(name, kind, lazy_single)                   \

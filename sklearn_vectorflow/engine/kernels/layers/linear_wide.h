@@ -8,7 +8,7 @@
 #include "kernels/optimizers/average.h"
 #include "kernels/optimizers/misses.h"
 #include "kernels/optimizers/row_lanes.h"
-#include "kernels/rows/rows.h"
+#include "kernels/rows/batch_gradient.h"
 
 /* ---- reading: what weights have missed, and are worth ----------------------------------- */
 
@@ -373,8 +373,9 @@ VF_INLINE void vf_square_row(const int kind, const vf_linear *layer, vf_row row,
 }
 
 VF_INLINE void vf_update_record(const int kind, const int lazy, const int centered, const vf_linear *layer,
-                                const vf_clock *clock, vf_row row, vf_copies copies, const float *delta, int64_t k) {
-    const int64_t feature = row.indices[k], n = layer->n_out, each = vf_misses_each(kind, lazy) ? n : 0;
+                                const vf_clock *clock, const int32_t *features, vf_copies copies, const float *delta,
+                                float v, int64_t k) {
+    const int64_t feature = features[k], n = layer->n_out, each = vf_misses_each(kind, lazy) ? n : 0;
     float *record = layer->record + feature * layer->stride;
     const float *center = centered ? layer->penalty.center + feature * n : record;
     vf_shared shared = {{0.0f}, {0.0f}, 0.0f};
@@ -389,7 +390,7 @@ VF_INLINE void vf_update_record(const int kind, const int lazy, const int center
     vf_missed missed = vf_row_missed(kind, lazy, copies, k);
     if (lazy == VF_LAZY && layer->penalty.sign)
         missed.sign = layer->penalty.sign[feature];
-    vf_update_outputs(kind, lazy, centered, layer, record, center, delta, row.values[k], shared, missed,
+    vf_update_outputs(kind, lazy, centered, layer, record, center, delta, v, shared, missed,
                       copies.left + k * each, copies.threshold + k * each, copies.w + k * n);
     if (VF_USES_ROW(kind))
         record[layer->row_slot] = copies.row[k];
@@ -409,10 +410,44 @@ VF_INLINE void vf_update_wide(const int kind, const int lazy, const vf_linear *g
     }
     if (lazy == VF_LAZY && layer->penalty.center)
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 1, layer, clock, row, copies, delta, k);
+            vf_update_record(kind, lazy, 1, layer, clock, row.indices, copies, delta, row.values[k], k);
     else
         for (int64_t k = 0; k < row.length; k++)
-            vf_update_record(kind, lazy, 0, layer, clock, row, copies, delta, k);
+            vf_update_record(kind, lazy, 0, layer, clock, row.indices, copies, delta, row.values[k], k);
+}
+
+/* The mean over n outputs of the squared gradient. */
+VF_INLINE float vf_mean_square(const float *gradient, int64_t n) {
+    float sums[VF_GROUP] = {0.0f}, sum = 0.0f;
+    int64_t c = 0;
+    for (; c + VF_GROUP <= n; c += VF_GROUP)
+        VF_ONE_GROUP for (int64_t i = 0; i < VF_GROUP; i++)
+            sums[i] += gradient[c + i] * gradient[c + i];
+    for (; c < n; c++)
+        sum += gradient[c] * gradient[c];
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        sum += sums[i];
+    return sum / (float)n;
+}
+
+/* The step of features that have a gradient each. */
+VF_INLINE void vf_update_each_wide(const int kind, const int lazy, const vf_linear *given, const vf_clock *given_clock,
+                                   const vf_gathered *g, vf_copies copies) {
+    const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */
+    const vf_clock now = *given_clock, *clock = &now;
+    const vf_row slots = vf_gathered_features(g);
+    const int64_t n = layer->n_out;
+    for (int64_t k = 0; k < slots.length && VF_USES_SQUARE(kind); k++)
+        copies.x[k] = vf_mean_square(vf_rounded(g, k * n, n), n);
+    if (VF_ROW_RATE(kind) || VF_USES_ROW(kind))
+        vf_step_rows(kind, layer, clock, slots, copies, copies.x);
+    for (int64_t k = 0; k < slots.length; k++) {
+        const float *gradient = vf_rounded(g, k * n, n);
+        if (lazy == VF_LAZY && layer->penalty.center)
+            vf_update_record(kind, lazy, 1, layer, clock, slots.indices, copies, gradient, 1.0f, k);
+        else
+            vf_update_record(kind, lazy, 0, layer, clock, slots.indices, copies, gradient, 1.0f, k);
+    }
 }
 
 /* ---- settling ------------------------------------------------------------------ */

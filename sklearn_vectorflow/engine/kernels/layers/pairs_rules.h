@@ -80,17 +80,6 @@ VF_INLINE void vf_pull_record(const int kind, const int lazy, const vf_linear *l
     }
 }
 
-VF_INLINE float vf_mean_square(const float *VF_RESTRICT x, int64_t n) {
-    float sums[VF_FACTORS] = {0.0f};
-    for (int64_t from = 0; from < n; from += VF_FACTORS)
-        for (int64_t i = 0; i < VF_FACTORS && from + i < n; i++)
-            sums[i] += x[from + i] * x[from + i];
-    for (int64_t half = VF_FACTORS / 2; half > 0; half /= 2)
-        for (int64_t i = 0; i < half; i++)
-            sums[i] += sums[i + half];
-    return sums[0] / (float)n;
-}
-
 VF_INLINE void vf_update_pairs_as(const int kind, const int lazy, const int centered, const vf_linear *given,
                                   const vf_clock *given_clock, vf_row row, vf_copies copies, int64_t rank,
                                   const float *delta, const float *own, float *step) {
@@ -104,7 +93,7 @@ VF_INLINE void vf_update_pairs_as(const int kind, const int lazy, const int cent
         vf_step_rows(kind, layer, clock, row, copies, copies.x);
     for (int64_t k = 0; k < row.length; k++) {
         vf_pull_record(kind, lazy, layer, row, copies, k, rank, delta, own, step);
-        vf_update_record(kind, lazy, centered, layer, clock, row, copies, step, k);
+        vf_update_record(kind, lazy, centered, layer, clock, row.indices, copies, step, row.values[k], k);
     }
 }
 

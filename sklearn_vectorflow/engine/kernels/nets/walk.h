@@ -4,6 +4,7 @@
 
 #include "kernels/contract.h"
 #include "kernels/sharing/merge_one.h"
+#include "kernels/rows/batch_gradient.h"
 #include "kernels/rows/offsets.h"
 #include "kernels/rows/rows.h"
 
@@ -59,11 +60,12 @@ typedef struct {
 } vf_single_kernels;
 
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for
- * other sets of features. `single` is for the net of this layer alone; NULL: not here. */
+ * other sets of features. `update_each` steps features by a gradient each. `single` is for the net of this layer alone; NULL: not here. */
 typedef struct {
     void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
     void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
     void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *);
+    void (*update_each)(const vf_linear *, const vf_clock *, const vf_gathered *, vf_copies);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
     const vf_single_kernels *single;

@@ -5,6 +5,7 @@ from sklearn_vectorflow.engine.contract cimport vf_loss
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.rows.offsets cimport vf_offsets
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_input_dropout, vf_row, vf_rows
 from sklearn_vectorflow.engine.kernels.sharing.merge_one cimport vf_apart
@@ -49,6 +50,7 @@ cdef extern from "kernels/nets/walk.h" nogil:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil
         void (*update)(const vf_linear *, const vf_clock *, vf_row, vf_copies, const float *) noexcept nogil
+        void (*update_each)(const vf_linear *, const vf_clock *, const vf_gathered *, vf_copies) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
         const vf_single_kernels *single

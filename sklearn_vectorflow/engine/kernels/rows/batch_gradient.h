@@ -1,5 +1,5 @@
-/* The gradient of a batch, feature by feature: which features the batch touched,
- * and the sum of their rows' gradients. Costs what the batch's non-zeros cost. */
+/* The gradient of a mini-batch, feature by feature: which features it touched,
+ * and the sum of their rows' gradients. Costs what the mini-batch's non-zeros cost. */
 #ifndef VF_GATHER_H
 #define VF_GATHER_H
 
@@ -12,12 +12,21 @@ typedef struct {
 
 typedef struct {
     int64_t n_slots;
-    int32_t n_out, bits; /* of the table, which has 2**bits places; 0: a place a feature, its own */
+    int32_t n_out, most_bits; /* the table has 2**most_bits places; 0: a place a feature, its own */
+    int32_t bits;             /* 2**bits of them serve this mini-batch, so that a small one stays in the first cache */
     vf_table_entry *table;
-    uint32_t *places;    /* (slots) */
-    int32_t *features;   /* (slots) */
-    double *gradient;    /* (slots, n_out) */
+    uint32_t *places;         /* (slots) */
+    int32_t *features;        /* (slots) */
+    double *sums;             /* (slots, n_out); those of free slots are zero */
+    float *rounded;           /* room for a number a slot, or for a record's */
 } vf_gathered;
+
+/* Makes ready for a mini-batch of at most n non-zeros. */
+static inline void vf_gathered_open(vf_gathered *g, int64_t n) {
+    g->bits = g->most_bits < 1 ? 0 : 1;
+    while (g->bits < g->most_bits && (int64_t)1 << g->bits < 2 * n)
+        g->bits++;
+}
 
 /* The place of a feature, or the one to put it. Neighbours have places far apart (Knuth's multiplicative hash). */
 VF_INLINE int64_t vf_place_of(const vf_table_entry *table, int32_t bits, int32_t feature) {
@@ -25,53 +34,91 @@ VF_INLINE int64_t vf_place_of(const vf_table_entry *table, int32_t bits, int32_t
         return feature;
     const int64_t mask = ((int64_t)1 << bits) - 1;
     int64_t at = (int64_t)(((uint32_t)feature * 2654435769u) >> (32 - bits));
-    while (table[at].slot >= 0 && table[at].feature != feature)
+    while ((table[at].slot >= 0) & (table[at].feature != feature)) /* one branch, rarely taken */
         at = (at + 1) & mask;
     return at;
 }
 
+/* Without a branch on whether the feature is new, which every second one would mispredict. */
 VF_INLINE int64_t vf_gathered_slot(const vf_gathered *g, int64_t *n_slots, int32_t feature) {
     const int64_t at = vf_place_of(g->table, g->bits, feature);
-    if (g->table[at].slot < 0) {
-        const vf_table_entry place = {feature, (int32_t)*n_slots};
-        g->table[at] = place;
-        g->places[*n_slots] = (uint32_t)at;
-        g->features[*n_slots] = feature;
-        memset(g->gradient + *n_slots * g->n_out, 0, sizeof(double) * (size_t)g->n_out);
-        ++*n_slots;
-    }
-    return g->table[at].slot;
+    const int32_t held = g->table[at].slot, is_new = held < 0;
+    const int32_t slot = held + (((int32_t)*n_slots + 1) & -is_new); /* held is -1 where it is new */
+    const vf_table_entry place = {feature, slot};
+    g->table[at] = place;
+    g->places[*n_slots] = (uint32_t)at;
+    g->features[*n_slots] = feature;
+    *n_slots += is_new;
+    return slot;
 }
 
 static inline double *vf_gathered_row(vf_gathered *g, int32_t feature) {
-    return g->gradient + vf_gathered_slot(g, &g->n_slots, feature) * g->n_out;
+    return g->sums + vf_gathered_slot(g, &g->n_slots, feature) * g->n_out;
 }
 
-VF_INLINE void vf_gather_as(vf_gathered *given, vf_row row, const double *VF_RESTRICT delta, const int64_t n_out) {
+/* Adds scale times the row's values to the sums of its features, each times n numbers. Slots are found for some
+ * features before their sums are read, which may lie far away. */
+VF_INLINE void vf_gather_span(vf_gathered *given, vf_row row, double scale, const double *VF_RESTRICT delta, const int64_t n) {
+    enum { TOGETHER = 32 };
     const vf_gathered g = *given; /* no store can alias it */
-    int64_t n_slots = g.n_slots;
-    for (int64_t k = 0; k < row.length; k++) {
-        const double v = row.values[k];
-        if (v == 0.0) /* a stored zero is no touch */
-            continue;
-        double *VF_RESTRICT sum = g.gradient + vf_gathered_slot(&g, &n_slots, row.indices[k]) * n_out;
-        for (int64_t c = 0; c < n_out; c++)
-            sum[c] += v * delta[c];
+    int64_t n_slots = g.n_slots, at[TOGETHER];
+    double values[TOGETHER];
+    for (int64_t from = 0; from < row.length; from += TOGETHER) {
+        const int64_t to = from + TOGETHER < row.length ? from + TOGETHER : row.length;
+        int64_t found = 0;
+        for (int64_t k = from; k < to; k++) {
+            if (row.values[k] == 0.0f) /* a stored zero is no touch */
+                continue;
+            values[found] = row.values[k] * scale;
+            at[found] = vf_gathered_slot(&g, &n_slots, row.indices[k]) * n;
+            for (int64_t c = 0; c < n && n > 1; c += 8)
+                VF_PREFETCH(g.sums + at[found] + c);
+            found++;
+        }
+        for (int64_t k = 0; k < found; k++) {
+            double *VF_RESTRICT sum = g.sums + at[k];
+            for (int64_t c = 0; c < n; c++)
+                sum[c] += values[k] * delta[c];
+        }
     }
     given->n_slots = n_slots;
 }
 
+/* Widths that are known beforehand stay in registers. */
 VF_SIMD static void vf_gather_row(vf_gathered *g, vf_row row, const double *delta) {
+    const double one = 1.0;
     if (g->n_out == 1)
-        vf_gather_as(g, row, delta, 1);
+        vf_gather_span(g, row, delta[0], &one, 1);
+    else if (g->n_out == 8)
+        vf_gather_span(g, row, 1.0, delta, 8);
+    else if (g->n_out == 16)
+        vf_gather_span(g, row, 1.0, delta, 16);
+    else if (g->n_out == 32)
+        vf_gather_span(g, row, 1.0, delta, 32);
     else
-        vf_gather_as(g, row, delta, g->n_out);
+        vf_gather_span(g, row, 1.0, delta, g->n_out);
+}
+
+/* n sums from `from` on, as the numbers that weights are stepped by. */
+VF_INLINE const float *vf_rounded(const vf_gathered *g, int64_t from, int64_t n) {
+    float *VF_RESTRICT out = g->rounded;
+    const double *VF_RESTRICT sums = g->sums + from;
+    for (int64_t c = 0; c < n; c++)
+        out[c] = (float)sums[c];
+    return out;
+}
+
+/* The features as a row, whose values are the sums if they have one each. */
+static inline vf_row vf_gathered_features(const vf_gathered *g) {
+    const vf_row out = {g->features, g->n_out == 1 ? vf_rounded(g, 0, g->n_slots) : g->rounded, g->n_slots};
+    return out;
 }
 
 /* Empties the table. */
 static inline void vf_gathered_clear(vf_gathered *g) {
     for (int64_t slot = 0; slot < g->n_slots; slot++)
         g->table[g->places[slot]].slot = -1;
+    memset(g->sums, 0, sizeof(double) * (size_t)(g->n_slots * g->n_out));
     g->n_slots = 0;
 }
 

@@ -8,11 +8,15 @@ cdef extern from "kernels/rows/batch_gradient.h" nogil:
         int32_t feature, slot
     ctypedef struct vf_gathered:
         int64_t n_slots
-        int32_t n_out, bits
+        int32_t n_out, most_bits
         vf_table_entry *table
         uint32_t *places
         int32_t *features
-        double *gradient
+        double *sums
+        float *rounded
+    void vf_gathered_open(vf_gathered *g, int64_t n)
     double *vf_gathered_row(vf_gathered *g, int32_t feature)
     void vf_gather_row(vf_gathered *g, vf_row row, const double *delta)
+    const float *vf_rounded(const vf_gathered *g, int64_t start, int64_t n)
+    vf_row vf_gathered_features(const vf_gathered *g)
     void vf_gathered_clear(vf_gathered *g)

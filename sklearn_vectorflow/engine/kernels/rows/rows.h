@@ -35,6 +35,11 @@ VF_INLINE int64_t vf_row_start(const vf_rows *rows, int64_t row) {
                              : ((const int32_t *)rows->indptr)[row];
 }
 
+/* Non-zeros of a sparse row. */
+VF_INLINE int64_t vf_row_length(const vf_rows *rows, int64_t row) {
+    return vf_row_start(rows, row + 1) - vf_row_start(rows, row);
+}
+
 VF_INLINE float vf_value_at(const vf_rows *rows, int64_t k) {
     return rows->wide_values ? (float)((const double *)rows->values)[k]
                              : ((const float *)rows->values)[k];

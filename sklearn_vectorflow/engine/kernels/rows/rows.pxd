@@ -17,6 +17,7 @@ cdef extern from "kernels/rows/rows.h" nogil:
         uint64_t seed
     vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices, float *values,
                    const vf_input_dropout *dropout)
+    int64_t vf_row_length(const vf_rows *rows, int64_t row)
     int64_t vf_compress(const float *dense, int64_t n, int32_t *indices, float *values)
     void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record, int64_t stride, int64_t lines)
     void vf_prefetch_data(const vf_rows *rows, int64_t row)

@@ -9,27 +9,33 @@ enum { VF_LINE = 64 }; /* bytes between numbers that threads write to: a cache l
 typedef struct {
     int32_t arrived;
     char arrived_alone[VF_LINE - sizeof(int32_t)];
-    int32_t round;
-    char round_alone[VF_LINE - sizeof(int32_t)];
+    int32_t round, asleep; /* asleep: threads that wait for the round to end */
+    char round_alone[VF_LINE - 2 * sizeof(int32_t)];
     int32_t taken; /* pieces of work */
     char taken_alone[VF_LINE - sizeof(int32_t)];
 } vf_meeting;
 
-/* Returns when all n threads have called it. A thread whose core has another's work to do gives it up: where threads
- * outnumber cores, those who are waited for need one. */
+/* Returns when all n threads have called it. Those who wait for long sleep until the last one wakes them: where threads,
+ * of this process or of others, outnumber cores, one that merely gave up its core would get it back late. */
 static inline void vf_meet(vf_meeting *meeting, int32_t n) {
-    enum { SPINS = 4000 };
+    enum { SPINS = 20000 }; /* about as long as it takes to fall asleep and be woken */
     if (n == 1)
         return;
     const int32_t round = VF_LOAD(&meeting->round);
     if (VF_ADD(&meeting->arrived, 1) == n - 1) {
         VF_STORE(&meeting->arrived, 0);
-        VF_STORE(&meeting->round, (int32_t)((uint32_t)round + 1));
+        VF_ADD_IN_ORDER(&meeting->round, 1);
+        if (VF_ADD_IN_ORDER(&meeting->asleep, 0) > 0)
+            VF_WAKE(&meeting->round);
         return;
     }
-    for (int32_t spins = 0; VF_LOAD(&meeting->round) == round; spins += spins < SPINS)
-        if (spins == SPINS)
-            VF_YIELD();
+    for (int32_t spins = 0; spins < SPINS; spins++)
+        if (VF_LOAD(&meeting->round) != round)
+            return;
+    VF_ADD_IN_ORDER(&meeting->asleep, 1);
+    while (VF_LOAD(&meeting->round) == round)
+        VF_SLEEP(&meeting->round, round);
+    VF_ADD_IN_ORDER(&meeting->asleep, -1);
 }
 
 /* Which of n threads steps a feature. Features whose records share a cache line are 2**shift neighbours and have one. */
