@@ -15,7 +15,9 @@ def values_of(loss: Any, name: str, times: Array, raw: Array, after: Array | Non
     Parameters
     ----------
     loss : SurvivalLoss
+        Distribution.
     name : {"survival", "cumulative_hazard", "cumulative_incidence"}
+        Function of the distribution.
     times : ndarray of shape (n_times,)
     raw : ndarray of shape (n_rows, n_outputs)
     after : ndarray of shape (n_rows,), default=None
@@ -32,31 +34,31 @@ def values_of(loss: Any, name: str, times: Array, raw: Array, after: Array | Non
 
 
 class Curve:
-    """A function of time: the survival, the cumulative hazard or a cumulative incidence of one row.
+    """A function of time: the survival function, cumulative hazard or cumulative incidence of one row.
 
-    It is called like scikit-survival's step functions, whose metrics take it.
+    A curve is callable, like the step functions of scikit-survival, and its metrics accept it.
 
     Parameters
     ----------
     loss : SurvivalLoss
-        The distribution.
+        Distribution.
     name : {"survival", "cumulative_hazard", "cumulative_incidence"}
-        Which of its functions.
+        Function of the distribution.
     raw : ndarray of shape (n_outputs,)
-        The row's raw outputs.
+        Raw outputs of the row.
     x : ndarray of shape (n_times,)
-        Times at which the curve is drawn.
+        Times at which to draw the curve.
     cause : int, default=None
-        The cause of a cumulative incidence, from 1 on.
+        Cause of a cumulative incidence, from 1 on.
     after : float, default=None
-        The time up to which the row has had no event; times are counted from then on.
+        Time up to which the row is known to have had no event. Arguments start to count there.
 
     Attributes
     ----------
     y : ndarray of shape (n_times,)
         Values at `x`.
     domain : tuple of float
-        Times at which it is defined.
+        Range of times for which the curve is defined.
     """
 
     domain = (0.0, np.inf)
@@ -72,7 +74,7 @@ class Curve:
         self.after = after
 
     def __call__(self, times: ArrayLike) -> Any:
-        """Return values at a time or at an array of times, all >= 0."""
+        """Return the value at a time >= 0, or the values at an array of times."""
         given = check_times(np.ravel(times), ordered=False)
         after = None if self.after is None else np.array([self.after])
         values = values_of(self.loss, self.name, given, self.raw[None, :], after)[0]

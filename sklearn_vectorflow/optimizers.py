@@ -1,7 +1,6 @@
-"""Optimizers: plain, picklable objects; their arithmetic is engine/kernels/optimizers/optimizers.h.
+"""Optimizers: plain, picklable objects, whose update rules are in engine/kernels/optimizers/optimizers.h.
 
-All of them read and write the touched coordinates only, and all of them keep their
-state once for all threads.
+A step reads and writes only the weights that its rows have non-zeros for. All threads share the state of the optimizer.
 """
 
 from typing import Any, Literal
@@ -17,14 +16,14 @@ SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts fro
 
 
 class Optimizer(BaseEstimator):
-    """What an optimizer keeps for every weight, and which rule of the engine it is.
+    """Base class of optimizers: an update rule of the engine, and the size of its state.
 
     Attributes
     ----------
     per_weight : int
-        Numbers kept for every weight.
+        Numbers of state for each weight.
     per_feature : int
-        Numbers kept for every feature (row of weights).
+        Numbers of state for each feature, common to its weights.
     """
 
     per_weight = 0
@@ -39,70 +38,73 @@ class Optimizer(BaseEstimator):
     def for_layer(
         self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False
     ) -> "Optimizer":
-        """Return the optimizer in the form it takes for a layer.
+        """Return the optimizer with the defaults for a layer filled in.
 
         Parameters
         ----------
         n_out : int
-            Outputs of the layer.
-        is_output, is_linear : bool
-            Whether it is the last layer, and whether it is the only one.
+            Number of outputs of the layer.
+        is_output : bool
+            Whether it is the last layer.
+        is_linear : bool
+            Whether it is the only layer.
         scales : Scales
             Typical sizes of weights and of the gradients of a step.
         averaged : bool, default=False
-            Whether predictions use means of weights.
+            Whether predictions use the mean of the weights.
         """
         return self
 
     @property
     def follows_units(self) -> bool:
-        """Whether the rate follows from units of the data."""
+        """Whether the learning rate depends on the units of the data."""
         return self.learning_rate is None
 
     def fields(self) -> dict[str, Any]:
-        """Return the numbers the engine's rule needs."""
+        """Return the parameters of the engine's rule."""
         return {"learning_rate": self.learning_rate}
 
     def gives(self, parameters: Any, fields: Any, steps: int) -> bool:
-        """Return whether weights that follow from the state are what they are, under a penalty and after some steps."""
+        """Return whether the state gives the current weights, under a penalty and after some steps."""
         return True
 
     def start_from(self, parameters: Any, fields: Any, steps: int) -> None:
-        """Set the state from which the weights that there are follow."""
+        """Set the state so that it gives the current weights."""
 
     def rate_schedule(self, l2: float) -> tuple[float, float, float]:
-        """Return (rate, decay, power): step t has the rate ``rate / (1 + decay * t) ** power``.
+        """Return (rate, decay, power): step t has the learning rate ``rate / (1 + decay * t) ** power``.
 
-        Only plain SGD has one rate for all coordinates.
+        Only SGD has one learning rate for all weights.
         """
         return 0.0, 0.0, 0.0
 
 
 class AdaGrad(Optimizer):
-    r"""AdaGrad: each coordinate's step falls with the gradients it has seen.
+    r"""AdaGrad: a learning rate for each weight, which falls with the sum of its squared gradients.
 
     .. math:: w \leftarrow w - \eta g / \sqrt{\epsilon + \sum g^2}
 
     Parameters
     ----------
     learning_rate : float, default=None
-        The rate :math:`\eta`. None is 0.4 for linear models (1 with `average`) and 0.04 for nets, divided by the
-        median Euclidean length of the rows of X and, for losses in units of y, times the
-        standard deviation of y: weights then follow the units of both. For linear models it is
-        less, down to a third, where the targets follow the rows weakly.
+        Learning rate :math:`\eta` > 0. None means 0.4 for linear models (1 with `average`) and 0.04 for nets, divided
+        by the median Euclidean length of the rows of X and, for losses in units of y, multiplied by the standard
+        deviation of y. So it adapts to the units of both. For linear models it is smaller, down to a third, if the
+        features explain little of the targets.
     rowwise : bool or "auto", default="auto"
-        Whether all weights of a feature share one sum, of the mean square of their
-        gradients: it saves close to half of the memory of wide layers. "auto" shares it in
-        hidden layers.
+        Whether all weights of a feature share one sum, of the mean of their squared gradients. This saves almost half
+        of the memory of wide layers. "auto" does so for hidden layers.
     epsilon : float, default=1e-8
-        What the sum of squares starts from. Must be > 0. Linear models of rows or targets so small that it
-        would outweigh their gradients start from less, if the rate is None.
+        Initial value, > 0, of the sum. If `learning_rate` is None, linear models use a smaller value for very small
+        rows or targets, whose squared gradients it would exceed.
 
     References
     ----------
-    Duchi, Hazan and Singer (2011), "Adaptive subgradient methods for online learning and
-    stochastic optimization", JMLR 12. Row-wise: Mudigere et al. (2022),
-    doi:10.1145/3470496.3533727.
+    Duchi, Hazan and Singer (2011), "Adaptive subgradient methods for online learning and stochastic optimization",
+    Journal of Machine Learning Research 12, 2121-2159.
+
+    Mudigere et al. (2022), "Software-hardware co-design for fast and scalable training of deep learning recommendation
+    models", doi:10.1145/3470496.3533727 (row-wise sums).
     """
 
     def __init__(
@@ -132,7 +134,7 @@ class AdaGrad(Optimizer):
         _check_rowwise("AdaGrad", self.rowwise)
 
     def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
-        """Return the optimizer with its rate and "auto" decided."""
+        """Return the optimizer with its learning rate and "auto" filled in."""
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
             # means take out the noise of larger steps, which come nearer in the same number of epochs
@@ -153,8 +155,10 @@ class AdaGrad(Optimizer):
 
 
 class Adam(Optimizer):
-    r"""Adam, lazy: only features that a batch touches move, and each has its own count
-    of touches for the correction of its moments' bias.
+    r"""Lazy Adam: running means of the gradients and of their squares.
+
+    A step updates only features with non-zeros in the mini-batch. Each feature has its own step count for the bias
+    correction.
 
     .. math::
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
@@ -164,20 +168,18 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float, default=0.001
-        The rate :math:`\eta`.
+        Learning rate :math:`\eta` > 0.
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the moments per touch, in [0, 1).
+        Decay of the first and second moment in each step of a feature, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the root of the second moment. Must be > 0.
+        Number, > 0, added to the root of the second moment.
     rowwise : bool or "auto", default="auto"
-        Whether all weights of a feature share one second moment, of the mean square of their
-        gradients. They then share one step size: what a penalty missed is one factor a feature
-        instead of a power of each weight, and a third of the memory is saved. "auto" shares it in
-        hidden layers.
+        Whether all weights of a feature share one second moment, of the mean of their squared gradients. This saves a
+        third of the memory, and makes penalties cheaper. "auto" does so for hidden layers.
 
     References
     ----------
-    Kingma and Ba (2015), arXiv:1412.6980.
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", doi:10.48550/arXiv.1412.6980.
     """
 
     def __init__(
@@ -208,7 +210,7 @@ class Adam(Optimizer):
         return 2 if self.rowwise is True else 1
 
     def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
-        """Return the optimizer with "auto" decided; a single weight has nothing to share."""
+        """Return the optimizer with "auto" filled in. A single weight shares nothing."""
         rowwise = n_out > 1 and (not is_output if self.rowwise == "auto" else self.rowwise)
         return Adam(self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, rowwise=rowwise)
 
@@ -231,31 +233,33 @@ class Adam(Optimizer):
 
 
 class FTRL(Optimizer):
-    r"""Follow the (proximally) regularised leader; exact sparsity under L1.
+    r"""FTRL-Proximal (follow the regularised leader). With L1, weights are exactly zero.
 
-    Weights are a closed form of two sums :math:`z, n`, so penalties act at no cost on
-    untouched coordinates:
+    Weights are a closed form of two sums, :math:`z` and :math:`n`, so penalties cost nothing for features without
+    non-zeros:
 
     .. math::
         w = -\operatorname{sign}(z) \frac{\max(0, |z| - t \lambda_1)}
         {(\beta + \sqrt n) / \eta + t \lambda_2}
 
-    The strengths :math:`\lambda` are those of the penalty on the mean loss, so they grow
-    with the number t of steps.
+    n is the sum of squared gradients, t the number of steps. The strengths :math:`\lambda` are those of the penalty on
+    the mean loss, so the penalty on the sum grows with t.
 
     Parameters
     ----------
     learning_rate : float, default=None
-        The rate :math:`\eta`. None is 1 for linear models and 0.1 for nets, in the unit of
-        AdaGrad's default.
+        Learning rate :math:`\eta` > 0. None means 1 for linear models and 0.1 for nets, scaled by the units of the data
+        like the default of :class:`AdaGrad`.
     beta : float, default=None
-        Damps the first steps. Must be > 0. None is the one at which an epoch's whole default
-        penalty holds from the first step: :math:`\eta` times the strength that ``alpha=None`` stands for,
-        times the steps of an epoch.
+        Number :math:`\beta` > 0, which makes the first steps smaller. None makes the penalty of the first step equal to
+        that of a whole epoch: :math:`\eta` times the default strength (``alpha=None``) times the steps of an epoch.
 
     References
     ----------
-    McMahan et al. (2013), doi:10.1145/2487575.2488200; McMahan (2017), JMLR 18.
+    McMahan et al. (2013), "Ad click prediction: a view from the trenches", doi:10.1145/2487575.2488200.
+
+    McMahan (2017), "A survey of algorithms and analysis for adaptive online learning", Journal of Machine Learning
+    Research 18, 1-50.
     """
 
     rule = "ftrl"
@@ -274,7 +278,7 @@ class FTRL(Optimizer):
             check_positive("FTRL", "beta", self.beta)
 
     def for_layer(self, n_out: int, is_output: bool, is_linear: bool, scales: Any, averaged: bool = False) -> Optimizer:
-        """Return the optimizer with its rate and beta decided."""
+        """Return the optimizer with its learning rate and beta filled in."""
         rate, beta = self.learning_rate, self.beta
         if rate is None:
             rate = scales.weight if is_linear else 0.1 * _unit_of_net(is_output, scales)
@@ -288,7 +292,7 @@ class FTRL(Optimizer):
         return decided
 
     def gives(self, parameters: Any, fields: Any, steps: int) -> bool:
-        """Return whether the closed form gives the weights that there are."""
+        """Return whether the closed form gives the current weights."""
         for part in self._parts(parameters, fields, steps):
             size = np.maximum(np.abs(part.sums) - part.threshold, 0.0)
             found = part.center - np.copysign(size / np.maximum(part.scale(), 1e-30), part.sums)
@@ -298,7 +302,7 @@ class FTRL(Optimizer):
         return True
 
     def start_from(self, parameters: Any, fields: Any, steps: int) -> None:
-        """Choose z such that the closed form gives the weights."""
+        """Choose z so that the closed form gives the current weights."""
         for part in self._parts(parameters, fields, steps):
             if not np.any(part.weights) and not np.any(part.sums):
                 continue  # and leave memory untouched that is reserved only
@@ -308,7 +312,7 @@ class FTRL(Optimizer):
             part.sums[:] = np.where(distance == 0, inside, -outside)
 
     def _parts(self, parameters, fields, steps):
-        """The closed forms of the layer's weights and of its intercepts."""
+        """Yield the closed forms of the layer's weights and of its intercepts."""
         numbers, intercepts = self.fields(), self.of_intercept or self.fields()
         yield _Closed(parameters.layout, parameters.by_record(), parameters.record, numbers, fields, steps)
         if parameters.bias is not None:
@@ -320,25 +324,25 @@ class FTRL(Optimizer):
 
 
 class SGD(Optimizer):
-    r"""Plain stochastic gradient descent with a schedule.
+    r"""Stochastic gradient descent with one learning rate for all weights, which follows a schedule.
 
     .. math:: w \leftarrow w - \eta_t g
 
-    Penalties decay along their gradient flow, by :math:`e^{-\lambda_2 \eta_t}` a step.
+    An L2 penalty of strength :math:`\lambda_2` multiplies the weights by :math:`e^{-\lambda_2 \eta_t}` in each step.
 
     Parameters
     ----------
     learning_rate : float, default=0.1
-        The first rate :math:`\eta_0`.
+        Initial learning rate :math:`\eta_0` > 0.
     schedule : {"invscaling", "constant", "optimal"}, default="invscaling"
-        With t the number of steps taken,
+        Learning rate after t steps:
 
         - "constant": :math:`\eta_t = \eta_0`;
         - "invscaling": :math:`\eta_t = \eta_0 / (1 + t)^p`;
-        - "optimal": :math:`\eta_t = \eta_0 / (1 + \eta_0 \lambda_2 t)`, for objectives
-          with an L2 penalty (:math:`\lambda_2` the mean strength, if features differ).
+        - "optimal": :math:`\eta_t = \eta_0 / (1 + \eta_0 \lambda_2 t)`, for objectives with an L2 penalty, where
+          :math:`\lambda_2` is the mean strength over features.
     power_t : float, default=0.5
-        The power p of "invscaling", >= 0.
+        Exponent p >= 0 of "invscaling".
 
     References
     ----------
@@ -379,7 +383,7 @@ class SGD(Optimizer):
 
 
 class _Closed:
-    """FTRL's closed form, of the weights of some records."""
+    """FTRL's closed form of the weights of some records."""
 
     def __init__(self, layout, weights, record, numbers, fields, steps):
         self.weights = weights
@@ -392,12 +396,12 @@ class _Closed:
         self._sign = np.asarray(fields.get("sign", 0.0))[..., None]
 
     def bounded(self, weights):
-        """Return the weights that bounds allow, as the engine has them."""
+        """Return the weights within their bounds, as in the engine."""
         inside = np.maximum(weights, self._lower)
         return np.where(inside * self._sign < 0, 0.0, inside)
 
     def scale(self):
-        """Return what z is divided by."""
+        """Return the denominator of the closed form."""
         return (self._numbers["beta"] + self._roots) / self._numbers["learning_rate"] + self._l2
 
 
@@ -407,18 +411,18 @@ def _check_rowwise(name, rowwise):
 
 
 def _unit_of_net(is_output, scales):
-    """The unit of weights of a net's layer: the last one reads units of about size one, however long rows are."""
+    """Return the unit of the weights of a layer: the last one reads hidden units of about size one, not rows of X."""
     return max(scales.weight, LEAST_OF_OUTPUTS * scales.output) if is_output else scales.weight
 
 
 def _strength(fields, name):
-    """A penalty's strength, or those of records as a column."""
+    """Return the strength of a penalty, or those of records as a column."""
     strength, each = fields.get(name, 0.0), fields.get(f"{name}_each")
     return strength if each is None else strength * np.asarray(each)[:, None]
 
 
 def default_optimizer(is_linear: bool, averaged: bool) -> str:
-    """Return what optimizer="auto" stands for: FTRL for linear models, AdaGrad for nets and for means of weights."""
+    """Return the optimizer for optimizer="auto": FTRL for linear models, AdaGrad for nets and with averaging."""
     return "ftrl" if is_linear and not averaged else "adagrad"
 
 

@@ -1,9 +1,7 @@
-r"""Penalties: plain, picklable objects; their arithmetic is engine/kernels/optimizers/penalties.h.
+r"""Penalties: plain, picklable objects, whose arithmetic is in engine/kernels/optimizers/penalties.h.
 
-A strength multiplies a penalty on the **mean** loss, so it depends neither on the
-batch size nor on the number of rows, and it never acts on intercepts. L1 and L2 are
-caught up lazily and exactly: a weight that no row touches pays for its missed steps
-when it is next read.
+A penalty is added to the **mean** loss, so its strength depends neither on the batch size nor on the number of rows. It
+never acts on intercepts. L1 and L2 are lazy and exact: a weight makes up for missed steps when it is next read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +17,17 @@ from sklearn_vectorflow.validation.types import Floats, Strength
 
 
 class Penalty(BaseEstimator):
-    """What is added to the mean loss, or demanded of the weights.
+    """Base class of penalties, which are added to the mean loss or constrain the weights.
 
-    Arrays of features (strengths, centres) concern the layer that reads X; other
-    layers get the numbers alone.
+    Arrays with an entry for each feature (strengths, centres) apply to the layer that reads X. Other layers use only
+    strengths that are numbers.
     """
 
     def check_parameters(self) -> None:
         """Raise TypeError or ValueError if a parameter is out of its range."""
 
     def named(self, names: Sequence[str] | None) -> "Penalty":
-        """Return the penalty for features of these names, None if they have none."""
+        """Return the penalty for features with these names; None if they have no names."""
         return self
 
     def fields(self, n_features: int, n_out: int, is_input: bool, is_output: bool) -> dict[str, Any]:
@@ -38,15 +36,17 @@ class Penalty(BaseEstimator):
         Parameters
         ----------
         n_features, n_out : int
-            Shape of the layer's weights.
-        is_input, is_output : bool
-            Whether the layer reads X, and whether it is the last one.
+            Shape of the weights of the layer.
+        is_input : bool
+            Whether the layer reads X.
+        is_output : bool
+            Whether it is the last layer.
         """
         return {}
 
 
 def _strengths(owner, name, value, n_features, is_input):
-    """Split a strength into a number and an array of factors on it, or None."""
+    """Split a strength into a number and an array of factors of it, or None."""
     if np.ndim(value) == 0:
         return float(value), None
     if not is_input:
@@ -65,20 +65,20 @@ def _check_strength(owner, name, value):
     if value.ndim != 1 or value.dtype.kind not in "iuf":
         raise TypeError(f"{owner}: {name} must be a number or a 1-D array of numbers, got {brief(value)}.")
     if not np.all((value >= 0) & (value <= LARGEST)):
-        raise ValueError(f"{owner}: {name} must be finite and >= 0 for every feature, and at most {LARGEST:g}.")
+        raise ValueError(f"{owner}: {name} must be in [0, {LARGEST:g}] for each feature.")
 
 
 class ElasticNet(Penalty):
-    r"""L1 and L2 together.
+    r"""Elastic net: the sum of an L1 and an L2 penalty.
 
     .. math:: \alpha \left( \rho \sum |w| + \tfrac{1 - \rho}{2} \sum w^2 \right)
 
     Parameters
     ----------
     alpha : float or array-like of shape (n_features,), default=1e-6
-        The strength :math:`\alpha`, for all features or for each.
+        Strength :math:`\alpha` >= 0, one for all features or one for each.
     l1_ratio : float, default=0.5
-        The share :math:`\rho` of L1, in [0, 1].
+        Share :math:`\rho` of L1, in [0, 1].
     """
 
     def __init__(self, alpha: Strength = 1e-6, l1_ratio: float = 0.5) -> None:
@@ -118,7 +118,7 @@ def _center(owner, value, n_features, n_out):
 
 
 class _Norm(Penalty):
-    """A single norm of the distance from a centre."""
+    """Base class of penalties on the distance from a centre."""
 
     def __init__(self, strength: Strength = 1e-6, center: ArrayLike | None = None) -> None:
         self.strength = strength
@@ -139,16 +139,16 @@ class _Norm(Penalty):
 
 
 class L2(_Norm):
-    r"""Ridge penalty, around zero or around a prior.
+    r"""Ridge (L2) penalty, which pulls weights to zero or to given values.
 
     .. math:: \tfrac{1}{2} \sum_j \lambda_j (w_j - c_j)^2
 
     Parameters
     ----------
     strength : float or array-like of shape (n_features,), default=1e-6
-        The strength :math:`\lambda`, for all features or for each.
+        Strength :math:`\lambda` >= 0, one for all features or one for each.
     center : array-like of shape (n_outputs, n_features) or (n_features,), default=None
-        The prior c, as a fitted ``coef_``; None is zero.
+        Centre c, such as a fitted ``coef_``. None means zero.
     """
 
     _strength_field = "l2"
@@ -156,16 +156,16 @@ class L2(_Norm):
 
 
 class L1(_Norm):
-    r"""Lasso penalty, around zero or around a prior; weights reach their centre exactly.
+    r"""Lasso (L1) penalty, which pulls weights to zero or to given values, and makes many of them exactly equal.
 
     .. math:: \sum_j \lambda_j |w_j - c_j|
 
     Parameters
     ----------
     strength : float or array-like of shape (n_features,), default=1e-6
-        The strength :math:`\lambda`, for all features or for each.
+        Strength :math:`\lambda` >= 0, one for all features or one for each.
     center : array-like of shape (n_outputs, n_features) or (n_features,), default=None
-        The prior c, as a fitted ``coef_``; None is zero.
+        Centre c, such as a fitted ``coef_``. None means zero.
     """
 
     _strength_field = "l1"
@@ -173,12 +173,12 @@ class L1(_Norm):
 
 
 class NonNegative(Penalty):
-    """Weights (not intercepts) of at least ``eps``, by projection after every step.
+    """Lower bound of all weights, but not of intercepts. Each step ends with a projection.
 
     Parameters
     ----------
     eps : float, default=0.0
-        Smallest weight allowed, >= 0.
+        Lower bound, >= 0.
     """
 
     def __init__(self, eps: float = 0.0) -> None:
@@ -194,15 +194,16 @@ class NonNegative(Penalty):
 
 
 class Signs(Penalty):
-    """Weights (not intercepts) of a sign that is given for each feature, by projection after every step.
+    """A sign for the weights of each feature. Each step ends with a projection.
 
-    It acts on the layer that reads X, where one sign is that of the feature's weights of all outputs.
+    The penalty acts on the layer that reads X, but not on its intercepts. A sign applies to the weights of the feature
+    for all outputs.
 
     Parameters
     ----------
     signs : array-like of shape (n_features,) or dict
-        1 for weights that must not be below zero, -1 for weights that must not be above, 0 for free ones. A dict has
-        signs by name, for data frames; features that it does not name are free.
+        1 for weights >= 0, -1 for weights <= 0, 0 for unconstrained weights. For data frames, a dict of signs by column
+        name; weights of other columns are unconstrained.
     """
 
     def __init__(self, signs: ArrayLike | Mapping[str, int]) -> None:
@@ -224,7 +225,7 @@ class Signs(Penalty):
         if not isinstance(self.signs, Mapping):
             return self
         if names is None:
-            raise ValueError("Signs: signs by name need X to be a data frame whose columns have names; give an array.")
+            raise ValueError("Signs: signs by name need a data frame X with column names; pass an array instead.")
         unknown = sorted(map(str, set(self.signs) - set(names)))
         if unknown:
             raise ValueError(f"Signs: X has no columns named {brief(unknown)}.")
@@ -235,7 +236,7 @@ class Signs(Penalty):
         if not is_input:
             return {}
         if isinstance(self.signs, Mapping):
-            raise ValueError("Signs: signs by name are for an estimator's penalty; give those of a layer as an array.")
+            raise ValueError("Signs: signs by name work only in penalty of an estimator; pass an array to a layer.")
         sign = np.ascontiguousarray(self.signs, dtype=np.float32)
         if sign.shape != (n_features,):
             raise ValueError(f"Signs: signs must be of shape ({n_features},), got shape {sign.shape}.")
@@ -243,20 +244,19 @@ class Signs(Penalty):
 
 
 class Orthogonal(Penalty):
-    r"""Soft orthogonality of a hidden layer's units (columns of its weights W).
+    r"""Soft orthogonality of the units of hidden layers (the columns of the weights W).
 
     .. math:: \tfrac{\lambda}{4} \| W^\top W - I \|_F^2
 
-    It acts on every layer but the last. A step reads the layer's weights whole, so for the
-    layer that reads X it needs few features (at most 16,384).
+    It acts on all layers but the last. A step reads all weights of a layer, so X may have at most 16,384 features.
 
     Parameters
     ----------
     strength : float, default=1e-4
-        The strength :math:`\lambda`.
+        Strength :math:`\lambda` >= 0.
     n_draws : int or None, default=None
-        Pairs of units drawn for each step, an unbiased estimate of the gradient; None
-        takes all pairs.
+        Number of random pairs of units in each step, >= 1, for an unbiased estimate of the gradient. None uses all
+        pairs.
     """
 
     largest_input = 16_384
@@ -305,12 +305,12 @@ def combine(
             merged[name] = value
     lower, upper = bounds(merged)
     if np.any(lower > upper):
-        raise ValueError("penalty: NonNegative asks for weights above zero where Signs forbids them.")
+        raise ValueError("penalty: NonNegative requires positive weights where Signs forbids them.")
     return merged
 
 
 def bounds(fields: Mapping[str, Any]) -> tuple[Floats, Floats]:
-    """Return the least and the largest weight that fields allow, shape (1, 1) or (n_features, 1)."""
+    """Return the lower and upper bounds of weights, of shape (1, 1) or (n_features, 1)."""
     lower, upper = np.full((1, 1), float(fields.get("lower", -np.inf))), np.full((1, 1), np.inf)
     if "sign" in fields:
         sign = np.asarray(fields["sign"])[:, None]
@@ -319,6 +319,6 @@ def bounds(fields: Mapping[str, Any]) -> tuple[Floats, Floats]:
 
 
 def l2_strength(penalties: Iterable[Penalty], n_features: int, n_out: int) -> float:
-    """Return the strength of L2 on the layer that reads X; the mean of several."""
+    """Return the strength of L2 on the layer that reads X, averaged over features."""
     merged = combine(penalties, n_features, n_out, True, False)
     return merged.get("l2", 0.0) * float(np.mean(merged.get("l2_each", 1.0)))

@@ -1,8 +1,8 @@
-"""How many threads, work shared between them, and turns at what only one may write to.
+"""The number of threads, work shared between them, and locks of objects that only one thread may write to.
 
-What is safe with and without the GIL: any number of threads may read a model beside one that writes to it. Writers
-take turns (`Turn`), and swap what they made in by one assignment; training alone steps weights in place, see
-`Network`. A `Crew` belongs to the thread that entered it, as the engine's workers do.
+Thread safety, with and without the GIL: any number of threads may read a model while one writes to it. Writers take
+turns (`Turn`), and replace what they have changed by one assignment. Only training changes weights in place, see
+`Network`. A `Crew` and the engine's workers belong to the thread that entered them.
 """
 
 import functools
@@ -16,17 +16,17 @@ from threadpoolctl import ThreadpoolController
 
 from sklearn_vectorflow.engine import crew as engine
 
-# Non-zeros times outputs that are worth a thread: some ten milliseconds of work.
+# Non-zeros times outputs that justify another thread: about ten milliseconds of work.
 WORTHWHILE = 1_000_000
 
-# Rows in a step from which threads gain more than they lose by waiting for the GIL.
+# Mini-batch size from which threads save more time than they lose by waiting for the GIL.
 WORTH_THE_GIL = 64
 
 
 def n_allowed(n_jobs):
-    """Return the number of threads that joblib allows: None is 1 outside its contexts, -1 all cores.
+    """Return the number of threads that joblib allows: None means 1 outside its contexts, -1 all cores.
 
-    Asked for threads, joblib does not say how many processes there may be: in daemonic ones, none.
+    Asking joblib for threads avoids its limit for processes, which is zero in daemonic processes.
     """
     if n_jobs is not None and not isinstance(n_jobs, numbers.Integral):
         raise TypeError(f"n_jobs must be None or a non-zero integer, got {n_jobs!r}.")
@@ -40,10 +40,10 @@ def n_workers(n_jobs, work):
     Parameters
     ----------
     n_jobs : int or None
-        As everywhere in scikit-learn: None is 1 outside a joblib context, -1 all cores.
-        Limits of threadpoolctl and of joblib's nested parallelism hold.
+        As everywhere in scikit-learn: None means 1 outside a joblib context, -1 all cores. The limits of threadpoolctl
+        and of joblib's nested parallelism apply.
     work : int
-        Multiplications the work needs, about.
+        Approximate number of multiplications.
     """
     jobs = n_allowed(n_jobs)
     if jobs > 1:
@@ -52,7 +52,7 @@ def n_workers(n_jobs, work):
 
 
 def _pool_limit():
-    """The least number of threads that threadpoolctl or OMP_NUM_THREADS allows."""
+    """Return the smallest number of threads that threadpoolctl or OMP_NUM_THREADS allows."""
     pools = [pool["num_threads"] for pool in _openmp_pools().info()]
     return min(pools, default=n_cores())
 
@@ -68,20 +68,20 @@ def _openmp_pools():
 
 
 class Crew(engine.Hands):
-    """Threads that live as long as a fit; the caller's is one of them.
+    """The threads of a fit, including the caller's.
 
-    They are Python's own and not joblib's, whose caller looks for results every ten
-    milliseconds only, about as long as a pass may take. How many there are is for joblib to
-    say, see `n_workers`. The first `map` starts them, and leaving the ``with`` ends them.
+    They are threads of Python, not of joblib, which checks for results only every ten milliseconds: a pass may take as
+    long. joblib determines their number, see `n_workers`. The first `map` starts them, and leaving the ``with`` block
+    ends them.
 
     Parameters
     ----------
     n_workers : int
-        1 runs everything in the caller's thread.
+        Number of threads. With 1, everything runs in the caller's thread.
     """
 
     def ranges(self, n):
-        """Return ranges that cover [0, n), some for every thread."""
+        """Return ranges that cover [0, n), several for each thread."""
         n_ranges = min(n, 4 * self.n_workers) if self.n_workers > 1 else 1
         edges = [k * n // n_ranges for k in range(n_ranges + 1)]
         return list(zip(edges[:-1], edges[1:]))
@@ -91,7 +91,7 @@ ALONE = Crew(1)
 
 
 def by_worker(function):
-    """Mark a function that takes (item, index of the worker)."""
+    """Mark a function with the arguments (item, index of the worker)."""
 
     @functools.wraps(function)
     def marked(item, worker):
@@ -102,10 +102,10 @@ def by_worker(function):
 
 
 class Turn:
-    """Lets one thread at a time write to an object.
+    """A lock that lets one thread at a time write to an object.
 
-    ``with turn.lock:`` waits for the turn; who has it may take it again. Copies of the object,
-    pickled ones and those in a forked process have turns of their own, which nobody holds.
+    The lock of ``with turn.lock:`` is reentrant. Copies of the object, pickled copies and those in a forked process
+    have their own lock, which is free.
     """
 
     def __init__(self):
@@ -128,7 +128,7 @@ _TURNS_OF: dict = {}  # by id of what is written to: its turn, and what forgets 
 
 
 def turn_of(thing):
-    """Return the turn of an object that may have no attribute for it: estimators have theirs for users alone."""
+    """Return the turn of an object. It is not an attribute, as the attributes of estimators are for users."""
     key = id(thing)
     try:
         return _TURNS_OF[key][0]

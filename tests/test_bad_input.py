@@ -163,7 +163,12 @@ CASES = [
         ways=LATER,
     ),
     data("y of other types", "which are not among", y=LABELS.astype(str), ways=LATER),
-    data("y labels in place of classes", "y must be labels .* exactly if it was so before", y=INDICATOR, ways=LATER),
+    data(
+        "y labels in place of classes",
+        "y must be an indicator matrix of labels if and only if it was one",
+        y=INDICATOR,
+        ways=LATER,
+    ),
     data("y of three classes in three columns", "1d array", y=np.tile([0, 1, 2], (N_ROWS, 1)), ways=("fit",)),
     data("labels of another number", "X has 100, y has 99", y=sparse.csr_matrix(INDICATOR[:-1]), ways=("fit",)),
     data("labels that are not 0 and 1", "values 0 and 1 only", y=sparse.csr_matrix(2 * INDICATOR), ways=("fit",)),
@@ -181,7 +186,7 @@ CASES = [
     ),
     data(
         "labels for a loss of one class",
-        "'multinomial' takes one class a row",
+        "'multinomial' takes one class per row",
         y=INDICATOR,
         ways=("fit",),
         params={"loss": "multinomial"},
@@ -291,7 +296,9 @@ CASES = [
     Case(
         "strengths too few", r"L1: strength must be a number or of shape \(20,\), got shape \(2,\)", penalty=L1([1, 2])
     ),
-    Case("strengths negative", "L2: strength must be finite and >= 0", penalty=L2(-np.ones(N_FEATURES))),
+    Case(
+        "strengths negative", "L2: strength must be in \\[0, .*\\] for each feature", penalty=L2(-np.ones(N_FEATURES))
+    ),
     Case("strengths strings", "L2: strength must be a number or a 1-D array", penalty=L2(["a"] * N_FEATURES)),
     Case(
         "center too short",

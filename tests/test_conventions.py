@@ -53,10 +53,10 @@ def test_a_number_is_the_size_of_one_hidden_layer(size):
 # ---- why a method is missing ------------------------------------------------------------
 
 MISSING = [
-    (VectorFlowClassifier(loss="hinge"), "predict_proba", "loss='hinge' has no probabilities, as these .* log_loss"),
+    (VectorFlowClassifier(loss="hinge"), "predict_proba", "loss='hinge' has no probabilities. .*log_loss"),
     (VectorFlowClassifier(loss="hinge"), "predict_log_proba", "loss='hinge' has no probabilities"),
     (VectorFlowClassifier(4), "sparsify", "Only linear models have it"),
-    (VectorFlowRegressor(network=Linear()(Input())), "densify", "network asks for a net"),
+    (VectorFlowRegressor(network=Linear()(Input())), "densify", "network defines a net"),
     (VectorFlowRegressor(), "transform", "set hidden_layer_sizes or network"),
     (VectorFlowSurvivalEstimator("cox"), "partial_fit", "distribution='cox' compares rows"),
 ]
@@ -112,7 +112,7 @@ def test_the_tag_of_labels_is_what_fit_takes(loss):
     if get_tags(model).classifier_tags.multi_label:
         model.fit(X, labels)
     else:
-        with pytest.raises(ValueError, match="takes one class a row"):
+        with pytest.raises(ValueError, match="takes one class per row"):
             model.fit(X, labels)
     assert get_tags(VectorFlowClassifier(loss="log_loss")).classifier_tags.multi_label
     assert not get_tags(VectorFlowClassifier(loss="multinomial")).classifier_tags.multi_label

@@ -16,7 +16,7 @@ ESTIMATORS = [
 # They fail on warnings where they compare models or expect errors.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The fit ended worse"),
-    pytest.mark.filterwarnings("ignore:Nets start from weights"),
+    pytest.mark.filterwarnings("ignore:Initial weights and steps of nets suit"),
 ]
 
 

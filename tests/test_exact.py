@@ -495,7 +495,7 @@ def test_stochastic_steps_go_on_from_the_optimum():
         (exact(input_dropout=0.5), "input_dropout=0"),
         (exact(early_stopping=True), "early_stopping=False"),
         (exact(loss="hinge"), "continuous gradient"),
-        (exact(loss="sampled_softmax"), "few"),
+        (exact(loss="sampled_softmax"), "only some"),
         (exact(network=Linear(frozen=True)(Input())), "not frozen"),
         (exact(VectorFlowRegressor, loss="absolute_error"), "continuous gradient"),
         (exact(VectorFlowRegressor, loss="quantile"), "continuous gradient"),
@@ -508,7 +508,7 @@ def test_what_has_no_exact_optimum_is_refused(model, message):
 
 
 def test_rankings_are_refused():
-    with pytest.raises(ValueError, match="solver='exact' needs rows with losses of their own"):
+    with pytest.raises(ValueError, match="solver='exact' needs a loss of single rows"):
         exact(VectorFlowRanker).fit(X, LABEL, qid=np.arange(2_000) // 20)
 
 

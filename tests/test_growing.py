@@ -225,9 +225,9 @@ def test_names_must_extend_those_before():
     model = fresh(VectorFlowRegressor()).partial_fit(few, Y1)
     with pytest.raises(ValueError, match="x0.* was at the place of .*x69"):
         model.partial_fit(many[names[::-1]], Y2)
-    with pytest.raises(ValueError, match="X has no names of features, unlike"):
+    with pytest.raises(ValueError, match="X has no feature names, unlike"):
         model.partial_fit(X2, Y2)
-    with pytest.raises(ValueError, match="X has names of features, unlike"):
+    with pytest.raises(ValueError, match="X has feature names, unlike"):
         fresh(VectorFlowRegressor()).partial_fit(X1, Y1).partial_fit(many, Y2)
     model.partial_fit(many, Y2)
     assert model.feature_names_in_.tolist() == names
@@ -429,7 +429,7 @@ def test_classes_may_be_declared():
 def test_types_of_classes():
     model = begun(2)
     for y in (np.array(["1"]), np.array([True])):
-        with pytest.raises(TypeError, match="y must hold classes of the type of those before"):
+        with pytest.raises(TypeError, match="y must hold classes of the same type as before"):
             model.partial_fit(X1[LAST], y)
     with pytest.raises(ValueError, match="NaN"):
         model.partial_fit(X1[LAST], np.array([np.nan]))
@@ -500,7 +500,7 @@ def own_loss(y, raw, weight):
         ({"network": Linear(init=0.0, frozen=True)(Input())}, "Linear.* can't have more outputs"),
         ({"penalty": NonNegative()}, "that must not be negative"),
         ({"penalty": L2(1e-3, center=np.ones(FEW))}, "L2: center must be of shape"),
-        ({"loss": own_loss}, "how loss .* takes more of them is not known. Fit anew"),
+        ({"loss": own_loss}, "loss .* cannot take more of them. Call fit"),
     ],
 )
 def test_what_new_classes_cannot_be_given_to(parameters, message):

@@ -242,7 +242,7 @@ def test_states_that_forgot_are_not_merged():
     base = get_state(model)
     for X, y in blocks[1:3]:
         model.partial_fit(X, y)
-    with pytest.raises(ValueError, match=r"states\[0\] has forgotten some of what base knows"):
+    with pytest.raises(ValueError, match=r"states\[0\] has decayed since base"):
         merge_states(base, [get_state(model)])
 
 

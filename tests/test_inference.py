@@ -137,7 +137,7 @@ def test_no_error_of_a_column_that_another_makes_up_for(monkeypatch):
     monkeypatch.setattr(room, "MOST_EXACT", 3)
     apart = model.inference(rows, LABEL)
     assert_allclose(apart.std_errors(["x1"]), together[2], rtol=1e-5)
-    with pytest.warns(UserWarning, match="There is no error of 'x5': other columns make up for it"):
+    with pytest.warns(UserWarning, match="There is no error of 'x5': it is a combination of other columns"):
         assert np.isnan(apart.std_errors(["x5"])).all()
 
 

@@ -215,7 +215,7 @@ def _groups():
             r"Add\(\) reads nodes of different widths, \[3, 4\]",
         ),
         (lambda: Linear()(ReLU()(Linear()(Input()))), r"Linear\(\) needs n_out"),
-        (lambda: Linear(2)(Input()), r"the loss needs 1 output\(s\), but Linear\(n_out=2\) give 2"),
+        (lambda: Linear(2)(Input()), r"the loss needs 1 output\(s\), but Linear\(n_out=2\) have 2"),
         (lambda: [Linear(1)(Input()), Linear(1)(Input())], r"the loss needs 1 output"),
         (lambda: [Linear(1)(Input()), Linear()(Input())], r"Linear\(\) has no n_out"),
         (lambda: Linear()(Input([])), r"Input\(columns=\[\]\) reads no column"),
@@ -232,7 +232,7 @@ def _groups():
         (lambda: Add()([Input([3]), Input([4])]), r"Add\(\) depends on no layer with weights"),
         (lambda: Linear(name="a")(ReLU(name="a")(Linear(3)(Input()))), r"two layers have the name 'a'"),
         (lambda: Linear()(Crosses([("a", "c")], _groups())(Input())), r"crosses 'c', which is not among the groups"),
-        (lambda: Linear()(Crosses([("a",), ("a",)], _groups())(Input())), r"is named twice"),
+        (lambda: Linear()(Crosses([("a",), ("a",)], _groups())(Input())), r"occurs twice"),
         (lambda: Linear()(Crosses([("a", "b")], _groups())(Input([1]))), r"Crosses\(.* reads Input\(\) with all"),
         (lambda: Linear()(Crosses([("a", "b")], {"a": [0], "b": [0]})(Input())), r"'b' has columns of another"),
     ],
@@ -337,7 +337,7 @@ def test_graphs_go_on_where_they_were(optimizer):
 def test_another_graph_does_not_go_on():
     X, y = _problem()
     model = _fitted(_shared(), warm_start=True)
-    with pytest.raises(ValueError, match="warm_start=True goes on with Network"):
+    with pytest.raises(ValueError, match="warm_start=True continues from Network"):
         model.set_params(network=wide_and_deep((3,))).fit(X, y)
 
 
@@ -360,7 +360,7 @@ def test_outputs_of_any_node_are_features():
     assert len(model.get_feature_names_out()) == 8
     with pytest.raises(ValueError, match="network has no node 'missing'"):
         model.transform(X, node="missing")
-    with pytest.raises(ValueError, match="gives rows of X, not features"):
+    with pytest.raises(ValueError, match="returns rows of X, not features"):
         model.transform(X, node=x)
 
 

@@ -365,14 +365,14 @@ def test_states_that_do_not_belong_together_are_refused():
         merge_states(base, [model])
     with pytest.raises(ValueError, match="another rule"):
         merge_states(base, [get_state(other)])
-    with pytest.raises(ValueError, match="of another net"):
+    with pytest.raises(ValueError, match="states of different nets"):
         merge_states(base, [get_state(begun("net"))])
-    with pytest.raises(ValueError, match="of another net"):
+    with pytest.raises(ValueError, match="belongs to another net"):
         set_state(begun("net"), base)
     with pytest.raises(TypeError, match="must be what get_state returns"):
         set_state(model, None)
     model.partial_fit(X, Y)
-    with pytest.raises(ValueError, match="began elsewhere"):
+    with pytest.raises(ValueError, match="was not trained from base"):
         merge_states(get_state(model), [base])
     with pytest.raises(ValueError, match="coupling"):
         merge_states(base, [base], coupling=0)

@@ -499,7 +499,7 @@ def test_blocks_whose_offsets_differ_in_shape_are_named(rows):
     X, signal, offset = rows
     blocks = [(X[:400], signal[:400], None, offset[:400]), (X[400:], signal[400:], None, offset[400:, None])]
     for buffer_bytes in (1 << 10, 1 << 30):
-        with pytest.raises(ValueError, match="as many columns in all blocks, got shapes"):
+        with pytest.raises(ValueError, match="equally many columns in all blocks, got shapes"):
             VectorFlowRegressor().fit(BatchSource(lambda: iter(blocks), buffer_bytes=buffer_bytes))
 
 

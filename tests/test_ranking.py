@@ -318,7 +318,7 @@ def test_groups_of_a_regressor(queries):
         ({"qid": np.zeros(N_ROWS), "group": [N_ROWS]}, "got both"),
         ({"group": [10, 20]}, "add up to the 240 rows"),
         ({"group": [120.5, 119.5]}, "group must be a list of integers"),
-        ({"qid": np.arange(N_ROWS) % 7}, r"must stand together, but qid has .*0.* in 35 places: sort the rows by qid"),
+        ({"qid": np.arange(N_ROWS) % 7}, r"must be contiguous, but qid has .*0.* in 35 places: sort the rows by qid"),
         ({"qid": np.zeros(3)}, r"qid must have one entry for each of the 240 rows, got shape \(3,\)"),
         ({"qid": np.zeros(N_ROWS), "y_val": [0]}, "need X_val"),
         ({"qid": np.zeros(N_ROWS), "qid_val": [0]}, "qid_val needs X_val"),

@@ -178,7 +178,7 @@ def test_distributions_are_drawn():
     ]
     assert len({parameters["alpha"] for parameters in searches[0].cv_results_["params"]}) == 7
     assert searches[0].best_params_ == searches[1].best_params_
-    with pytest.raises(ValueError, match="n_candidates must be a number where parameters are drawn: alpha"):
+    with pytest.raises(ValueError, match="n_candidates must be a number for parameters with distributions: alpha"):
         VectorFlowSearchCV(VectorFlowRegressor(), ranges).fit(X, Y)
 
 
@@ -257,13 +257,13 @@ def test_groups_of_losses_that_see_them_together():
 
 def test_what_is_given_beside_rows_must_be_taken():
     search = VectorFlowSearchCV(VectorFlowRegressor(), GRID)
-    with pytest.raises(ValueError, match="qid was given, which fit of VectorFlowRegressor.* does not take"):
+    with pytest.raises(ValueError, match="qid was given, but fit of VectorFlowRegressor.* does not accept it"):
         search.fit(X, Y, qid=np.arange(900))
     with pytest.raises(ValueError, match="offset_val needs X_val"):
         search.fit(X, Y, offset=Y, offset_val=Y)
     with pytest.raises(ValueError, match="offset must be None beside a source"):
         search.fit([(X, Y)], offset=Y, X_val=X, y_val=Y)
-    with pytest.raises(ValueError, match="offset was given, which scoring='r2' does not take"):
+    with pytest.raises(ValueError, match="offset was given, but scoring='r2' does not accept it"):
         VectorFlowSearchCV(VectorFlowRegressor(), GRID, scoring="r2").fit(X, Y, offset=Y)
 
 
@@ -274,7 +274,7 @@ def test_sources_are_searched_with_validation_rows():
     search = VectorFlowSearchCV(VectorFlowClassifier(random_state=0), GRID, max_epochs=3)
     search.fit(source(TRAIN), X_val=source(TEST))
     assert search.best_estimator_.score(X[TEST], LABELS[TEST]) == search.best_score_
-    with pytest.raises(ValueError, match="X_val must be given where X is a source"):
+    with pytest.raises(ValueError, match="A source X needs X_val"):
         search.fit(source(TRAIN))
 
 

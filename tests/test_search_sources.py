@@ -265,7 +265,7 @@ def test_rows_that_can_be_read_once_are_refused():
 
 def test_estimators_that_take_no_sources():
     search = VectorFlowSearchCV(VectorFlowRanker(), {"alpha": [1e-3]})
-    with pytest.raises(ValueError, match="got the source list: fit of VectorFlowRanker.* takes none"):
+    with pytest.raises(ValueError, match="got the source list: fit of VectorFlowRanker.* does not accept sources"):
         search.fit(blocks(), X_val=X, y_val=Y)
     y = {"event": np.ones(100, dtype=bool), "time": np.arange(1.0, 101.0)}
     search = VectorFlowSearchCV(VectorFlowSurvivalEstimator("cox"), {"alpha": [1e-3]}, error_score="raise")

@@ -202,7 +202,7 @@ def test_signs_by_name(tmp_path):
     assert_array_equal(sklearn_vectorflow.load(tmp_path / "model").predict(frame), by_name.predict(frame))
     with pytest.raises(ValueError, match=r"X has no columns named \['income'\]"):
         VectorFlowRegressor(penalty=Signs({"income": 1})).fit(frame, Y)
-    with pytest.raises(ValueError, match="need X to be a data frame whose columns have names"):
+    with pytest.raises(ValueError, match="need a data frame X with column names"):
         VectorFlowRegressor(penalty=Signs(named)).fit(X, Y)
 
 
@@ -216,7 +216,7 @@ def test_signs_by_name(tmp_path):
         (Signs({"a": 0.5}), "must be -1, 0 or 1, got"),
         (Signs([1, 0, -1]), r"signs must be of shape \(40,\), got shape \(3,\)"),
         ([Signs(SIGNS), Signs(SIGNS)], "two penalties set 'sign'"),
-        ([NonNegative(0.1), Signs(SIGNS)], "NonNegative asks for weights above zero where Signs forbids them"),
+        ([NonNegative(0.1), Signs(SIGNS)], "NonNegative requires positive weights where Signs forbids them"),
     ],
 )
 def test_signs_that_make_no_sense(penalty, message):

@@ -100,4 +100,6 @@ def test_a_source_that_is_sorted_warns(problem, is_sorted, recwarn, monkeypatch)
 
     source = BatchSource(blocks, buffer_bytes=1 << 20)
     VectorFlowRegressor(max_iter=1, tol=None, random_state=0).fit(source)
-    assert [str(one.message)[:40] for one in recwarn] == ["Rows that follow each other in the source"[:40]] * is_sorted
+    assert [str(one.message)[:40] for one in recwarn] == [
+        "Consecutive rows of the source have similar"[:40]
+    ] * is_sorted

@@ -197,7 +197,7 @@ def test_prediction_equals_that_of_the_matrix():
 def test_a_generator_is_read_once_and_says_so(monkeypatch, windows):
     n_threads = threading.active_count()
     monkeypatch.setattr(Source.__init__, "__kwdefaults__", {**Source.__init__.__kwdefaults__, "buffer_bytes": SMALL})
-    with pytest.warns(UserWarning, match="X can be read once: training makes one pass in place of max_iter=20"):
+    with pytest.warns(UserWarning, match="X can be read once: training makes one pass instead of max_iter=20"):
         model = VectorFlowClassifier(random_state=0).fit(Rows()())
     assert model.n_iter_ == 1 and len(windows) > 1 and sum(windows) == N_ROWS
     assert model.score(X, LABELS) > 0.7

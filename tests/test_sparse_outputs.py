@@ -25,7 +25,7 @@ from datasets import load, needs_data
 
 N_ROWS, N_FEATURES, N_CLASSES, N_HIDDEN = 90, 12, 15, 6
 # few classes, so that all can be drawn and losses compared to those that draw none
-pytestmark = pytest.mark.filterwarnings("ignore:Sampled.*takes in all of the:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Sampled.*includes all of the:UserWarning")
 
 DENSE = {SampledSoftmaxLoss: "multinomial", SampledLogLoss: "one_vs_rest"}
 
@@ -599,7 +599,7 @@ def test_bad_parameters_are_named(loss, error, message):
 
 def test_what_cannot_be_sampled_is_refused():
     X, y = rows(), classes()
-    with pytest.raises(ValueError, match="takes one class a row, got an indicator matrix"):
+    with pytest.raises(ValueError, match="takes one class per row, got an indicator matrix"):
         VectorFlowClassifier(loss="sampled_softmax").fit(X, labels())
     with pytest.raises(TypeError, match="loss must be one of .* or an instance of RegressionLoss"):
         VectorFlowRegressor(loss=SampledSoftmaxLoss()).fit(X, y.astype(float))
@@ -610,7 +610,7 @@ def test_what_cannot_be_sampled_is_refused():
         with pytest.raises(ValueError, match="network: a loss that samples outputs needs a single head, a Linear, got"):
             VectorFlowClassifier(loss="sampled_softmax", network=heads).fit(X, y)
     model = classifier("multinomial", warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="warm_start=True goes on with"):
+    with pytest.raises(ValueError, match="warm_start=True continues from"):
         model.set_params(loss="sampled_softmax").fit(X, y)
 
 

@@ -76,7 +76,7 @@ REFUSED = [
     (changed("entry", TIME + 1), "entry must be before time"),
     (changed("entry", ENTRY - 1), "entry must not be negative"),
     (changed("entry", ENTRY * np.nan), "entry must not be NaN"),
-    (changed("when", TIME), "those known are"),
+    (changed("when", TIME), "the known ones are"),
     ({"event": EVENT}, "needs event and time"),
     ({"lower": LOWER}, "lower and upper together"),
     (changed("time", TIME, INTERVALS), "lower and upper beside"),

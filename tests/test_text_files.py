@@ -196,7 +196,7 @@ def test_what_is_no_file_is_refused(tmp_path):
             with pytest.raises(TypeError, match="files must be paths or objects with a method read"):
                 reader(wrong)
         (tmp_path / "rows.svm.zst").touch()
-        with pytest.raises(ValueError, match=r"rows.svm.zst: open it with what reads .zst files"):
+        with pytest.raises(ValueError, match=r"rows.svm.zst: open it with a library for .zst files"):
             reader(tmp_path / "rows.svm.zst")
     with pytest.raises(ValueError, match="closed file") as caught:
         list(source)
@@ -311,5 +311,5 @@ def test_patterns_of_parquet_files(tmp_path):
 
 @pytest.mark.parametrize("source", [SVMLightSource, VWSource])
 def test_an_empty_name_is_not_the_current_folder(source):
-    with pytest.raises(ValueError, match="files has an empty name"):
+    with pytest.raises(ValueError, match="files has an empty path"):
         source("")

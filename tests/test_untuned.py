@@ -175,7 +175,7 @@ def test_a_column_much_larger_than_the_others_is_named():
     large = sparse.csr_matrix(rng.uniform(0, 1000, (2000, 1)).astype(np.float32))
     X = sparse.hstack([rows_of_ones(2000, 300, 5, rng), large], format="csr")
     y = X[:, :300] @ rng.normal(size=300)
-    with pytest.warns(UserWarning, match=r"without column\(s\) 300, beside which the others are hardly learnt"):
+    with pytest.warns(UserWarning, match=r"without column\(s\) 300, which hide the others from training"):
         VectorFlowRegressor(max_iter=1).fit(X, y)
 
 

@@ -220,7 +220,7 @@ PER_ROW = {
 @pytest.mark.parametrize(
     "loss, error, message",
     [
-        (_broken(gradient=lambda g, y, raw, w: raw), ValueError, "its predictions in the place of the gradient"),
+        (_broken(gradient=lambda g, y, raw, w: raw), ValueError, "its predictions in place of the gradient"),
         (_broken(gradient=lambda g, y, raw, w: g[:, None] * w), ValueError, r"of raw, \(8,\), got \(8, 8\). Multiply"),
         (_broken(gradient=lambda g, y, raw, w: g.sum()), ValueError, r"shape of raw, \(8,\), got \(\)"),
         (_broken(gradient=lambda g, y, raw, w: g.astype(str)), TypeError, "gradient of real numbers, got dtype <U"),
@@ -234,7 +234,7 @@ PER_ROW = {
         (_broken(total=lambda t, y, raw, w: np.nan), ValueError, "returned NaN as the loss of 8"),
         (_broken(total=lambda t, y, raw, w: (raw - y) ** 2), ValueError, "sum of the losses of the block, a number"),
         (_broken(total=lambda t, y, raw, w: None), TypeError, "sum of the losses, a number, got None"),
-        (_broken(**PER_ROW), ValueError, "forgets the weights"),
+        (_broken(**PER_ROW), ValueError, "ignores the weights"),
         (lambda y, raw, w: raw - y, TypeError, r"must return \(loss, gradient\), got ndarray of shape \(8,\)"),
         (lambda y, raw, w: (0.0, raw, raw), TypeError, r"must return \(loss, gradient\), got tuple of 3"),
     ],
@@ -295,7 +295,7 @@ class NarrowStart(PinballPython):
         (OverridesNumba(0.3), TypeError, r"compiled \(PinballNumba.block\), which training would go on"),
         (Twofold(), TypeError, "Twofold must define one of __call__, block and kernel, not several"),
         (Method(), TypeError, "block must be a @staticmethod"),
-        (Nothing(), TypeError, "Nothing has no arithmetic: define __call__"),
+        (Nothing(), TypeError, "Nothing has no function: define __call__"),
         (NarrowStart(), ValueError, "initial_raw of NarrowStart must return 1 finite number"),
         (QuantileLoss, TypeError, "instance of RegressionLoss, got <class"),
         (LogisticPython(), TypeError, "instance of RegressionLoss, got LogisticPython"),

@@ -311,7 +311,11 @@ def reading(names):
     "loss, error, message",
     [
         (reading(("hiden",)), ValueError, r"Reader reads 'hiden': network has no node 'hiden'; .*\['count', 'hidden'"),
-        (reading(("x",)), ValueError, r"loss Reader reads 'x', but .* gives sparse rows; a loss can read dense nodes"),
+        (
+            reading(("x",)),
+            ValueError,
+            r"loss Reader reads 'x', but .* returns sparse rows; a loss can read only dense nodes",
+        ),
         (reading("hidden"), TypeError, r"reads must be a tuple of names of layers, as \('hidden',\), got 'hidden'"),
         (reading((3,)), TypeError, r"reads must be a tuple of names of layers.*got \(3,\)"),
         (reading(("hidden", "hidden")), ValueError, "reads names a layer twice"),
@@ -328,7 +332,7 @@ def reading(names):
             ValueError,
             "returned NaN in the gradient of node 'hidden' of row 0 of 8",
         ),
-        (returning(of_nodes=lambda g: {"hidden": np.ones((len(g["hidden"]), 4))}), ValueError, "forgets the weights"),
+        (returning(of_nodes=lambda g: {"hidden": np.ones((len(g["hidden"]), 4))}), ValueError, "ignores the weights"),
     ],
 )
 def test_errors_users_make(rows, loss, error, message):

@@ -1,4 +1,4 @@
-"""The estimators on Dask."""
+"""Estimators on Dask."""
 
 import functools
 import inspect
@@ -102,11 +102,12 @@ class DaskMixin:
         super().__init_subclass__(**options)
 
     def to_local(self) -> Any:
-        """Return a plain estimator with the same parameters, fitted if this one is; it needs no Dask.
+        """Return a local estimator with the same parameters, fitted if this one is. It does not need Dask.
 
         Returns
         -------
         model : estimator
+            The local estimator.
         """
         model = self._as_local()
         if hasattr(self, "network_"):
@@ -114,7 +115,7 @@ class DaskMixin:
         return model
 
     def save(self, path: FilePath, **options: Any) -> None:
-        """Save the fitted estimator as the plain one that `to_local` returns, see its method ``save``."""
+        """Save the local estimator of :meth:`to_local`, see its method ``save``."""
         self.to_local().save(path, **options)
 
     def _as_local(self) -> Any:
@@ -197,23 +198,23 @@ class SpreadRowsMixin(DaskMixin):
         super().__init_subclass__(**options)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, encoder: Any = None, **options: Any) -> Self:
-        """Fit to rows that are spread over a cluster.
+        """Fit to rows that are distributed over a cluster.
 
         Parameters
         ----------
         X : dask array, dask data frame, list or source; or what the local estimator takes
-            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or
-            ``(X, y, weight, group, offset)``; a source has parts that workers read, so that only paths travel.
+            Rows. Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known or unknown length. A list
+            has delayed values or futures of ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or ``(X, y,
+            weight, group, offset)``. Workers read the parts of a source themselves, so only paths are sent.
         y, sample_weight : dask array, series or array, default=None
-            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+            Targets and weights, with the same partitions as X. None for a list or a source, whose parts include them.
         encoder : transformer, default=None
-            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            Transformer that encodes the parts of a data frame on the workers. It must be stateless or fitted, such as
             :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
         **options : object
-            What else ``fit`` of the local estimator takes, spread or here: `offset`, validation rows `X_val`, `y_val`,
-            `sample_weight_val` and `offset_val`, and, for losses that see the rows of a group together, `groups` and
-            `groups_val`. A group ends where its part does. In place of an exposure give its logarithm, as an offset.
+            Other parameters of ``fit`` of the local estimator, in memory or distributed: `offset`, validation rows
+            `X_val`, `y_val`, `sample_weight_val` and `offset_val` and, for losses of groups of rows, `groups` and
+            `groups_val`. A part must contain whole groups. Pass the logarithm of an exposure as an offset.
 
         Returns
         -------
@@ -223,7 +224,7 @@ class SpreadRowsMixin(DaskMixin):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+            If a parameter or the data are invalid, or if training diverges. Errors in a part name the part.
         """
         self._check_rows(X)
         for name in ("exposure", "exposure_val"):
@@ -235,7 +236,7 @@ class SpreadRowsMixin(DaskMixin):
         """Raise if X is of a kind that the local estimator refuses."""
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> float:
-        """Return the score of rows that are spread or here; see the local estimator."""
+        """Return the score of rows in memory or distributed, see the local estimator."""
         if is_spread(X) and not isinstance(X, Source):
             X, y, sample_weight, _ = self._raw_of_all(X, y, sample_weight, offset=offset)
             offset = None
@@ -243,20 +244,20 @@ class SpreadRowsMixin(DaskMixin):
 
 
 _PARAMETERS = """
-    The parameters are those of :class:`~sklearn_vectorflow.{local}`, and one more.
+    It has the parameters of :class:`~sklearn_vectorflow.{local}` and `client`.
 
     Parameters
     ----------
     client : distributed.Client, default=None
-        Where tasks run; None is the client at hand.
+        Client that runs the tasks. None means the current client.
     **params
-        All parameters of :class:`~sklearn_vectorflow.{local}`. With ``n_jobs=None`` a task trains on one thread, and
-        a worker of several threads trains several parts at once; the result then depends on the parts
-        and on `random_state`, and not on the workers.
+        All parameters of :class:`~sklearn_vectorflow.{local}`. With ``n_jobs=None`` a task trains on one thread, and a
+        worker with several threads trains several parts at once. The result then depends on the parts and on
+        `random_state`, but not on the workers.
 
     See Also
     --------
-    sklearn_vectorflow.{local} : The same in one process.
+    sklearn_vectorflow.{local} : The estimator for one process.
 """
 
 
@@ -268,7 +269,7 @@ class DaskVectorFlowClassifier(SpreadRowsMixin, VectorFlowClassifier):
 
 
 class DaskVectorFlowRegressor(SpreadRowsMixin, VectorFlowRegressor):
-    __doc__ = "Linear and shallow-net regression of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
+    __doc__ = "Linear and shallow-net regressor for extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
         local="VectorFlowRegressor"
     )
     _local = VectorFlowRegressor
@@ -299,26 +300,27 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         offset_val: Any = None,
         encoder: Any = None,
     ) -> Self:
-        """Fit to rows that are spread over a cluster.
+        """Fit to rows that are distributed over a cluster.
 
         Parameters
         ----------
         X : dask array, dask data frame, list or source; or what the local estimator takes
-            Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known length or not; a list has
-            delayed values or futures that are ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or
-            ``(X, y, weight, group, offset)``.
+            Rows. Blocks of a dask array are ``csr_matrix``, ``csr_array`` or dense, of known or unknown length. A list
+            has delayed values or futures of ``(X, y)``, ``(X, y, weight)``, ``(X, y, weight, group)`` or ``(X, y,
+            weight, group, offset)``.
         y, sample_weight : dask array, series or array, default=None
-            Targets and weights, cut as X is; None beside a list or a source, whose parts bring their own.
+            Targets and weights, with the same partitions as X. None for a list or a source, whose parts include them.
         qid : dask array or array, default=None
-            Query of every row, cut as X is; queries end where parts do.
+            Query of each row, with the same partitions as X. A part must contain whole queries.
         group : array-like, default=None
-            For rows here. Parts of a list bring the sizes of their own queries.
+            Sizes of the queries, for rows in memory. Parts of a list include the sizes of their queries.
         offset : dask array or array, default=None
-            Added to the raw outputs, cut as X is; None beside a list or a source, whose parts bring their own.
-        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : like those of training, default=None
-            Validation rows, spread or here.
+            Added to the raw outputs, with the same partitions as X. None for a list or a source, whose parts include
+            it.
+        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : as for training, default=None
+            Validation queries, in memory or distributed.
         encoder : transformer, default=None
-            Makes rows of the parts of a data frame, on the workers: stateless or fitted, such as
+            Transformer that encodes the parts of a data frame on the workers. It must be stateless or fitted, such as
             :class:`~sklearn_vectorflow.preprocessing.HashingEncoder`.
 
         Returns
@@ -329,7 +331,7 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges; errors of a part name it.
+            If a parameter or the data are invalid, or if training diverges. Errors in a part name the part.
         """
         if not is_spread(X):
             qid = _queries(y, qid, group)
@@ -355,7 +357,7 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
         k: int | None = None,
         offset: Any = None,
     ) -> float:
-        """Return the mean NDCG of the queries, of rows that are spread or here; see the local estimator."""
+        """Return the mean NDCG of queries in memory or distributed, see the local estimator."""
         if is_spread(X):
             X, y, sample_weight, qid = self._raw_of_all(X, y, sample_weight, qid, offset)
             offset = None
@@ -363,8 +365,9 @@ class DaskVectorFlowRanker(DaskMixin, VectorFlowRanker):
 
 
 class DaskVectorFlowSurvivalEstimator(SpreadRowsMixin, VectorFlowSurvivalEstimator):
-    __doc__ = "Times to an event of extremely sparse rows, on Dask.\n" + _PARAMETERS.format(
-        local="VectorFlowSurvivalEstimator"
+    __doc__ = (
+        "Linear and shallow-net models of times to an event, for extremely sparse rows, on Dask.\n"
+        + _PARAMETERS.format(local="VectorFlowSurvivalEstimator")
     )
     _local = VectorFlowSurvivalEstimator
 

@@ -1,18 +1,17 @@
-"""How many rows a step takes by default."""
+"""The default size of a mini-batch."""
 
-PASSES = 16  # over a handful of rows, in an epoch
-TINY = 64  # rows up to which batch_size="auto" takes all of them in a step
+PASSES = 16  # passes over few rows in an epoch
+TINY = 64  # rows up to which batch_size="auto" means full batches
 
 
 def auto_batch_size(n_rows, more=False):
-    """Return rows in a step: one, or all of a handful if no others may follow (`more`).
+    """Return the size of a mini-batch: 1, or all rows if there are few and no others may follow (`more`).
 
-    A handful of rows is fitted in full batches, so that the result does not depend on
-    their order or on whether a weight or a copy says that a row counts twice.
+    With full batches, the result does not depend on the order of the rows, and a weight of 2 equals a copy of a row.
     """
     return n_rows if n_rows <= TINY and not more else 1
 
 
 def passes_in_epoch(n_rows):
-    """Return how many times an epoch goes over the rows: a handful in full batches would take too few steps."""
+    """Return the number of passes in an epoch: several for full batches of few rows, which have one step each."""
     return PASSES if n_rows <= TINY else 1

@@ -1,25 +1,25 @@
-"""Whether the loss on held-out rows ends training by default."""
+"""The default of early stopping."""
 
-FEWEST_ROWS = 10_000  # of which a tenth tells the best epoch, and is little to give away
-FEW_WEIGHTS = 0.1  # of the rows: so few weights hardly fit noise, and held-out rows tell more in training
-FEW_EPOCHS = 8  # so many, or none that may be left out, were asked for
+FEWEST_ROWS = 10_000  # a tenth of them suffices to find the best epoch, and training hardly misses it
+FEW_WEIGHTS = 0.1  # share of the rows: so few weights hardly fit noise, and training needs all rows
+FEW_EPOCHS = 8  # with fewer, the user wants all epochs
 
 
 def stops_early(n_losses, n_weights, max_iter, tol):
-    """Return whether ``early_stopping="auto"`` watches held-out rows in training a net.
+    """Return whether ``early_stopping="auto"`` holds out rows for a net.
 
-    The training loss of a net falls on long after its test loss has begun to rise, the more so the more weights it has.
+    The training loss of a net keeps falling long after its test loss has begun to rise, especially with many weights.
 
     Parameters
     ----------
     n_losses : int
-        Losses in the mean over the training rows.
+        Number of losses in the mean over the training rows.
     n_weights : int
-        Of the layers that read X.
+        Number of weights of the layers that read X.
     max_iter : int
-        Epochs, at most.
+        Maximum number of epochs.
     tol : float or None
-        None asks for all of them.
+        None means that all epochs are wanted.
     """
     fits_noise = n_weights >= FEW_WEIGHTS * n_losses
     return fits_noise and n_losses >= FEWEST_ROWS and max_iter >= FEW_EPOCHS and tol is not None

@@ -41,32 +41,32 @@ def check_units(length, output, center, is_linear):
     for name, what, size in found:
         if not RANGE[0] <= size <= RANGE[1]:
             raise ValueError(
-                f"{name} is beyond the units that single precision works with: {what} is {size:.3g}, and must be in "
+                f"{name} is outside the range of single precision: {what} is {size:.3g}, but must be in "
                 f"[{RANGE[0]:g}, {RANGE[1]:g}]. Multiply {name} by a constant that brings it near 1."
             )
     if not RANGE[0] <= length * output <= RANGE[1]:
         raise ValueError(
-            "X and y together are beyond the units that single precision works with: the median length of rows is "
+            "X and y together are outside the range of single precision: the median length of rows is "
             f"{length:.3g} and the standard deviation of y {output:.3g}. Multiply both by constants that bring them "
             "near 1."
         )
     if center > RANGE[1]:
         raise ValueError(
-            f"y is beyond the units that single precision works with: its values are about {center:.3g}, and must be "
-            f"below {RANGE[1]:g}. Divide y, or what offsets rows have, by a constant."
+            f"y is outside the range of single precision: its values are about {center:.3g}, but must be below "
+            f"{RANGE[1]:g}. Divide y, or the offsets of the rows, by a constant."
         )
     if center > FARTHEST * output:
         warn(
-            f"y is about {center:.3g} but varies by {output:.3g}, which is little for single precision: subtract the "
-            "mean from y."
+            f"y is about {center:.3g} but varies by {output:.3g}, which is too little for single precision: subtract "
+            "the mean from y."
         )
     if is_linear:
         return
     for (name, what, size), (low, high) in zip(found, (LENGTHS_OF_NETS, OUTPUTS_OF_NETS)):
         if not low <= size <= high:
             warn(
-                f"Nets start from weights, and take steps, for {name} of about unit size, but {what} is {size:.3g}: "
-                f"the fit may be poor. Scale {name} to bring it near 1.",
+                f"Initial weights and steps of nets suit {name} of about unit size, but {what} is {size:.3g}, so the "
+                f"fit may be poor. Scale {name} to bring it near 1.",
             )
 
 
@@ -98,8 +98,8 @@ def warn_of_dominant_columns(sample, names):
             which = ", ".join(repr(str(names[column])) if names is not None else str(column) for column in found)
             warn(
                 f"A typical row of X is {length / rest:.3g} times as long as it would be without column(s) {which}, "
-                "beside which the others are hardly learnt. Scale them, as sklearn.preprocessing.MaxAbsScaler does, or "
-                "pass numbers that stand for categories through HashingEncoder."
+                "which hide the others from training. Scale them, for example by sklearn.preprocessing.MaxAbsScaler, "
+                "or encode numbers that stand for categories by HashingEncoder."
             )
             return
 

@@ -1,4 +1,4 @@
-"""Losses of rows under a net, and what is said of them during and after a fit."""
+"""Mean losses of a net, and reports of them during and after a fit."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from sklearn_vectorflow.network.forward import map_raw, outputs, raw_outputs
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import warn_if_worse
 
-FAR = 30.0  # times the loss of raw outputs of zero: 19 is what a class has that was thought to be absent
+FAR = 30.0  # times the loss of raw outputs of zero; a class that was thought to be absent has 19 times
 
 
 class AssessmentMixin:
-    """Mean losses of an estimator's net, lines of `verbose`, and warnings of fits that went wrong."""
+    """Mean losses of an estimator's net, the lines of `verbose`, and warnings of bad fits."""
 
     def _mean_loss(self, network, data, crew):
         kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
@@ -42,7 +42,7 @@ class AssessmentMixin:
         )
 
     def _warn_if_worse(self, network, losses, best, data, validation, start, factor):
-        """Warn if what is kept is worse than the first epoch's net, or than a constant model."""
+        """Warn if the final net is worse than that of the first epoch, or than a constant model."""
         typical, constant = network.scales.loss, self._comparable_loss(network)
         if start is None or not data.is_known:
             constant = None  # it is of other rows
@@ -56,17 +56,17 @@ class AssessmentMixin:
         warn_if_worse(losses[1], losses[0], constant, typical, data.matrix.shape[0], factor=factor)
 
     def _comparable_loss(self, network):
-        """Return the loss before training; None if those in training are of other inputs, outputs or blocks."""
+        """Return the loss before training; None if training losses are of other inputs, outputs or blocks."""
         noisy = not self._stops_early and (self.input_dropout > 0 or network.graph.has_dropout)
         comparable = not (noisy or self._loss.sampled) and getattr(self._loss, "separates", True)
         return network.scales.initial if comparable else None
 
     def _far_from_nothing(self, data):
-        """Return whether a loss is far above that of raw outputs of zero: the first rows may have been of one class."""
+        """Return whether a loss is far above that of raw outputs of zero, as if the first rows had one class."""
         return lambda loss: loss > FAR * abs(self._constant_loss(data, 0.0))
 
     def _constant_loss(self, data, initial):
-        """Return the mean loss of a constant model on some rows."""
+        """Return the mean loss of a constant model."""
         n_rows = data.matrix.shape[0]
         raw = data.with_offset(np.tile(np.broadcast_to(initial, self._n_outputs()).astype(np.float64), (n_rows, 1)))
         weight = np.ones(n_rows) if data.weight is None else data.weight

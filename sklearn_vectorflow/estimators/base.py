@@ -1,4 +1,4 @@
-"""One fit for all estimators: check, train in epochs, stop, keep what was fitted."""
+"""The fit of all estimators: check, train in epochs, stop, store the result."""
 
 import contextlib
 import time
@@ -42,7 +42,7 @@ from sklearn_vectorflow.validation.arrays import check_sample_weight, group_star
 from sklearn_vectorflow.validation.errors import brief, naming, warn
 from sklearn_vectorflow.validation.scalars import check_integer
 
-SUSPICIOUS = 1e12  # size of weights from which on outputs may overflow, which is then looked at
+SUSPICIOUS = 1e12  # weights from which on outputs may overflow, so the loss is checked
 
 
 class BaseVectorFlow(
@@ -59,11 +59,10 @@ class BaseVectorFlow(
     CallbackSupportMixin,
     BaseEstimator,
 ):
-    """What all estimators share.
+    """Base class of the estimators.
 
-    Subclasses say how targets are encoded and checked (`_encode`), which loss is meant
-    (`_loss`), and what a model predicts that has seen the targets alone
-    (`_initial_raw`).
+    Subclasses encode and check targets (`_encode`), and define the loss (`_loss`) and the raw outputs of the best
+    constant model (`_initial_raw`).
     """
 
     def __sklearn_tags__(self):
@@ -74,33 +73,33 @@ class BaseVectorFlow(
 
     @property
     def best_loss_(self) -> float:
-        """The lowest training loss of an epoch."""
+        """Lowest training loss of an epoch."""
         return min(self.loss_curve_)
 
     @property
     def best_validation_score_(self) -> float:
-        """The highest score on the validation rows after an epoch."""
+        """Highest score on the validation rows after an epoch."""
         return max(self.validation_scores_)
 
     def _check_restored(self):
-        """Raise unless fitted attributes from a pickle are what they are used as."""
+        """Raise unless restored attributes have valid types and values."""
         if hasattr(self, "network_"):
             if not isinstance(self.network_, Network) or not self.network_.parameters:
-                raise ValueError("network_ is no net with weights.")
+                raise ValueError("network_ is not a net with weights.")
             if not isinstance(self.loss_curve_, list):
-                raise ValueError("loss_curve_ is no list.")
+                raise ValueError("loss_curve_ is not a list.")
             check_integer("n_iter_", self.n_iter_, 1)
             check_integer("n_features_in_", self.n_features_in_, 1)
             self._check_first_rows()
             self._check_remembered()
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the estimator and, as object__parameter, of the objects among them.
+        """Set parameters of the estimator and, as ``object__parameter``, of the objects among them.
 
         Parameters
         ----------
         **params : dict
-            Values by name.
+            Names and values.
 
         Returns
         -------
@@ -110,7 +109,7 @@ class BaseVectorFlow(
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If a parameter does not exist.
         """
         super().set_params(**{name: value for name, value in params.items() if "__" not in name})
         nested = {name: value for name, value in params.items() if "__" in name}
@@ -176,12 +175,12 @@ class BaseVectorFlow(
     def _scales_targets(self):
         return False
 
-    _stops_early = False  # the loss on validation rows ends training; known while a model is fitted
+    _stops_early = False  # whether the validation loss ends training; set during a fit
 
     def _choose_stopping(self, graph, n_losses, can_validate):
-        """Let ``early_stopping="auto"`` be what suits the model and its rows.
+        """Decide what ``early_stopping="auto"`` means for the model and its rows.
 
-        A linear model has one optimum, and the strength of its penalty is validated.
+        Linear models do not stop early: they have one optimum, and cross-validation chooses their penalty.
         """
         self._stops_early = bool(self.early_stopping)
         if self.early_stopping == "auto":
@@ -190,22 +189,22 @@ class BaseVectorFlow(
             self._stops_early = can_validate and not graph.is_linear and rule
 
     def _choose_units(self, data):
-        """Restate targets that training could not work with as they are."""
+        """Change the units of targets that do not suit training."""
 
     def _finish(self, data):
-        """Derive from the trained net what predictions need beside it."""
+        """Derive what predictions need in addition to the trained net."""
 
     def _check_parameters(self):
         check_net_parameters(self)
         check_training_parameters(self)
 
     def _data(self, X, y, sample_weight, groups=None, *, offset=None, reset, classes=None):
-        """Check X, y and weights; return them as the engine reads them.
+        """Check X, y and weights; return them in the form that the engine reads.
 
         Parameters
         ----------
         classes : array-like, default=None
-            All classes there are, for classifiers, if they are not those of y.
+            All classes, for classifiers. None means those of y.
         """
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
@@ -222,18 +221,18 @@ class BaseVectorFlow(
 
     @property
     def _coupled(self):
-        """Whether the loss sees rows of a group together."""
+        """Whether the loss depends on several rows of a group together."""
         return self._loss.coupled
 
     def _starts(self, groups, n_rows, name):
-        """Return where groups start if the loss sees rows of a group together, else None."""
+        """Return where groups start if the loss is one of groups, else None."""
         starts = None if groups is None else group_starts(groups, n_rows, name)
         if self._coupled and starts is None:
             raise ValueError(f"{name} must be given: the loss {self._loss!r} sees rows of a group together.")
         return starts if self._coupled else None
 
     def _check_ungrouped(self, X, groups):
-        """Raise if a source stands where rows have groups, which it can't bring along."""
+        """Raise if X is a source but rows have groups, which sources do not support."""
         if groups is not None or self._coupled:
             raise ValueError(
                 "X must be an array, a sparse matrix or a data frame where rows have groups "
@@ -243,7 +242,7 @@ class BaseVectorFlow(
 
     @contextlib.contextmanager
     def _expecting(self, classes):
-        """Lets `_encode` know all classes beforehand."""
+        """Tell `_encode` all classes."""
         if classes is None:
             yield
             return
@@ -254,15 +253,15 @@ class BaseVectorFlow(
             vars(self).pop("_expected", None)
 
     def _collector(self, classes, reset):
-        """Return what encodes the targets of one block after the other."""
+        """Return the collector that encodes targets block by block."""
         return TargetCollector(self, reset)
 
     def _weigher(self, encoded, weight):
-        """Return a function of (encoded, weight) that gives rows' weights; classifiers multiply in those of classes."""
+        """Return a function of (encoded, weight) that computes the weights of rows, including those of classes."""
         return lambda encoded, weight, some=True: weight
 
     def _validation(self, data, X_val, y_val, sample_weight_val, groups_val, offset_val):
-        """Return the validation rows: those given, or some taken from training; or None."""
+        """Return the validation rows, given or held out, or None."""
         if X_val is not None:
             if y_val is None and not is_source(X_val):
                 raise ValueError("X_val was given without y_val.")
@@ -272,7 +271,7 @@ class BaseVectorFlow(
                 matrix = as_matrix(self, X_val, reset=False)
             weight = check_sample_weight(sample_weight_val, matrix.shape[0], "sample_weight_val")
             if offset_val is None and data.offset is not None:
-                warn("offset_val is missing: the rows of X have offsets, and those of X_val are taken to have none.")
+                warn("offset_val is missing: the rows of X have offsets, and those of X_val are assumed to have none.")
             with naming("y_val"):
                 encoded = self._encode(y_val, matrix.shape[0], reset=False)
             starts = self._starts(groups_val, matrix.shape[0], f"{self._groups_name}_val")
@@ -288,23 +287,20 @@ class BaseVectorFlow(
             return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
 
     def _note_validation(self, network, validation, crew):
-        """Note what else is to be known of the validation rows after an epoch."""
+        """Compute other metrics of the validation rows after an epoch."""
 
     def _strata(self, data):
         return None
 
     def _network(self, data):
-        """Return the net to train: a new one, or a copy of the fitted one (warm_start).
-
-        With it comes what a new net starts from.
-        """
+        """Return the net to train, new or (with warm_start) a copy of the fitted one, and the start of a new net."""
         new = self._new_network_for(data)
         if not self._continues:
             return new, self._start(data)
         if new.graph.signature() != self.network_.graph.signature() or new.fit_intercept != self.network_.fit_intercept:
             raise ValueError(
-                f"warm_start=True goes on with {self.network_!r}, but the parameters ask for {new!r}; "
-                "set warm_start=False to start anew."
+                f"warm_start=True continues from {self.network_!r}, but the parameters define {new!r}. "
+                "Set warm_start=False to train a new model."
             )
         return self.network_.copy(), None
 
@@ -314,14 +310,13 @@ class BaseVectorFlow(
         Raises
         ------
         ValueError
-            If it has not the outputs that the loss, which may have been set anew, writes gradients for, or not
-            the columns of the rows.
+            If its outputs do not fit the loss, which may have changed, or its columns do not fit the rows.
         """
         n_outputs, graph = self._n_outputs(), self.network_.graph
         if graph.n_outputs != n_outputs or (graph.n_active is None) != (self._loss.n_active(n_outputs) is None):
             raise ValueError(
                 f"The loss {self._loss!r} with {n_outputs} raw output(s) cannot train the fitted net, which has "
-                f"{graph.n_outputs} and was made for another loss: set the parameters back, or fit anew."
+                f"{graph.n_outputs} and was made for another loss. Reset the parameters, or call fit."
             )
         if data.matrix.shape[1] != graph.n_features:
             raise ValueError(f"X has {data.matrix.shape[1]} columns, but the net reads {graph.n_features}.")
@@ -329,7 +324,7 @@ class BaseVectorFlow(
 
     @property
     def _continues(self):
-        """Whether fit goes on from what is there."""
+        """Whether `fit` continues from the fitted net."""
         return self.warm_start and hasattr(self, "network_")
 
     def _new_network_for(self, data):
@@ -347,7 +342,7 @@ class BaseVectorFlow(
         return Network(graph, bool(self.fit_intercept))
 
     def _n_constant(self):
-        """Return how many raw outputs, the last ones, are the same for all rows."""
+        """Return the number of raw outputs that are the same for all rows; they come last."""
         return 0
 
     def _output_scale(self, data):
@@ -414,9 +409,9 @@ class BaseVectorFlow(
         return stop
 
     def _check_state(self, network, data, crew, matrix=None):
-        """Raise if training cannot go on from where it is: see what rows of a matrix can touch, or all there is.
+        """Raise if training cannot continue, after a check of what a matrix can change, or of everything.
 
-        Return the loss if weights are so large that it was looked at, else -inf.
+        Return the loss if it was computed because weights are large, else -inf.
         """
         finite, largest = network.extent(matrix, crew.n_workers)
         self._raise_if_diverged(finite)
@@ -427,7 +422,7 @@ class BaseVectorFlow(
         return loss
 
     def _last_loss(self, network, data, loss_curve, crew):
-        """Return the loss at the end of a fit: the last epoch's, unless that is of before the only step."""
+        """Return the loss at the end of a fit: that of the last epoch, unless it precedes the only step."""
         n_rows = data.matrix.shape[0]
         if len(loss_curve) > 1 or not isinstance(data, Data) or self._batch_size(n_rows) < n_rows:
             return loss_curve[-1]
@@ -437,7 +432,7 @@ class BaseVectorFlow(
         if not fine:
             raise (Diverged if self._is_exact else ValueError)(
                 "Training diverged: the loss or a weight is not finite. Lower learning_rate, scale the columns of X "
-                "(or y), or raise alpha. The estimator is as it was before."
+                "(or y), or raise alpha. The estimator is unchanged."
             )
 
     def _epoch(self, trainer):
@@ -452,7 +447,7 @@ class BaseVectorFlow(
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def _batch_size(self, n_rows, more=False):
-        """Return how many rows a step takes, of so many rows, which others may follow (`more`)."""
+        """Return the number of rows in a mini-batch; `more` says whether other rows may follow."""
         return self._auto_batch_size(n_rows, more) if self.batch_size == "auto" else self.batch_size
 
     def _n_workers(self, data, network):

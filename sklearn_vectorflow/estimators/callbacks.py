@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks where it has them (1.9 and newer), else nothing in their place."""
+"""Support for callbacks of scikit-learn 1.9 and newer; older versions have none."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -7,11 +7,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class _NoCallbacks:
-    """Stands in for scikit-learn's mixin: there are no callbacks to call."""
+    """Replacement of scikit-learn's mixin, without callbacks."""
 
 
 def _as_it_is(method: Method) -> Method:
-    """Return the method as it is."""
+    """Return the method unchanged."""
     return method
 
 
@@ -29,14 +29,14 @@ else:
 
 
 class FitTask:
-    """The task tree of a fit: one task for the fit, one below it for each epoch.
+    """The task tree of a fit: one task for the fit, and one subtask for each epoch.
 
     Parameters
     ----------
     estimator : estimator
     max_iter : int
     data : dict
-        X, y and metadata that hooks may ask for.
+        X, y and metadata for the hooks of callbacks.
     """
 
     def __init__(self, estimator, max_iter, data):
@@ -49,11 +49,11 @@ class FitTask:
 
     @property
     def watched(self):
-        """Whether any callback listens."""
+        """Whether there are callbacks."""
         return self.root is not None and hasattr(self.estimator, "_skl_callbacks")
 
     def begin_epoch(self):
-        """Return the epoch's task, or None if nobody listens."""
+        """Return the task of the epoch, or None without callbacks."""
         if not self.watched:
             return None
         epoch = self.root.subcontext(task_name="epoch")
@@ -61,20 +61,20 @@ class FitTask:
         return epoch
 
     def end_epoch(self, epoch, attributes):
-        """Tell that an epoch is over; return whether a callback wants to stop.
+        """End the task of an epoch; return whether a callback asks to stop.
 
         Parameters
         ----------
         epoch : object
-            What `begin_epoch` returned.
+            Result of `begin_epoch`.
         attributes : callable
-            Returns the attributes of an estimator fitted up to here.
+            Function that returns the attributes of the estimator after this epoch.
         """
         if epoch is None:
             return False
         return epoch.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=attributes, **self.data)
 
     def end(self, attributes):
-        """Tell that the fit is over."""
+        """End the task of the fit."""
         if self.root is not None:
             self.root.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=attributes, **self.data)

@@ -37,7 +37,7 @@ def _initial(name, values, shape):
 def _is_linear(estimator):
     """Raise, so that `available_if` says why not, unless the parameters ask for a linear model."""
     if not asks_for_linear(estimator):
-        raise AttributeError("Only linear models have it, and hidden_layer_sizes or network asks for a net.")
+        raise AttributeError("Only linear models have it, but hidden_layer_sizes or network defines a net.")
     return True
 
 
@@ -51,14 +51,14 @@ class LinearModelMixin:
 
     @property
     def coef_(self) -> Any:
-        """Weights of a linear model, shape (n_outputs, n_features); a view."""
+        """Weights of a linear model, of shape (n_outputs, n_features), as a view."""
         self._check_linear("coef_")
         coef = self.network_.coef()
         return coef if sparse.issparse(coef) or not self._flat_coef or len(coef) > 1 else coef[0]
 
     @property
     def intercept_(self) -> Array:
-        """Intercepts of a linear model, shape (n_outputs,)."""
+        """Intercepts of a linear model, of shape (n_outputs,)."""
         self._check_linear("intercept_")
         return self.network_.intercepts()[0]
 
@@ -97,34 +97,34 @@ class LinearModelMixin:
     def top_features(self, n: int = 20, output: Any = None, encoder: Any = None) -> Any:
         """Return the columns with the largest weights of a linear model, with their names.
 
-        Weights of columns in different units say little about each other: scale the columns alike first.
+        Weights are comparable only between columns in the same unit: scale the columns first.
 
         Parameters
         ----------
         n : int, default=20
-            Most columns of an output. Those with a weight of zero are left out.
+            Maximum number of columns per output. Columns of weight zero are left out.
         output : object, default=None
-            The class, or the number of the target, whose weights are shown; None shows all, one after the other.
+            Class, or number of the target, whose weights to return. None returns those of all outputs in turn.
         encoder : transformer, default=None
-            What made the columns: a :class:`~sklearn_vectorflow.preprocessing.HashingEncoder` fitted with
-            `collect_names`, or a transformer with ``get_feature_names_out``. None takes `feature_names_in_`, or
-            "x0", "x1", ... where X had no names.
+            Transformer that made the columns: a :class:`~sklearn_vectorflow.preprocessing.HashingEncoder` fitted with
+            `collect_names`, or any transformer with ``get_feature_names_out``. None takes `feature_names_in_`, or
+            "x0", "x1", ... if X had no names.
 
         Returns
         -------
         table : DataFrame or structured array
-            A row for each column, the largest absolute weight first: output, column, name and weight. Features that
-            share a hashed column have their names joined by " | ". The weight is then that of the first, also where
-            `alternate_sign` negates its values; a name that counts the other way has a minus in front. A hashing
-            encoder with `min_count` has counted the rows' features, which gives count: about how often `fit` met
-            those names, NaN where it did not count. The array is given where pandas is not installed.
+            One row per column, in the order of decreasing absolute weight, with the fields output, column, name and
+            weight. The names of features that share a hashed column are joined by " | ". The weight is that of the
+            first of them, also if `alternate_sign` negates its values. A minus precedes names with the opposite weight.
+            With a hashing encoder that has `min_count` there is a field count, about how often `fit` saw the names, or
+            NaN if it did not count them. The result is an array if pandas is not installed.
 
         Raises
         ------
         ValueError
-            If the model is a net, has no such output, or the encoder made other columns.
+            If the model is a net or has no such output, or if the encoder makes another number of columns.
         TypeError
-            If the encoder knows no names.
+            If the encoder has no names.
 
         Examples
         --------
@@ -165,11 +165,11 @@ class LinearModelMixin:
 
     @available_if(_is_linear)
     def sparsify(self) -> Self:
-        """Turn `coef_` into a sparse matrix and give back the memory of zero weights.
+        """Convert `coef_` to a sparse matrix and free the memory of zero weights.
 
-        Worthwhile if more than half of the weights are zero, as L1 penalties make them.
-        Training with `partial_fit` goes on from the sparse weights, but not from the optimizer's state,
-        which is given back, too: its first steps are those of a new model.
+        This saves memory if more than half of the weights are zero, for instance after training with L1. It also frees
+        the state of the optimizer: `partial_fit` continues from the weights, but takes its first steps like a new
+        model.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class LinearModelMixin:
 
     @available_if(_is_linear)
     def densify(self) -> Self:
-        """Turn `coef_` back into an array.
+        """Convert `coef_` back to an array.
 
         Returns
         -------

@@ -11,7 +11,7 @@ class DevianceScoreMixin:
     """Lets `score` return D2 where the loss is half a deviance but for terms of y, or of several quantiles; else R2."""
 
     def score(self, X: RowsLike, y: TargetLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return D2 for losses that have a deviance and for several quantiles, else R2.
+        """Return D2 for losses with a deviance and for several quantiles, otherwise R2.
 
         Parameters
         ----------

@@ -86,13 +86,13 @@ class ExactMixin:
         for wrong, what in (
             (not network.is_linear, "linear models, without hidden layers or a network of other layers"),
             (self.input_dropout > 0, "input_dropout=0"),
-            (self._stops_early, "early_stopping=False: it goes on to the optimum of the training loss"),
+            (self._stops_early, "early_stopping=False: it trains to the optimum of the training loss"),
             (data.once, "a source that can be read more than once"),
             (getattr(linear, "frozen", False), "weights that are not frozen"),
-            (loss.sampled, f"all outputs, of which {name_of(loss)} computes few"),
-            (loss.coupled, f"rows with losses of their own, which {name_of(loss)} has not"),
-            (bool(loss.reads), f"losses of raw outputs alone, and {name_of(loss)} reads layers"),
-            (not loss.smooth, f"a loss with a continuous gradient, which {name_of(loss)} has not"),
+            (loss.sampled, f"a loss of all outputs, but {name_of(loss)} computes only some of them"),
+            (loss.coupled, f"a loss of single rows, but {name_of(loss)} is one of groups"),
+            (bool(loss.reads), f"a loss of raw outputs alone, but {name_of(loss)} reads layers"),
+            (not loss.smooth, f"a loss with a continuous gradient, unlike {name_of(loss)}"),
         ):
             if wrong:
                 raise ValueError(f"solver='exact' needs {what}. Use solver='sgd'.")
@@ -163,17 +163,22 @@ class InferenceMixin:
         Parameters
         ----------
         X, y, sample_weight, offset
-            The rows of the fit, as in :meth:`fit`. Weights count how often a row was seen; an exposure stands among
-            the offsets, as its logarithm.
+            Rows that the model was fitted to, as in :meth:`fit`. Weights are frequencies of rows. Pass the logarithm of
+            an exposure as an offset.
         covariance : {"model", "observed", "sandwich"}, default="model"
-            "model" inverts the information that the model expects (Fisher's), "observed" that which the rows
-            show; they differ for gamma and Tweedie losses. "sandwich" is robust where the model's variance is wrong
-            (White's estimator, HC0), and does not exist for Cox's likelihood. Penalties count as information.
+            "model" is the inverse of the expected (Fisher) information, "observed" that of the observed information.
+            They differ for gamma and Tweedie losses. "sandwich" is robust to a wrong variance of the model (White's
+            estimator, HC0), and is not available for Cox's likelihood. Penalties count as information.
 
         Returns
         -------
         inference : Inference
-            See :class:`sklearn_vectorflow.exact.Inference`.
+            Estimates, standard errors, tests and likelihoods.
+
+        Raises
+        ------
+        ValueError
+            If the model is not at its optimum: fit it with ``solver="exact"``.
         """
         self._check_rows(X)
         check_is_fitted(self, "network_")
@@ -181,7 +186,7 @@ class InferenceMixin:
         if not hasattr(self, "_penalties_of_fit"):
             raise ValueError("inference needs a model at its optimum. Fit a linear model with solver='exact'.")
         if covariance == "sandwich" and not getattr(self._loss, "separates", True):
-            raise ValueError("covariance='sandwich' needs losses of single rows, which Cox's likelihood has not.")
+            raise ValueError("covariance='sandwich' needs losses of single rows, unlike Cox's likelihood.")
         data = (
             open_data(self, X, y, sample_weight, offset, reset=False)
             if is_source(X)

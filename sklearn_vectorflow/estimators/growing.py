@@ -1,4 +1,4 @@
-"""What ``grow=True`` does when a block of rows has more columns than those before."""
+"""New columns with ``grow=True``."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -10,10 +10,10 @@ from sklearn_vectorflow.validation.errors import brief
 
 
 class GrowMixin:
-    """Lets a draft of an estimator take in what it has not seen, before it checks a block against what it has."""
+    """Extends a draft of an estimator by new columns and classes before it checks a block."""
 
     def _take_in(self, X, y, classes):
-        """Take in columns and classes that are new; return the classes there were, or None if there are no others."""
+        """Add new columns and classes; return the former classes, or None if there are no new ones."""
         self._take_columns(X)
         return self._take_classes(y, classes)
 
@@ -36,7 +36,7 @@ class GrowMixin:
 
 
 def _n_columns(X):
-    """Return the number of columns of X; 0 if it is no matrix, as later checks will say."""
+    """Return the number of columns of X, or 0 if it is not a matrix, which later checks report."""
     try:
         shape = X.shape if hasattr(X, "shape") else np.shape(X)
         return int(shape[1]) if len(shape) == 2 else 0
@@ -48,11 +48,11 @@ def _check_names(before, names):
     if before is None and names is None:
         return
     if before is None or names is None:
-        which = "has no names of features" if names is None else "has names of features"
-        raise ValueError(f"X {which}, unlike the rows before: where columns are added, X must be alike.")
+        which = "has no feature names" if names is None else "has feature names"
+        raise ValueError(f"X {which}, unlike earlier rows. Blocks that add columns must be alike in this.")
     moved = names[: len(before)] != before
     if np.any(moved):
         raise ValueError(
-            "X must have the features of before first, in their order, and new ones behind them: "
+            "X must have the earlier features first, in their order, and new ones after them: "
             f"{brief(before[moved][0])} was at the place of {brief(names[: len(before)][moved][0])}."
         )

@@ -24,32 +24,34 @@ WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, Re
 
 
 def load(path: FilePath, mmap: bool = True, *, trusted: Sequence[type | Callable[..., Any]] = ()) -> Any:
-    """Load an estimator that its method ``save`` wrote to a file.
+    """Load an estimator from a file that its method ``save`` wrote.
 
-    Loading runs no code of the file: what it names is looked up in a fixed list. Every array is compared with its
-    checksum, and what the arrays say is checked before the engine reads it.
+    Loading runs no code from the file: it looks up names in a fixed list. It compares each array with its checksum and
+    checks its contents before the engine reads them.
 
     Parameters
     ----------
     path : path-like
+        Path of the file.
     mmap : bool, default=True
-        Whether weights stay in the file, which is mapped into memory: processes that load the same file share them.
-        Training copies them first. The file may be replaced, by ``save`` or by renaming, but must not be written to
-        in place while a model of it is in use.
+        Whether to map the weights of the file into memory instead of reading them. Processes that load the same file
+        then share them. Training copies them first. While the model is in use, you may replace the file, by ``save`` or
+        by renaming, but must not write to it in place.
     trusted : sequence of classes and functions, default=()
-        Losses, layers and the like that were in `trusted` when the estimator was saved.
+        The objects that were passed to ``save`` as `trusted`.
 
     Returns
     -------
     model : estimator
+        The fitted estimator.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no saved model, is truncated or changed, is of a later version of the format, or names what is not
-        in `trusted`. The message names the file.
+        If the file is not a saved model, was truncated or changed, has a later version of the format, or names an
+        object that is not in `trusted`. The message names the file.
 
     Examples
     --------
@@ -83,10 +85,10 @@ def load(path: FilePath, mmap: bool = True, *, trusted: Sequence[type | Callable
 
 
 def trusted_types() -> list[str]:
-    """Return the names of the types that fitted models and transformers consist of, for skops.
+    """Return the names of the types in fitted models and transformers, for skops.
 
-    All are of this package, but for the sparse matrices of SciPy. None runs code that a file brings along, and what a
-    file says of weights is checked before the engine reads it.
+    The types belong to this package, apart from the sparse matrices of SciPy. None of them runs code from a file, and
+    weights are checked before the engine reads them.
 
     Returns
     -------

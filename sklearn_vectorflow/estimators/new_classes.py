@@ -1,4 +1,4 @@
-"""What ``grow=True`` does when a block of rows has classes, or labels, that a classifier has not seen."""
+"""New classes and labels with ``grow=True``."""
 
 import numpy as np
 from scipy import sparse
@@ -18,18 +18,18 @@ from sklearn_vectorflow.targets.labels import (
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.validation.errors import brief
 
-ONE_BY_ONE = (LogLoss, Hinge, SquaredHinge, ModifiedHuber)  # losses that tell each class from all others
-SEEN = 1 << 22  # raw outputs that are looked at, at most
-MOST_NEW = 0.5  # share of the rows that new classes are taken to have, at most
-FEWEST_NEW = 0.5  # rows that a new class is taken to have, at least
+ONE_BY_ONE = (LogLoss, Hinge, SquaredHinge, ModifiedHuber)  # losses of one class against the others
+SEEN = 1 << 22  # at most as many raw outputs are computed
+MOST_NEW = 0.5  # upper bound of the assumed share of rows of new classes
+FEWEST_NEW = 0.5  # lower bound of the assumed number of rows of a new class
 
 
 class NewClassesMixin:
-    """Gives a classifier outputs for classes that come up."""
+    """Adds outputs for new classes to a classifier."""
 
     def _take_classes(self, y, classes):
         if y is None or is_multilabel(y) != self.multilabel_:
-            return None  # as later checks will say
+            return None  # later checks report it
         former = self.classes_
         if self.multilabel_:
             n_labels = (y if sparse.issparse(y) else np.asarray(y)).shape[1]
@@ -41,19 +41,19 @@ class NewClassesMixin:
         return None if len(self.classes_) == len(former) else former
 
     def _grow_outputs(self, former, data):
-        """Give the net outputs for the classes that are new, among those of a block."""
+        """Add outputs to the net for new classes of a block."""
         loss, network, n_outputs = self._loss, self.network_, self._n_outputs()
         softmax, rows = isinstance(loss, MultinomialLoss), getattr(self, "_first_rows", None)
         if any(one.offset is not None for one in (data, *(() if rows is None else rows.parts))):
             raise ValueError(
-                f"y has classes that are not among {brief(former)}, and rows have offsets, which are of the outputs of "
-                "those. Fit anew with all classes."
+                f"y has classes that are not among {brief(former)}, and the rows have offsets for the outputs of these "
+                "alone. Call fit with all classes."
             )
         if not softmax and not isinstance(loss, ONE_BY_ONE):
             new = np.setdiff1d(self.classes_, former)
             raise ValueError(
-                f"y has classes {brief(new)}, which are not among {brief(former)}, and how loss {brief(self.loss)} "
-                "takes more of them is not known. Fit anew with all classes."
+                f"y has classes {brief(new)}, which are not among {brief(former)}, and loss {brief(self.loss)} cannot "
+                "take more of them. Call fit with all classes."
             )
         places = np.searchsorted(self.classes_, former)
         sources, factors = np.full(n_outputs, -1), np.ones(n_outputs, np.float32)
@@ -71,7 +71,7 @@ class NewClassesMixin:
             self._first_rows = rows.grown(data.matrix.shape[1], places, n_labels)
 
     def _raw_of_new(self, outputs, data, softmax):
-        """Return raw outputs, of which those of new classes give them their share of all rows so far, about."""
+        """Return intercepts so that new classes have about their share of all rows so far."""
         network, new = self.network_, outputs.sources < 0
         n_seen = network.n_steps * network.scales.batch_size
         weight = np.ones(data.matrix.shape[0]) if data.weight is None else data.weight
@@ -93,9 +93,8 @@ class NewClassesMixin:
 
 
 def _check_bounds(network):
-    """Raise if weights have a bound, within which those of the other class would not be."""
+    """Raise if weights have a bound that those of the other class would violate."""
     if any("lower" in rule.penalty for rule in network.rules):
         raise ValueError(
-            "penalty: weights that must not be negative can't be those of a third class beside two. Fit anew with all "
-            "classes."
+            "penalty: weights with bounds cannot be extended from two classes to three. Call fit with all classes."
         )

@@ -51,12 +51,12 @@ class NodeFeaturesMixin:
 
     @available_if(_is_net)
     def fit_transform(self, X: RowsLike, y: TargetLike = None, **fit_params: Any) -> Array:
-        """Fit, and return what `transform` does for the same rows.
+        """Fit the model and transform the training rows.
 
         Parameters
         ----------
         X, y, **fit_params
-            As of `fit`.
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -66,15 +66,14 @@ class NodeFeaturesMixin:
 
     @available_if(_is_net)
     def transform(self, X: RowsLike, node: Node | str | None = None) -> Array:
-        """Return the outputs of a node, for instance embeddings.
+        """Return the outputs of a node of the net, for instance as embeddings.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         node : Node or str, default=None
-            A node of `network`, or the name of its layer; None is what the last layer with
-            weights reads.
+            A node of `network`, or the name of its layer. None means the node that the last layer with weights reads.
 
         Returns
         -------
@@ -94,7 +93,7 @@ class NodeFeaturesMixin:
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            An array, or a data frame of pandas or polars; None changes nothing.
+            "default" is an array, the others are data frames. None keeps the setting.
 
         Returns
         -------
@@ -109,19 +108,19 @@ class NodeFeaturesMixin:
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None, *, node: Node | str | None = None
     ) -> Array:
-        """Return names of the features that `transform` gives.
+        """Return the names of the features that :meth:`transform` returns.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X, which do not show in the result.
+            Ignored; for compatibility with scikit-learn.
         node : Node or str, default=None
-            As in `transform`.
+            As in :meth:`transform`.
 
         Returns
         -------
         names : ndarray of str objects
-            The name of the node's layer (or of its class), and numbers from 0 on.
+            Name of the node's layer (or of its class), followed by a number from 0 on.
         """
         place = self._place(node)
         stem = place.layer.name or type(place.layer).__name__.lower()
@@ -136,6 +135,6 @@ class NodeFeaturesMixin:
             place = graph.find(node)
         if place.sparse:
             raise ValueError(
-                f"node: {place.label} gives rows of X, not features; name a node behind a layer with weights."
+                f"node: {place.label} returns rows of X, not features. Name a node after a layer with weights."
             )
         return place

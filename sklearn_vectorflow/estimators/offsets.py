@@ -1,4 +1,4 @@
-"""Offsets: known numbers that are added to the raw outputs of rows."""
+"""Offsets, known numbers that are added to the raw outputs of rows."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ class OffsetMixin:
     """Offsets of an estimator's rows."""
 
     def _offset(self, offset, n_rows, name="offset"):
-        """Return what is added to the net's raw outputs, shape (n_rows, n_outputs); None if nothing is."""
+        """Return the offset of each raw output, of shape (n_rows, n_outputs), or None."""
         offset = check_offset(offset, n_rows, name)
         if offset is None:
             return None
@@ -29,7 +29,7 @@ class OffsetMixin:
         if outputs is None:
             raise ValueError(
                 f"{name} must have shape ({n_rows}, {n_outputs}), one number for each raw output, with the loss "
-                f"{self._loss!r}: one number for all of them would change nothing. Got {offset.shape}."
+                f"{self._loss!r}, as one number for all of them changes nothing. Got {offset.shape}."
             )
         if outputs == slice(None):
             return self._in_units_of_net(np.broadcast_to(offset[:, None], (n_rows, n_outputs)))
@@ -38,11 +38,11 @@ class OffsetMixin:
         return self._in_units_of_net(spread)
 
     def _in_units_of_net(self, offset):
-        """Return offsets in the units that raw outputs are learnt in."""
+        """Return offsets in the units of training."""
         return offset
 
     def _initial_beside_offset(self, data, initial):
-        """Return the raw outputs of the best constant model of rows that have offsets."""
+        """Return the raw outputs of the best constant model for rows with offsets."""
         initial = np.broadcast_to(initial, self._n_outputs()).astype(np.float64)
         if not self.fit_intercept and not self._n_constant():
             return initial

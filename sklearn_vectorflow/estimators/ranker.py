@@ -32,130 +32,143 @@ OF_LOSS = 8.0  # times the typical loss of a likelihood
 class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     """Linear and shallow-net ranker for extremely sparse rows.
 
-    It learns scores that put the more relevant rows of a query first. Queries are given as
-    LightGBM's and XGBoost's rankers have them: by `qid`, or by `group`. A step takes whole
-    queries, and the loss is the mean over queries.
+    The model learns scores that put the more relevant rows of a query first. :meth:`fit` takes queries as the rankers
+    of LightGBM and XGBoost do, as `qid` or `group`. Each mini-batch consists of whole queries, and the loss is the mean
+    over queries. The cost of a step depends on the non-zeros of its rows, not on the number of columns.
+
+    The parameters by purpose:
+
+    - Model: `hidden_layer_sizes`, `activation`, `dropout`, `input_dropout`, `network`, `fit_intercept`.
+    - Objective: `loss`, `alpha`, `l1_ratio`, `penalty`.
+    - Optimization: `optimizer`, `learning_rate`, `batch_size`, `shuffle`, `average`, `solver`, `exact_tol`,
+      `exact_max_iter`.
+    - Stopping: `max_iter`, `tol`, `early_stopping`, `validation_fraction`, `n_iter_no_change`, `eval_at`.
+    - Training in several calls: `warm_start`, `half_life`, `grow`.
+    - Execution: `n_jobs`, `deterministic`, `random_state`, `verbose`.
 
     Parameters
     ----------
     hidden_layer_sizes : int or tuple of int, default=()
-        Units of each hidden layer; () is a linear model.
+        Number of units in each hidden layer. An int stands for one layer, () for a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
-        Activation of the hidden layers.
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Probability, in [0, 1), with which a hidden unit is left out of a step.
+        Probability, in [0, 1), of dropping a hidden unit in a training step.
     input_dropout : float, default=0.0
-        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+        Probability, in [0, 1), of dropping a non-zero of X in a training step.
     network : Node or list of Node, default=None
-        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node gives the scores.
-        It takes the place of `hidden_layer_sizes`, `activation` and `dropout`.
+        Graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node, which returns the scores. It replaces
+        `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str, RankingLoss or callable, default="lambdarank"
-        "lambdarank", "pairwise_logistic", "warp", an object of
-        :mod:`sklearn_vectorflow.losses`, or a function
-        ``f(y, raw, sample_weight, starts) -> (loss, gradient)`` of a block of queries, where
-        `starts` are the rows at which queries start and, last, the number of rows.
+        Loss function: "lambdarank", "pairwise_logistic", "warp", an object of :mod:`sklearn_vectorflow.losses`, or a
+        function ``f(y, raw, sample_weight, starts) -> (loss, gradient)`` of a block of queries. `starts` holds the
+        first row of each query and, at the end, the number of rows.
     optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
-        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
-        averaging, else AdaGrad.
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without averaging and
+        AdaGrad otherwise.
     learning_rate : float, default=None
-        The optimizer's rate, > 0; None is the optimizer's own.
+        Learning rate, > 0. It overrides that of the optimizer. None keeps the optimizer's own, which AdaGrad and FTRL
+        derive from the data by default.
     alpha : float, default=None
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
-        from the data (see the user guide): by cross-validation on a sample for linear models, layer by layer for
-        nets. It is 0 where more rows may follow (`partial_fit`).
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are not penalised. None derives it from the data
+        (see the user guide), for nets layer by layer. It is 0 in `partial_fit`.
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+        Share of L1 in the penalty, in [0, 1]. The rest is L2.
     penalty : Penalty or list of Penalty, default=None
-        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+        Penalties of :mod:`sklearn_vectorflow.penalties`, in place of `alpha` and `l1_ratio`.
     fit_intercept : bool, default=True
-        Whether layers have intercepts. The last one shifts all scores alike.
+        Whether layers have intercepts. That of the last layer shifts all scores alike.
     batch_size : int or "auto", default="auto"
-        A step takes as many queries as have at most so many rows together, or one query.
-        "auto" is one query (and all of a data set of at most 64 rows).
+        Maximum number of rows in a mini-batch, which consists of whole queries and of at least one. "auto" is one
+        query, or all queries if `fit` gets at most 64 rows.
     max_iter : int, default=20
-        Largest number of passes over the data (epochs).
+        Maximum number of epochs (passes over the training rows).
     tol : float, default=5e-3
-        Training stops when the loss has not fallen by more than this share of the typical loss
-        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+        Training stops when the loss has not fallen by more than `tol` times the typical loss (see the user guide) for
+        `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
-        Whether to watch the loss on validation queries in place of the training loss, and to
-        keep the weights of the best epoch. "auto" does so for nets that are trained on at least 10,000 queries,
-        and whose first layer has at least a tenth as many weights, if `max_iter` is 8 or more and `tol` is not None.
+        Whether to monitor the loss on validation queries instead of the training loss, and to keep the weights of the
+        best epoch. "auto" does so for nets that train on at least 10,000 queries and whose first layer has at least a
+        tenth as many weights as there are queries, if `max_iter` is at least 8 and `tol` is not None.
     validation_fraction : float, default=0.1
-        Share of the queries set aside for early stopping where no `X_val` is given.
+        Fraction of the queries, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
-        Epochs without progress before training stops.
+        Number of epochs without improvement after which training stops.
     shuffle : bool, default=True
-        Whether queries are shuffled anew for every epoch.
+        Whether to shuffle the queries before each epoch.
     average : bool or int, default=False
-        Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves out so many rows at first; True leaves out the first epoch, and the first half of all steps.
+        Whether to predict with the running mean of the weights (Polyak-Ruppert averaging). True starts the mean after
+        the first epoch, and starts it again when the number of steps has doubled. An int starts it after that many
+        rows. Not available with FTRL.
     warm_start : bool, default=False
-        Whether `fit` continues from the existing weights and the existing state of the optimizer.
+        Whether `fit` continues from the existing weights and the state of the optimizer.
     n_jobs : int, default=None
-        Threads that train on shared weights without locks, and predict. None is 1 unless in
-        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
-        thread.
+        Number of threads for training, which share the weights without locks, and for predictions. None means 1 unless
+        in a :obj:`joblib.parallel_config` context, -1 means all cores. Small data use one thread.
     deterministic : bool, default=False
-        Whether training gives the same weights, bit for bit, for any `n_jobs`, on one kind of processor and one
-        version of the package. Each weight then has one thread that writes to it, and threads wait for each other
-        every few dozen rows, which takes longer. It needs a `random_state`.
+        Whether training gives the same weights, bit for bit, for any `n_jobs`, on the same kind of processor and
+        version of the package. It assigns each weight to one thread, and threads wait for each other after each small
+        block of rows, which takes longer. It needs a `random_state`.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
-        every time.
+        Seed of the initial weights, the validation split, shuffling and dropout. With one thread, an int gives the same
+        bits every time.
     verbose : int, default=0
-        Prints a line for every epoch if not 0.
+        If not 0, each epoch prints a line.
     solver : {"auto", "sgd", "exact"}, default="auto"
-        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps; "exact" goes on from there by
-        Newton steps over all rows, which losses of groups do not have yet: it raises ValueError. "auto" is "sgd".
+        "sgd" trains by stochastic steps; "auto" is the same. "exact" raises ValueError, as Newton steps are not
+        available for losses of groups.
     exact_tol : float, default=1e-8
-        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
-        weights, each coordinate in the unit that its curvature gives it.
+        Tolerance of ``solver="exact"``. It stops when the norm of the projected gradient, relative to that of a model
+        without weights, is at most this. The norm scales each coordinate by its curvature.
     exact_max_iter : int, default=100
-        Largest number of Newton steps of ``solver="exact"``.
+        Maximum number of Newton steps of ``solver="exact"``.
     eval_at : int or tuple of int, default=()
-        Ranks k up to which the NDCG of the validation queries is measured after each epoch, see `validation_ndcg_`.
+        Ranks k at which to compute the NDCG of the validation queries after each epoch, see `validation_ndcg_`.
     half_life : float, default=None
-        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
-        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
-        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
-        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
-        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
-        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
+        Number of rows, > 0, after which the influence of a row on the step sizes of `partial_fit` has halved. Steps
+        then stay large enough to follow data that drift. Weights do not decay. What decays are the sums of squared
+        gradients (AdaGrad, FTRL) and the counts of steps in FTRL's penalty, SGD's schedules and running means. Adam's
+        moments decay by themselves. A decay multiplies these by ``2 ** (-n / half_life)``, where n is the number of
+        rows of positive weight since the last decay. It takes place before a block, once n is at least an eighth of
+        `half_life`, and costs a few passes over the weights and a temporary copy of them. With None, and in `fit`,
+        nothing decays.
     grow : bool, default=False
-        Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
-        time, the weights are copied.
+        Whether `partial_fit` accepts new columns, to the right of the others (see the user guide). Each time the model
+        grows, its weights are copied.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        Weights of a linear model; a view. Sparse after :meth:`sparsify`.
+        Weights of a linear model, as a view. Sparse after :meth:`sparsify`.
     intercept_ : ndarray of shape (1,)
         Intercept of a linear model.
     network_ : Network
-        The fitted net: layers, shapes and weights.
+        Fitted net: layers, shapes and weights.
     coefs_, intercepts_ : list of ndarray
-        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
+        Weights, of shape (n_in, n_out), and intercepts, of shape (n_out,), of each linear layer, as views.
     n_features_in_ : int
-        Number of features seen during fit.
+        Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X was a data frame with string columns.
+        Names of the features, if X was a data frame with string column names.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs.
     loss_curve_ : list of float
-        Mean training loss of each epoch, over queries, each before its own step, without penalty.
+        Mean training loss of each epoch over queries, without the penalty. The loss of a query is computed before its
+        own step.
     best_loss_ : float
-        The lowest of `loss_curve_`.
+        Minimum of `loss_curve_`.
     validation_scores_ : list of float
-        Negative mean loss on the validation queries after each epoch, if there were any.
+        Negative mean loss on the validation queries after each epoch, if there are validation queries.
     best_validation_score_ : float
-        The highest of `validation_scores_`, if there are any.
+        Maximum of `validation_scores_`.
     validation_ndcg_ : dict of int to list of float
-        For each k of `eval_at`, the mean NDCG@k of the validation queries after each epoch, if there were any.
+        Mean NDCG@k of the validation queries after each epoch, for each k of `eval_at`, if there are validation
+        queries.
 
     References
     ----------
-    Burges (2010), "From RankNet to LambdaRank to LambdaMART: an overview".
+    Burges (2010), "From RankNet to LambdaRank to LambdaMART: an overview", Microsoft Research Technical Report
+    MSR-TR-2010-82.
 
     Examples
     --------
@@ -257,19 +270,19 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Training rows. CSR of float32 or float64 is read in place, other formats are
-            converted. A column that occurs twice in a row counts as the sum.
+            Training rows. `fit` reads CSR of float32 or float64 in place and converts other formats. If a column occurs
+            twice in a row, its values are added.
         y : array-like of shape (n_rows,)
-            Relevance of every row to its query, >= 0.
+            Relevance of each row to its query, >= 0.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows, >= 0; usually the same for all rows of a query.
+            Weights of the rows, >= 0, usually equal within a query.
         qid : array-like of shape (n_rows,), default=None
-            Query of every row. Rows of a query stand together.
+            Query of each row. The rows of a query must be contiguous.
         group : array-like of shape (n_queries,), default=None
-            In place of qid: how many rows each query has, in order.
+            Number of rows of each query, in order, in place of `qid`.
         offset : array-like of shape (n_rows,), default=None
-            Known numbers that are added to the scores, in training and in predictions, such as those of another model.
-        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : like those of training, default=None
+            Known numbers to add to the scores, such as the scores of another model. Predictions need them, too.
+        X_val, y_val, sample_weight_val, qid_val, group_val, offset_val : as for training, default=None
             Validation queries for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -280,8 +293,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges. The
-            estimator stays as it was.
+            If a parameter or the data are invalid, or if training diverges. The estimator then stays unchanged.
         """
         qid = _queries(y, qid, group)
         if group_val is not None:
@@ -300,14 +312,17 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         group: ArrayLike | None = None,
         offset: ArrayLike | None = None,
     ) -> Self:
-        """Train on one block of queries, once.
+        """Make one pass over a block of queries, continuing from the current weights.
+
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         y : array-like of shape (n_rows,)
-            Relevance of every row to its query, >= 0.
+            Relevance of each row to its query, >= 0.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         qid, group : array-like, default=None
@@ -323,7 +338,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         return self._partial_fit(X, y, sample_weight, _queries(y, qid, group), offset=offset)
 
     def predict(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
-        """Return scores: within a query, the higher come first.
+        """Return scores. Within a query, rows with higher scores come first.
 
         Parameters
         ----------
@@ -356,13 +371,13 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         y : array-like of shape (n_rows,)
-            Relevances.
+            Relevance of each row to its query, >= 0.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows, >= 0; a query has the mean of its rows' weights.
+            Weights of the rows, >= 0. The weight of a query is the mean of those of its rows.
         qid, group : array-like, default=None
             Queries, as in :meth:`fit`.
         k : int, default=None
-            How many of the first rows of a query count; None is all.
+            Number of top-ranked rows of each query to count. None counts all.
         offset : array-like of shape (n_rows,), default=None
             Added to the scores, as in :meth:`fit`.
 

@@ -65,23 +65,23 @@ class FittedMixin:
             return outputs(model.network_, matrix, crew)
 
     def predictor(self, method: str = "predict") -> Predictor:
-        """Return a light form of a method, for serving rows one by one.
+        """Return a fast form of a prediction method, for serving rows one by one.
 
         Parameters
         ----------
         method : str, default="predict"
-            Name of a method of this estimator that takes rows alone and returns an array for them.
+            Name of the method.
 
         Returns
         -------
         predictor : Predictor
-            Called with CSR rows, it returns what the method does, and spares what the method's call costs
-            whatever the rows: checks of the kind and the names of columns, threads, setting up the net.
+            A callable that takes CSR rows and returns what the method returns. It saves the fixed costs of a call:
+            checks of the type and of column names, threads, and setting up the net.
 
         Raises
         ------
         ValueError
-            If there is no such method.
+            If the estimator has no such method.
         """
         check_is_fitted(self, "network_")
         if method not in SERVED or not hasattr(self, method):
@@ -93,13 +93,13 @@ class FittedMixin:
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of every linear layer, shape (n_in, n_out); views."""
+        """Weights of each linear layer, of shape (n_in, n_out), as views."""
         check_is_fitted(self, "network_")
         return self.network_.weights()
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Intercepts of every linear layer, shape (n_out,); views."""
+        """Intercepts of each linear layer, of shape (n_out,), as views."""
         check_is_fitted(self, "network_")
         return self.network_.intercepts()
 

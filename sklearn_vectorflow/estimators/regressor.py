@@ -45,138 +45,151 @@ class VectorFlowRegressor(
 ):
     """Linear and shallow-net regressor for extremely sparse rows.
 
-    It is trained by lock-free asynchronous stochastic gradient descent (Hogwild) on
-    shared weights. The cost of a step depends on the
-    non-zeros of its rows, not on the number of columns.
+    Several threads train the same weights by stochastic gradient descent without locks (Hogwild). The cost of a step
+    depends on the non-zeros of its rows, not on the number of columns.
+
+    The parameters by purpose:
+
+    - Model: `hidden_layer_sizes`, `activation`, `dropout`, `input_dropout`, `network`, `fit_intercept`.
+    - Objective: `loss`, `alpha`, `l1_ratio`, `penalty`.
+    - Optimization: `optimizer`, `learning_rate`, `batch_size`, `shuffle`, `average`, `solver`, `exact_tol`,
+      `exact_max_iter`.
+    - Stopping: `max_iter`, `tol`, `early_stopping`, `validation_fraction`, `n_iter_no_change`.
+    - Training in several calls: `warm_start`, `half_life`, `grow`.
+    - Execution: `n_jobs`, `deterministic`, `random_state`, `verbose`.
 
     Parameters
     ----------
     hidden_layer_sizes : int or tuple of int, default=()
-        Units of each hidden layer; () is a linear model.
+        Number of units in each hidden layer. An int stands for one layer, () for a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
-        Activation of the hidden layers.
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Probability, in [0, 1), with which a hidden unit is left out of a step.
+        Probability, in [0, 1), of dropping a hidden unit in a training step.
     input_dropout : float, default=0.0
-        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+        Probability, in [0, 1), of dropping a non-zero of X in a training step.
     network : Node or list of Node, default=None
-        A graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node or nodes,
-        whose outputs side by side are the raw outputs. It takes the place of
-        `hidden_layer_sizes`, `activation` and `dropout`.
+        Graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node, or several output nodes, whose outputs
+        are concatenated into the raw outputs. It replaces `hidden_layer_sizes`, `activation` and `dropout`.
     loss : str, Loss or callable, default="squared_error"
-        "squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
-        "poisson", "gamma", "tweedie", "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or a function
-        ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
+        Loss function: "squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive",
+        "quantile", "poisson", "gamma", "tweedie", "mixture_density", an object of :mod:`sklearn_vectorflow.losses`, or
+        a function ``f(y, raw, sample_weight) -> (loss, gradient)`` of a block of rows.
     optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
-        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
-        averaging, else AdaGrad.
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without averaging and
+        AdaGrad otherwise.
     learning_rate : float, default=None
-        The optimizer's rate, > 0; None is the optimizer's own.
+        Learning rate, > 0. It overrides that of the optimizer. None keeps the optimizer's own, which AdaGrad and FTRL
+        derive from the data by default.
     alpha : float, default=None
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
-        from the data (see the user guide): by cross-validation on a sample for linear models, layer by layer for
-        nets. It is 0 where more rows may follow (`partial_fit`).
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are not penalised. None derives it from the data
+        (see the user guide): by cross-validation on a sample for linear models, by a rule for each layer of nets. It is
+        0 in `partial_fit` and for sources that can be read only once.
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+        Share of L1 in the penalty, in [0, 1]. The rest is L2.
     penalty : Penalty or list of Penalty, default=None
-        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+        Penalties of :mod:`sklearn_vectorflow.penalties`, in place of `alpha` and `l1_ratio`.
     fit_intercept : bool, default=True
         Whether layers have intercepts.
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is one row (and all rows of a data set of at most 64).
+        Number of rows in a mini-batch. "auto" is 1, or all rows if `fit` gets at most 64.
     max_iter : int, default=20
-        Largest number of passes over the data (epochs).
+        Maximum number of epochs (passes over the training rows).
     tol : float, default=5e-3
-        Training stops when the loss has not fallen by more than this share of the typical loss
-        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+        Training stops when the loss has not fallen by more than `tol` times the typical loss (see the user guide) for
+        `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
-        Whether to watch the loss on validation rows in place of the training loss, and to
-        keep the weights of the best epoch. "auto" does so for nets that are trained on at least 10,000 rows,
-        and whose first layer has at least a tenth as many weights, if `max_iter` is 8 or more and `tol` is not None.
+        Whether to monitor the loss on validation rows instead of the training loss, and to keep the weights of the best
+        epoch. "auto" does so for nets that train on at least 10,000 rows and whose first layer has at least a tenth as
+        many weights as there are rows, if `max_iter` is at least 8 and `tol` is not None. Sources also need `X_val`.
     validation_fraction : float, default=0.1
-        Share of the rows set aside for early stopping where no `X_val` is given.
+        Fraction of the rows, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
-        Epochs without progress before training stops.
+        Number of epochs without improvement after which training stops.
     shuffle : bool, default=True
-        Whether rows are shuffled anew for every epoch.
+        Whether to shuffle the rows before each epoch.
     average : bool or int, default=False
-        Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves out so many rows at first; True leaves out the first epoch, and the first half of all steps.
+        Whether to predict with the running mean of the weights (Polyak-Ruppert averaging). True starts the mean after
+        the first epoch, and starts it again when the number of steps has doubled. An int starts it after that many
+        rows. Not available with FTRL.
     warm_start : bool, default=False
-        Whether `fit` continues from the existing weights and the existing state of the optimizer.
+        Whether `fit` continues from the existing weights and the state of the optimizer.
     n_jobs : int, default=None
-        Threads that train on shared weights without locks, and predict. None is 1 unless in
-        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
-        thread.
+        Number of threads for training, which share the weights without locks, and for predictions. None means 1 unless
+        in a :obj:`joblib.parallel_config` context, -1 means all cores. Small data use one thread.
     deterministic : bool, default=False
-        Whether training gives the same weights, bit for bit, for any `n_jobs`, on one kind of processor and one
-        version of the package. Each weight then has one thread that writes to it, and threads wait for each other
-        every few dozen rows, which takes longer. It needs a `random_state`.
+        Whether training gives the same weights, bit for bit, for any `n_jobs`, on the same kind of processor and
+        version of the package. It assigns each weight to one thread, and threads wait for each other after each small
+        block of rows, which takes longer. It needs a `random_state`.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
-        every time.
+        Seed of the initial weights, the validation split, shuffling and dropout. With one thread, an int gives the same
+        bits every time.
     verbose : int, default=0
-        Prints a line for every epoch if not 0.
+        If not 0, each epoch prints a line.
     solver : {"auto", "sgd", "exact"}, default="auto"
-        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
-        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
-        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
-        `random_state` gives the same bits for any `n_jobs`. "auto" is "exact" for squared error where that is
-        quick (at most 2**20 non-zeros times targets with up to 512 columns, 2**16 with more), `alpha` > 0 or None,
-        and nothing asks for steps of another kind: an optimizer, a rate, L1, batches, averages, dropout,
-        validation, a warm start, ``tol=None``, fewer than 8 epochs. Else it is "sgd".
+        "sgd" trains by stochastic steps alone. "exact" starts with at most three epochs of them on one thread. It then
+        takes Newton steps over all rows, on `n_jobs` threads, to the minimum of the penalised mean loss. It needs a
+        linear model and a loss with a continuous gradient. The same `random_state` gives the same bits for any
+        `n_jobs`.
+
+        "auto" is "exact" for squared error where that is quick: if the number of non-zeros times that of targets is at
+        most 2**20 with up to 512 columns, and at most 2**16 with more. `alpha` must be > 0 or None, and no parameter
+        may ask for steps of another kind (`optimizer`, `learning_rate`, `penalty`, L1, `batch_size`, `average`,
+        `input_dropout`, validation rows, `warm_start`, ``tol=None``, `max_iter` below 8). Otherwise "auto" is "sgd".
     exact_tol : float, default=1e-8
-        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
-        weights, each coordinate in the unit that its curvature gives it.
+        Tolerance of ``solver="exact"``. It stops when the norm of the projected gradient, relative to that of a model
+        without weights, is at most this. The norm scales each coordinate by its curvature.
     exact_max_iter : int, default=100
-        Largest number of Newton steps of ``solver="exact"``.
+        Maximum number of Newton steps of ``solver="exact"``.
     half_life : float, default=None
-        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
-        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
-        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
-        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
-        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
-        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
+        Number of rows, > 0, after which the influence of a row on the step sizes of `partial_fit` has halved. Steps
+        then stay large enough to follow data that drift. Weights do not decay. What decays are the sums of squared
+        gradients (AdaGrad, FTRL) and the counts of steps in FTRL's penalty, SGD's schedules and running means. Adam's
+        moments decay by themselves. A decay multiplies these by ``2 ** (-n / half_life)``, where n is the number of
+        rows of positive weight since the last decay. It takes place before a block, once n is at least an eighth of
+        `half_life`, and costs a few passes over the weights and a temporary copy of them. With None, and in `fit`,
+        nothing decays.
     grow : bool, default=False
-        Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
-        time, the weights are copied.
+        Whether `partial_fit` accepts new columns, to the right of the others (see the user guide). Each time the model
+        grows, its weights are copied.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        Weights of a linear model; a view. Sparse after :meth:`sparsify`.
+        Weights of a linear model, in the units of y. Sparse after :meth:`sparsify`.
     intercept_ : ndarray of shape (1,) or (n_targets,)
         Intercepts of a linear model.
     network_ : Network
-        The fitted net: layers, shapes and weights.
+        Fitted net: layers, shapes and weights.
     coefs_, intercepts_ : list of ndarray
-        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer; views.
+        Weights, of shape (n_in, n_out), and intercepts, of shape (n_out,), of each linear layer, as views.
     n_features_in_ : int
-        Number of features seen during fit.
+        Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X was a data frame with string columns.
+        Names of the features, if X was a data frame with string column names.
     n_iter_ : int
-        Epochs trained, and steps of ``solver="exact"``.
+        Number of epochs, plus Newton steps with ``solver="exact"``.
     loss_curve_ : list of float
-        Mean training loss of each epoch, each row before its own step, without penalty.
+        Mean training loss of each epoch, without the penalty. The loss of a row is computed before the row's own step.
     best_loss_ : float
-        The lowest of `loss_curve_`.
+        Minimum of `loss_curve_`.
     validation_scores_ : list of float
-        Negative mean loss on the validation rows after each epoch, if there were any.
+        Negative mean loss on the validation rows after each epoch, if there are validation rows.
     best_validation_score_ : float
-        The highest of `validation_scores_`, if there are any.
+        Maximum of `validation_scores_`.
     optimality_ : float
-        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+        Relative norm of the projected gradient at the end of ``solver="exact"``, see `exact_tol`.
     duality_gap_ : float
-        With ``solver="exact"``, how far the objective is above its minimum, at most: its distance from the dual
-        objective. NaN where a weight has no L2 penalty, or the loss is not known to be convex.
+        Upper bound of the distance of the objective from its minimum after ``solver="exact"``: the difference between
+        the objective and the dual objective. NaN if a weight has no L2 penalty, or if the loss is not known to be
+        convex.
     n_passes_ : int
-        With ``solver="exact"``, how often all rows were read, epochs among them.
+        Number of passes over all rows of ``solver="exact"``, including epochs.
 
     References
     ----------
-    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing
-    stochastic gradient descent", arXiv:1106.5730.
+    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing stochastic gradient descent",
+    doi:10.48550/arXiv.1106.5730.
 
     Examples
     --------
@@ -284,29 +297,26 @@ class VectorFlowRegressor(
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
-            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings targets and weights
-            along, and may be larger than memory. CSR of float32 or float64 is read in place, other formats are
-            converted. A column that occurs twice in a row counts as the sum.
+            Training rows. A source of :mod:`sklearn_vectorflow.io` yields blocks of rows with targets and weights, and
+            may be larger than memory. `fit` reads CSR of float32 or float64 in place and converts other formats. If a
+            column occurs twice in a row, its values are added.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets; None for a source.
+            Targets. None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         coef_init : {array-like, sparse matrix} of shape (n_outputs, n_features), default=None
-            Weights that training of a linear model starts from, in place of zeros; (n_features,) if there is one
-            output.
+            Initial weights of a linear model, in place of zeros. For one output, shape (n_features,) is accepted, too.
         intercept_init : array-like of shape (n_outputs,), default=None
-            Intercepts that it starts from, in place of the best constant.
+            Initial intercepts of a linear model, in place of the best constant.
         groups : array-like of shape (n_rows,), default=None
-            Group of every row, for losses that see rows of a group together. Rows of a
-            group stand together. Sources have none.
+            Group of each row, for losses of groups of rows. The rows of a group must be contiguous. None for a source.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Known numbers that are added to the raw outputs, in training and in predictions: one for
-            each row or one for each of its raw outputs. They have no weight of their own. Blocks of a source may
-            bring their own.
+            Known numbers to add to the raw outputs, one for each row or one for each raw output of each row.
+            Predictions need them, too. None for a source, whose blocks may have offsets.
         exposure : array-like of shape (n_rows,), default=None
-            Time, area or number of units, > 0, that the target of each row is for, where the loss has a logarithmic
-            link. Its logarithm is added to the offset.
-        X_val, y_val, sample_weight_val, groups_val, offset_val, exposure_val : like those of training, default=None
+            Time, area or number of units, > 0, that the target of each row refers to, for losses with a logarithmic
+            link. Its logarithm is added to the offset. Predictions need it, too.
+        X_val, y_val, sample_weight_val, groups_val, offset_val, exposure_val : as for training, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -317,8 +327,7 @@ class VectorFlowRegressor(
         Raises
         ------
         TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges. The
-            estimator stays as it was.
+            If a parameter or the data are invalid, or if training diverges. The estimator then stays unchanged.
         """
         offsets = (
             self._with_exposure(X, offset, exposure),
@@ -337,18 +346,21 @@ class VectorFlowRegressor(
         offset: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
     ) -> Self:
-        """Train on one block of rows, once.
+        """Make one pass over a block of rows, continuing from the current weights.
+
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows. Training makes one pass over the blocks of a source.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             Targets.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         groups : array-like of shape (n_rows,), default=None
-            Group of every row, as in :meth:`fit`.
+            Group of each row, as in :meth:`fit`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         exposure : array-like of shape (n_rows,), default=None
@@ -362,11 +374,11 @@ class VectorFlowRegressor(
         return self._partial_fit(X, y, sample_weight, groups, offset=self._with_exposure(X, offset, exposure))
 
     def predict_raw(self, X: RowsLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Array:
-        """Return raw outputs, before the loss turns them into predictions.
+        """Return raw outputs, before the inverse link of the loss.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
@@ -381,11 +393,11 @@ class VectorFlowRegressor(
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def predict(self, X: RowsLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Array:
-        """Return predictions on the scale of y.
+        """Return predictions in the units of y.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
@@ -395,7 +407,7 @@ class VectorFlowRegressor(
         Returns
         -------
         y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            Means, medians or quantiles, as the loss says; (n_rows, n_quantiles) for several quantiles.
+            Means, medians or quantiles, depending on the loss. For several quantiles, shape (n_rows, n_quantiles).
         """
         offset = self._with_exposure(X, offset, exposure)
         prediction = self._predict_rows(X, lambda raw: self._loss.inverse_link(self._in_units_of_y(raw)), offset)

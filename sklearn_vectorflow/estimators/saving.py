@@ -24,22 +24,22 @@ class SaveMixin:
         keep_state: bool | None = None,
         trusted: Sequence[type | Callable[..., Any]] = (),
     ) -> None:
-        """Save the fitted estimator to a file of arrays and JSON, which :func:`sklearn_vectorflow.load` reads.
+        """Save the fitted estimator to a file that :func:`sklearn_vectorflow.load` reads.
 
-        The file is in the safetensors format, with checksums, and runs no code when it is loaded. It takes the place
-        of another of this name once it is complete.
+        The file holds arrays and JSON in the safetensors format, with checksums. Loading it runs no code. An existing
+        file of this name is replaced once the new one is complete.
 
         Parameters
         ----------
         path : path-like
-            Such as ``"model.safetensors"``.
+            Path of the file, such as ``"model.safetensors"``.
         keep_state : bool, default=None
-            Whether what ``partial_fit`` goes on from is saved: the optimizer's state, and the rows that it has kept if
-            those of a stream are still few. Without it the file is smaller and predicts the same. None does what
-            ``network_.keep_state`` says: True unless it was set.
+            Whether to save what ``partial_fit`` continues from: the state of the optimizer and, early in a stream, the
+            first rows. Without it the file is smaller, and predictions are the same. None takes
+            ``network_.keep_state``, which is True unless it was set.
         trusted : sequence of classes and functions, default=()
-            Losses, layers and the like that you wrote and that the estimator holds. They are saved by their names, and
-            ``load`` has to be given them, too.
+            Your own losses, layers and other objects that the estimator holds. The file has only their names, so
+            ``load`` needs them, too.
 
         Raises
         ------

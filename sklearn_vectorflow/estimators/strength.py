@@ -1,4 +1,4 @@
-"""Cross-validation of the strength of the penalty, with nets of an estimator's own kind."""
+"""Cross-validation of the strength of the penalty."""
 
 from dataclasses import replace
 
@@ -16,20 +16,20 @@ from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
 from sklearn_vectorflow.training.strength import folds_of, validated
 
-FEWEST_TELLING = 256  # rows of a sample that tell something
-FEW_EPOCHS = 8  # fewer end before a penalty matters
-MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of models that tell the strength
-MOST_PRODUCTS = 1 << 24  # of a sample's non-zeros and outputs
+FEWEST_TELLING = 256  # informative rows that a sample needs
+FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
+MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
+MOST_PRODUCTS = 1 << 24  # non-zeros times outputs of the sample
 
 
 class StrengthMixin:
-    """Chooses the strength of the penalty of an estimator's linear models."""
+    """Chooses the strength of the penalty of linear models."""
 
     def _validates_strength(self, kernel, batch_size):
-        """Return whether the strength of the penalty is chosen by cross-validation on a sample.
+        """Return whether cross-validation on a sample chooses the strength of the penalty.
 
-        It is where nothing sets it, the model is linear, models of parts of a sample cost little and tell what is
-        wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
+        It does so if no parameter sets the strength, the model is linear, models of parts of a sample are cheap and
+        informative (losses of ranks replace another measure), and training is long enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
         is_slow = (
@@ -45,7 +45,7 @@ class StrengthMixin:
         if scales.telling < FEW_TELL:
             return scales.prior
         few_tell = scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_losses
-        if few_tell and isinstance(data, Data):  # a source's rows were drawn before its targets were known
+        if few_tell and isinstance(data, Data):  # the sample of a source was drawn before its targets were known
             sample = Sample.by_size(data, self._size_of(start), self._n_outputs(), LARGE_SAMPLE)
         else:
             sample = Sample.of(data, LARGE_SAMPLE)
@@ -64,7 +64,7 @@ class StrengthMixin:
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
 
     def _size_of(self, start):
-        """Return a function of targets, weights and offsets that gives the length of the gradients before training."""
+        """Return a function of targets, weights and offsets that computes the norms of gradients before training."""
         kernel, n_outputs = kernel_of(self._loss), self._n_outputs()
 
         def size_of(encoded, weight, offset):
@@ -79,7 +79,7 @@ class StrengthMixin:
     def _small_network(self, scales, start, data, batch_size):
         """Return a linear net trained on some rows; None if training diverges."""
         network = self._new_network(data.matrix.shape[1])
-        # a step on a row that stands for several is one on as many rows
+        # a row that represents several counts like a step on as many rows
         network.scales = replace(scales, batch_size=scales.batch_size * data.n_losses / data.n_terms)
         alpha = default_strength(scales, data.n_losses)
         start = Start(np.random.RandomState(0), start.raw)

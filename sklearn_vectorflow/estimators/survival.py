@@ -60,8 +60,8 @@ def _separates(estimator):
     kind = DISTRIBUTIONS.get(loss, SurvivalLoss) if isinstance(loss, str) else loss
     if not getattr(kind, "separates", True):
         raise AttributeError(
-            f"The likelihood of distribution={brief(loss)} compares rows with each other, so it can't be trained block "
-            "by block."
+            f"The likelihood of distribution={brief(loss)} compares rows with each other, so training needs all rows "
+            "at once: use fit."
         )
     return True
 
@@ -69,168 +69,180 @@ def _separates(estimator):
 class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin, BaseVectorFlow):
     """Linear and shallow-net models of times to an event, for extremely sparse rows.
 
-    Times may be right-censored and, for parametric distributions, left- and
-    interval-censored; rows may enter late (left truncation). The log-likelihood is maximised by
-    lock-free asynchronous stochastic gradient descent (Hogwild) on shared weights: a step costs
-    what the non-zeros of its rows cost, whatever the number of columns.
+    Times may be right-censored and, for parametric distributions, left- or interval-censored. Rows may enter late (left
+    truncation). Several threads maximise the log-likelihood of the same weights by stochastic gradient ascent without
+    locks (Hogwild). The cost of a step depends on the non-zeros of its rows, not on the number of columns.
+
+    The parameters by purpose:
+
+    - Model: `distribution`, `breakpoints`, `shape`, `hidden_layer_sizes`, `activation`, `dropout`, `input_dropout`,
+      `network`, `fit_intercept`.
+    - Objective: `alpha`, `l1_ratio`, `penalty`.
+    - Optimization: `optimizer`, `learning_rate`, `batch_size`, `shuffle`, `average`, `solver`, `exact_tol`,
+      `exact_max_iter`.
+    - Stopping: `max_iter`, `tol`, `early_stopping`, `validation_fraction`, `n_iter_no_change`.
+    - Training in several calls: `warm_start`, `half_life`, `grow`.
+    - Execution: `n_jobs`, `deterministic`, `random_state`, `verbose`.
 
     Parameters
     ----------
     distribution : str or SurvivalLoss, default="exponential"
-        How times depend on the raw outputs:
+        Distribution of the times given the raw outputs, one of
 
-        - "exponential": a constant hazard;
-        - "weibull", "lognormal", "loglogistic": accelerated failure times;
-        - "piecewise_exponential": a free baseline, constant between breakpoints;
-        - "discrete": logistic hazards of intervals;
-        - "cox": Cox's partial likelihood, with Breslow's baseline after the fit;
-        - "competing_risks": hazards of several causes, constant between breakpoints;
+        - "exponential": constant hazard;
+        - "weibull", "lognormal", "loglogistic": accelerated failure time models;
+        - "piecewise_exponential": a baseline hazard that is constant between breakpoints;
+        - "discrete": a logistic hazard for each interval between breakpoints;
+        - "cox": Cox's partial likelihood, with Breslow's estimate of the baseline after training;
+        - "competing_risks": a hazard for each cause, constant between breakpoints;
 
-        or an object of :mod:`sklearn_vectorflow.losses`, such as ``CoxPH(ties="breslow")``, which
-        brings its own breakpoints and shape.
+        or an object of :mod:`sklearn_vectorflow.losses` with its own breakpoints and shape, such as
+        ``CoxPH(ties="breslow")``.
     breakpoints : int or array-like of float, default=None
-        For "piecewise_exponential", "discrete" and "competing_risks": increasing times, in the unit of y, that
-        end an interval; or the number of intervals, cut at quantiles of the times of events.
-        None is 10 intervals.
+        For "piecewise_exponential", "discrete" and "competing_risks": the ends of the intervals, as increasing times in
+        the unit of y, or the number of intervals, which are then cut at quantiles of the event times. None means 10
+        intervals.
     shape : {"constant", "linear"}, default="constant"
-        Whether the shape of a family (or the baseline hazard of each interval) is one learned
-        number, or has its own linear head.
+        Whether the shape of a distribution (for "piecewise_exponential", "discrete" and "competing_risks" the baseline
+        of each interval) is one learned number or depends linearly on the features.
     hidden_layer_sizes : int or tuple of int, default=()
-        Units of each hidden layer; () is a linear model.
+        Number of units in each hidden layer. An int stands for one layer, () for a linear model.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
-        Activation of the hidden layers.
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Probability, in [0, 1), with which a hidden unit is left out of a step.
+        Probability, in [0, 1), of dropping a hidden unit in a training step.
     input_dropout : float, default=0.0
-        Probability, in [0, 1), with which a non-zero of X is left out of a step.
+        Probability, in [0, 1), of dropping a non-zero of X in a training step.
     network : Node or list of Node, default=None
-        A graph of layers, see :mod:`sklearn_vectorflow.layers`, for the outputs that depend on
-        the row: its output node or nodes, whose outputs side by side they are. It takes the
-        place of `hidden_layer_sizes`, `activation` and `dropout`.
+        Graph of layers, see :mod:`sklearn_vectorflow.layers`: its output node, or several output nodes, whose outputs
+        are concatenated into the raw outputs that depend on the row. It replaces `hidden_layer_sizes`, `activation` and
+        `dropout`.
     optimizer : {"auto", "adagrad", "adam", "ftrl", "sgd"} or Optimizer, default="auto"
-        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without
-        averaging, else AdaGrad.
+        Update rule, see :mod:`sklearn_vectorflow.optimizers`. "auto" is FTRL for linear models without averaging and
+        AdaGrad otherwise.
     learning_rate : float, default=None
-        The optimizer's rate, > 0; None is the optimizer's own.
+        Learning rate, > 0. It overrides that of the optimizer. None keeps the optimizer's own, which AdaGrad and FTRL
+        derive from the data by default.
     alpha : float, default=None
-        Strength, >= 0, of the penalty on the mean loss. Intercepts are never penalised. None follows
-        from the data (see the user guide): by cross-validation on a sample for linear models, layer by layer for
-        nets. It is 0 where more rows may follow (`partial_fit`).
+        Strength, >= 0, of the penalty on the mean loss. Intercepts are not penalised. None derives it from the data
+        (see the user guide): by cross-validation on a sample for linear models, by a rule for each layer of nets. It is
+        0 in `partial_fit` and for sources that can be read only once.
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty, in [0, 1]; the rest is L2.
+        Share of L1 in the penalty, in [0, 1]. The rest is L2.
     penalty : Penalty or list of Penalty, default=None
-        In place of alpha and l1_ratio, see :mod:`sklearn_vectorflow.penalties`.
+        Penalties of :mod:`sklearn_vectorflow.penalties`, in place of `alpha` and `l1_ratio`.
     fit_intercept : bool, default=True
         Whether layers have intercepts.
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is one row (and all rows of a data set of at most 64). For Cox's
-        likelihood it is the size of the blocks, within which rows are compared: "auto" is
-        all rows of a data set of at most 1,024, else 256.
+        Number of rows in a mini-batch. "auto" is 1, or all rows if `fit` gets at most 64. Cox's likelihood compares the
+        rows of a mini-batch with each other. For it, "auto" is all rows if there are at most 1,024, and 256 otherwise.
     max_iter : int, default=20
-        Largest number of passes over the data (epochs).
+        Maximum number of epochs (passes over the training rows).
     tol : float, default=5e-3
-        Training stops when the loss has not fallen by more than this share of the typical loss
-        (see the user guide) for `n_iter_no_change` epochs; None never stops before `max_iter`.
+        Training stops when the loss has not fallen by more than `tol` times the typical loss (see the user guide) for
+        `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
-        Whether to watch the loss on validation rows in place of the training loss, and to
-        keep the weights of the best epoch. "auto" does so for nets that are trained on at least 10,000 rows,
-        and whose first layer has at least a tenth as many weights, if `max_iter` is 8 or more and `tol` is not None.
+        Whether to monitor the loss on validation rows instead of the training loss, and to keep the weights of the best
+        epoch. "auto" does so for nets that train on at least 10,000 rows and whose first layer has at least a tenth as
+        many weights as there are rows, if `max_iter` is at least 8 and `tol` is not None. Sources also need `X_val`.
     validation_fraction : float, default=0.1
-        Share of the rows set aside for early stopping where no `X_val` is given.
+        Fraction of the rows, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
-        Epochs without progress before training stops.
+        Number of epochs without improvement after which training stops.
     shuffle : bool, default=True
-        Whether rows are shuffled anew for every epoch.
+        Whether to shuffle the rows before each epoch.
     average : bool or int, default=False
-        Whether predictions use the running mean of the weights (Polyak averaging); an
-        int leaves out so many rows at first; True leaves out the first epoch, and the first half of all steps.
+        Whether to predict with the running mean of the weights (Polyak-Ruppert averaging). True starts the mean after
+        the first epoch, and starts it again when the number of steps has doubled. An int starts it after that many
+        rows. Not available with FTRL.
     warm_start : bool, default=False
-        Whether `fit` continues from the existing weights and the existing state of the optimizer.
+        Whether `fit` continues from the existing weights and the state of the optimizer.
     n_jobs : int, default=None
-        Threads that train on shared weights without locks, and predict. None is 1 unless in
-        a :obj:`joblib.parallel_config` context, -1 all cores. Small data stay on one
-        thread.
+        Number of threads for training, which share the weights without locks, and for predictions. None means 1 unless
+        in a :obj:`joblib.parallel_config` context, -1 means all cores. Small data use one thread.
     deterministic : bool, default=False
-        Whether training gives the same weights, bit for bit, for any `n_jobs`, on one kind of processor and one
-        version of the package. Each weight then has one thread that writes to it, and threads wait for each other
-        every few dozen rows, which takes longer. It needs a `random_state`.
+        Whether training gives the same weights, bit for bit, for any `n_jobs`, on the same kind of processor and
+        version of the package. It assigns each weight to one thread, and threads wait for each other after each small
+        block of rows, which takes longer. It needs a `random_state`.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, shuffling and dropout. With one thread an int gives the same bits
-        every time.
+        Seed of the initial weights, the validation split, shuffling and dropout. With one thread, an int gives the same
+        bits every time.
     verbose : int, default=0
-        Prints a line for every epoch if not 0.
+        If not 0, each epoch prints a line.
     solver : {"auto", "sgd", "exact"}, default="auto"
-        How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
-        of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
-        of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
-        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
+        "sgd" trains by stochastic steps alone. "exact" starts with at most three epochs of them on one thread. It then
+        takes Newton steps over all rows, on `n_jobs` threads, to the minimum of the penalised mean loss. It needs a
+        linear model and a loss with a continuous gradient. The same `random_state` gives the same bits for any
+        `n_jobs`. "auto" is "sgd".
     exact_tol : float, default=1e-8
-        Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
-        weights, each coordinate in the unit that its curvature gives it.
+        Tolerance of ``solver="exact"``. It stops when the norm of the projected gradient, relative to that of a model
+        without weights, is at most this. The norm scales each coordinate by its curvature.
     exact_max_iter : int, default=100
-        Largest number of Newton steps of ``solver="exact"``.
+        Maximum number of Newton steps of ``solver="exact"``.
     half_life : float, default=None
-        Number of rows, > 0, after which a row counts half in the step sizes of `partial_fit`, so that these stay large
-        enough to follow data that drift. What decays are the sums of squared gradients (AdaGrad, FTRL), the number of
-        steps (FTRL's penalty, SGD's schedules) and the number of rows in a running mean. The moments of Adam decay by
-        themselves. Before a block, all of them are multiplied by ``2 ** (-n / half_life)``, with n the rows of positive
-        weight since the last time, but only if n is at least an eighth of `half_life`: each time takes a few passes
-        over the weights, which stay as they are, and a copy of them. With None nothing decays, nor does it in `fit`.
+        Number of rows, > 0, after which the influence of a row on the step sizes of `partial_fit` has halved. Steps
+        then stay large enough to follow data that drift. Weights do not decay. What decays are the sums of squared
+        gradients (AdaGrad, FTRL) and the counts of steps in FTRL's penalty, SGD's schedules and running means. Adam's
+        moments decay by themselves. A decay multiplies these by ``2 ** (-n / half_life)``, where n is the number of
+        rows of positive weight since the last decay. It takes place before a block, once n is at least an eighth of
+        `half_life`, and costs a few passes over the weights and a temporary copy of them. With None, and in `fit`,
+        nothing decays.
     grow : bool, default=False
-        Whether `partial_fit` takes more columns than before, to the right of the others (see the user guide). Each
-        time, the weights are copied.
+        Whether `partial_fit` accepts new columns, to the right of the others (see the user guide). Each time the model
+        grows, its weights are copied.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Weights of a linear model; a view. Positive weights bring the event earlier, but in
-        "weibull", "lognormal" and "loglogistic", which are linear in the logarithm of time, they
-        put it off.
+        Weights of a linear model, as a view. Sparse after :meth:`sparsify`. A positive weight makes the event earlier;
+        for "weibull", "lognormal" and "loglogistic", which are linear in the logarithm of time, it makes the event
+        later.
     intercept_ : ndarray of shape (1,) or (n_outputs,)
-        Intercepts of a linear model, in the unit of y; one for each interval of
-        "piecewise_exponential" and "discrete"; those of "competing_risks" cause by cause.
+        Intercepts of a linear model, for times in the unit of y. "piecewise_exponential" and "discrete" have one for
+        each interval, "competing_risks" one for each interval of each cause, cause by cause.
     shape_ : float
-        The shape of "weibull" and "loglogistic", or the standard deviation of log time of
-        "lognormal", where it is one number.
+        Shape of "weibull" and "loglogistic", or standard deviation of log time of "lognormal", if ``shape="constant"``.
     cum_baseline_hazard_, baseline_survival_ : Curve
-        For "cox", Breslow's estimate for a row whose raw output is zero, as functions of time.
+        For "cox", Breslow's estimates for a row whose raw output is zero, as functions of time.
     loss_ : SurvivalLoss
-        The distribution with what it took from the times: their unit, breakpoints, baseline.
+        Distribution with what it has learned from the times: their unit, breakpoints and baseline.
     unique_times_ : ndarray of shape (n_times,)
-        Distinct times seen in the first call of fit or partial_fit (at most 1,000 of them).
+        Distinct times in the first call of `fit` or `partial_fit`, at most 1,000 of them.
     network_ : Network
-        The fitted net: layers, shapes and weights.
+        Fitted net: layers, shapes and weights.
     coefs_, intercepts_ : list of ndarray
-        Weights, shape (n_in, n_out), and intercepts, shape (n_out,), of every linear layer, and of
-        outputs that are one number (with n_in = 0); views, in the model's internal unit of time.
+        Weights, of shape (n_in, n_out), and intercepts, of shape (n_out,), of each linear layer, as views. Outputs that
+        are one number for all rows come last, with n_in = 0. The unit of time is internal.
     n_features_in_ : int
-        Number of features seen during fit.
+        Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X was a data frame with string columns.
+        Names of the features, if X was a data frame with string column names.
     n_iter_ : int
-        Epochs trained, and steps of ``solver="exact"``.
+        Number of epochs, plus Newton steps with ``solver="exact"``.
     loss_curve_ : list of float
-        Mean negative log-likelihood of each epoch, times in the unit of y, each row before its
-        own step, without penalty.
+        Mean negative log-likelihood of the training rows in each epoch, without the penalty, for times in the unit of
+        y. The loss of a row is computed before the row's own step.
     best_loss_ : float
-        The lowest of `loss_curve_`.
+        Minimum of `loss_curve_`.
     validation_scores_ : list of float
-        Mean log-likelihood of the validation rows after each epoch, if there were any.
+        Mean log-likelihood of the validation rows after each epoch, if there are validation rows.
     best_validation_score_ : float
-        The highest of `validation_scores_`, if there are any.
+        Maximum of `validation_scores_`.
     optimality_ : float
-        With ``solver="exact"``, the relative norm of the projected gradient in the end, see `exact_tol`.
+        Relative norm of the projected gradient at the end of ``solver="exact"``, see `exact_tol`.
     duality_gap_ : float
-        With ``solver="exact"``, how far the objective is above its minimum, at most: its distance from the dual
-        objective. NaN where a weight has no L2 penalty, or the loss is not known to be convex.
+        Upper bound of the distance of the objective from its minimum after ``solver="exact"``: the difference between
+        the objective and the dual objective. NaN if a weight has no L2 penalty, or if the loss is not known to be
+        convex.
     n_passes_ : int
-        With ``solver="exact"``, how often all rows were read, epochs among them.
+        Number of passes over all rows of ``solver="exact"``, including epochs.
 
     References
     ----------
-    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing
-    stochastic gradient descent", arXiv:1106.5730. Kalbfleisch and Prentice (2002), "The
-    statistical analysis of failure time data", doi:10.1002/9781118032985.
+    Niu, Recht, Ré and Wright (2011), "HOGWILD!: A lock-free approach to parallelizing stochastic gradient descent",
+    doi:10.48550/arXiv.1106.5730.
+
+    Kalbfleisch and Prentice (2002), "The statistical analysis of failure time data", doi:10.1002/9781118032985.
 
     Examples
     --------
@@ -334,26 +346,27 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
-            Training rows. A source of blocks (:mod:`sklearn_vectorflow.io`) brings times and weights along, and may
-            be larger than memory; not for "cox", which compares rows. CSR of float32 or float64 is read in place,
-            other formats are converted. A column that occurs twice in a row counts as the sum.
+            Training rows. A source of :mod:`sklearn_vectorflow.io` yields blocks of rows with times and weights, and
+            may be larger than memory; "cox", which compares rows, does not accept it. `fit` reads CSR of float32 or
+            float64 in place and converts other formats. If a column occurs twice in a row, its values are added.
         y : structured array, tuple, data frame or dict
-            Times of n_rows rows, > 0; None for a source, whose blocks have structured arrays or dicts:
+            Times of the rows, > 0, as one of
 
-            - a structured array of a bool event and a float time, under any names
-              (scikit-survival's form);
+            - a structured array of a bool event and a float time, under any names (as in scikit-survival);
             - a tuple (event, time);
-            - a data frame or dict with "event" and "time"; or with "lower" and "upper", between
-              which the event was (lower == upper: at that time; lower = 0: left-censored; upper =
-              inf: right-censored); and perhaps "entry", from when on a row was observed.
+            - a data frame or dict with "event" and "time", or with the bounds "lower" and "upper" of the event time,
+              and optionally "entry", the time from which on a row was observed. An event at a known time has lower ==
+              upper, a left-censored row lower = 0, a right-censored row upper = inf.
 
-            For "competing_risks" events are 0 (censored) or the number of a cause, 1, 2, ...
+            For "competing_risks" an event is 0 (censored) or the number of a cause, 1, 2, ... Pass None for a source,
+            whose blocks have structured arrays or dicts.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, >= 0.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Known numbers that are added to the raw outputs, in training and in predictions. One for each row is added
-            to the log hazard ("cox", "exponential", "piecewise"), the logit ("discrete") or the log time.
-        X_val, y_val, sample_weight_val, offset_val : like X, y, sample_weight and offset, default=None
+            Known numbers to add to the raw outputs. Predictions need them, too. One number for each row is added to the
+            log hazard ("cox", "exponential", "piecewise_exponential", "competing_risks"), to the logit of the hazard
+            ("discrete") or to the log time (other distributions).
+        X_val, y_val, sample_weight_val, offset_val : as for training, default=None
             Validation rows for `early_stopping` and `validation_scores_`.
 
         Returns
@@ -364,8 +377,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         Raises
         ------
         TypeError, ValueError
-            If a parameter or the data are of the wrong kind, or if training diverges. The
-            estimator stays as it was.
+            If a parameter or the data are invalid, or if training diverges. The estimator then stays unchanged.
         """
         _check_source(self, X)
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, offsets=(offset, offset_val))
@@ -379,14 +391,18 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
         *,
         offset: ArrayLike | None = None,
     ) -> Self:
-        """Train on one block of rows, once. Not for Cox's likelihood, which compares rows.
+        """Make one pass over a block of rows, continuing from the current weights.
 
-        Breakpoints that are not given are taken from the first block.
+        While the first 1,024 rows of a stream come, training starts again each time that their number has doubled, with
+        all rows so far. Default learning rates then suit the data.
+
+        It is not available for Cox's likelihood, which compares rows. The first block determines breakpoints that are
+        not given.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Rows.
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
+            Rows. Training makes one pass over the blocks of a source.
         y : structured array, tuple, data frame or dict
             Times, see :meth:`fit`.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -411,12 +427,12 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     ) -> float:
         """Return Harrell's concordance index of :meth:`predict`.
 
-        For "competing_risks" it is the mean over the causes that have events. An event of another cause then
-        counts as censored.
+        For "competing_risks" it is the mean over the causes that have events. Events of other causes count as
+        censored.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         y : structured array, tuple, data frame or dict
             Times, see :meth:`fit`.
@@ -446,13 +462,13 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
     @property
     def intercept_(self) -> Array:
-        """Intercepts of a linear model, in the unit of y."""
+        """Intercepts of a linear model, for times in the unit of y."""
         self._check_linear("intercept_")
         return self.loss_.intercept(self._raw_of_nothing())
 
     @property
     def shape_(self) -> float:
-        """The shape of the distribution, where it is one number."""
+        """Shape of the distribution, if it is one number."""
         check_is_fitted(self, "network_")
         if not hasattr(self.loss_, "log_shape") or self.loss_.n_constant == 0:
             raise AttributeError("shape_ exists for families with a shape, if shape='constant'.")
@@ -465,13 +481,13 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
 
     @property
     def cum_baseline_hazard_(self) -> Curve:
-        """Breslow's estimate of the cumulative baseline hazard of "cox", a step function of time."""
+        """Breslow's estimate of the cumulative baseline hazard of "cox", as a step function of time."""
         check_is_fitted(self, "network_")
         return self._baseline("cumulative_hazard")
 
     @property
     def baseline_survival_(self) -> Curve:
-        """The survival of "cox" that belongs to `cum_baseline_hazard_`, a step function of time."""
+        """Baseline survival function of "cox", as a step function of time."""
         check_is_fitted(self, "network_")
         return self._baseline("survival")
 

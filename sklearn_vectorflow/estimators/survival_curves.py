@@ -1,4 +1,4 @@
-"""What is predicted of times to an event: risks, curves as functions of time, quantiles."""
+"""Predictions of times to an event: risks, curves and quantiles."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ def _has_causes(estimator):
     """Raise, so that `available_if` says why not, unless the distribution tells causes apart."""
     loss = getattr(estimator, "loss_", estimator.distribution)
     if not hasattr(DISTRIBUTIONS.get(loss) if isinstance(loss, str) else loss, "cumulative_incidence"):
-        raise AttributeError(f"distribution={brief(estimator.distribution)} does not tell causes of events apart.")
+        raise AttributeError(f"distribution={brief(estimator.distribution)} does not distinguish causes of events.")
     return True
 
 
@@ -25,12 +25,15 @@ class CurvesMixin:
     """Predictions of an estimator that has raw outputs and a `loss_` that knows what they say."""
 
     def predict(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
-        """Return risk scores: the higher, the earlier the event.
+        """Return risk scores. Rows with higher scores have earlier events.
 
-        It is the log hazard, relative to the baseline where there is one ("cox"), or that of
-        the first interval; for accelerated failure times minus the logarithm of the median
-        time. With a linear head for every interval it is the logarithm of the cumulative
-        hazard at the last breakpoint. For "competing_risks" each cause has its own.
+        The score depends on the distribution:
+
+        - "exponential": the log hazard;
+        - "cox": the log hazard relative to the baseline;
+        - "weibull", "lognormal", "loglogistic": minus the logarithm of the median time;
+        - "piecewise_exponential", "discrete", "competing_risks": the log hazard (for "discrete" its logit) in the first
+          interval or, with ``shape="linear"``, the logarithm of the cumulative hazard at the last breakpoint.
 
         Parameters
         ----------
@@ -55,27 +58,27 @@ class CurvesMixin:
         offset: ArrayLike | None = None,
         conditional_after: ArrayLike | None = None,
     ) -> Array:
-        """Return the probability of no event up to a time, as functions of it.
+        """Return the survival function of each row, the probability of no event up to a time.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         return_array : bool, default=False
-            Whether to return values in place of functions.
+            Whether to return values at `times` instead of functions.
         times : array-like of shape (n_times,), default=None
-            Times >= 0 of the values, increasing; None is `unique_times_`.
+            Times >= 0, increasing, for which to return values. None means `unique_times_`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         conditional_after : float or array-like of shape (n_rows,), default=None
-            Times up to which the rows are known to have had no event. `times` and the curves' arguments then
-            count from there on: the probability is that of T > conditional_after + t given T > conditional_after.
+            Time up to which a row is known to have had no event. `times` and the arguments of the curves then start to
+            count there: the probability is that of T > conditional_after + t given T > conditional_after.
 
         Returns
         -------
         survival : ndarray of shape (n_rows,) of Curve, or (n_rows, n_times) of float
-            Curves are called with a time or an array of times. They are exact at all times:
-            smooth for distributions that are, steps for "discrete" and "cox".
+            A curve is a function of a time or of an array of times, and is exact at all times. "discrete" and "cox"
+            give step functions, other distributions continuous curves.
         """
         return self._curves("survival", X, return_array, times, offset, conditional_after)
 
@@ -88,20 +91,20 @@ class CurvesMixin:
         offset: ArrayLike | None = None,
         conditional_after: ArrayLike | None = None,
     ) -> Array:
-        """Return the cumulative hazard, minus the logarithm of survival, as functions of time.
+        """Return the cumulative hazard function of each row, minus the logarithm of its survival function.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         return_array : bool, default=False
-            Whether to return values in place of functions.
+            Whether to return values at `times` instead of functions.
         times : array-like of shape (n_times,), default=None
-            Times >= 0 of the values, increasing; None is `unique_times_`.
+            Times >= 0, increasing, for which to return values. None means `unique_times_`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         conditional_after : float or array-like of shape (n_rows,), default=None
-            Times up to which the rows are known to have had no event, from which on `times` then count.
+            Time up to which a row is known to have had no event. `times` then start to count there.
 
         Returns
         -------
@@ -119,23 +122,23 @@ class CurvesMixin:
         offset: ArrayLike | None = None,
         conditional_after: ArrayLike | None = None,
     ) -> Array:
-        """Return the probability of an event of each cause up to a time, as functions of it.
+        """Return the cumulative incidence of each cause, the probability of an event of this cause up to a time.
 
-        Other causes may come first: it is not the probability in a world without them. With survival, all of them
-        sum to one.
+        Other causes may end a row first, so it is not the probability in their absence. The incidences of all causes
+        and the survival function add up to one.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         return_array : bool, default=False
-            Whether to return values in place of functions.
+            Whether to return values at `times` instead of functions.
         times : array-like of shape (n_times,), default=None
-            Times >= 0 of the values, increasing; None is `unique_times_`.
+            Times >= 0, increasing, for which to return values. None means `unique_times_`.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         conditional_after : float or array-like of shape (n_rows,), default=None
-            Times up to which the rows are known to have had no event, from which on `times` then count.
+            Time up to which a row is known to have had no event. `times` then start to count there.
 
         Returns
         -------
@@ -153,23 +156,23 @@ class CurvesMixin:
         offset: ArrayLike | None = None,
         conditional_after: ArrayLike | None = None,
     ) -> Array:
-        """Return the time by which a share q of such rows has had the event.
+        """Return the q-quantile of the event time of each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
             Rows.
         q : float, default=0.5
-            The share, in (0, 1).
+            Probability of an event up to the returned time, in (0, 1).
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         conditional_after : float or array-like of shape (n_rows,), default=None
-            Times up to which the rows are known to have had no event; it is then the time from there on.
+            Time up to which a row is known to have had no event. The quantile is then that of the remaining time.
 
         Returns
         -------
         time : ndarray of shape (n_rows,)
-            For "discrete" and "cox" infinite where the curve does not fall that low.
+            Infinite for "discrete" and "cox" if the survival function does not fall to 1 - q.
         """
         check_number("predict_quantile", "q", q, 0, 1, low_open=True, high_open=True)
         raw = self._raw(X, offset)
@@ -179,7 +182,7 @@ class CurvesMixin:
     def predict_median(
         self, X: MatrixLike, *, offset: ArrayLike | None = None, conditional_after: ArrayLike | None = None
     ) -> Array:
-        """Return the median time, see :meth:`predict_quantile`.
+        """Return the median event time of each row, see :meth:`predict_quantile`.
 
         Parameters
         ----------
@@ -188,7 +191,7 @@ class CurvesMixin:
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
         conditional_after : float or array-like of shape (n_rows,), default=None
-            Times up to which the rows are known to have had no event; it is then the median time from there on.
+            Time up to which a row is known to have had no event. The median is then that of the remaining time.
 
         Returns
         -------
@@ -197,7 +200,7 @@ class CurvesMixin:
         return self.predict_quantile(X, 0.5, offset=offset, conditional_after=conditional_after)
 
     def predict_expectation(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
-        """Return the mean time.
+        """Return the mean event time of each row.
 
         Parameters
         ----------
@@ -209,8 +212,8 @@ class CurvesMixin:
         Returns
         -------
         time : ndarray of shape (n_rows,)
-            For "discrete" and "cox" the mean of the time up to the last step of the curves. Infinite
-            for "loglogistic" with a shape of at most one.
+            For "discrete" and "cox" the restricted mean, up to the last step of the curves. Infinite for "loglogistic"
+            with a shape of at most 1.
         """
         raw = self._raw(X, offset)
         return self.loss_.expectation(raw)

@@ -16,33 +16,33 @@ class TopClassesMixin:
     def predict_top_k(
         self, X: RowsLike, k: int = 5, return_scores: bool = False, *, offset: ArrayLike | None = None
     ) -> Any:
-        """Return the k likeliest classes, or labels, of every row, the likeliest first.
+        """Return the k most likely classes, or labels, of each row, the most likely first.
 
-        Scores are exact, and those of a few rows are in memory at once.
+        Scores are exact. Only those of a few rows are in memory at a time.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
             Rows.
         k : int, default=5
-            How many; at most the number of classes.
+            Number of classes to return, at most `n_classes`.
         return_scores : bool, default=False
-            Whether to return the classes' raw outputs too, as :meth:`decision_function` gives
-            them. A single raw output f of two classes stands for -f and f.
+            Whether to also return the raw outputs of the classes, as in :meth:`decision_function`. For a single raw
+            output f of two classes they are -f and f.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in :meth:`fit`.
 
         Returns
         -------
         classes : ndarray of shape (n_rows, k)
-            Of `classes_`; where scores are equal, the first of them comes first.
+            Entries of `classes_`. Among equal scores, the first class comes first.
         scores : ndarray of float64, shape (n_rows, k)
-            If `return_scores`.
+            Raw outputs of these classes, only if `return_scores`.
 
         Raises
         ------
         TypeError, ValueError
-            If k is not an integer in 1 ... n_classes.
+            If k is not an integer from 1 to n_classes.
         """
         check_integer("k", k, 1)
         check_flag("return_scores", return_scores)

@@ -1,4 +1,4 @@
-"""What trains a net: the units, the strength of the penalty, and the optimizer, put together with the rows."""
+"""Trainers of nets, from the units of the data, the penalty, the optimizer and the rows."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ class TrainerMixin(StrengthMixin):
     """Makes trainers of an estimator's nets."""
 
     def _trainer(self, network, start, data, crew, more=False):
-        """Return what trains a net on rows; `more` says whether others may follow."""
+        """Return the trainer of a net on rows; `more` says whether other rows may follow."""
         kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0], more)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
@@ -40,7 +40,7 @@ class TrainerMixin(StrengthMixin):
         return passes_in_epoch(n_rows) if self.batch_size == "auto" else 1
 
     def _scales(self, network, start, data, batch_size, more):
-        """Return the units of a new net, read off a sample of the rows."""
+        """Return the units of a new net, estimated on a sample of the rows."""
         sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
         scales = scales_of(
             kernel,
@@ -60,11 +60,11 @@ class TrainerMixin(StrengthMixin):
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
 
     def _adjusted(self, scales):
-        """Return the units as an estimator wants them."""
+        """Return the units with adjustments of the estimator."""
         return scales
 
     def _trainer_in(self, network, start, data, crew, batch_size, alpha):
-        """Return what trains a net, whose units are known, on rows."""
+        """Return the trainer of a net with known units."""
         kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         optimizer = optimizer_of(self, network.is_linear)
@@ -84,10 +84,10 @@ class TrainerMixin(StrengthMixin):
         return data.trainer(network, net, clock, kernel, batch_size, *how)
 
     def _sampler(self, data):
-        """Return what a step's outputs are drawn from; None where it computes all."""
+        """Return the sampler of outputs, or None if a step computes all outputs."""
 
     def _first_block(self, data, n_outputs, widths):
-        """Return a few rows as a loss sees them, whether weights are given, where groups start, and nodes."""
+        """Return some rows as the loss gets them, whether there are weights, where groups start, and nodes."""
         n_rows = min(8, data.matrix.shape[0]) if data.starts is None else int(data.starts[1])
         y = Data(None, data.encoded, None).dense_targets(0, n_rows)
         raw, *nodes = (np.sin(np.arange(1.0, 1.0 + n_rows * k)).reshape(n_rows, k) for k in (n_outputs, *widths))

@@ -1,4 +1,4 @@
-"""``partial_fit``: one block of rows after the other, and what a block that failed leaves behind."""
+"""``partial_fit``: training block by block, undone if a block fails."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from sklearn_vectorflow.validation.errors import brief, naming
 
 
 class UpdateMixin:
-    """Trains an estimator's net on blocks of rows."""
+    """Trains the net of an estimator on blocks of rows."""
 
     def _partial_fit(self, X, y, sample_weight, groups=None, classes=None, offset=None):
         if is_source(X):
@@ -45,14 +45,14 @@ class UpdateMixin:
         return self
 
     def _begun(self, data):
-        """Return the net that begins with a block, what it starts from, and the rows to train on."""
+        """Return a new net for the first block, its initial weights, and the rows for training."""
         network = self._new_network_for(data)
         if self._follows_units(network):
             self._first_rows = FirstRows().plus(data).begun(data)
         return network, self._start(data), data
 
     def _goes_on(self, data):
-        """Return what `_begun` does for a block more: a new net of all rows while the first ones come."""
+        """Return the same for a later block: a new net of all rows if enough of the first rows have come."""
         network, rows = self._trained_network(data), getattr(self, "_first_rows", None)
         if rows is None:
             return network, None, data
@@ -67,7 +67,7 @@ class UpdateMixin:
         return new, self._start(data), data
 
     def _check_first_rows(self):
-        """Raise unless a pickle's first rows are some, of columns and targets that net and loss can read."""
+        """Raise unless the first rows of a pickle fit the net and the loss."""
         rows = getattr(self, "_first_rows", None)
         if rows is None:
             return
@@ -85,11 +85,11 @@ class UpdateMixin:
                 raise ValueError(f"the first rows have labels of shape {part.encoded.shape}.")
 
     def _follows_units(self, network):
-        """Whether steps are as large as the data say, and not as the user does."""
+        """Whether learning rates are derived from the data."""
         return any(one.follows_units for one in network.optimizers(optimizer_of(self, network.is_linear)))
 
     def _undo_of(self, network, matrix, crew):
-        """Return a function that puts attributes and weights back as they are now."""
+        """Return a function that restores the current attributes and weights."""
         attributes, restore = vars(self), network.saved(matrix, crew.n_workers)
 
         def undo():

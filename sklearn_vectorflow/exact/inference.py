@@ -22,35 +22,36 @@ COVARIANCES = ("model", "observed", "sandwich")
 
 
 class Inference:
-    """What the rows of a fit say of its weights; made by ``inference`` of a fitted estimator.
+    """Standard errors, tests and likelihoods of a linear model. Create it with the estimator's method ``inference``.
 
     Parameters
     ----------
     problem : Problem
-        Of the net and the rows.
+        The net and the rows.
     covariance : {"model", "observed", "sandwich"}
+        Estimate of the covariance, see the method ``inference``.
     names : list of str
-        Of the columns of X.
+        Names of the columns of X.
     labels : list
-        Of the raw outputs that have weights.
+        Labels of the raw outputs with weights.
     constant_names : list of str
-        Of the raw outputs that are the same for all rows.
+        Names of the raw outputs that are the same for all rows.
     shift : ndarray of shape (n_outputs,)
-        What reported intercepts and constants exceed raw ones by.
+        Difference between reported and raw intercepts and constants.
 
     Attributes
     ----------
     n_parameters : int
-        Weights, intercepts and constants, but those that L1 or a bound holds, and those that others make up for:
-        one of two equal columns, for example. (Of more than 3,000 weights only the classes of a multinomial
-        model are looked at for that.)
+        Number of weights, intercepts and constants, without those that L1 or a bound holds and without redundant ones,
+        such as one of two equal columns. With more than 3,000 weights, only the redundancy of the classes of a
+        multinomial model is known.
     dispersion : float
-        Estimate of what multiplies the variance; 1 where the loss fixes it. NaN if there are no more targets than
-        parameters.
+        Estimate of the dispersion, a factor of the variance; 1 if the loss determines the variance. NaN unless there
+        are more targets than parameters.
     log_likelihood : float
-        Of the rows; Cox's is partial. None if the loss is no likelihood.
+        Log-likelihood of the rows, for Cox's model the partial one. None if the loss is not a likelihood.
     aic, bic : float
-        Akaike's and the Bayesian information criterion; None if the loss is no likelihood.
+        Akaike's and the Bayesian information criterion. None if the loss is not a likelihood.
     """
 
     def __init__(self, problem, covariance, names, labels, constant_names, shift):
@@ -88,7 +89,7 @@ class Inference:
         if np.isnan(self.dispersion) and self.covariance != "sandwich":
             warn(
                 f"The dispersion cannot be estimated from {n_values:g} targets and {self.n_parameters} parameters, so "
-                "errors are NaN. Fit fewer columns, or take covariance='sandwich'."
+                "errors are NaN. Use fewer columns, or covariance='sandwich'."
             )
         likelihood = losses.kernel.loss.log_likelihood(y, raw, weight, self.dispersion)
         self.log_likelihood = None if likelihood is None else float(likelihood)
@@ -100,7 +101,7 @@ class Inference:
 
     @property
     def bic(self) -> float | None:
-        """The Bayesian information criterion."""
+        """Bayesian information criterion."""
         if self.log_likelihood is None:
             return None
         return np.log(self._objective.losses.total) * self.n_parameters - 2.0 * self.log_likelihood
@@ -192,8 +193,8 @@ class Inference:
         solved = self._model().direction(SOLVED, side)
         if self._left(solved, side) > UNSOLVED:
             warn(
-                f"There is no error of {self._name(column, output)!r}: other columns make up for it, or its equations "
-                "are too hard for conjugate gradients. Leave columns out, or raise alpha."
+                f"There is no error of {self._name(column, output)!r}: it is a combination of other columns, or "
+                "conjugate gradients did not converge. Leave columns out, or raise alpha."
             )
             return np.nan
         total = self._objective.losses.total
@@ -232,7 +233,7 @@ class Inference:
         if distance > FAR:
             warn(
                 f"The weights are {distance:.2g} standard errors from the optimum of these rows, so errors, intervals "
-                "and likelihoods are doubtful. Fit with solver='exact', and give the rows and weights of that fit."
+                "and likelihoods are unreliable. Fit with solver='exact', and pass the rows and weights of that fit."
             )
 
     # ---- tables ---------------------------------------------------------------------
@@ -243,14 +244,14 @@ class Inference:
         Parameters
         ----------
         columns : list of str or int, default=None
-            Names or numbers of columns of X, "intercept", or names of constants such as "log_shape". None
-            is all there are, if they are at most 3,000.
+            Names or numbers of columns of X, "intercept", or names of constants such as "log_shape". None means all, if
+            there are at most 3,000 weights.
 
         Returns
         -------
         errors : ndarray of shape (n_rows_of_summary,)
-            In the order of :meth:`summary`. NaN for weights that L1 or a bound holds where they are, and for
-            columns without a value.
+            Standard errors in the order of :meth:`summary`. NaN for weights that L1 or a bound holds, and for columns
+            without non-zeros.
         """
         return _root(self._variances(self._wanted(columns)))
 
@@ -260,15 +261,16 @@ class Inference:
         Parameters
         ----------
         columns : list of str or int, default=None
-            See :meth:`std_errors`.
+            Names or numbers of columns of X, "intercept", or names of constants such as "log_shape". None means all, if
+            there are at most 3,000 weights.
         confidence : float, default=0.95
-            Of the intervals, in (0, 1).
+            Confidence level of the intervals, in (0, 1).
 
         Returns
         -------
         table : DataFrame or structured array
-            A row for each column and output: output, name, coef, std_err, z, p (two-sided, normal),
-            lower and upper. The array is given where pandas is not installed.
+            One row for each column and output, with the fields output, name, coef, std_err, z, p (two-sided, from the
+            normal distribution), lower and upper. An array if pandas is not installed.
         """
         check_number("summary", "confidence", confidence, 0, 1, low_open=True, high_open=True)
         wanted = self._wanted(columns)

@@ -1,4 +1,4 @@
-"""Displays of fitted models, in the form of those of scikit-learn. They need matplotlib."""
+"""Displays of fitted models, like those of scikit-learn. They need matplotlib."""
 
 from sklearn_vectorflow.inspection.loss_curve import LossCurveDisplay
 from sklearn_vectorflow.inspection.survival import SurvivalCurvesDisplay

@@ -10,9 +10,9 @@ from sklearn_vectorflow.inspection.axes import axes_of
 
 
 class LossCurveDisplay:
-    """The mean loss of each epoch of training, and that of validation rows where there were any.
+    """Plot of the mean training loss of each epoch, and of the validation loss if there are validation rows.
 
-    Make it with :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -21,14 +21,16 @@ class LossCurveDisplay:
     validation_losses : sequence of float, default=None
         Validation loss after each epoch.
     estimator_name : str, default=None
-        What the legend calls the estimator.
+        Name of the estimator in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the display.
     figure_ : matplotlib Figure
+        Figure of the display.
     lines_ : list of matplotlib Line2D
-        That of training, and that of validation.
+        Curves of the training loss and, if there is one, of the validation loss.
 
     Examples
     --------
@@ -56,13 +58,13 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator of this package
-            Fitted by ``fit``.
+            Fitted estimator.
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         name : str, default=None
-            What the legend calls the estimator; None takes no name.
+            Name of the estimator in the legend. None shows no name.
         **kwargs : dict
-            Of matplotlib's ``plot``.
+            Keyword arguments of matplotlib's ``plot``.
 
         Returns
         -------
@@ -74,14 +76,14 @@ class LossCurveDisplay:
         return cls(list(estimator.loss_curve_), validation, estimator_name=name).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         **kwargs : dict
-            Of matplotlib's ``plot``.
+            Keyword arguments of matplotlib's ``plot``.
 
         Returns
         -------

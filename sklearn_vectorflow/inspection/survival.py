@@ -1,4 +1,4 @@
-"""Survival, or cumulative hazard, of single rows over time."""
+"""Survival functions or cumulative hazards of single rows."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -17,27 +17,31 @@ KINDS = {"survival": "Probability of survival", "cumulative_hazard": "Cumulative
 
 
 class SurvivalCurvesDisplay:
-    """Predicted survival, or cumulative hazard, of rows.
+    """Plot of predicted survival functions or cumulative hazards of rows.
 
-    Make it with :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
     times : ndarray of shape (n_times,)
+        Times of the values.
     values : ndarray of shape (n_rows, n_times)
+        Values of the curves.
     labels : sequence of str, default=None
-        What the legend calls the rows; None draws no legend.
+        Names of the rows in the legend. None draws no legend.
     kind : {"survival", "cumulative_hazard"}, default="survival"
-        What the values are.
+        Meaning of the values.
     steps : bool, default=False
-        Whether curves stay as they are between two times.
+        Whether curves are constant between two times.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the display.
     figure_ : matplotlib Figure
+        Figure of the display.
     lines_ : list of matplotlib Line2D
-        One for each row.
+        Curves, one for each row.
 
     Examples
     --------
@@ -75,26 +79,26 @@ class SurvivalCurvesDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what an estimator predicts for rows.
+        """Draw the curves that an estimator predicts for rows.
 
         Parameters
         ----------
         estimator : VectorFlowSurvivalEstimator
-            Fitted.
+            Fitted estimator.
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features)
-            Few rows.
+            Rows, one for each curve.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Added to the raw outputs, as in the estimator's ``fit``.
         times : array-like of shape (n_times,), default=None
-            Times >= 0, increasing; None is from 0 to the last time of training.
+            Times >= 0, increasing. None covers the range from 0 to the last training time.
         labels : sequence of str, default=None
-            What the legend calls the rows; None draws no legend.
+            Names of the rows in the legend. None draws no legend.
         kind : {"survival", "cumulative_hazard"}, default="survival"
-            What is drawn.
+            Curves to draw.
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         **kwargs : dict
-            Of matplotlib's ``plot``.
+            Keyword arguments of matplotlib's ``plot``.
 
         Returns
         -------
@@ -106,7 +110,7 @@ class SurvivalCurvesDisplay:
         known = {} if offset is None else {"offset": offset}
         curves = getattr(estimator, f"predict_{kind}_function")(X, **known)
         if labels is not None and len(labels) != len(curves):
-            raise ValueError(f"labels must have one for each of the {len(curves)} rows of X, got {len(labels)}.")
+            raise ValueError(f"labels must have one entry for each of the {len(curves)} rows of X, got {len(labels)}.")
         steps, seen = _steps_of(estimator.loss_), estimator.unique_times_
         last = seen[-1]
         if times is None and steps is None:
@@ -118,14 +122,14 @@ class SurvivalCurvesDisplay:
         return cls(at, values, labels=labels, kind=kind, steps=steps is not None).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         **kwargs : dict
-            Of matplotlib's ``plot``.
+            Keyword arguments of matplotlib's ``plot``.
 
         Returns
         -------

@@ -13,23 +13,27 @@ COLORS = "tab:blue", "tab:red"  # of weights that raise the output, and that low
 
 
 class TopFeaturesDisplay:
-    """The columns with the largest weights of one output of a linear model, as bars.
+    """Bar chart of the largest weights of one output of a linear model.
 
-    Make it with :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
     names : sequence of str
+        Names of the columns.
     weights : array-like of float
-        In the order of names.
+        Weights of the columns.
     output : object, default=None
-        The class, or the number of the target, that the weights are of.
+        Class, or number of the target, of the output.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the display.
     figure_ : matplotlib Figure
+        Figure of the display.
     bars_ : matplotlib BarContainer
+        Bars of the weights.
 
     Examples
     --------
@@ -53,17 +57,17 @@ class TopFeaturesDisplay:
         Parameters
         ----------
         estimator : estimator of this package
-            Fitted, and linear.
+            Fitted linear model.
         n : int, default=20
-            Most columns.
+            Maximum number of columns.
         output : object, default=None
-            The class, or the number of the target, whose weights are drawn; a must where there are several.
+            Class, or number of the target, whose weights to draw. Models with several outputs require it.
         encoder : transformer, default=None
-            What made the columns, and has their names.
+            Transformer that made the columns and knows their names.
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         **kwargs : dict
-            Of matplotlib's ``barh``.
+            Keyword arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -82,14 +86,14 @@ class TopFeaturesDisplay:
         return cls(list(table["name"]), np.asarray(table["weight"]), output=label).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None draws on new ones.
+            Axes to draw on. None makes new axes.
         **kwargs : dict
-            Of matplotlib's ``barh``.
+            Keyword arguments of matplotlib's ``barh``.
 
         Returns
         -------

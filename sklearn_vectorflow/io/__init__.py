@@ -1,4 +1,4 @@
-"""Where rows come from."""
+"""Sources of rows: files, tables, functions and arrays."""
 
 from sklearn_vectorflow.io.cache import write_cache
 from sklearn_vectorflow.io.csr import CSRSource

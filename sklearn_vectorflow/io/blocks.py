@@ -208,7 +208,7 @@ def join_targets(parts):
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = sorted({part.shape for part in parts})
         raise ValueError(
-            f"Targets, weights and offsets must have as many columns in all blocks, got shapes {brief(shapes)}."
+            f"Targets, weights and offsets must have equally many columns in all blocks, got shapes {brief(shapes)}."
         )
     return np.concatenate(parts)
 

@@ -1,4 +1,4 @@
-"""Rows of a source kept for later passes, in memory or in a folder."""
+"""Caches of the rows of a source, in memory or in a folder."""
 
 import warnings
 
@@ -31,19 +31,20 @@ def as_source(X):
 
 
 def write_cache(source: RowsLike, path: FilePath) -> None:
-    """Read a source once and write its rows to a folder, which :meth:`CSRSource.open` opens.
+    """Read a source once and write its rows to a folder, for :meth:`CSRSource.open`.
 
     Parameters
     ----------
     source : source of blocks
+        Rows to write.
     path : path-like
-        Who opens the folder finds the cache that was there until the new one is complete. Other
-        processes that write to the same folder wait for their turn.
+        The folder. An existing cache in it stays readable until the new one is complete. Processes that write to the
+        same folder wait for each other.
 
     Raises
     ------
     ValueError
-        If something that is no cache is in the way, or blocks differ in type.
+        If the path exists and is not a cache, or if blocks differ in type.
     OSError
         If the folder cannot be written.
     """
@@ -105,7 +106,7 @@ class _Cached(Source):
             except (folder.NoCache, folder.BrokenCache) as error:
                 broken = error
             if isinstance(broken, folder.BrokenCache):
-                warnings.warn(f"{broken} It is written anew.", UserWarning, stacklevel=7)
+                warnings.warn(f"{broken} It is written again.", UserWarning, stacklevel=7)
             with self.source.checked() as blocks:
                 write(self.path, self._fingerprint, blocks, alone)
             return folder.open_cache(self.path, self._fingerprint)
@@ -115,7 +116,7 @@ class _Cached(Source):
         return _Renewing(self, list(range(self.n_parts) if order is None else order), held)
 
     def release(self):
-        """Let go of memory that the next pass would use again."""
+        """Free memory that the next pass would reuse."""
         self.rows.release()
 
     def renew(self, error):
@@ -130,9 +131,9 @@ class _Cached(Source):
         try:
             cache = self._written(error)
         except ValueError as failure:
-            raise ValueError(f"{error} It could not be written anew: {failure}") from failure
+            raise ValueError(f"{error} It could not be written again: {failure}") from failure
         if (cache.header.rows, cache.header.nonzeros) != (before.rows, before.nonzeros):
-            raise ValueError(f"{error} It was written anew, with other rows: fit again.") from error
+            raise ValueError(f"{error} It was written again with other rows: call fit again.") from error
         self._use(cache)
 
 

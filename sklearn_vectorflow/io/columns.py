@@ -52,7 +52,7 @@ class Columns:
         if values is not None and indices is None:
             raise ValueError(f"values={values!r} needs indices.")
         if indices is not None and (columns is not None or encoder is not None):
-            raise ValueError("indices stands in place of columns and encoder; got both.")
+            raise ValueError("indices replaces columns and encoder; got both.")
         if indices is not None and n_features is None:
             raise ValueError(f"indices={indices!r} needs n_features.")
         if encoder is not None and not hasattr(encoder, "transform"):
@@ -158,7 +158,7 @@ def _numbers(table, name):
     try:
         return values.astype(str) if values.dtype.kind == "O" else values
     except UnicodeDecodeError:
-        raise ValueError(f"column {name!r} holds bytes that are no text: cast it to strings or numbers.") from None
+        raise ValueError(f"column {name!r} holds bytes that are not text: cast it to strings or numbers.") from None
 
 
 def _flat(table, name):

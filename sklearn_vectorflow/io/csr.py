@@ -1,4 +1,4 @@
-"""CSR triplets in memory or mapped from files, also those that a cache wrote."""
+"""CSR triplets in memory or in files, including those of a cache."""
 
 import os
 from collections.abc import Iterable
@@ -20,26 +20,25 @@ from sklearn_vectorflow.validation.types import FilePath
 
 
 class CSRSource(Source):
-    """Rows of a CSR triplet: arrays in memory, or in ``.npy`` files larger than memory.
+    """Rows of a CSR triplet, as arrays in memory or in ``.npy`` files larger than memory.
 
-    Rows are checked in every pass, since arrays and files may change. Files are read part by part into memory
-    of the source's own.
+    Each pass checks the rows, since arrays and files may change. It reads files part by part into memory.
 
     Parameters
     ----------
     data : array-like of shape (n_nonzero,), path-like, or sparse matrix
-        Values, float32 or float64; a path is of a ``.npy`` file. A sparse matrix
-        brings `indices`, `indptr` and `n_features` along.
+        Values, float32 or float64, or the path of a ``.npy`` file. A sparse matrix includes `indices`, `indptr` and
+        `n_features`.
     indices : array-like of shape (n_nonzero,) or path-like, default=None
-        Columns, int32 or int64.
+        Column numbers, int32 or int64.
     indptr : array-like of shape (n_rows + 1,) or path-like, default=None
-        Row starts, int32 or int64.
+        Row pointers, int32 or int64.
     y : array-like of shape (n_rows,) or (n_rows, n_targets), or path-like, default=None
         Targets.
     sample_weight : array-like of shape (n_rows,) or path-like, default=None
         Weights.
     offset : array-like of shape (n_rows,) or (n_rows, n_outputs), or path-like, default=None
-        Added to raw outputs.
+        Offsets, which are added to the raw outputs.
     n_features : int, default=None
         Number of columns.
     buffer_bytes, survey, n_jobs, classes
@@ -48,8 +47,8 @@ class CSRSource(Source):
     Raises
     ------
     ValueError
-        If the arrays do not fit each other; while reading, if a value is not finite, an
-        index out of range, or a file truncated.
+        If the arrays do not fit each other or, while reading, if a value is not finite, an index is out of range or a
+        file is truncated.
     """
 
     def __init__(
@@ -92,19 +91,24 @@ class CSRSource(Source):
 
     @classmethod
     def open(cls, path: FilePath, **options: Any) -> Self:
-        """Open a folder that a cache wrote.
+        """Open a cache, the folder of :func:`write_cache` or of the parameter `cache` of a source.
 
         Parameters
         ----------
         path : path-like
+            The folder.
         **options
-            Keywords of the class.
+            Other parameters of the class.
+
+        Returns
+        -------
+        source : CSRSource
 
         Raises
         ------
         ValueError
-            If the folder is no cache, of another version, damaged or incomplete; while reading, if rows do not
-            match their checksum.
+            If the folder is not a cache, or a cache of another version, damaged or incomplete, or, while reading, if
+            rows do not match their checksum.
         """
         path = folder.resolved(path)
         source = cls(folder.open_cache(path), **options)
@@ -165,7 +169,7 @@ class CSRSource(Source):
         return int(self._entries("indptr", row, row + 1)[0])
 
     def release(self) -> None:
-        """Let go of memory that the next pass would use again."""
+        """Free memory that the next pass would reuse."""
         for array in self._stored.values():
             array.release()
 

@@ -49,7 +49,7 @@ def check_again(source):
     """
     if source.once:
         raise ValueError(
-            f"X can be read once, and fit would use it up: {source}. Give what can be read again, such as "
+            f"X can be read once, and fit would use it up: {source}. Pass a source that can be read again, such as "
             "sklearn_vectorflow.io.BatchSource(function)."
         )
 
@@ -110,7 +110,7 @@ class _Encoded(Source):
             yield block._replace(X=X)
 
     def release(self) -> None:
-        """Let go of memory that the next pass would use again."""
+        """Free memory that the next pass would reuse."""
         self.source.release()
 
     def __str__(self) -> str:

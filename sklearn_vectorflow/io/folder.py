@@ -237,14 +237,14 @@ def open_cache(path, fingerprint=None):
     header = read_header(path)
     for _ in range(TRIES):
         if fingerprint is not None and header.fingerprint != fingerprint:
-            raise BrokenCache(f"The cache {path} is stale: it is of other data, or they were read in another way.")
+            raise BrokenCache(f"The cache {path} is stale: it is of other data, or of other parameters of the source.")
         try:
             return OpenCache(path, header)
         except (*MISSING, ValueError) as error:
             before, header = header, read_header(path)
             if header.folder == before.folder:
                 raise BrokenCache(f"The cache {path} is truncated or incomplete: {error}") from error
-    raise BrokenCache(f"The cache {path} is replaced by others again and again.")
+    raise BrokenCache(f"The cache {path} is replaced again and again by other processes.")
 
 
 def check_free(path):
@@ -261,9 +261,9 @@ def check_free(path):
     try:
         read_header(path)
     except NoCache as error:
-        raise ValueError(f"{path} is in the way: it exists, and is not a cache of rows.") from error
+        raise ValueError(f"{path} exists and is not a cache of rows.") from error
     except BrokenCache as error:
-        raise ValueError(f"{path} is in the way: it has other files beside those of a cache. {error}") from error
+        raise ValueError(f"{path} has other files than those of a cache. {error}") from error
 
 
 def _is_ours(name):

@@ -20,7 +20,7 @@ ROWS = 65_536  # rows decoded and encoded at once
 
 
 class TableSource(Source):
-    """What sources of tables share: which columns are what."""
+    """Base class of sources of tables: the meaning of their columns."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class TableSource(Source):
 
     @property
     def is_plain(self):
-        """Whether nothing is to be made of the columns but numbers."""
+        """Whether the columns are used as numbers, without an encoder or lists."""
         return self._columns.encoder is None and self._columns.indices is None
 
     def encoded_by(self, encoder: Any) -> Self:
-        """Return a source of the same tables, whose columns an encoder is given."""
+        """Return a source of the same tables with an encoder of their columns."""
         source = copy.copy(self)
         source._columns = copy.copy(self._columns)
         source._columns.encoder = encoder
@@ -74,44 +74,45 @@ class TableSource(Source):
 class ParquetSource(TableSource):
     """Rows of Parquet files.
 
-    Row groups are decoded and encoded by threads ahead of training. Groups of about
-    100,000 rows serve best: each thread holds one or two of them.
+    Threads decode and encode row groups ahead of training. Row groups of about 100,000 rows work best, as each thread
+    holds one or two of them.
 
     Parameters
     ----------
     files : path-like or list of path-like
-        Files, patterns (``"data/part-*.parquet"``), or a folder, also one partitioned as Hive does
+        Files, patterns (``"data/part-*.parquet"``) or a folder, which may have Hive partitions
         (``day=1/part.parquet``).
     y : str, dict of str, or None
-        Column of targets; None where rows are for prediction. Times to an event have several columns:
-        ``{"event": "has_left", "time": "months"}``, and perhaps "entry", or "lower" and "upper".
+        Column of targets. None if the rows are for prediction. A dict names the columns of times to an event, such as
+        ``{"event": "has_left", "time": "months"}``, optionally with "entry", or with "lower" and "upper".
     sample_weight : str, default=None
         Column of weights.
     offset : str, default=None
-        Column of numbers that are added to raw outputs; for rates, the logarithm of the exposure.
+        Column of offsets, which are added to the raw outputs; for rates, the logarithm of the exposure.
     columns : list of str, default=None
-        Columns that features are made of; None is all others.
+        Columns of features. None means all columns without another use.
     indices, values : str, default=None
-        Columns of lists, in place of `columns`: the columns of a row's non-zeros, and their
-        values; without `values` they are ones.
+        Columns of lists, in place of `columns`: the column numbers and values of the non-zeros of each row. Without
+        `values`, all non-zeros are 1.
     n_features : int, default=None
-        Number of columns of X; needed with `indices`.
+        Number of columns of X. `indices` requires it.
     encoder : transformer, default=None
-        Makes X of `columns`; stateless or fitted, and thread-safe. None takes numbers as they are.
+        Transformer of `columns` into X, which must be stateless or fitted, and thread-safe. None uses the columns as
+        numbers.
     frame : {"arrow", "pandas"}, default="arrow"
-        What the encoder is given: a pyarrow.Table, or a pandas.DataFrame.
+        Input of the encoder: a pyarrow.Table or a pandas.DataFrame.
     filters : pyarrow.dataset.Expression or list of tuple, default=None
-        Rows to read, as pyarrow takes them: ``[("day", ">", 3)]``.
+        Rows to read, in a form that pyarrow accepts, such as ``[("day", ">", 3)]``.
     cache, buffer_bytes, survey, n_jobs, classes
         See :class:`Source`.
 
     Raises
     ------
     ImportError
-        Without pyarrow.
+        If pyarrow is not installed.
     ValueError, TypeError
-        If parameters or columns do not go together; while reading, if a value is missing or a
-        file is damaged, with file and row.
+        If parameters or columns do not fit each other, or, while reading, if a value is missing or a file is damaged.
+        The message names file and row.
     """
 
     def __init__(
@@ -183,13 +184,13 @@ class ParquetSource(TableSource):
 
 
 class ArrowSource(TableSource):
-    """Rows of a table in memory or of a query: Polars, DuckDB, pandas, pyarrow.
+    """Rows of a table in memory, or of a query, in Polars, DuckDB, pandas or pyarrow.
 
     Parameters
     ----------
     data : object
-        Has ``__arrow_c_stream__``. A ``pyarrow.RecordBatchReader`` can be read once; a DuckDB
-        relation runs anew for every pass.
+        Table with the method ``__arrow_c_stream__``. A ``pyarrow.RecordBatchReader`` can be read only once. A DuckDB
+        relation runs its query again in each pass.
     y, sample_weight, offset, columns, indices, values, n_features, encoder, frame
         See :class:`ParquetSource`.
     cache, buffer_bytes, survey, n_jobs, classes
@@ -198,9 +199,9 @@ class ArrowSource(TableSource):
     Raises
     ------
     ImportError
-        Without pyarrow.
+        If pyarrow is not installed.
     TypeError, ValueError
-        If data is no table, or the name of a column has a null character.
+        If `data` is not a table, or the name of a column has a null character.
     """
 
     def __init__(self, data: Any, y: str | dict[str, str] | None, **options: Any) -> None:

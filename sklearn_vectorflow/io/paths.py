@@ -30,11 +30,11 @@ def found_files(name):
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(f"files must be paths or objects with a method read, got {name!r}.")
     if name == "":  # which Path takes for the current folder
-        raise ValueError("files has an empty name.")
+        raise ValueError("files has an empty path.")
     if not is_pattern(name):
         found = _files_of(Path(name))
         if not found:
-            raise ValueError(f"files has the folder {name}, in which there are no files.")
+            raise ValueError(f"files has the folder {name}, which has no files.")
         return found
     matches = sorted(glob.glob(os.fspath(name), recursive=True))
     found = list(dict.fromkeys(path for match in matches for path in _files_of(Path(match))))  # "**" finds some twice

@@ -1,4 +1,4 @@
-"""What a source of rows is, and how it is read."""
+"""Sources of rows, and how they are read."""
 
 import numbers
 import os
@@ -17,36 +17,34 @@ from sklearn_vectorflow.validation.types import FilePath
 
 
 class Source:
-    """Rows that come in blocks, as often as one asks: the base class of all sources.
+    """Base class of sources. A source yields its rows in blocks, and can be read several times.
 
-    A subclass overrides `read`, and sets `n_parts` or overrides `pieces`. Parts are read by
-    several threads at once and in any order, which shuffling uses; other pieces keep their order.
+    A subclass overrides `read`, and sets `n_parts` or overrides `pieces`. Several threads read parts at once and in any
+    order, which allows shuffling. Other pieces keep their order.
 
     Parameters
     ----------
     cache : {None, "memory"} or path-like, default=None
-        Where rows are kept for later passes: nowhere, in memory, or as arrays in a folder,
-        see :class:`CSRSource`.
+        Where to keep rows for later passes: nowhere, in memory, or as arrays in a folder (see :class:`CSRSource`).
     buffer_bytes : int, default=2**28
-        Memory for the rows that are shuffled together and trained on at once; as much
-        again holds the rows that come next.
+        Memory in bytes for the rows that training shuffles and uses at a time. The same amount again holds the rows
+        that come next.
     survey : bool, default=True
-        Whether `fit` first reads the source once, for what it needs to know of all rows: classes,
-        weights, the best constant, the scale of X. If not, it learns that from the rows of
-        the first buffer.
+        Whether `fit` reads the source once before training, to learn about all rows: classes, weights, the best
+        constant, the scale of X. Otherwise it learns this from the rows of the first buffer.
     n_jobs : int, default=-1
-        Threads that read parts ahead of training; -1 is one for every core.
+        Number of threads that read parts ahead of training. -1 means one for each core.
     classes : array-like, default=None
-        All classes that y can have. Needed where not all of them are seen beforehand.
+        All classes that y can have. `fit` needs them if it does not see all of them before training.
 
     Attributes
     ----------
     n_rows, n_features : int or None
-        Known size, or None.
+        Number of rows and columns, if known.
     n_parts : int or None
-        Number of parts that can be read in any order; None if there is one order only.
+        Number of parts that can be read in any order. None if there is only one order.
     once : bool
-        Whether the rows can be read a single time.
+        Whether the rows can be read only once.
     """
 
     n_rows: int | None = None
@@ -83,11 +81,11 @@ class Source:
         return {**vars(self), "kept": None}
 
     def pieces(self) -> Iterable[Any]:
-        """Return an iterable of what `read` takes, one after the other; a thread goes through it."""
+        """Return an iterable of the arguments of `read`. One thread at a time iterates over it."""
         return range(self.n_parts)  # type: ignore[arg-type]
 
     def read(self, piece: Any) -> Iterable[Any]:
-        """Return the blocks of a part, or of another piece, as an iterable of `Block`; threads may call it at once."""
+        """Return the blocks of a part or piece as an iterable of `Block`. Several threads may call it at once."""
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[Any]:
@@ -99,24 +97,24 @@ class Source:
             close_generator(pieces)
 
     def fingerprint(self) -> str:
-        """Return a string that changes with the data and with how they are read; "" if nobody can know."""
+        """Return a string that changes with the data and with how they are read; "" if this is unknown."""
         return ""
 
     def checked(self, order: Sequence[int] | None = None, held: dict[int, Any] | None = None) -> Any:
-        """Return a context manager whose value iterates over checked blocks, read ahead by threads.
+        """Return a context manager that yields an iterator over checked blocks, which threads read ahead.
 
         Parameters
         ----------
         order : sequence of int, default=None
             Order of the parts.
         held : dict of int to list of Checked, default=None
-            Blocks of parts that have been read before. They are taken out, to free them in time.
+            Blocks of parts that were read before. The iterator removes them from the dict as it yields them.
         """
         held = {} if held is None else held
         return self._ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order)
 
     def unchecked(self) -> Any:
-        """Return a context manager whose value iterates over blocks as `read` gives them, read ahead by threads."""
+        """Return a context manager that yields an iterator over blocks of `read`, which threads read ahead."""
         return self._ahead(lambda piece: list(self.read(piece)), self.pieces())
 
     def _ahead(self, read, pieces):
@@ -149,7 +147,7 @@ class Source:
         return loud
 
     def release(self) -> None:
-        """Let go of memory that the next pass would use again."""
+        """Free memory that the next pass would reuse."""
 
     def __str__(self) -> str:
         return type(self).__name__
@@ -197,17 +195,18 @@ class _Flat:
 
 
 class BatchSource(Source):
-    """Blocks that a function gives.
+    """Blocks from a function.
 
     Parameters
     ----------
     batches : callable
-        Returns an iterable of blocks (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset), anew with
-        every call. Blocks are taken ahead of their use, so each must have arrays of its own.
+        Function without arguments that returns a new iterable of blocks (X, y), (X, y, sample_weight) or (X, y,
+        sample_weight, offset) in each call. A thread reads blocks ahead of their use, so each block must have its own
+        arrays.
     cache, buffer_bytes, survey, classes
-        See :class:`Source`. The function is called and its blocks are taken by one thread.
+        See :class:`Source`.
     n_rows : int, default=None
-        Number of rows, if known: progress then tells the time left.
+        Number of rows, if known. Progress then shows the remaining time.
 
     Examples
     --------
@@ -242,7 +241,7 @@ class BatchSource(Source):
         self.n_rows = n_rows
 
     def pieces(self) -> Iterable[Any]:
-        """Return blocks as the function gives them."""
+        """Return the blocks of the function."""
         try:
             batches = self.batches()
         except SILENT as error:
@@ -252,12 +251,12 @@ class BatchSource(Source):
         return _located(batches)
 
     def read(self, piece: Any) -> Iterable[Any]:
-        """Return the block that the piece is."""
+        """Return the piece, which is a block."""
         return (piece,)
 
 
 class _Blocks(Source):
-    """An iterable of blocks that a user gave in place of a source."""
+    """An iterable of blocks in place of a source."""
 
     def __init__(self, blocks):
         super().__init__(classes=getattr(blocks, "classes", None), n_jobs=1)
@@ -271,7 +270,7 @@ class _Blocks(Source):
         return _located(self.blocks)
 
     def read(self, piece):
-        """Return the block that the piece is."""
+        """Return the piece, which is a block."""
         return (piece,)
 
 
@@ -291,12 +290,12 @@ def _is_block(item):
 
 
 def source_name(X):
-    """Return what errors call a source: the type that was given, whatever stands for it by now."""
+    """Return the name of a source for errors: the type that the user passed."""
     return getattr(X, "_stands_for", type(X).__name__)
 
 
 def as_source(X):
-    """Return a source for what `is_source` takes."""
+    """Return a source for an object that `is_source` accepts."""
     return X if isinstance(X, Source) else _Blocks(X)
 
 
@@ -305,5 +304,5 @@ def check_alone(**given):
     names = [name for name, value in given.items() if value is not None]
     if names:
         raise ValueError(
-            f"{' and '.join(names)} must be None beside a source: its blocks are (X, y, sample_weight, offset)."
+            f"{' and '.join(names)} must be None for a source, whose blocks are (X, y, sample_weight, offset)."
         )

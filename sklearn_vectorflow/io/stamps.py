@@ -24,7 +24,7 @@ def check_stamp(path, before, file=None):
     ValueError
     """
     if stamp(path if file is None else file.fileno()) != before:
-        raise ValueError(f"{path} has changed since the source was made: make it anew.")
+        raise ValueError(f"{path} has changed since the source was made: make a new source.")
 
 
 def fingerprint(path):

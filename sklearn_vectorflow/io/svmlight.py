@@ -20,38 +20,38 @@ from sklearn_vectorflow.validation.types import FilePath, TextFilesLike
 class SVMLightSource(Source):
     """Rows of text files in the svmlight format.
 
-    A line is ``label [qid:id] column:value column:value [# comment]``, with any number of columns.
-
-    Columns must increase within a row. A qid is an integer from 0 to 2**63 - 1.
+    Each line is ``label [qid:id] column:value column:value [# comment]``, with any number of columns. Columns must
+    increase within a row. A qid is an integer from 0 to 2**63 - 1.
 
     Parameters
     ----------
     files : path-like, file object, or list of them
-        Names may be patterns (``"data/part-*.svm"``) or folders, whose files are read in the order of their names, but
-        for those that begin with "." or "_". Files whose names end in .gz, .bz2 or .xz are decompressed as they are
-        read. A file object is open, in binary or text mode, and is read from where it was; one that cannot be
-        sought can be read once.
+        Paths may be patterns (``"data/part-*.svm"``) or folders, whose files are read in the order of their names,
+        apart from names that begin with "." or "_". Files with names that end in .gz, .bz2 or .xz are decompressed.
+        File objects are open in binary or text mode, and are read from their current position. Those without ``seek``
+        can be read only once.
     n_features : int, default=None
-        Number of columns. None reads the files once to find the largest.
+        Number of columns. None finds it in an additional pass over the files.
     zero_based : bool or "auto", default="auto"
-        Whether columns count from 0. "auto" reads the files once: they count from 1 if
-        there is no 0 in them.
+        Whether column numbers start at 0. "auto" makes an additional pass over the files: they start at 1 if no row has
+        a column 0.
     query_id : bool, default=False
-        Whether blocks have a `qid`, an int64 array, from the ``qid:`` of each row.
+        Whether blocks have an int64 array `qid` with the ``qid:`` of each row.
     multilabel : bool, default=False
-        Whether rows have any number of labels, integers between commas (``1,3,7 5:1.0``). y is then an indicator
-        matrix in CSR, of int8 and shape (n_rows, n_labels): label k is its column k. A row that begins with a qid or a
-        column has no label.
+        Whether rows have any number of labels, as integers separated by commas (``1,3,7 5:1.0``). y is then an
+        indicator matrix in CSR format, of int8 and shape (n_rows, n_labels), where label k is column k. A row that
+        begins with a qid or a column has no label.
     n_labels : int, default=None
-        Number of labels, if `multilabel`. None reads the files once to find the largest.
+        Number of labels, if `multilabel`. None finds it in an additional pass over the files.
     dtype : {np.float32, np.float64}, default=np.float32
+        Type of the values of X.
     cache, buffer_bytes, survey, n_jobs, classes
         See :class:`Source`.
 
     Raises
     ------
     ValueError
-        While reading: if a line is not in the format, with file and line.
+        While reading, if a line is not in the format. The message names file and line.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class SVMLightSource(Source):
         if self.once and self._must_scan:
             raise ValueError(
                 f"{self.files} can be read once: give n_features, zero_based=True or False, and n_labels if "
-                "multilabel=True, which would be found by reading it beforehand."
+                "multilabel=True, as finding them takes another pass."
             )
 
     @property
     def n_features(self):
-        """Number of columns; may read the files."""
+        """Number of columns. Finding it may take a pass over the files."""
         return self._columns()[0]
 
     def pieces(self) -> Iterable[Any]:
@@ -161,7 +161,7 @@ def load_svmlight(
     dtype: DTypeLike = np.float32,
     n_jobs: int = -1,
 ) -> tuple[Any, ...]:
-    """Read files in the svmlight format into memory.
+    """Load files in the svmlight format into memory.
 
     Parameters
     ----------
@@ -171,15 +171,16 @@ def load_svmlight(
     Returns
     -------
     X : csr_matrix of shape (n_rows, n_features)
+        Rows.
     y : ndarray of float64, shape (n_rows,), or csr_matrix of int8, shape (n_rows, n_labels)
-        A matrix if multilabel=True.
+        Targets; a matrix if `multilabel`.
     qid : ndarray of int64, shape (n_rows,)
-        Only if query_id=True.
+        Queries, only if `query_id`.
 
     Raises
     ------
     ValueError
-        If a line is not in the format, with file and line.
+        If a line is not in the format. The message names file and line.
     """
     source = SVMLightSource(
         files,

@@ -133,7 +133,9 @@ def _found(file):
     paths = found_files(file)
     for path in paths:
         if path.suffix in UNREAD:
-            raise ValueError(f"files has {path}: open it with what reads {path.suffix} files, and pass the open file.")
+            raise ValueError(
+                f"files has {path}: open it with a library for {path.suffix} files, and pass the open file."
+            )
     return paths
 
 

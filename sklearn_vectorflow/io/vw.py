@@ -20,17 +20,17 @@ SEPARATORS = b" \t\r|"  # what ends a token in a line, as the engine has it
 class VWSource(Source):
     """Rows of text files in Vowpal Wabbit's format.
 
-    A line is ``[label [importance [base]]] ['tag]|namespace feature[:value]``, with any number of features
-    and namespaces. A base is skipped.
+    Each line is ``[label [importance [base]]] ['tag]|namespace feature[:value]``, with any number of features and
+    namespaces. A base is ignored.
 
-    What touches the first bar is a tag, as is what begins with a quote before it: ``7|f a`` has the tag 7 and no label,
-    while ``7 |f a`` has the label 7. Rows without labels are for prediction. The rows of a source must all have a
-    label, or none: ``vw`` would skip the others in training.
+    A word that touches the first bar is a tag, and so is one before it that begins with a quote: ``7|f a`` has the tag
+    7 and no label, ``7 |f a`` has the label 7. Rows without labels are for prediction. Either all rows of a source have
+    a label or none has.
 
-    Names are hashed by MurmurHash3 with the hash of their namespace as seed; columns are not
-    those of ``vw``, which has its own scheme. A value may be a string that does not begin like a number:
-    ``city:Rome`` is a feature of value 1, whose name is "Rome" hashed with the hash of "city" as seed. ``city=Rome`` is
-    a plain name. Values without a name (``:0.5``) have a column each in their namespace.
+    MurmurHash3 hashes names with the hash of their namespace as the seed. The columns differ from those of ``vw``,
+    which has its own scheme. A value may be a string that does not begin like a number: ``city:Rome`` is a feature of
+    value 1, and its name is "Rome" hashed with the hash of "city" as the seed. ``city=Rome`` is a name without a value.
+    Values without a name (``:0.5``) have one column each in their namespace.
 
     Parameters
     ----------
@@ -39,27 +39,26 @@ class VWSource(Source):
     n_bits : int, default=18
         Each namespace has 2**n_bits columns.
     namespaces : list of str, default=None
-        All namespaces there are; each has columns of its own, see `groups`. None lets all
-        share the same columns.
+        All namespaces, each with its own columns (see `groups`). None makes all namespaces share the same columns.
     importance : bool, default=False
-        Whether rows may have an importance, which becomes sample_weight (1 where it is absent).
+        Whether rows may have an importance, which becomes the sample weight. Rows without importance have weight 1.
     tags : bool, default=False
-        Whether blocks have a `tag`, an array of strings, "" where a row has none.
+        Whether blocks have an array of strings `tag`, with "" for rows without a tag.
     cache, buffer_bytes, survey, n_jobs, classes
         See :class:`Source`.
 
     Attributes
     ----------
     groups : dict of str to slice
-        The columns of each namespace.
+        Columns of each namespace.
 
     Raises
     ------
     ValueError
-        While reading: if a line is not in the format, with file and line.
+        While reading, if a line is not in the format. The message names file and line.
     """
 
-    why_no_targets = " A label is followed by a space: what touches the first '|' is a tag."
+    why_no_targets = " A space must follow a label: a word that touches the first '|' is a tag."
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Layers: plain descriptions of a net, without weights."""
+"""Layers: descriptions of the parts of a net, without weights."""
 
 from sklearn_vectorflow.layers.activations import ACTIVATIONS, SELU, Activation, Logistic, ReLU, Tanh
 from sklearn_vectorflow.layers.base import Layer, Node, ordered

@@ -1,4 +1,4 @@
-"""Activations; their arithmetic is engine/kernels/layers/activations.h."""
+"""Activation functions, computed in engine/kernels/layers/activations.h."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ from sklearn_vectorflow.layers.base import Layer
 
 
 class Activation(Layer):
-    """An elementwise function of a layer's outputs.
+    """Base class of elementwise activation functions.
 
     Attributes
     ----------
     kernel : str
-        Its name in the engine.
+        Name of the function in the engine.
     gain : float
-        Variance of the weights before it, times the fan-in, that keeps the scale of
-        signals from layer to layer.
+        Product of fan-in and variance of the preceding weights that keeps the scale of outputs from layer to layer.
     """
 
     gain = 1.0
@@ -28,26 +27,54 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(0, x)."""
+    """Rectified linear unit: max(0, x).
+
+    Parameters
+    ----------
+    name : str, default=None
+        Name for messages and for ``transform(X, node=name)``.
+    """
 
     kernel = "relu"
-    gain = 2.0  # He et al. (2015), arXiv:1502.01852
+    gain = 2.0  # He et al. (2015), doi:10.1109/ICCV.2015.123
 
 
 class Tanh(Activation):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    name : str, default=None
+        Name for messages and for ``transform(X, node=name)``.
+    """
 
     kernel = "tanh"
 
 
 class SELU(Activation):
-    """Scaled exponential linear unit (Klambauer et al., 2017, arXiv:1706.02515)."""
+    """Scaled exponential linear unit.
+
+    Parameters
+    ----------
+    name : str, default=None
+        Name for messages and for ``transform(X, node=name)``.
+
+    References
+    ----------
+    Klambauer et al. (2017), "Self-normalizing neural networks", doi:10.48550/arXiv.1706.02515.
+    """
 
     kernel = "selu"
 
 
 class Logistic(Activation):
-    """1 / (1 + exp(-x))."""
+    """Logistic function: 1 / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    name : str, default=None
+        Name for messages and for ``transform(X, node=name)``.
+    """
 
     kernel = "logistic"
 

@@ -1,4 +1,4 @@
-"""What all layers share, and what calling them makes."""
+"""Base classes of layers, and of the nodes that result from calling them."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,18 @@ from sklearn_vectorflow.validation.errors import brief, restoring
 
 
 class Node:
-    """A layer applied to other nodes: what calling a layer returns.
+    """A layer applied to other nodes. Calling a layer returns a node.
 
-    A graph is its output node: a node knows the nodes it reads, and they may be shared.
-    Copies, clones and pickles of a node stand for the same node, so several heads keep
-    what they share.
+    A node knows the nodes that it reads, so an output node defines a whole graph. Several nodes may read the same one.
+    Copies, clones and pickles of a node stand for the same node, so several output nodes keep the nodes that they
+    share.
 
     Attributes
     ----------
     layer : Layer
+        The layer.
     inputs : tuple of Node
+        The nodes that it reads.
     """
 
     def __init__(self, layer: "Layer", inputs: "Iterable[Node]") -> None:
@@ -31,7 +33,7 @@ class Node:
 
     @property
     def name(self) -> str | None:
-        """Name of the layer, or None."""
+        """Name of the layer; None if it has none."""
         return self.layer.name
 
     def __getstate__(self):
@@ -46,7 +48,7 @@ class Node:
             nodes = []
             for kind, key, layer, places in state["parts"]:
                 if not (isinstance(kind, type) and issubclass(kind, Node) and isinstance(layer, Layer)):
-                    raise ValueError(f"{brief(kind)} of {brief(layer)} is no node.")
+                    raise ValueError(f"{brief(kind)} of {brief(layer)} is not a node.")
                 node = object.__new__(kind)
                 node.layer, node.inputs, node._key = layer, tuple(nodes[place] for place in places), key
                 nodes.append(node)
@@ -69,9 +71,18 @@ def _rows_of(heads):
 
 
 def ordered(heads: Sequence[Node]) -> list[Node]:
-    """Return the nodes that heads depend on, each after those it reads.
+    """Return the nodes that output nodes depend on, each after the nodes that it reads.
 
-    The order depends on the wiring alone, not on which node was made first.
+    The order depends only on the graph, not on the order in which nodes were made.
+
+    Parameters
+    ----------
+    heads : sequence of Node
+        Output nodes.
+
+    Returns
+    -------
+    nodes : list of Node
 
     Raises
     ------
@@ -87,7 +98,7 @@ def ordered(heads: Sequence[Node]) -> list[Node]:
             done.add(node._key)
             order.append(node)
         elif node._key in waiting:
-            raise ValueError(f"network: {node.layer.label} reads its own output, in a cycle; a graph must have none.")
+            raise ValueError(f"network: {node.layer.label} reads its own output; a graph must not have cycles.")
         elif node._key not in done:
             waiting.add(node._key)
             stack.append((node, True))
@@ -96,15 +107,16 @@ def ordered(heads: Sequence[Node]) -> list[Node]:
 
 
 class Layer(BaseEstimator):
-    """A plain description of one step of a net; call it on the node (or nodes) it reads.
+    """Base class of layers. A layer describes one operation of a net; call it on the nodes that it reads.
 
     Attributes
     ----------
     has_weights : bool
+        Whether the layer has weights.
     reads_rows : bool
-        Whether it reads sparse rows as they are; other layers get them dense.
+        Whether the layer reads sparse rows. Other layers get dense rows.
     several : bool
-        Whether it is called on a list of nodes.
+        Whether the layer is called on a list of nodes.
     """
 
     has_weights = False
@@ -126,7 +138,7 @@ class Layer(BaseEstimator):
 
     @property
     def label(self) -> str:
-        """A short form of the layer for messages and tables: what differs from the defaults."""
+        """Short form of the layer for messages and tables, with the parameters that differ from their defaults."""
         own = signature(type(self)).parameters
         values = self.get_params(deep=False).items()
         given = [f"{name}={_short(value)}" for name, value in values if not _is(value, own[name].default)]
@@ -141,9 +153,9 @@ class Layer(BaseEstimator):
         Parameters
         ----------
         widths : list of int
-            Of the nodes it reads.
+            Widths of the nodes that it reads.
         sparse : bool
-            Whether one of them gives sparse rows.
+            Whether one of them returns sparse rows.
         """
         return widths[0]
 

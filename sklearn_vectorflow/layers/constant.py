@@ -1,4 +1,4 @@
-"""Outputs that don't depend on the row."""
+"""Outputs that do not depend on the row."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class Constant(Weighted):
-    """One learned number an output, the same for every row, such as a distribution's shape.
+    """A learned number for each output, the same for all rows, such as the shape of a distribution.
 
-    It is called on nothing, and has intercepts and no weights, so a million columns cost it
-    nothing. Penalties leave it alone, and it learns without `fit_intercept` too.
+    It reads no node: call it without arguments. It has intercepts, but no weights. Penalties do not act on it, and it
+    also learns with ``fit_intercept=False``.
 
     Parameters
     ----------
     n_out : int, default=1
         Number of outputs.
     name : str, default=None
-        For messages, for ``network_[name]`` and for ``transform(X, node=name)``.
+        Name for messages, for ``network_[name]`` and for ``transform(X, node=name)``.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Constant(Weighted):
         self.name = name
 
     def __call__(self) -> Node:  # type: ignore[override]
-        """Return the node of this layer; it reads no other."""
+        """Return the node of this layer, which reads no other node."""
         return Node(self, ())
 
     def check_parameters(self) -> None:

@@ -1,4 +1,4 @@
-"""Crosses of groups of columns; their arithmetic is engine/kernels/layers/crosses.h."""
+"""Crosses of groups of columns, computed in engine/kernels/layers/crosses.h."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,17 +20,18 @@ def plan_crosses(owner, crosses, groups, n_features, n_columns, feature_names=No
     Parameters
     ----------
     owner : str
-        What messages begin with.
+        Beginning of messages.
     crosses, groups, n_features
-        As of :class:`Crosses`.
+        As for :class:`Crosses`.
     n_columns : int
-        Columns of X.
+        Number of columns of X.
     feature_names : array-like of str, default=None
+        Names of the columns.
 
     Raises
     ------
     TypeError, ValueError
-        If groups or crosses make no sense for these columns; the message names them.
+        If groups or crosses are invalid for these columns. The message names them.
     """
     check_integer(f"{owner}: n_features", n_features, 1)
     if n_features > 2**31 - 1:
@@ -59,13 +60,13 @@ def _checked(owner, crosses, names):
             raise ValueError(f"{owner}: a cross must have 1 to {MOST_FACTORS} groups, got {brief(cross)}.")
         key = tuple(sorted(names[group] for group in cross))
         if key in seen:
-            raise ValueError(f"{owner}: {brief(cross)} is named twice; the order of groups makes no difference.")
+            raise ValueError(f"{owner}: {brief(cross)} occurs twice; the order of groups makes no difference.")
         seen.add(key)
     return crosses
 
 
 def _groups(owner, groups, n_columns, feature_names):
-    """Return the number of every group, and the group of every column."""
+    """Return the number of each group, and the group of each column."""
     if isinstance(groups, dict):
         group_of = np.full(n_columns, -1, dtype=np.int32)
         for number, (name, columns) in enumerate(groups.items()):
@@ -77,8 +78,8 @@ def _groups(owner, groups, n_columns, feature_names):
     labels = np.asarray(groups)
     if labels.shape != (n_columns,):
         raise ValueError(
-            f"{owner}: groups must be a dict of columns or an array of shape ({n_columns},), a group a column; "
-            f"got {brief(groups)}."
+            f"{owner}: groups must be a dict of columns or an array of shape ({n_columns},), a group for "
+            f"each column; got {brief(groups)}."
         )
     names, codes = np.unique(labels, return_inverse=True)
     return {name: number for number, name in enumerate(names.tolist())}, codes.astype(np.int32).ravel()
@@ -106,23 +107,23 @@ def _columns(owner, name, columns, n_columns, feature_names):
 
 
 class Crosses(Layer):
-    """Products of columns from different groups, hashed: computed on the fly, nothing is stored.
+    """Crosses (products) of columns from different groups, hashed and computed on the fly.
 
-    For every cross, and every choice of one non-zero column from each of its groups, there
-    is one feature: its number is a hash of the columns, its value the product of theirs.
-    A group named twice in a cross gives the pairs of its distinct columns.
+    For each cross and each choice of one non-zero column from each of its groups, there is one feature. Its number is a
+    hash of the columns, its value the product of their values. If a cross has a group twice, its features are the pairs
+    of distinct columns of this group.
 
     Parameters
     ----------
     crosses : list of tuple
-        Groups that are crossed with each other, up to eight in a tuple.
+        Crosses, each a tuple of one to eight groups.
     groups : dict of {name: columns} or array-like of shape (n_columns,)
-        Which columns of X a group has (a slice, column numbers, or names of features; as
-        ``ColumnTransformer.output_indices_`` has them), or the group of every column.
+        Columns of X in each group, as a slice, column numbers or feature names (like
+        ``ColumnTransformer.output_indices_``), or the group of each column.
     n_features : int, default=2**22
-        Features that crosses are hashed into.
+        Number of features into which crosses are hashed.
     name : str, default=None
-        For messages.
+        Name for messages.
 
     See Also
     --------
@@ -158,7 +159,7 @@ class Crosses(Layer):
         return self.n_features
 
     def groups_of(self, n_columns: int, feature_names: ArrayLike | None = None) -> Array:
-        """Return the number of the group of every column, -1 for none."""
+        """Return the number of the group of each column, -1 for columns without a group."""
         return _groups(f"network: {self.label}", self.groups, n_columns, feature_names)[1]
 
     def plan(self, n_columns: int, feature_names: ArrayLike | None = None) -> Any:

@@ -7,17 +7,21 @@ from sklearn_vectorflow.validation.scalars import check_number
 
 
 class Dropout(Layer):
-    """Zeroes each unit with a probability in training, and scales the others up.
+    """Dropout: training sets each unit to zero with a probability.
 
-    Kept units are multiplied by 1 / (1 - rate), forward and backward, so that predictions
-    need no correction (Srivastava et al., 2014, JMLR 15).
+    Training multiplies the other units by 1 / (1 - rate), forward and backward, so that predictions need no correction.
 
     Parameters
     ----------
     rate : float, default=0.5
-        Probability of zeroing, in [0, 1).
+        Probability, in [0, 1), of setting a unit to zero.
     name : str, default=None
-        For messages, and for ``transform(X, node=name)``.
+        Name for messages and for ``transform(X, node=name)``.
+
+    References
+    ----------
+    Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting", Journal of Machine
+    Learning Research 15, 1929-1958.
     """
 
     def __init__(self, rate: float = 0.5, *, name: str | None = None) -> None:

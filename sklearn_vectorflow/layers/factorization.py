@@ -1,4 +1,4 @@
-"""Factorization machines; their arithmetic is engine/kernels/layers/pairs.h."""
+"""Factorization machines, computed in engine/kernels/layers/pairs.h."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,22 @@ from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class FactorizationMachine(Weighted):
-    r"""Interactions of all pairs of inputs, through an embedding of each input.
+    r"""Interactions of all pairs of inputs, the inner products of their embeddings.
 
     .. math:: \sum_{i < j} \langle v_i, v_j \rangle x_i x_j
 
-    It costs what the non-zeros times the rank cost, and has neither a linear part nor
-    intercepts: add it to a :class:`Linear`, as :func:`factorization_machine` does.
+    The cost is proportional to the non-zeros times the rank. The layer has neither a linear part nor intercepts: add it
+    to a :class:`Linear` layer, as :func:`factorization_machine` does.
 
     Parameters
     ----------
     rank : int, default=8
-        Length of an embedding.
+        Length of the embeddings.
     n_out : int or None, default=None
-        Number of outputs, each with embeddings of its own; None takes what the loss needs.
+        Number of outputs, each with its own embeddings. None means the number that the loss needs, for output nodes.
     optimizer, penalty, init, frozen, name
-        As for :class:`Linear`; embeddings are of shape (n_in, n_out * rank), and drawn with
-        the standard deviation 0.1 / sqrt(rank).
+        As for :class:`Linear`. Embeddings have shape (n_in, n_out * rank) and the initial standard deviation
+        0.1 / sqrt(rank).
 
     References
     ----------
@@ -61,11 +61,11 @@ class FactorizationMachine(Weighted):
         super().check_parameters()
 
     def n_weights(self, n_out: int) -> int:
-        """Return the number of weights of a feature."""
+        """Return the number of weights for each feature."""
         return n_out * self.rank
 
     def deviation(self, gain: float, n_in: int, n_out: int) -> float:
-        """Return the standard deviation of embeddings."""
+        """Return the standard deviation of initial embeddings."""
         return 0.1 / float(np.sqrt(self.rank))
 
     def add_to(self, net: Any, parent: Any, record: Any, *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""Roots of a graph: rows of X, or some of their columns."""
+"""Inputs of a graph: all or some columns of X."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +8,7 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class Columns(Layer):
-    """The layer of an :class:`Input`: which columns of X it reads."""
+    """Layer of an :class:`Input`, which selects columns of X."""
 
     reads_rows = True
 
@@ -17,24 +17,24 @@ class Columns(Layer):
         self.name = name
 
     def places(self, n_features: int, feature_names: ArrayLike | None = None) -> range | Array:
-        """Return which columns are read.
+        """Return the numbers of the selected columns.
 
         Parameters
         ----------
         n_features : int
-            Columns of X.
+            Number of columns of X.
         feature_names : array-like of str, default=None
-            Their names, if X has any.
+            Names of the columns, if X has names.
 
         Returns
         -------
         chosen : range or ndarray of int64
-            Columns in the order in which they are the root's features.
+            Numbers of the columns, in the order of the features of the input.
 
         Raises
         ------
         TypeError, ValueError
-            If they are not columns of X, or none, or one of them twice.
+            If they are not columns of X, if there are none, or if one occurs twice.
         """
         if self.columns is None:
             return range(n_features)
@@ -48,7 +48,7 @@ class Columns(Layer):
 
     @property
     def label(self) -> str:
-        """What messages call the root."""
+        """Short form of the input for messages."""
         return super().label.replace("Columns(", "Input(", 1)
 
     def __repr__(self) -> str:
@@ -90,15 +90,15 @@ class Columns(Layer):
 
 
 class Input(Node):
-    """Rows of X, or some of their columns: a root of a graph.
+    """Input node of a graph: all or some columns of X.
 
     Parameters
     ----------
     columns : slice, range, list of int or list of str, default=None
-        Which columns of X, by place or by name; None is all of them. They are the root's
-        features in the order given, and X is not copied.
+        Numbers or names of the columns of X, in the order of the features of the input. None means all columns. X is
+        not copied.
     name : str, default=None
-        For messages, and for ``transform(X, node=name)``.
+        Name for messages and for ``transform(X, node=name)``.
 
     Examples
     --------

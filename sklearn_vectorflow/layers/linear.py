@@ -1,4 +1,4 @@
-"""The linear layer; its arithmetic is engine/kernels/layers/linear.h."""
+"""The linear layer, whose arithmetic is in engine/kernels/layers/linear.h."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +12,24 @@ from sklearn_vectorflow.validation.scalars import check_integer
 
 
 class Linear(Weighted):
-    """x W + b.
+    """Linear (fully connected) layer: x W + b.
 
     Parameters
     ----------
     n_out : int or None, default=None
-        Number of outputs; None takes what the loss needs.
+        Number of outputs. None means the number that the loss needs, for output nodes.
     optimizer : Optimizer or str, default=None
-        Update rule of this layer; None is the estimator's.
+        Optimizer of this layer. None means that of the estimator.
     penalty : Penalty or list of Penalty, default=None
-        Penalty on this layer's weights; None is the estimator's, [] is none.
+        Penalty on the weights of this layer. None means that of the estimator, [] means none.
     init : "zeros", float, array-like of shape (n_in, n_out) or pair of arrays, default=None
-        What the weights start from: zeros, uniform numbers of this standard deviation, or
-        the weights themselves (with the intercepts, if a pair: as
-        ``fitted.network_["name"]`` gives it). None is zeros where training is convex, else
-        uniform with the variance of He or Glorot.
+        Initial weights: zeros, uniform random numbers with this standard deviation, or an array of weights. A pair has
+        the weights and the intercepts, as in ``fitted.network_["name"]``. None means zeros if training is convex, and
+        otherwise uniform random numbers with the variance of He or Glorot.
     frozen : bool, default=False
-        Whether the weights stay as they are.
+        Whether training leaves the weights unchanged.
     name : str, default=None
-        For messages, for ``network_[name]`` and for ``transform(X, node=name)``.
+        Name for messages, for ``network_[name]`` and for ``transform(X, node=name)``.
     """
 
     has_bias = True
@@ -59,13 +58,13 @@ class Linear(Weighted):
         super().check_parameters()
 
     def n_weights(self, n_out: int) -> int:
-        """Return the number of weights of a feature."""
+        """Return the number of weights for each feature."""
         return n_out
 
     def deviation(self, gain: float, n_in: int, n_out: int) -> float:
-        """Return the standard deviation of weights drawn before an activation of this gain.
+        """Return the standard deviation of initial weights before an activation with this gain.
 
-        He et al. (2015), arXiv:1502.01852; Glorot and Bengio (2010), PMLR 9.
+        He et al. (2015), doi:10.1109/ICCV.2015.123; Glorot and Bengio (2010), PMLR 9, 249-256.
         """
         return float(np.sqrt(gain / n_in if gain > 1 else 2.0 / (n_in + n_out)))
 

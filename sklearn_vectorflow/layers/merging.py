@@ -1,4 +1,4 @@
-"""Layers that read several nodes; their arithmetic is engine/kernels/layers/merging.h."""
+"""Layers that read several nodes, computed in engine/kernels/layers/merging.h."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ from sklearn_vectorflow.layers.base import Layer
 
 
 class Concat(Layer):
-    """Puts the outputs of nodes side by side, in the order given.
+    """Concatenation of the outputs of nodes, in the given order.
 
-    Sparse rows stay sparse for a layer with weights that reads them.
+    Sparse rows stay sparse for layers with weights.
 
     Parameters
     ----------
     name : str, default=None
-        For messages, and for ``transform(X, node=name)``.
+        Name for messages and for ``transform(X, node=name)``.
     """
 
     several = True
@@ -39,19 +39,19 @@ class _Elementwise(Layer):
         self.name = name
 
     def width(self, widths: Sequence[int], sparse: bool) -> int | None:
-        """Return the width all nodes have."""
+        """Return the common width of the nodes."""
         if len(set(widths)) > 1:
             raise ValueError(f"reads nodes of different widths, {widths}; they must be equal")
         return widths[0]
 
 
 class Add(_Elementwise):
-    """The sum of nodes of equal width.
+    """Sum of nodes of equal width.
 
     Parameters
     ----------
     name : str, default=None
-        For messages, and for ``transform(X, node=name)``.
+        Name for messages and for ``transform(X, node=name)``.
     """
 
     def add_to(self, net: Any, parents: Any) -> None:
@@ -60,12 +60,12 @@ class Add(_Elementwise):
 
 
 class Multiply(_Elementwise):
-    """The elementwise product of nodes of equal width.
+    """Elementwise product of nodes of equal width.
 
     Parameters
     ----------
     name : str, default=None
-        For messages, and for ``transform(X, node=name)``.
+        Name for messages and for ``transform(X, node=name)``.
     """
 
     def add_to(self, net: Any, parents: Any) -> None:

@@ -1,4 +1,4 @@
-"""Graphs with a name of their own, built of the same layers."""
+"""Common graphs of layers."""
 
 import numbers
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from sklearn_vectorflow.validation.types import ActivationName
 
 
 def sizes_of(hidden_layer_sizes: Any) -> Any:
-    """Return sizes of hidden layers as they are, but a number as those of a single layer."""
+    """Return sizes of hidden layers, with an int as the size of one layer."""
     is_one = isinstance(hidden_layer_sizes, numbers.Integral) and not isinstance(hidden_layer_sizes, bool)
     return (hidden_layer_sizes,) if is_one else hidden_layer_sizes
 
@@ -26,20 +26,23 @@ def chain(
     dropout: float = 0.0,
     inputs: Node | None = None,
 ) -> Node:
-    """Return a plain net: linear, activation and dropout for each size, then a linear output.
+    """Return a feed-forward net: a linear layer, activation and dropout for each size, then a linear output layer.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int
+        Number of units in each hidden layer. An int stands for one layer.
     activation : {"relu", "tanh", "selu", "logistic", "identity"}, default="relu"
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Probability, in [0, 1), with which a hidden unit is left out of a step.
+        Probability, in [0, 1), of dropping a hidden unit in a training step.
     inputs : Node, default=None
-        What it reads; None is all of X.
+        Node that the net reads. None means all columns of X.
 
     Returns
     -------
     node : Node
+        The output node.
     """
     node = Input() if inputs is None else inputs
     for size in sizes_of(hidden_layer_sizes):
@@ -57,7 +60,7 @@ def wide_and_deep(
     dropout: float = 0.0,
     inputs: Node | None = None,
 ) -> Node:
-    """Return the sum of a linear model and a net.
+    """Return a wide and deep net, the sum of a linear model and a feed-forward net.
 
     Parameters
     ----------
@@ -67,10 +70,11 @@ def wide_and_deep(
     Returns
     -------
     node : Node
+        The output node.
 
     References
     ----------
-    Cheng et al. (2016), "Wide & deep learning for recommender systems", arXiv:1606.07792.
+    Cheng et al. (2016), "Wide & deep learning for recommender systems", doi:10.1145/2988450.2988454.
 
     Examples
     --------
@@ -83,18 +87,19 @@ def wide_and_deep(
 
 
 def factorization_machine(rank: int = 8, inputs: Node | None = None) -> Node:
-    """Return the sum of a linear model and all pairs' interactions.
+    """Return a factorization machine, the sum of a linear model and the interactions of all pairs of features.
 
     Parameters
     ----------
     rank : int, default=8
-        Length of the features' embeddings.
+        Length of the embeddings of the features.
     inputs : Node, default=None
-        What it reads; None is all of X.
+        Node that the machine reads. None means all columns of X.
 
     Returns
     -------
     node : Node
+        The output node.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What layers with weights share."""
+"""Base class of layers with weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from sklearn_vectorflow.validation.scalars import check_number
 
 
 class Weighted(Layer):
-    """A layer with weights: a record for each of its inputs.
+    """Base class of layers with weights, which have a record for each input.
 
     Attributes
     ----------
     has_bias : bool
-        Whether it has intercepts.
+        Whether the layer has intercepts.
     """
 
     has_weights = True
@@ -77,12 +77,12 @@ class Weighted(Layer):
             check_number(label, "init", self.init, 0, high_open=True)
 
     def given(self, n_in: int, n_weights: int, owner: str) -> tuple[Any, Any]:
-        """Return the weights and intercepts to start from, None where `init` gives none.
+        """Return the weights and intercepts of `init`; None for those that it does not have.
 
         Raises
         ------
         ValueError
-            If they are of another shape, or not finite.
+            If they have another shape or are not finite.
         """
         if self.init is None or not isinstance(self.init, tuple) and np.ndim(self.init) == 0:
             return None, None

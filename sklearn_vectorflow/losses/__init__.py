@@ -1,4 +1,4 @@
-"""Losses: plain, picklable objects with a compiled function of a block of rows."""
+"""Losses: plain, picklable objects that compute the loss and gradient of a block of rows."""
 
 from sklearn_vectorflow.losses.base import Loss
 from sklearn_vectorflow.losses.checker import check_loss

@@ -1,4 +1,4 @@
-"""What all losses share: parameters, domain, link, and a way to be evaluated."""
+"""Base class of losses: parameters, domain, link and evaluation."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,44 +12,41 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class Loss(BaseEstimator):
-    """A loss: what training minimises the weighted mean of.
+    """Base class of losses. Training minimises the weighted mean of the loss over rows.
 
-    A loss object holds parameters only. Its arithmetic is one function of a block of rows,
-    which a subclass gives in one of three ways:
+    A loss object holds only parameters. A subclass implements the loss as one function of a block of rows, in one of
+    three ways:
 
-    - ``__call__(self, y, raw, sample_weight)``, in Python, which returns the loss and its
-      gradient and is called with the GIL;
-    - ``block(y, raw, weight, gradient, parameters)``, a static method that numba compiles
-      when the loss is first used;
-    - ``kernel``, a PyCapsule with a compiled function.
+    - ``__call__(self, y, raw, sample_weight)`` in Python returns the loss and its gradient. Training calls it with the
+      GIL.
+    - ``block(y, raw, weight, gradient, parameters)`` is a static method, which numba compiles at the first use.
+    - ``kernel`` is a PyCapsule with a compiled function.
 
     Attributes
     ----------
     coupled : bool
-        Whether rows of a group are seen together, as pairs of a ranking are. The function then
-        gets ``starts`` too, the row at which each group of the block starts (and, last, the
-        number of rows): after the weights, int64 of shape (n_groups + 1,). The mean is over
-        groups.
+        Whether the loss depends on several rows of a group together, such as pairs. The function then has the argument
+        ``starts`` after the weights, an int64 array of shape (n_groups + 1,): the first row of each group of the block
+        and, at the end, the number of rows. The mean is over groups.
     jumps : bool
-        Whether the loss itself jumps where the order of raw outputs changes.
+        Whether the loss is discontinuous where the order of raw outputs changes.
     reads : tuple of str
-        Names of layers of the net whose outputs the loss reads beside the raw ones, heads
-        among them, and whose gradients it may add to. Their outputs have shape (n_rows, width)
-        each. ``__call__`` gets them as a dict ``nodes`` by name, and may return, third, a dict of
-        gradients; ``block`` gets ``nodes``, a tuple in the order of `reads`, before ``gradient``,
-        and ``node_gradients`` after it; ``kernel`` finds them in its struct.
+        Names of layers whose outputs, of shape (n_rows, width), the loss reads in addition to the raw outputs, and to
+        whose gradients it may add. ``__call__`` gets them as ``nodes``, a dict by name, and may return a dict of
+        gradients as a third value. ``block`` gets ``nodes``, a tuple in the order of `reads`, before ``gradient``, and
+        ``node_gradients`` after it. ``kernel`` finds them in its struct.
     sampled : bool
-        Whether a step computes and updates few of the outputs, which `sampler` draws.
+        Whether a step computes and updates only some outputs, which `sampler` draws.
     is_likelihood : bool
-        Whether the loss is the negative log-likelihood of y, no constant of which is dropped.
+        Whether the loss is a negative log-likelihood of y without dropped constants.
     smooth : bool
-        Whether the gradient is continuous, as ``solver="exact"`` needs it.
+        Whether the gradient is continuous, which ``solver="exact"`` requires.
     quadratic : bool
-        Whether the loss is quadratic in the raw outputs, so that one of Newton's steps ends at the optimum.
+        Whether the loss is quadratic in the raw outputs, so that one Newton step reaches the minimum.
     convex : bool
-        Whether the loss is known to be a convex function of the raw outputs, for every y.
+        Whether the loss is known to be a convex function of the raw outputs, for each y.
     free_intercept : bool
-        Whether the loss depends on an intercept in a way that other outputs can't make up for.
+        Whether the loss depends on an intercept in a way that other outputs cannot compensate.
     """
 
     coupled = False
@@ -63,25 +60,25 @@ class Loss(BaseEstimator):
     free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:
-        """Return how many outputs of a row a step computes, about; None are all."""
+        """Return about how many outputs of a row a step computes. None means all."""
 
     def offset_outputs(self, n_outputs: int) -> slice | None:
-        """Return the raw outputs that an offset of one number a row is added to; None if it must be one an output."""
+        """Return the raw outputs to which an offset of one number per row is added; None if it needs one per output."""
         return slice(None)
 
     def kernel_parameters(self) -> Array:
-        """Return what `block` or `kernel` needs, float64 of shape (n_parameters,)."""
+        """Return the parameters of `block` or `kernel`, as float64 of shape (n_parameters,)."""
         return np.empty(0)
 
     def check_parameters(self) -> None:
         """Raise ValueError if a parameter of the loss is out of its range."""
 
     def inverse_link(self, raw: Array) -> Array:
-        """Return predictions on the scale of y for raw outputs, elementwise."""
+        """Return the predictions in the units of y for raw outputs."""
         return raw
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
-        """Return what multiplies the variance of y; 1 where the loss fixes it.
+        """Return the dispersion, a factor of the variance of y. It is 1 if the loss determines the variance.
 
         Parameters
         ----------
@@ -89,24 +86,24 @@ class Loss(BaseEstimator):
         raw : ndarray of shape (n_rows, n_outputs)
         sample_weight : ndarray of shape (n_rows,)
         n_free : float
-            The sum of the weights of all targets less the number of parameters. If it is not above zero, an estimate
-            is NaN.
+            Degrees of freedom: the sum of the weights of all targets minus the number of parameters. Unless it is
+            positive, estimates are NaN.
         """
         return 1.0
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float | None:
-        """Return the log-likelihood of rows, with all constants; None if the loss is none."""
+        """Return the log-likelihood of rows with all constants; None if the loss is not a likelihood."""
         return -self(y, raw, sample_weight)[0] if self.is_likelihood else None
 
     def expected_curvature(self, y: Array, raw: Array) -> Array | None:
-        """Return the expectation of the second derivatives by raw outputs, where they depend on y; None for themselves.
+        """Return the expected second derivatives by raw outputs, of the shape of raw.
 
-        Its shape is that of raw.
+        None means that the second derivatives do not depend on y.
         """
         return None
 
     def check_block(self, y: Array, raw: Array) -> None:
-        """Raise ValueError unless the compiled function can read targets and raw outputs together."""
+        """Raise ValueError unless the shapes of targets and raw outputs fit the compiled function."""
         if y.shape != raw.shape:
             raise ValueError(f"y must have the shape of raw, {raw.shape}, got {y.shape}.")
 
@@ -126,25 +123,25 @@ class Loss(BaseEstimator):
         Parameters
         ----------
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets as the engine sees them (classes as 0, 1, 2, ...).
+            Encoded targets (classes as 0, 1, 2, ...).
         raw : array-like of shape (n_rows,) or (n_rows, n_outputs)
             Raw outputs of the model.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights; None means ones.
+            Weights of the rows. None means ones.
         starts : array-like of shape (n_groups + 1,), default=None
-            For coupled losses: the row at which each group starts, and n_rows. None means
-            that all rows are one group.
+            For coupled losses: the first row of each group and, at the end, n_rows. None means that all rows form one
+            group.
         nodes : dict of array-like of shape (n_rows, width), default=None
-            For losses that read nodes: their outputs by name.
+            For losses that read nodes of the net: their outputs by name.
 
         Returns
         -------
         loss : float
-            Sum over the rows of weight times loss.
+            Sum of the weighted losses of the rows.
         gradient : ndarray of shape (n_rows, n_outputs)
             Gradient of that sum with respect to `raw`.
         gradients_of_nodes : dict of ndarray of shape (n_rows, width)
-            With respect to the nodes; only of losses that read some.
+            Gradients with respect to the outputs of nodes, only for losses that read nodes.
         """
         y, raw = blocks.columns(y), blocks.columns(raw)
         self.check_block(y, raw)

@@ -1,4 +1,4 @@
-"""A checker for losses: one call that tells what is wrong with a loss, and where."""
+"""A function that checks a loss and reports what is wrong, and where."""
 
 import pickle
 import threading
@@ -26,40 +26,43 @@ def check_loss(
     nodes: Mapping[str, int] | None = None,
     random_state: int = 0,
 ) -> None:
-    """Check a loss, printing and raising what failed and where.
+    """Check a loss and report what failed, and where.
 
-    Gradients are compared with finite differences from both sides, so that at a kink a
-    gradient between the two slopes is right: at random raw outputs, where raw outputs equal
-    the targets or the targets plus or minus a parameter, at 0, 1 and -1, and at 30 and -30.
-    Also checked: that nothing is NaN at large raw outputs and NaN shows; that a block is the
-    sum of its rows (of its groups, if rows are coupled); that a loss which says so is convex;
-    that weights multiply; that arrays given are left alone; that the loss can be cloned and
-    pickled; that a compiled loss does without the GIL; that targets outside the domain are
-    refused; and that the start is no worse than zero.
+    The checks are:
+
+    - The gradient agrees with finite differences from both sides; at a kink it lies between the two slopes. Raw outputs
+      are random, equal to the targets, equal to the targets plus or minus a parameter, 0, 1, -1, 30 and -30.
+    - Large raw outputs give no NaN, and a raw output of NaN gives a loss that is not finite.
+    - The loss of a block is the sum of those of its rows (of its groups for coupled losses).
+    - A loss that declares itself convex is convex.
+    - Weights multiply loss and gradient.
+    - The function does not change its arguments.
+    - The loss can be cloned and pickled.
+    - A compiled loss runs without the GIL.
+    - Targets outside the domain are refused.
+    - ``initial_raw`` has no larger loss than zero.
 
     Parameters
     ----------
     loss : Loss
-        An object of a subclass; a plain function can be checked where it is wrapped by one.
+        An instance of a subclass of :class:`Loss`.
     y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
-        Targets in the loss's domain, classes as 0, 1, 2, .... For survival losses times in a
-        form that their estimator's `fit` takes, or encoded. None is for losses of one class,
-        number, relevance or time a row: some are made up.
+        Targets in the domain of the loss, classes as 0, 1, 2, .... For survival losses, times in a form that `fit`
+        accepts, or encoded times. None generates targets, one class, number, relevance or time per row.
     n_outputs : int, default=None
-        Number of raw outputs; None is what the loss says.
+        Number of raw outputs. None takes that of the loss.
     starts : array-like of shape (n_groups + 1,), default=None
-        For coupled losses: the row at which each group starts, and n_rows. None makes groups
-        of 5 rows.
+        For coupled losses: the first row of each group and, at the end, n_rows. None makes groups of 5 rows.
     nodes : dict of str to int, default=None
-        For losses that read nodes: the widths of some of them; others have three outputs. A
-        node whose gradient is zero throughout counts as read only.
+        For losses that read nodes: widths of nodes by name. Other nodes have three outputs. A node whose gradient is
+        zero everywhere counts as read-only.
     random_state : int, default=0
-        Seed of raw outputs, weights and targets.
+        Seed of the generated raw outputs, weights and targets.
 
     Raises
     ------
     AssertionError
-        If a check failed. The message names all of them.
+        If a check fails. The message lists all failed checks.
 
     Examples
     --------

@@ -1,8 +1,7 @@
 r"""Losses of classes, compiled in engine/losses/classification.pyx.
 
-Notation: :math:`f` is the raw output (the decision function) and
-:math:`t = \pm 1` the class. Losses of a single output take several classes one
-against the rest, and several labels each on its own.
+Notation: :math:`f` is the raw output (the decision function), :math:`t = \pm 1` the class. Binary losses handle more
+than two classes one against the rest, and labels independently.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class ClassificationLoss(Loss):
-    """A loss for classes or labels.
+    """Base class of losses of classes or labels.
 
     Attributes
     ----------
@@ -29,29 +28,33 @@ class ClassificationLoss(Loss):
         return 1 if n_classes == 2 else n_classes
 
     def check_block(self, y: Array, raw: Array) -> None:
-        """Raise ValueError unless y is a class in each row, or an indicator for each output."""
+        """Raise ValueError unless y has a class for each row, or an indicator for each output."""
         if y.ndim != 2 or raw.ndim != 2 or y.shape[1] not in (1, raw.shape[1]):
             raise ValueError(f"y must have one column or the shape of raw, {raw.shape}, got {y.shape}.")
 
     def initial_raw(self, prior: Array) -> Array:
-        """Return raw outputs of a model that knows only the classes' frequencies.
+        """Return the raw outputs of the best constant model.
 
         Parameters
         ----------
         prior : ndarray of shape (n_outputs,)
-            Weighted frequency of each output's class.
+            Weighted frequency of the class of each output.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_outputs,)
         """
         return np.zeros_like(prior)
 
 
 class LogLoss(ClassificationLoss):
-    r"""Logistic loss of two classes (or of several labels, each on its own).
+    r"""Logistic loss (binary cross-entropy) of two classes, or of each of several labels.
 
     .. math:: \log(1 + e^{-t f})
 
-    Domain: two classes, or any number of labels. Link: logit,
-    :math:`P(t = 1) = 1 / (1 + e^{-f})`. No constants are dropped.
-    With more than two classes a classifier uses :class:`MultinomialLoss` in its place.
+    Domain: two classes, or any number of labels. Link: logit, :math:`P(t = 1) = 1 / (1 + e^{-f})`. Dropped constants:
+    none. For more than two classes :class:`~sklearn_vectorflow.VectorFlowClassifier` replaces it by
+    :class:`MultinomialLoss`.
     """
 
     convex = True
@@ -59,11 +62,11 @@ class LogLoss(ClassificationLoss):
     is_likelihood = True
 
     def inverse_link(self, raw: Array) -> Array:
-        """Return the probability of each output's class."""
+        """Return the probability of the class of each output."""
         return expit(raw)
 
     def predict_proba(self, raw: Array) -> Array:
-        """Return probabilities of the classes, shape (n_rows, n_classes)."""
+        """Return the probabilities of the classes, of shape (n_rows, n_classes)."""
         positive = self.inverse_link(raw)
         if raw.shape[1] == 1:
             return np.concatenate([1.0 - positive, positive], axis=1)
@@ -78,23 +81,22 @@ class LogLoss(ClassificationLoss):
 
 
 class OneVsRestLogLoss(LogLoss):
-    r"""Logistic loss of every class against the rest, summed.
+    r"""Sum of the logistic losses of each class against the rest.
 
     .. math:: \sum_c \log(1 + e^{-t_c f_c}), \quad t_c = 1 \text{ if } y = c \text{ else } -1
 
-    Domain: any number of classes or labels. Link: logit for each class; the classes'
-    probabilities are then scaled to sum to one. No constants are dropped.
+    Domain: any number of classes or labels. Link: logit of each class; ``predict_proba`` scales the probabilities of
+    several classes to a sum of 1. Dropped constants: none.
     """
 
 
 class MultinomialLoss(ClassificationLoss):
-    r"""Multinomial logistic (softmax, cross-entropy) loss.
+    r"""Multinomial logistic loss (softmax cross-entropy).
 
     .. math:: \log \sum_c e^{f_c} - f_y
 
-    Domain: two or more classes. Link: :math:`P(c) = e^{f_c} / \sum_k e^{f_k}`.
-    No constants are dropped; the sum is taken after subtracting the largest
-    :math:`f_c`, so it does not overflow.
+    Domain: two or more classes. Link: softmax, :math:`P(c) = e^{f_c} / \sum_k e^{f_k}`. Dropped constants: none. The
+    sum is computed after subtracting the largest :math:`f_c`, so it does not overflow.
     """
 
     convex = True
@@ -103,7 +105,7 @@ class MultinomialLoss(ClassificationLoss):
     multilabel = False
 
     def offset_outputs(self, n_outputs: int) -> slice | None:
-        """Return None: a number that is added to all outputs changes nothing."""
+        """Return None, as a number that is added to all outputs changes nothing."""
         return None
 
     def n_outputs(self, n_classes: int) -> int:
@@ -111,7 +113,7 @@ class MultinomialLoss(ClassificationLoss):
         return n_classes
 
     def check_block(self, y: Array, raw: Array) -> None:
-        """Raise ValueError unless y is an output's number in each row."""
+        """Raise ValueError unless y holds the number of an output in each row."""
         if y.ndim != 2 or raw.ndim != 2 or y.shape[1] != 1:
             raise ValueError(f"y must have one column, the class, got shape {y.shape}.")
         if not np.all((y >= 0) & (y < raw.shape[1])):
@@ -122,7 +124,7 @@ class MultinomialLoss(ClassificationLoss):
         return softmax(raw, axis=1)
 
     def predict_proba(self, raw: Array) -> Array:
-        """Return probabilities of the classes, shape (n_rows, n_classes)."""
+        """Return the probabilities of the classes, of shape (n_rows, n_classes)."""
         return softmax(raw, axis=1)
 
     def initial_raw(self, prior: Array) -> Array:
@@ -132,12 +134,12 @@ class MultinomialLoss(ClassificationLoss):
 
 
 class Hinge(ClassificationLoss):
-    r"""Hinge loss of linear support vector machines.
+    r"""Hinge loss, as in linear support vector machines.
 
     .. math:: \max(0, 1 - t f)
 
-    Domain: classes or labels. Link: none, there are no probabilities. No constants
-    are dropped. At the kink :math:`t f = 1` the gradient is zero.
+    Domain: classes or labels. Link: none, so there are no probabilities. Dropped constants: none. The gradient at the
+    kink :math:`t f = 1` is zero.
     """
 
     convex = True
@@ -145,7 +147,7 @@ class Hinge(ClassificationLoss):
     smooth = False
 
     def initial_raw(self, prior: Array) -> Array:
-        """Return the likelier sign."""
+        """Return the sign of the more frequent class."""
         return np.sign(2.0 * np.asarray(prior) - 1.0)
 
 
@@ -154,33 +156,36 @@ class SquaredHinge(ClassificationLoss):
 
     .. math:: \max(0, 1 - t f)^2
 
-    Domain: classes or labels. Link: none, there are no probabilities. No constants
-    are dropped.
+    Domain: classes or labels. Link: none, so there are no probabilities. Dropped constants: none.
     """
 
     convex = True
     kernel = KERNELS["squared_hinge"]
 
     def initial_raw(self, prior: Array) -> Array:
-        """Return the mean sign."""
+        """Return the mean of t."""
         return 2.0 * np.asarray(prior) - 1.0
 
 
 class ModifiedHuber(ClassificationLoss):
-    r"""Modified Huber loss: squared hinge that grows linearly for outliers.
+    r"""Modified Huber loss: a squared hinge that is linear for outliers.
 
     .. math:: \max(0, 1 - t f)^2 \text{ if } t f \ge -1, \text{ else } -4 t f
 
-    Domain: classes or labels. Link: :math:`P(t = 1) = (\min(1, \max(-1, f)) + 1) / 2`
-    (Zhang, 2004, doi:10.1214/aos/1079120130); several classes' probabilities are scaled
-    to sum to one. No constants are dropped.
+    Domain: classes or labels. Link: :math:`P(t = 1) = (\min(1, \max(-1, f)) + 1) / 2`; ``predict_proba`` scales the
+    probabilities of several classes to a sum of 1. Dropped constants: none.
+
+    References
+    ----------
+    Zhang (2004), "Statistical behavior and consistency of classification methods based on convex risk minimization",
+    doi:10.1214/aos/1079120130.
     """
 
     convex = True
     kernel = KERNELS["modified_huber"]
 
     def inverse_link(self, raw: Array) -> Array:
-        """Return the probability of each output's class."""
+        """Return the probability of the class of each output."""
         return (np.clip(raw, -1.0, 1.0) + 1.0) / 2.0
 
     predict_proba = LogLoss.predict_proba

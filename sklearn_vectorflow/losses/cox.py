@@ -14,32 +14,33 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class CoxPH(SurvivalLoss):
-    r"""Cox's partial likelihood: hazards proportional in the features, with any baseline.
+    r"""Cox's partial likelihood: proportional hazards with an arbitrary baseline.
 
     .. math:: \sum_{i: \text{event}} \Big( \log \sum_{j: e_j < t_i \le t_j} e^{f_j} - f_i \Big)
 
-    The sum over those at risk, who had entered (at :math:`e_j`, zero unless rows enter late) and not
-    left, runs over a **block**, the rows of one step. In one block of all rows the loss is the
-    partial likelihood. Smaller blocks sample the sets at risk: the weights they lead to are those
-    of the whole (each event is compared to a random part of those it outlived), with more
-    variance the smaller the blocks are. The loss's value depends on the block size, and a block
-    of one row says nothing.
+    The inner sum is over the rows at risk at :math:`t_i`: they have entered (at :math:`e_j`, 0 without late entry) and
+    not left. It runs over the rows of a mini-batch. If the mini-batch has all rows, the loss is the negative log
+    partial likelihood. Smaller mini-batches compare each event with a random part of its risk set. They estimate the
+    same weights, with more variance the smaller they are. The value of the loss depends on the size of the mini-batch.
+    A mini-batch of one row has no information.
 
-    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard relative to a
-    baseline, so a positive weight brings the event earlier; an intercept has no meaning and stays
-    at zero. The baseline hazard itself is dropped, and estimated after the fit (Breslow, 1974,
-    doi:10.2307/2529620).
+    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard relative to the baseline, so a positive
+    weight makes the event earlier. An intercept has no effect and stays zero. Dropped: the baseline hazard, which is
+    estimated after training (Breslow's estimate).
 
     Parameters
     ----------
     ties : {"efron", "breslow"}, default="efron"
-        Events at the same time. "breslow" lets each see all of them at risk; "efron" lets them
-        leave one after the other, on average (Efron, 1977, doi:10.1080/01621459.1977.10480613).
-        With "efron" a row of weight 2 is not two tied rows.
+        Treatment of events at the same time. "breslow" keeps all of them at risk for each. "efron" removes them one
+        after the other, on average. With "efron", a row of weight 2 differs from two tied rows.
 
     References
     ----------
-    Cox (1972), doi:10.1111/j.2517-6161.1972.tb00899.x.
+    Cox (1972), "Regression models and life-tables", doi:10.1111/j.2517-6161.1972.tb00899.x.
+
+    Breslow (1974), "Covariance analysis of censored survival data", doi:10.2307/2529620.
+
+    Efron (1977), "The efficiency of Cox's likelihood function for censored data", doi:10.1080/01621459.1977.10480613.
     """
 
     convex = True
@@ -57,15 +58,15 @@ class CoxPH(SurvivalLoss):
             raise ValueError(f"CoxPH: ties must be 'efron' or 'breslow', got {brief(self.ties)}.")
 
     def kernel_parameters(self) -> Array:
-        """Return 1 for Efron's treatment of ties."""
+        """Return 1 for Efron's treatment of ties, 0 for Breslow's."""
         return np.array([self.ties == "efron"], dtype=np.float64)
 
     def prepared(self, times: Times) -> SurvivalLoss:
-        """Return a loss of its own, for the baseline."""
+        """Return a copy, which will hold the baseline."""
         return CoxPH(self.ties)
 
     def encode(self, times: Times) -> Array:
-        """Return the targets: event and time, and entry if there are any."""
+        """Return the targets: event and time, and entry if rows enter late."""
         columns = [times.event, times.time] + ([] if times.entry is None else [times.entry])
         return np.column_stack(columns).astype(np.float64)
 
@@ -74,7 +75,7 @@ class CoxPH(SurvivalLoss):
         return np.zeros(1)
 
     def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
-        """Estimate the baseline's cumulative hazard at the times of events, after Breslow."""
+        """Compute Breslow's estimate of the cumulative baseline hazard at the event times."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         event, time = y.T[:2]
         largest = raw[weight > 0, 0].max()
@@ -89,7 +90,7 @@ class CoxPH(SurvivalLoss):
 
     @staticmethod
     def _not_entered(y, times, risk):
-        """Return the summed risk of rows that enter at each time or later."""
+        """Return the total risk of rows that enter at each time or later."""
         if y.shape[1] == 2:
             return 0.0
         before = np.bincount(np.searchsorted(times, y[:, 2], "right"), risk, minlength=len(times) + 1)
@@ -103,12 +104,12 @@ class CoxPH(SurvivalLoss):
         return raw[:, 0]
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         baseline = steps(self.baseline_times_, self.baseline_hazard_[None, :], times)
         return np.exp(raw[:, :1]) * baseline
 
     def time_at(self, hazard: Array, raw: Array) -> Array:
-        """Return the first time at which the cumulative hazard of each row is so large; inf if there is none."""
+        """Return the first event time at which the cumulative hazard of each row reaches a value, else inf."""
         reached = np.searchsorted(self.baseline_hazard_, hazard * np.exp(-raw[:, 0]) * CLOSE)
         return np.append(self.baseline_times_, np.inf)[reached]
 

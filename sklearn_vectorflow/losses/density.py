@@ -1,4 +1,4 @@
-r"""Losses of whole distributions, compiled in engine/losses/density.pyx."""
+r"""Losses of predicted distributions, compiled in engine/losses/density.pyx."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,22 +13,24 @@ LARGEST = 10.0  # of the logarithm of a width, and of its inverse; as in the com
 
 
 class MixtureDensity(RegressionLoss):
-    r"""Minus the log-likelihood of a mixture of normal distributions; predicts its mean.
+    r"""Negative log-likelihood of a mixture of normal distributions. Predictions are its mean.
 
     .. math::
         -\log \sum_k \pi_k \, \phi\left(\frac{y - \mu_k}{\sigma_k}\right) / \sigma_k, \quad
         \pi = \text{softmax}(f_1 \ldots f_K), \; \mu_k = f_{K + k}, \; \sigma_k = e^{f_{2K + k}}
 
-    Domain: all real y, one column. Link: none elementwise; the mean is
-    :math:`\sum_k \pi_k \mu_k`. No constants are dropped. :math:`\sigma` stays within
-    :math:`e^{\pm 10}`. Steps are those for y of a spread of about one: scale y first, for
-    example by :class:`sklearn.compose.TransformedTargetRegressor`. (Bishop, 1994, "Mixture density
-    networks", NCRG/94/004)
+    Domain: real y in one column. Link: the mean is :math:`\sum_k \pi_k \mu_k`. Dropped constants: none.
+    :math:`\sigma_k` is limited to :math:`[e^{-10}, e^{10}]`. Default learning rates suit a y with a standard deviation
+    of about 1: scale y, for example with :class:`sklearn.compose.TransformedTargetRegressor`.
 
     Parameters
     ----------
     n_components : int, default=3
-        Number K of normal distributions, at least 1.
+        Number K >= 1 of normal distributions.
+
+    References
+    ----------
+    Bishop (1994), "Mixture density networks", Aston University technical report NCRG/94/004.
     """
 
     kernel = KERNELS["mixture_density"]
@@ -38,7 +40,7 @@ class MixtureDensity(RegressionLoss):
         self.n_components = n_components
 
     def check_parameters(self) -> None:
-        """Raise unless n_components is an integer of at least one."""
+        """Raise TypeError or ValueError unless n_components is an integer >= 1."""
         check_integer("MixtureDensity: n_components", self.n_components, 1)
 
     def n_outputs(self, n_targets: int) -> int:
@@ -61,23 +63,24 @@ class MixtureDensity(RegressionLoss):
             raise ValueError(f"raw must have shape {(len(y), 3 * self.n_components)}, got {raw.shape}.")
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return equal shares of components at evenly spaced weighted quantiles, each as wide as all of y."""
+        """Return components of equal weight at evenly spaced quantiles of y, each as wide as all of y."""
         size = self.n_components
         means = [weighted_quantiles(y, sample_weight, (k + 0.5) / size)[0] for k in range(size)]
         width = spread(y[:, :1], sample_weight)
         return np.concatenate([np.zeros(size), means, np.full(size, np.log(width))])
 
     def components(self, raw: ArrayLike) -> tuple[Array, Array, Array]:
-        """Return shares, means and widths of the components.
+        """Return the weights, means and standard deviations of the components.
 
         Parameters
         ----------
         raw : ndarray of shape (n_rows, 3 * n_components)
-            Raw outputs, as :meth:`VectorFlowRegressor.predict_raw` returns them.
+            Raw outputs from ``predict_raw`` of :class:`~sklearn_vectorflow.VectorFlowRegressor`.
 
         Returns
         -------
         shares, means, widths : ndarray of shape (n_rows, n_components)
+            Weights, which add up to 1, means and standard deviations.
         """
         logits, means, log_widths = np.split(np.asarray(raw), 3, axis=1)
         return softmax(logits, axis=1), means, np.exp(np.clip(log_widths, -LARGEST, LARGEST))
@@ -88,12 +91,12 @@ class MixtureDensity(RegressionLoss):
         return np.sum(shares * means, axis=1, keepdims=True)
 
     def log_density(self, y: ArrayLike, raw: Array) -> Array:
-        """Return the logarithm of the density of y, shape (n_rows,), for raw outputs."""
+        """Return the log density of y, of shape (n_rows,), given raw outputs."""
         shares, means, widths = self.components(raw)
         z = (np.asarray(y)[:, None] - means) / widths
         return logsumexp(-0.5 * z**2 - np.log(widths * np.sqrt(2 * np.pi)), axis=1, b=shares)
 
     def cdf(self, y: ArrayLike, raw: Array) -> Array:
-        """Return the probability of at most y, shape (n_rows,), for raw outputs."""
+        """Return the probability of a value of at most y, of shape (n_rows,), given raw outputs."""
         shares, means, widths = self.components(raw)
         return np.sum(shares * ndtr((np.asarray(y)[:, None] - means) / widths), axis=1)

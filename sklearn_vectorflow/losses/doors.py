@@ -21,7 +21,7 @@ def kernel_of(loss):
     name = type(loss).__name__
     if not ways:
         raise TypeError(
-            f"{name} has no arithmetic: define __call__(self, y, raw, sample_weight) in Python, block(y, raw, "
+            f"{name} has no function: define __call__(self, y, raw, sample_weight) in Python, block(y, raw, "
             "weight, gradient, parameters) for numba, or kernel, a PyCapsule of a compiled loss."
         )
     owner, way = ways[0]
@@ -32,7 +32,7 @@ def kernel_of(loss):
         if compiled:
             raise TypeError(
                 f"{owner.__name__} overrides __call__ of a loss whose arithmetic is compiled ({compiled}), which "
-                "training would go on using. Derive it from RegressionLoss or ClassificationLoss instead."
+                "training would still use. Derive it from RegressionLoss or ClassificationLoss instead."
             )
         return PythonKernel(loss)
     if way == "block":

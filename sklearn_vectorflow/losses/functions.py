@@ -8,10 +8,10 @@ from sklearn_vectorflow.losses.regression import RegressionLoss
 
 
 class FunctionMixin:
-    """A loss that is a function, ``function(y, raw, sample_weight) -> (loss, gradient)``.
+    """A loss that wraps a function, ``function(y, raw, sample_weight) -> (loss, gradient)``.
 
-    A function tells neither where raw outputs should start nor how large they are: they
-    start at zero, and steps are those for outputs of about one.
+    A function says neither where raw outputs should start nor how large they are. They start at zero, and learning
+    rates suit outputs of about 1.
     """
 
     def __init__(self, function):
@@ -22,11 +22,11 @@ class FunctionMixin:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def check_block(self, y, raw):
-        """Accept all: the function may read targets of any shape."""
+        """Accept targets of any shape."""
 
 
 class RegressionFunction(FunctionMixin, RegressionLoss):
-    """A function as a loss of numbers."""
+    """A function as a loss of numeric targets."""
 
     def __call__(self, y, raw, sample_weight=None):
         """Return what the function returns."""
@@ -50,7 +50,7 @@ class ClassificationFunction(FunctionMixin, ClassificationLoss):
 
 
 class RankingFunction(FunctionMixin, RankingLoss):
-    """A function as a loss of groups; it takes a fourth argument, `starts`."""
+    """A function as a loss of groups, with a fourth argument, `starts`."""
 
     def __call__(self, y, raw, sample_weight=None, starts=None):
         """Return what the function returns."""

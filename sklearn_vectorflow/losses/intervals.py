@@ -1,8 +1,8 @@
-r"""Losses of times cut into intervals, compiled in engine/losses/intervals.pyx.
+r"""Losses of times that are divided into intervals, compiled in engine/losses/intervals.pyx.
 
-The baseline is free: each interval has its own hazard. With `shape="constant"` these are one
-learned number an interval, :math:`b_j`, and features act on all alike, :math:`f_j = f + b_j`;
-with `shape="linear"` each interval has its own linear head :math:`f_j`.
+Each interval has its own hazard. With `shape="constant"` it has one learned number :math:`b_j`, and features act on all
+intervals alike, :math:`f_j = f + b_j`. With `shape="linear"` each interval has its own linear function :math:`f_j` of
+the features.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ CLOSE = 1 - 1e-12  # share of a cumulative hazard that counts as all of it
 
 
 class IntervalLoss(SurvivalLoss):
-    """A loss with a parameter for each interval of time, and for each cause if there are several."""
+    """Base class of losses with a parameter for each interval of time and each cause."""
 
     n_targets = (3,)
     n_causes = 1
@@ -33,7 +33,7 @@ class IntervalLoss(SurvivalLoss):
 
     @property
     def free_intercept(self):
-        """Whether there is no baseline that an intercept would only shift."""
+        """Whether no baseline makes an intercept redundant."""
         return self.shape != "constant"
 
     @property
@@ -45,7 +45,7 @@ class IntervalLoss(SurvivalLoss):
         return self.n_causes * (self.n_intervals + (self.shape == "constant"))
 
     def offset_outputs(self, n_outputs: int) -> slice | None:
-        """Return what the hazards of all intervals have in common, or, without it, all of them."""
+        """Return the output that all intervals share, or all outputs if there is none."""
         return slice(0, n_outputs - self.n_constant)
 
     def intercept(self, raw: Array) -> Array:
@@ -53,7 +53,7 @@ class IntervalLoss(SurvivalLoss):
         return self.by_interval(raw)[0]
 
     def by_interval(self, raw: Array) -> Array:
-        """Return the raw output of each interval, shape (n_rows, n_intervals)."""
+        """Return the raw output of each interval, of shape (n_rows, n_intervals)."""
         return raw if self.shape == "linear" else raw[:, :1] + raw[:, 1:]
 
 
@@ -72,7 +72,7 @@ def check_breakpoints(breakpoints):
 
 
 def quantiles_of_events(times, n_intervals):
-    """Return the times that cut the events into equal parts; the last is the last event's."""
+    """Return the times that divide the events into equal parts. The last one is that of the last event."""
     events = times.time[times.event]
     if n_intervals >= len(events):
         return np.unique(events)
@@ -80,27 +80,30 @@ def quantiles_of_events(times, n_intervals):
 
 
 class PiecewiseExponential(IntervalLoss):
-    r"""Hazards that are constant between breakpoints.
+    r"""Piecewise exponential distribution: the hazard is constant between breakpoints.
 
     .. math:: h(t) = e^{f_j}, \quad \tau_{j-1} < t \le \tau_j, \qquad
         S(t) = \exp\Big(-\int_0^t h\Big)
 
-    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard, so a positive
-    weight brings the event earlier. No constants are dropped. It equals a Poisson regression
-    of events on rows cut at the breakpoints, with the logarithm of exposure as offset
-    (Holford, 1980, doi:10.2307/2529982).
+    Domain: t > 0; right-censored rows and late entry. Link: log of the hazard, so a positive weight makes the event
+    earlier. Dropped constants: none. The model equals a Poisson regression of events on rows that are split at the
+    breakpoints, with the logarithm of the time at risk as an offset.
 
     Parameters
     ----------
     breakpoints : int or array-like of float, default=None
-        Increasing times that end an interval; the last interval is open. A number of intervals
-        cuts at quantiles of the times of events; None is 10.
+        Increasing times at which intervals end; the last interval has no end. An int is a number of intervals, which
+        are cut at quantiles of the event times. None means 10 intervals.
     shape : {"constant", "linear"}, default="constant"
-        Whether features act on all intervals alike (proportional hazards), or each interval has
-        its own linear head.
+        Whether features act on all intervals alike (proportional hazards), or each interval has its own linear function
+        of the features.
     log_unit : float, default=0.0
-        Logarithm of a time; hazards are :math:`e^f` per that time. Estimators take it from the
-        data, so that learning rates don't depend on the unit of time.
+        Logarithm of a unit of time; hazards are :math:`e^f` per unit. Estimators derive it from the data, so that
+        learning rates do not depend on the unit of time.
+
+    References
+    ----------
+    Holford (1980), "The analysis of rates and of survivorship using log-linear models", doi:10.2307/2529982.
     """
 
     convex = True
@@ -131,7 +134,7 @@ class PiecewiseExponential(IntervalLoss):
         return type(self)(**{**self.get_params(), **taken})
 
     def kernel_parameters(self) -> Array:
-        """Return the logarithm of the unit, the numbers of causes and of intervals, and the breakpoints."""
+        """Return the logarithm of the unit, the numbers of causes and intervals, and the breakpoints."""
         sizes = self.n_causes, self.n_intervals
         return np.array([self.log_unit, *sizes, *self.breakpoints], dtype=np.float64)  # type: ignore[misc]
 
@@ -164,17 +167,17 @@ class PiecewiseExponential(IntervalLoss):
         return at_places(self._reached(hazard), place) + at_places(hazard, place) * spent
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         return self._cumulated(times, self._hazard(raw))
 
     def risk(self, raw: Array) -> Array:
-        """Return the logarithm of the hazard of the first interval, or of the hazard up to the last breakpoint."""
+        """Return the log hazard of the first interval, or the log cumulative hazard at the last breakpoint."""
         if self.shape == "constant" or self.n_intervals == 1:
             return self.by_interval(raw)[:, 0] - self.log_unit
         return np.log(self.cumulative_hazard(self.breakpoints[-1:], raw)[:, 0])
 
     def time_at(self, hazard: Array, raw: Array) -> Array:
-        """Return the time at which the cumulative hazard of each row is so large."""
+        """Return the time at which the cumulative hazard of each row reaches a value."""
         target, hazard = hazard, self._hazard(raw)
         reached = self._reached(hazard)
         interval = np.count_nonzero(reached[:, 1:] < target[:, None], axis=1)
@@ -190,25 +193,32 @@ class PiecewiseExponential(IntervalLoss):
 
 
 class DiscreteTime(IntervalLoss):
-    r"""Logistic hazards: the odds of an event in each interval, for those who reach it.
+    r"""Discrete time: a logistic hazard for each interval, the probability of an event among rows that reach it.
 
     .. math:: P(T \le \tau_j \mid T > \tau_{j-1}) = 1 / (1 + e^{-f_j})
 
-    Domain: t > 0; right-censored rows and late entry. Link: logit of the hazard, so a
-    positive weight brings the event earlier. No constants are dropped. A row counts in the
-    intervals that end before its time; in the one that holds it if it is an event; and from
-    the interval of its entry on. Events after the last breakpoint count as censored there.
-    Curves are steps at the breakpoints. (Cox, 1972, doi:10.1111/j.2517-6161.1972.tb00899.x;
-    Singer and Willett, 1993, doi:10.3102/10769986018002155)
+    Domain: t > 0; right-censored rows and late entry. Link: logit of the hazard, so a positive weight makes the event
+    earlier. Dropped constants: none.
+
+    A row is at risk from the interval of its entry on, in all intervals that end at or before its time and, if it has
+    an event, in the interval of the event. Events after the last breakpoint count as censored there. Survival functions
+    are step functions with steps at the breakpoints.
 
     Parameters
     ----------
     breakpoints : int or array-like of float, default=None
-        Increasing times that end an interval. A number of intervals cuts at quantiles of the
-        times of events; None is 10.
+        Increasing times at which intervals end. An int is a number of intervals, which are cut at quantiles of the
+        event times. None means 10 intervals.
     shape : {"constant", "linear"}, default="constant"
-        Whether features act on all intervals alike (proportional odds), or each interval has
-        its own linear head.
+        Whether features act on all intervals alike (proportional odds), or each interval has its own linear function of
+        the features.
+
+    References
+    ----------
+    Cox (1972), "Regression models and life-tables", doi:10.1111/j.2517-6161.1972.tb00899.x.
+
+    Singer and Willett (1993), "It's about time: using discrete-time survival analysis to study duration and the timing
+    of events", doi:10.3102/10769986018002155.
     """
 
     convex = True
@@ -230,7 +240,7 @@ class DiscreteTime(IntervalLoss):
         return DiscreteTime(np.asarray(edges, dtype=np.float64), self.shape)
 
     def check_block(self, y: Array, raw: Array) -> None:
-        """Raise ValueError unless y is as `encode` makes it, and raw has all outputs."""
+        """Raise ValueError unless y has the columns of `encode`, and raw has all outputs."""
         super().check_block(y, raw)
         first, last = y[:, 1], y[:, 2]
         if not np.all((first >= 0) & (first <= last) & (last <= self.n_intervals)):
@@ -241,7 +251,7 @@ class DiscreteTime(IntervalLoss):
         return np.array([self.n_intervals], dtype=np.float64)
 
     def encode(self, times: Times) -> Array:
-        """Return the targets: event, first interval at risk, and the number of intervals passed or ended in."""
+        """Return the targets: event, first interval at risk, and the number of intervals up to the last one at risk."""
         holds = np.searchsorted(self.breakpoints, times.time, side="left")
         ends = np.searchsorted(self.breakpoints, times.time, side="right")
         event = times.event & (holds < self.n_intervals)
@@ -256,7 +266,7 @@ class DiscreteTime(IntervalLoss):
         return np.cumsum(-log_expit(-self.by_interval(raw)), axis=1)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return -log S at each time, shape (n_rows, n_times)."""
+        """Return -log S at each time, of shape (n_rows, n_times)."""
         return steps(self.breakpoints, self._reached(raw), times)
 
     def risk(self, raw: Array) -> Array:
@@ -266,7 +276,7 @@ class DiscreteTime(IntervalLoss):
         return np.log(self._reached(raw)[:, -1])
 
     def time_at(self, hazard: Array, raw: Array) -> Array:
-        """Return the first breakpoint at which the cumulative hazard of each row is so large; inf if there is none."""
+        """Return the first breakpoint at which the cumulative hazard of each row reaches a value, else inf."""
         place = np.count_nonzero(self._reached(raw) < hazard[:, None] * CLOSE, axis=1)
         return np.append(self.breakpoints, np.inf)[place]
 
@@ -276,23 +286,23 @@ class DiscreteTime(IntervalLoss):
 
 
 def steps(edges, values, times):
-    """Return the values, shape (n_rows, n_edges), of the last edge not after each time; 0 before the first."""
+    """Return the values, of shape (n_rows, n_edges), at the last edge not after each time; 0 before the first."""
     return at_places(behind_zero(values), np.searchsorted(edges, times, side="right"))
 
 
 def behind_zero(values):
-    """Return values with a zero before the first of each row."""
+    """Return values with a leading zero in each row."""
     return np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1)
 
 
 def at_places(values, place):
-    """Return each row's values at places, which are alike for all rows or given for each, shape (n_rows, n_places)."""
+    """Return the values of each row at places, which are common to all rows or of shape (n_rows, n_places)."""
     if place.ndim == 1:
         return values[..., place]
     return np.take_along_axis(values, place if values.ndim == 2 else place[:, None, :], axis=-1)
 
 
 def step_mean(edges, reached):
-    """Return the area below the survival curves up to the last edge."""
+    """Return the area under the survival functions up to the last edge."""
     before = np.hstack([np.ones((len(reached), 1)), np.exp(-reached[:, :-1])])
     return before @ np.diff(np.concatenate([[0.0], edges]))

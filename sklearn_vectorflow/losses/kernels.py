@@ -113,7 +113,7 @@ def check_rows(kernel, y, raw, weighted, starts, nodes):
         up, down = (kernel.evaluate(y, raw + sign * step, ones, starts, nodes)[0] for sign in (1, -1))
         if abs((up - down) / (2 * step) - gradient.sum()) > 1e-2 * max(1.0, abs(gradient.sum())):
             raise ValueError(
-                f"{name_of(loss)} returned its predictions in the place of the gradient: the second value must be "
+                f"{name_of(loss)} returned its predictions in place of the gradient: the second value must be "
                 "the derivative of the loss with respect to raw."
             )
     if weighted:
@@ -123,8 +123,8 @@ def check_rows(kernel, y, raw, weighted, starts, nodes):
         twice = np.isclose(doubled[0], 2 * total) and all(np.allclose(b, 2 * a) for a, b in pairs)
         if deterministic and not twice:
             raise ValueError(
-                f"{name_of(loss)} forgets the weights: with sample_weight doubled, loss and gradient must double. "
-                "Multiply every row's loss and gradient by its weight."
+                f"{name_of(loss)} ignores the weights: with sample_weight doubled, loss and gradient must double. "
+                "Multiply the loss and the gradient of each row by its weight."
             )
 
 

@@ -1,8 +1,8 @@
-r"""Losses of groups of rows to be ranked, compiled in engine/losses/ranking.pyx.
+r"""Losses of the order of rows within groups, compiled in engine/losses/ranking.pyx.
 
-Notation: rows :math:`i` and :math:`j` of a group with targets :math:`y_i > y_j` are a pair,
-:math:`f` is the raw output, and a pair weighs :math:`\sqrt{w_i w_j}` unless a loss says otherwise.
-A weight that all rows of a group share multiplies the group's loss. The mean is over groups.
+Notation: rows :math:`i` and :math:`j` of a group with targets :math:`y_i > y_j` form a pair, :math:`f` is the raw
+output. A pair has the weight :math:`\sqrt{w_i w_j}` unless a loss says otherwise. A weight that all rows of a group
+share multiplies the loss of the group. The mean is over groups.
 """
 
 import numpy as np
@@ -16,19 +16,19 @@ NO_TRUNCATION = 2.0**53  # more ranks than there are
 
 
 class RankingLoss(Loss):
-    """A loss of the order of rows within groups.
+    """Base class of losses of the order of rows within groups.
 
     Attributes
     ----------
     y_high : float
-        Largest target allowed.
+        Upper bound of the targets.
     """
 
     coupled = True
     y_high = np.inf
 
     def check_y(self, y: Array) -> None:
-        """Raise ValueError if a target is outside the loss's domain."""
+        """Raise ValueError if a target is outside the domain of the loss."""
         outside = (y < 0) | (y > self.y_high)
         if np.any(outside):
             raise ValueError(
@@ -37,41 +37,54 @@ class RankingLoss(Loss):
 
 
 class PairwiseLogistic(RankingLoss):
-    r"""Logistic loss of pairs (RankNet; with a single relevant row a group, also BPR).
+    r"""Logistic loss of pairs of rows (RankNet). With one relevant row per group it equals BPR.
 
     .. math:: \frac{1}{|P|} \sum_{(i, j) \in P} \log(1 + e^{-(f_i - f_j)})
 
-    With weights this is the mean over pairs with weights :math:`w_i w_j`, times the mean weight
-    of the group: within a group, weights are what repeating its rows would be.
-    Domain: y >= 0; only their order within a group counts. Link: none, raw outputs are
-    scores. No constants are dropped; groups without pairs cost nothing. (Burges et al.,
-    2005, doi:10.1145/1102351.1102363; Rendle et al., 2009, arXiv:1205.2618)
+    P is the set of pairs of the group: row i has a larger target than row j. With sample weights, pairs have the
+    weights :math:`w_i w_j` in the mean, which is multiplied by the mean weight of the group. So weights within a group
+    act like repeated rows.
+
+    Domain: y >= 0; only the order within a group matters. Link: none, raw outputs are scores. Dropped constants: none.
+    The loss of a group without pairs is zero.
+
+    References
+    ----------
+    Burges et al. (2005), "Learning to rank using gradient descent", doi:10.1145/1102351.1102363.
+
+    Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback", doi:10.48550/arXiv.1205.2618.
     """
 
     kernel = KERNELS["pairwise_logistic"]
 
 
 class LambdaRank(RankingLoss):
-    r"""Logistic loss of pairs, weighted by what exchanging the two rows changes in the NDCG.
+    r"""Logistic loss of pairs of rows, weighted by the change of the NDCG if the two rows swap their ranks.
 
     .. math::
         \sum_{(i, j) \in P} \Delta_{ij} \log(1 + e^{-(f_i - f_j)}), \quad
         \Delta_{ij} = \frac{2^{y_i} - 2^{y_j}}{\max \text{DCG}}
         \left(\left|\frac{1}{\log_2(1 + r_i)} - \frac{1}{\log_2(1 + r_j)}\right| + \frac{\sigma}{n}\right)
 
-    with the ranks :math:`r` that the raw outputs give at the moment; the gradient takes them
-    as fixed. Ranks of a model in training are noise in part, so the smoothing :math:`\sigma`, over the n
-    rows of the group, lets pairs count that they put side by side. It is 0 in the published loss, and
-    truncation 30 (the user guide compares them). Domain: 0 <= y <= 31. Link: none, raw outputs are
-    scores. No constants are dropped. (Burges, 2010, "From RankNet to LambdaRank to LambdaMART")
+    P is the set of pairs of the group: row i has a larger target than row j. :math:`r` are the current ranks of the raw
+    outputs, which the gradient treats as constants. Ranks are noisy during training. The smoothing :math:`\sigma / n`,
+    for n rows in the group, therefore gives weight to pairs with neighbouring ranks, too. The published loss has no
+    smoothing.
+
+    Domain: 0 <= y <= 31. Link: none, raw outputs are scores. Dropped constants: none.
 
     Parameters
     ----------
     truncation : int, default=None
-        Only pairs count of which a row is at this rank or above it. Must be at least 1. None takes all
-        pairs, which is better at every depth, and costs more for groups of many hundred rows.
+        Use only pairs with at least one row at this rank or above it; >= 1. None uses all pairs, which takes longer for
+        groups of many hundred rows.
     smoothing : float, default=3.0
-        The number :math:`\sigma` >= 0.
+        Smoothing :math:`\sigma` >= 0.
+
+    References
+    ----------
+    Burges (2010), "From RankNet to LambdaRank to LambdaMART: an overview", Microsoft Research Technical Report
+    MSR-TR-2010-82.
     """
 
     kernel = KERNELS["lambdarank"]
@@ -96,17 +109,22 @@ class LambdaRank(RankingLoss):
 
 
 class WARPLoss(RankingLoss):
-    r"""Weighted approximate-rank pairwise loss: hinges of pairs, heavy where many rows are above.
+    r"""Weighted approximate-rank pairwise loss: hinges of pairs, weighted by the rank of the relevant row.
 
     .. math::
         \frac{1}{|R|} \sum_{i \in R} \frac{L(|V_i|)}{|V_i|} \sum_{j \in V_i} (1 - f_i + f_j), \quad
         L(k) = \sum_{m = 1}^{k} \frac{1}{m}
 
-    with the rows :math:`V_i` of smaller target whose raw outputs come within the margin 1 of row
-    i or above it, and :math:`R` the rows that are not of the lowest target. The published method
-    estimates :math:`|V_i|` by drawing rows; here they are counted, as groups are in memory.
-    Domain: y >= 0. Link: none, raw outputs are scores. No constants are dropped. (Weston,
-    Bengio and Usunier, 2011, doi:10.5591/978-1-57735-516-8/IJCAI11-460)
+    :math:`V_i` is the set of rows with a smaller target than row i and a raw output above :math:`f_i - 1`. :math:`R` is
+    the set of rows with more than the smallest target of the group. The published method estimates :math:`|V_i|` by
+    sampling; here groups are in memory, and the rows are counted.
+
+    Domain: y >= 0. Link: none, raw outputs are scores. Dropped constants: none.
+
+    References
+    ----------
+    Weston, Bengio and Usunier (2011), "WSABIE: scaling up to large vocabulary image annotation",
+    doi:10.5591/978-1-57735-516-8/IJCAI11-460.
     """
 
     kernel = KERNELS["warp"]

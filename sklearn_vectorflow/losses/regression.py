@@ -1,7 +1,6 @@
-r"""Losses of numbers, compiled in engine/losses/regression.pyx.
+r"""Losses of numeric targets, compiled in engine/losses/regression.pyx.
 
-Notation: :math:`f` is the raw output, :math:`y` the target. Losses of several
-outputs add up.
+Notation: :math:`f` is the raw output, :math:`y` the target. The losses of several outputs add up.
 """
 
 import numpy as np
@@ -16,21 +15,22 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class RegressionLoss(Loss):
-    """A loss for numbers.
+    """Base class of losses of numeric targets.
 
     Attributes
     ----------
     y_low : float
         Lower bound of the targets.
     y_low_open : bool
-        Whether the bound itself is excluded.
-    shifts_with_y, scales_with_y : bool
-        Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
-        a power of c.
+        Whether the bound itself is outside the domain.
+    shifts_with_y : bool
+        Whether the loss of ``y + c`` and ``f + c`` equals that of y and f.
+    scales_with_y : bool
+        Whether the loss of ``c * y`` and ``c * f`` is a power of c times that of y and f.
     balances : bool
-        Whether the predictions of a linear model for its training rows should total those of y.
+        Whether the predictions of a linear model for its training rows should add up to the sum of y.
     deviance_power : float or None
-        Power p of the Tweedie deviance that the loss is half of, but for terms of y; None if it is of none.
+        Power p of the Tweedie deviance if the loss is half of it, up to terms of y alone. None for other losses.
     """
 
     y_low = -np.inf
@@ -39,7 +39,7 @@ class RegressionLoss(Loss):
     deviance_power: float | None = None
 
     def check_y(self, y: Array) -> None:
-        """Raise ValueError if a target is outside the loss's domain."""
+        """Raise ValueError if a target is outside the domain of the loss."""
         outside = y <= self.y_low if self.y_low_open else y < self.y_low
         if np.any(outside):
             sign = ">" if self.y_low_open else ">="
@@ -53,10 +53,9 @@ class RegressionLoss(Loss):
         return n_targets
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the raw outputs of the best constant prediction, as many as `n_outputs`.
+        """Return the raw outputs of the best constant prediction, of shape (n_outputs,).
 
-        Unless a subclass says more, that is the mean of every column of y, or zeros if
-        outputs and columns of y are not the same.
+        The default is the mean of each column of y, or zeros if there are more or fewer outputs than columns.
         """
         if self.n_outputs(y.shape[1]) != y.shape[1]:
             return np.zeros(self.n_outputs(y.shape[1]))
@@ -65,8 +64,8 @@ class RegressionLoss(Loss):
     def output_scale(self, y: Array, sample_weight: Array | None) -> float:
         """Return the typical size of raw outputs.
 
-        Unless a subclass says more, that is the standard deviation of y, all columns
-        together, or one if outputs and columns of y are not the same.
+        The default is the standard deviation of y over all columns, or 1 if there are more or fewer outputs than
+        columns.
         """
         if self.n_outputs(y.shape[1]) != y.shape[1]:
             return 1.0
@@ -74,11 +73,11 @@ class RegressionLoss(Loss):
 
 
 class SquaredError(RegressionLoss):
-    r"""Half the squared error; predicts the mean.
+    r"""Half the squared error. It estimates the mean.
 
     .. math:: (y - f)^2 / 2
 
-    Domain: all real y, one or more outputs. Link: identity. No constants are dropped.
+    Domain: real y. Link: identity. Dropped constants: none.
     """
 
     convex = True
@@ -87,11 +86,11 @@ class SquaredError(RegressionLoss):
     shifts_with_y = scales_with_y = True
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
-        """Return the variance around the prediction; of several targets, its mean."""
+        """Return the variance around the predictions, averaged over targets."""
         return _pearson(y, raw, 1.0, sample_weight, n_free)
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
-        """Return the log-likelihood of rows under normal distributions, whose variance is the likeliest."""
+        """Return the log-likelihood of rows under normal distributions with the most likely variance."""
         total = sample_weight.sum() * y.shape[1]
         variance = np.sum(sample_weight[:, None] * (y - raw) ** 2) / total
         with np.errstate(divide="ignore"):  # of rows that are met exactly
@@ -99,12 +98,11 @@ class SquaredError(RegressionLoss):
 
 
 class AbsoluteError(RegressionLoss):
-    r"""Absolute error; predicts the median.
+    r"""Absolute error. It estimates the median.
 
     .. math:: |y - f|
 
-    Domain: all real y. Link: identity. No constants are dropped. At the kink the
-    gradient is zero.
+    Domain: real y. Link: identity. Dropped constants: none. The gradient at the kink is zero.
     """
 
     convex = True
@@ -118,19 +116,22 @@ class AbsoluteError(RegressionLoss):
 
 
 class HuberLoss(RegressionLoss):
-    r"""Huber loss: squared near zero, absolute for outliers.
+    r"""Huber loss: half the squared error near zero, linear for outliers.
 
     .. math::
         (y - f)^2 / 2 \text{ if } |y - f| \le \delta,
         \text{ else } \delta (|y - f| - \delta / 2)
 
-    Domain: all real y. Link: identity. No constants are dropped (Huber, 1964,
-    doi:10.1214/aoms/1177703732).
+    Domain: real y. Link: identity. Dropped constants: none.
 
     Parameters
     ----------
     delta : float, default=1.0
-        Error, in units of y, at which the loss turns linear. Must be > 0.
+        Absolute error, > 0, in units of y, at which the loss becomes linear.
+
+    References
+    ----------
+    Huber (1964), "Robust estimation of a location parameter", doi:10.1214/aoms/1177703732.
     """
 
     convex = True
@@ -149,23 +150,26 @@ class HuberLoss(RegressionLoss):
         return np.array([self.delta], dtype=np.float64)
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the constant at which the gradient is zero."""
+        """Return the constant with a zero gradient."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         return np.array([_huber_location(column, weight, self.delta) for column in y.T])
 
 
 class EpsilonInsensitive(RegressionLoss):
-    r"""Absolute error beyond a margin, as support vector regression has it; predicts the median.
+    r"""Absolute error beyond a margin, as in support vector regression. It estimates the median.
 
     .. math:: \max(0, |y - f| - \epsilon)
 
-    Domain: all real y, one or more outputs. Link: identity. No constants are dropped. At the kinks the gradient is
-    zero. (Vapnik, 1995, doi:10.1007/978-1-4757-3264-1)
+    Domain: real y. Link: identity. Dropped constants: none. The gradient at the kinks is zero.
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        Error, in units of y, up to which a row costs nothing. Must be >= 0.
+        Absolute error, >= 0, in units of y, up to which the loss is zero.
+
+    References
+    ----------
+    Vapnik (1995), "The nature of statistical learning theory", doi:10.1007/978-1-4757-3264-1.
     """
 
     convex = True
@@ -185,50 +189,59 @@ class EpsilonInsensitive(RegressionLoss):
         return np.array([self.epsilon], dtype=np.float64)
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the best constant: the median of the ends of all rows' margins."""
+        """Return the best constant: the median of y - epsilon and y + epsilon of all rows."""
         weight = None if sample_weight is None else np.tile(sample_weight, 2)
         return weighted_quantiles(np.concatenate([y - self.epsilon, y + self.epsilon]), weight, 0.5)
 
 
 class SquaredEpsilonInsensitive(EpsilonInsensitive):
-    r"""Squared error beyond a margin; predicts about the mean.
+    r"""Squared error beyond a margin. Its minimum is near the mean.
 
     .. math:: \max(0, |y - f| - \epsilon)^2
 
-    Domain: all real y, one or more outputs. Link: identity. No constants are dropped, and there is no factor of one
-    half. (Vapnik, 1995, doi:10.1007/978-1-4757-3264-1)
+    Domain: real y. Link: identity. Dropped constants: none, and there is no factor of one half.
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        Error, in units of y, up to which a row costs nothing. Must be >= 0.
+        Absolute error, >= 0, in units of y, up to which the loss is zero.
+
+    References
+    ----------
+    Vapnik (1995), "The nature of statistical learning theory", doi:10.1007/978-1-4757-3264-1.
     """
 
     kernel = KERNELS["squared_epsilon_insensitive"]
     smooth = True
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the constant at which the gradient is zero."""
+        """Return the constant with a zero gradient."""
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         return np.array([_margin_location(column, weight, self.epsilon) for column in y.T])
 
 
 class QuantileLoss(RegressionLoss):
-    r"""Pinball loss; predicts a quantile, or several of one target.
+    r"""Pinball loss. It estimates a quantile, or several quantiles of one target.
 
     .. math:: \sum_k q_k \max(0, y - f_k) + (1 - q_k) \max(0, f_k - y)
 
-    Domain: all real y; one column for several quantiles. Link: identity. No constants are dropped. At the
-    kink the gradient is zero. (Koenker and Bassett, 1978, doi:10.2307/1913643)
+    Domain: real y, in one column for several quantiles. Link: identity. Dropped constants: none. The gradient at the
+    kink is zero.
 
-    Each of several quantiles has a raw output of its own. Predictions are these in order, so they never cross: that
-    brings them no further from the quantiles that they estimate, and does not raise the loss (rearrangement;
-    Chernozhukov, Fernández-Val and Galichon, 2010, doi:10.3982/ECTA7880).
+    Each of several quantiles has its own raw output. Predictions sort these, so quantiles never cross. Sorting does not
+    increase the loss (rearrangement).
 
     Parameters
     ----------
     quantile : float or array-like of shape (n_quantiles,), default=0.5
-        The quantile q, in (0, 1); or several, increasing. Predictions of several have a column for each.
+        Quantile level q in (0, 1), or several increasing levels. Predictions of several have one column per level.
+
+    References
+    ----------
+    Koenker and Bassett (1978), "Regression quantiles", doi:10.2307/1913643.
+
+    Chernozhukov, Fernández-Val and Galichon (2010), "Quantile and probability curves without crossing",
+    doi:10.3982/ECTA7880.
     """
 
     convex = True
@@ -241,7 +254,7 @@ class QuantileLoss(RegressionLoss):
 
     @property
     def is_joint(self):
-        """Whether it is of several quantiles of one target."""
+        """Whether the loss estimates several quantiles of one target."""
         return np.ndim(self.quantile) > 0
 
     def check_parameters(self) -> None:
@@ -258,7 +271,7 @@ class QuantileLoss(RegressionLoss):
         return np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
 
     def check_y(self, y: Array) -> None:
-        """Raise ValueError if y has several columns beside several quantiles."""
+        """Raise ValueError if y has several columns for several quantiles."""
         if self.is_joint and y.shape[1] != 1:
             raise ValueError(f"y must have one column for several quantiles of QuantileLoss, got {y.shape[1]}.")
 
@@ -273,7 +286,7 @@ class QuantileLoss(RegressionLoss):
         return np.size(self.quantile) if self.is_joint else n_targets
 
     def inverse_link(self, raw: Array) -> Array:
-        """Return the outputs; of several quantiles, those of each row in order."""
+        """Return the outputs, those of several quantiles sorted within each row."""
         return np.sort(raw, axis=-1) if self.is_joint else raw
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
@@ -282,12 +295,12 @@ class QuantileLoss(RegressionLoss):
         return np.concatenate(found)
 
     def output_scale(self, y: Array, sample_weight: Array | None) -> float:
-        """Return the standard deviation of y, all columns together."""
+        """Return the standard deviation of y over all columns."""
         return spread(y, sample_weight)
 
 
 class LogLinkLoss(RegressionLoss):
-    """A loss whose raw output is the logarithm of the predicted mean."""
+    """Base class of losses whose raw output is the logarithm of the predicted mean."""
 
     balances = True
 
@@ -301,17 +314,17 @@ class LogLinkLoss(RegressionLoss):
         return np.log(np.where(mean > 0, mean, 1e-10))
 
     def output_scale(self, y: Array, sample_weight: Array | None) -> float:
-        """Return one: logarithms have no unit."""
+        """Return 1, as logarithms have no unit."""
         return 1.0
 
 
 class PoissonLoss(LogLinkLoss):
-    r"""Poisson loss for counts and rates.
+    r"""Poisson loss of counts and rates.
 
     .. math:: e^f - y f
 
-    Domain: y >= 0. Link: log. The constant :math:`\log y!` is dropped. For rates, pass
-    counts divided by exposure as y and the exposure as sample weight.
+    Domain: y >= 0. Link: log. Dropped constants: :math:`\log y!`. For rates, pass counts as y and the `exposure` to
+    `fit`. Equivalently, pass counts divided by exposure as y, and the exposure as `sample_weight`.
     """
 
     convex = True
@@ -325,12 +338,11 @@ class PoissonLoss(LogLinkLoss):
 
 
 class GammaLoss(LogLinkLoss):
-    r"""Gamma loss for positive, skewed amounts.
+    r"""Gamma loss of positive, skewed amounts.
 
     .. math:: f + y e^{-f}
 
-    Domain: y > 0. Link: log. Terms of y alone are dropped (half the deviance is
-    :math:`f + y e^{-f} - \log y - 1`).
+    Domain: y > 0. Link: log. Dropped constants: :math:`-\log y - 1` of half the deviance.
     """
 
     convex = True
@@ -340,11 +352,11 @@ class GammaLoss(LogLinkLoss):
     deviance_power = 2.0
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
-        """Return Pearson's estimate."""
+        """Return Pearson's estimate of the dispersion."""
         return _pearson(y, np.exp(raw), np.exp(2.0 * raw), sample_weight, n_free)
 
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
-        """Return the log-likelihood of rows, for the shape that the dispersion gives."""
+        """Return the log-likelihood of rows, with shape 1 / dispersion."""
         shape = 1.0 / dispersion
         of_rows = shape * np.log(shape * y) - shape * raw - shape * y * np.exp(-raw) - np.log(y) - gammaln(shape)
         return float(np.sum(sample_weight[:, None] * of_rows))
@@ -355,17 +367,22 @@ class GammaLoss(LogLinkLoss):
 
 
 class TweedieLoss(LogLinkLoss):
-    r"""Tweedie loss, between Poisson (p = 1) and gamma (p = 2) for amounts with many zeros.
+    r"""Tweedie loss; with a power between 1 (Poisson) and 2 (gamma) for amounts with many zeros.
 
     .. math:: \frac{e^{(2 - p) f}}{2 - p} - y \frac{e^{(1 - p) f}}{1 - p}
 
-    Domain: all real y for p = 0, y >= 0 for 1 <= p < 2, y > 0 for p >= 2. Link: log. Terms of
-    y alone are dropped. (Jørgensen, 1987, doi:10.1111/j.2517-6161.1987.tb01685.x)
+    For p = 1 and p = 2 the loss is that of :class:`PoissonLoss` and :class:`GammaLoss`.
+
+    Domain: real y for p = 0, y >= 0 for 1 <= p < 2, y > 0 for p >= 2. Link: log. Dropped constants: terms of y alone.
 
     Parameters
     ----------
     power : float, default=1.5
-        The power p: 0, or at least 1.
+        Power p, 0 or >= 1, of the mean in the variance.
+
+    References
+    ----------
+    Jørgensen (1987), "Exponential dispersion models", doi:10.1111/j.2517-6161.1987.tb01685.x.
     """
 
     def __init__(self, power: float = 1.5) -> None:
@@ -402,7 +419,7 @@ class TweedieLoss(LogLinkLoss):
         return np.array([self.power], dtype=np.float64)
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
-        """Return Pearson's estimate."""
+        """Return Pearson's estimate of the dispersion."""
         return _pearson(y, np.exp(raw), np.exp(self.power * raw), sample_weight, n_free)
 
     def expected_curvature(self, y: Array, raw: Array) -> Array:
@@ -411,24 +428,24 @@ class TweedieLoss(LogLinkLoss):
 
 
 def _pearson(y, mean, variance, weight, n_free):
-    """Return the sum of squared residuals in units of the variance function, over the degrees of freedom."""
+    """Return the sum of squared Pearson residuals over the degrees of freedom."""
     return np.sum(weight[:, None] * (y - mean) ** 2 / variance) / n_free if n_free > 0 else np.nan
 
 
 def _huber_location(y, weight, delta):
-    """The root of the gradient, which is linear between y - delta and y + delta of all rows."""
+    """Return the root of the gradient, which is piecewise linear between y - delta and y + delta of all rows."""
     return _root(y, delta, weight, 0.0, -delta * weight.sum())
 
 
 def _margin_location(y, weight, epsilon):
-    """The root of the gradient, which is linear between the ends of all rows' margins."""
+    """Return the root of the gradient, which is piecewise linear between y - epsilon and y + epsilon of all rows."""
     return _root(y, epsilon, -weight, weight.sum(), -(weight @ (y - y.min())))
 
 
 def _root(y, distance, change, slope, value):
-    """The root of a rising function, whose slope changes at the distance before each y, and back behind it.
+    """Return the root of a rising function, whose slope changes at y - distance and back at y + distance of each row.
 
-    It has a slope before the first of these places, and a value there.
+    `slope` is its slope before the first of these places, `value` its value there.
     """
     knots = np.concatenate([y - distance, y + distance])
     order = np.argsort(knots, kind="stable")
@@ -439,7 +456,7 @@ def _root(y, distance, change, slope, value):
 
 
 def spread(y: Array, sample_weight: Array | None) -> float:
-    """Return the weighted standard deviation of y, all columns together; one if it is zero."""
+    """Return the weighted standard deviation of y over all columns; 1 if it is zero."""
     if np.all(y == y[0]):  # their mean may be off by a digit, and distances be those digits
         return 1.0
     distance = y - np.average(y, axis=0, weights=sample_weight)
@@ -449,7 +466,7 @@ def spread(y: Array, sample_weight: Array | None) -> float:
 
 
 def weighted_quantiles(y: Array, sample_weight: Array | None, quantile: float) -> Array:
-    """Weighted quantile of every column: the smallest value that reaches the share."""
+    """Return the weighted quantile of each column: the smallest value whose cumulative weight reaches the level."""
     out = np.empty(y.shape[1])
     for column in range(y.shape[1]):
         order = np.argsort(y[:, column], kind="stable")

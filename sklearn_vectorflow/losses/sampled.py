@@ -1,9 +1,8 @@
-r"""Losses of many thousands of outputs, of which a step computes a few.
+r"""Losses of many thousands of outputs, of which each step computes only a few.
 
-A step computes each row's own outputs and some drawn at random, shared by the rows of the step,
-and only those are updated: it costs what their number costs, whatever the number of outputs.
-Predictions are exact. The arithmetic on the outputs that were drawn is that of the full loss
-(engine/losses/classification.pyx); engine/kernels/layers/candidates.h draws.
+A step computes and updates the outputs of each row's own classes and some random ones, which all rows of the mini-batch
+share. Its cost depends on their number, not on the number of outputs. Predictions are exact. Sampled outputs have the
+arithmetic of the full loss (engine/losses/classification.pyx); engine/kernels/layers/candidates.h samples them.
 """
 
 from typing import Any, Literal
@@ -53,16 +52,16 @@ class _Sampled:
         return n_classes
 
     def n_active(self, n_outputs: int) -> int | None:
-        """Return how many outputs of a row a step computes, about."""
+        """Return about how many outputs of a row a step computes."""
         return min(n_outputs, self.n_negatives + 1)
 
     def warn_of_all(self, n_outputs: int) -> None:
-        """Warn if a step computes all outputs: a loss that draws none does the same in less time."""
+        """Warn if a step computes all outputs, which the full loss does in less time."""
         if self.n_negatives >= n_outputs - 1:
             warn(
-                f"{type(self).__name__}: n_negatives={self.n_negatives} takes in all of the {n_outputs} outputs at "
-                f"every step. loss={self.full!r} gives the same model in a fraction of the time; or set n_negatives "
-                "far below the number of classes or labels.",
+                f"{type(self).__name__}: n_negatives={self.n_negatives} includes all of the {n_outputs} outputs in "
+                f"each step. loss={self.full!r} gives the same model in a fraction of the time. Otherwise set "
+                "n_negatives far below the number of classes or labels.",
             )
 
     def probabilities(self, counts: ArrayLike) -> Floats:
@@ -71,7 +70,7 @@ class _Sampled:
         Parameters
         ----------
         counts : ndarray of shape (n_outputs,)
-            Rows that own the output. Each is raised by one, so that no output is out of reach.
+            Number of rows that have the output. One is added to each, so that every output can be drawn.
 
         Returns
         -------
@@ -82,12 +81,12 @@ class _Sampled:
         return weight / weight.sum()
 
     def sampler(self, counts: Array) -> Any:
-        """Return what the engine draws outputs from; of all outputs, if no fewer are asked for.
+        """Return the sampler of the engine, which takes all outputs if `n_negatives` is that large.
 
         Parameters
         ----------
         counts : ndarray of shape (n_outputs,)
-            Rows that own the output.
+            Number of rows that have the output.
         """
         if self.n_negatives >= len(counts) - 1:
             return Sampler(len(counts), len(counts), None, None, self.independent)
@@ -99,73 +98,77 @@ class _Sampled:
 
 
 class SampledSoftmaxLoss(_Sampled, MultinomialLoss):
-    r"""Softmax loss of many classes, over a row's class and some drawn at random.
+    r"""Softmax loss of many classes, sampled: over the class of the row and some random ones.
 
     .. math:: \log \Big(e^{f_y} + \sum_{c \in S, c \ne y} e^{f_c - \log Q_c}\Big) - f_y
 
-    The step's draws, with replacement, give the set S of different classes, each of which is
-    in it with the probability :math:`Q_c`. With this correction the sum estimates that of
-    the full softmax without bias, and the gradient tends to its gradient as draws increase. A draw
-    of the row's own class is left out. With `n_negatives` of at least all other classes it is
-    :class:`MultinomialLoss` itself.
+    Each step draws `n_negatives` classes with replacement. They form the set S, which contains class c with probability
+    :math:`Q_c`. With the correction by :math:`\log Q_c`, the sum is an unbiased estimate of that of the full softmax,
+    and the gradient tends to the full gradient as `n_negatives` grows. Draws of the row's own class are ignored. If
+    `n_negatives` is at least the number of other classes, the loss equals :class:`MultinomialLoss`.
+
+    Domain: two or more classes. Link: softmax over all classes, :math:`P(c) = e^{f_c} / \sum_k e^{f_k}`. Dropped
+    constants: none. The losses of validation rows are exact, those of training rows are over the sampled classes.
 
     Parameters
     ----------
     n_negatives : int, default=100
-        Draws for each step, shared by its rows.
+        Number of draws in each step, shared by the rows of the mini-batch.
     sampling : {"flattened", "empirical", "uniform"}, default="flattened"
-        What classes are drawn by: their frequency in the training rows to a power, their
-        frequency, or all alike. Frequencies count one row more than there is.
+        Distribution of the draws: the frequency of a class in the training rows raised to `power`, its frequency, or
+        uniform. Each class counts one row more than it has.
     power : float, default=0.75
-        The power of "flattened", >= 0.
+        Exponent, >= 0, of "flattened".
     log_q_correction : bool, default=True
-        Whether :math:`\log Q_c` is taken off; without it frequent classes are held down, and
-        scores rank classes by more than their probability.
-
-    Notes
-    -----
-    Domain: two or more classes. Link: :math:`P(c) = e^{f_c} / \sum_k e^{f_k}`, over all
-    classes. Losses of validation rows are exact; training losses are those of the
-    candidates.
+        Whether to subtract :math:`\log Q_c`. Without it, the model underestimates frequent classes.
 
     References
     ----------
-    Bengio and Senécal (2008), "Adaptive importance sampling to accelerate training of a neural
-    probabilistic language model", doi:10.1109/TNN.2007.912312. Jean, Cho, Memisevic and Bengio
-    (2015), arXiv:1412.2007. Yi et al. (2019), doi:10.1145/3298689.3346996. The power 0.75:
-    Mikolov et al. (2013), arXiv:1310.4546.
+    Bengio and Senécal (2008), "Adaptive importance sampling to accelerate training of a neural probabilistic language
+    model", doi:10.1109/TNN.2007.912312.
+
+    Jean, Cho, Memisevic and Bengio (2015), "On using very large target vocabulary for neural machine translation",
+    doi:10.3115/v1/P15-1001.
+
+    Yi et al. (2019), "Sampling-bias-corrected neural modeling for large corpus item recommendations",
+    doi:10.1145/3298689.3346996.
+
+    Mikolov et al. (2013), "Distributed representations of words and phrases and their compositionality",
+    doi:10.48550/arXiv.1310.4546 (the exponent 0.75).
     """
 
     full = "multinomial"
 
 
 class SampledLogLoss(_Sampled, LogLoss):
-    r"""Logistic loss of many labels, over a row's labels and some drawn at random.
+    r"""Logistic loss of many labels, sampled: over the labels of the row and some random ones.
 
     .. math:: \sum_{c \in P} \log(1 + e^{-g_c}) + \sum_{c \in S \setminus P} \log(1 + e^{g_c}),
         \quad g_c = f_c - \log Q_c
 
-    P are the labels of the row. The step's draws, with replacement, give the set S of
-    different labels, each of which is in it with the probability :math:`Q_c`: rows without
-    the label c count as if there were :math:`Q_c` times as many. The correction makes up for that, as
-    for controls in a case-control study, so that :math:`f_c` are the log odds among all rows.
-    With `n_negatives` of at least all other labels it is the logistic loss of all labels.
+    P is the set of labels of the row. Each step draws `n_negatives` labels with replacement. They form the set S, which
+    contains label c with probability :math:`Q_c`. So only a share :math:`Q_c` of the rows without label c trains it.
+    The correction by :math:`\log Q_c` compensates for this, as for controls in a case-control study, so that
+    :math:`f_c` is the log odds among all rows. If `n_negatives` is at least the number of other labels, the loss is the
+    logistic loss of all labels.
+
+    Domain: labels (an indicator matrix, preferably CSR), or classes, one against the rest. Link: logit,
+    :math:`P(c) = 1 / (1 + e^{-f_c})`. Dropped constants: none.
 
     Parameters
     ----------
     n_negatives, sampling, power, log_q_correction
-        As for :class:`SampledSoftmaxLoss`, by the number of rows that have a label.
-
-    Notes
-    -----
-    Domain: labels (an indicator matrix, best as CSR), or classes, each against the rest. Link:
-    :math:`P(c) = 1 / (1 + e^{-f_c})`.
+        As for :class:`SampledSoftmaxLoss`. The frequency of a label is the number of rows that have it.
 
     References
     ----------
-    King and Zeng (2001), "Logistic regression in rare events data",
-    doi:10.1093/oxfordjournals.pan.a004868. Jean, Cho, Memisevic and Bengio (2015),
-    arXiv:1412.2007. Yi et al. (2019), doi:10.1145/3298689.3346996.
+    King and Zeng (2001), "Logistic regression in rare events data", doi:10.1093/oxfordjournals.pan.a004868.
+
+    Jean, Cho, Memisevic and Bengio (2015), "On using very large target vocabulary for neural machine translation",
+    doi:10.3115/v1/P15-1001.
+
+    Yi et al. (2019), "Sampling-bias-corrected neural modeling for large corpus item recommendations",
+    doi:10.1145/3298689.3346996.
     """
 
     independent = True

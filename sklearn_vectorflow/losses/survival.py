@@ -1,9 +1,8 @@
-r"""Losses of times to an event: what all share, and the parametric families.
+r"""Losses of times to an event: their base class, and the parametric families.
 
-Compiled in engine/losses/survival.pyx. All are negative log-likelihoods in the unit of y,
-from which nothing is dropped. A row contributes :math:`-\log p(t)` for an event at t,
-:math:`-\log S(t)` if censored at t, :math:`-\log(S(a) - S(b))` for an event in (a, b], and
-:math:`+\log S(e)` if it was observed from e on (left truncation).
+Compiled in engine/losses/survival.pyx. They are negative log-likelihoods in the unit of y, without dropped constants. A
+row contributes :math:`-\log p(t)` for an event at t, :math:`-\log S(t)` if censored at t, :math:`-\log(S(a) - S(b))`
+for an event in (a, b], and :math:`+\log S(e)` if it was observed from e on (left truncation).
 """
 
 import copy
@@ -26,20 +25,22 @@ FARTHEST = 20.0  # a raw output no constant goes beyond
 
 
 class SurvivalLoss(Loss):
-    """A loss for times to an event.
+    """Base class of losses of times to an event.
 
     Attributes
     ----------
-    takes_intervals, takes_entry : bool
-        Whether rows may be interval-censored, and may enter late.
+    takes_intervals : bool
+        Whether rows may be interval-censored.
+    takes_entry : bool
+        Whether rows may enter late.
     takes_causes : bool
         Whether events are numbers of causes, from 1 on.
     separates : bool
-        Whether the loss of a block is the sum of its rows' own.
+        Whether the loss of a block is the sum of the losses of its rows.
     n_outputs : int
         Number of raw outputs.
     n_constant : int
-        How many of them, the last ones, are the same for all rows.
+        Number of raw outputs that are the same for all rows. They come last.
     """
 
     is_likelihood = True
@@ -51,15 +52,15 @@ class SurvivalLoss(Loss):
     n_constant = 0
 
     def check_times(self, times: Times) -> None:
-        """Raise ValueError if there are rows that the loss has no likelihood for."""
+        """Raise ValueError if the loss has no likelihood for some of the rows."""
         name = type(self).__name__
         if not self.takes_intervals and np.any(times.kind == INTERVAL):
-            raise ValueError(f"y: {name} takes no interval-censored rows (lower < upper < inf).")
+            raise ValueError(f"y: {name} does not accept interval-censored rows (lower < upper < inf).")
         if not self.takes_entry and times.entry is not None:
-            raise ValueError(f"y: {name} takes no late entry.")
+            raise ValueError(f"y: {name} does not accept late entry.")
 
     def prepared(self, times: Times) -> "SurvivalLoss":
-        """Return the loss with all that it takes from times: their unit, breakpoints."""
+        """Return the loss with what it derives from the times: their unit, breakpoints."""
         return self
 
     def for_blocks(self) -> "SurvivalLoss":
@@ -67,21 +68,21 @@ class SurvivalLoss(Loss):
         return self
 
     def widened(self, y: Array) -> Array:
-        """Return targets with the columns that they have in all blocks."""
+        """Return targets with the columns of all blocks."""
         return y
 
     def finish(self, y: Array, raw: Array, sample_weight: Array | None) -> None:
-        """Derive from fitted raw outputs what predictions need beside them."""
+        """Derive what predictions need in addition to raw outputs, from those of the training rows."""
 
     def check_block(self, y: Array, raw: Array) -> None:
-        """Raise ValueError unless y is as `encode` makes it, and raw has all outputs."""
+        """Raise ValueError unless y has the columns of `encode`, and raw has all outputs."""
         if y.ndim != 2 or y.shape[1] not in self.n_targets:
             raise ValueError(f"y must have {' or '.join(map(str, self.n_targets))} columns, got shape {y.shape}.")
         if raw.shape != (len(y), self.n_outputs):
             raise ValueError(f"raw must have shape ({len(y)}, {self.n_outputs}), as y says, got {raw.shape}.")
 
     def initial_raw(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the raw outputs of the best constant model, from at most 10,000 rows."""
+        """Return the raw outputs of the best constant model, estimated on about 10,000 rows."""
         some = slice(None, None, max(1, len(y) // SAMPLE))
         y = np.ascontiguousarray(y[some])
         weight = np.ones(len(y)) if sample_weight is None else np.ascontiguousarray(sample_weight[some])
@@ -95,17 +96,17 @@ class SurvivalLoss(Loss):
         return least_constant(mean_loss, np.zeros(self.n_outputs), FARTHEST)
 
     def intercept(self, raw: Array) -> Array:
-        """Return the intercepts, in the unit of y, that make the raw outputs of a row without features."""
+        """Return the intercepts in the unit of y, given the raw outputs of a row without features."""
         return raw[0]
 
     def survival(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the probability of no event up to each time, shape (n_rows, n_times)."""
+        """Return the probability of no event up to each time, of shape (n_rows, n_times)."""
         return np.exp(-self.cumulative_hazard(times, raw))
 
     def quantile(self, q: float, raw: Array, after: Array | None = None) -> Array:
-        """Return the time by which a share q has had the event.
+        """Return the q-quantile of the event time of each row.
 
-        With `after`, times of shape (n_rows,), it is the time from then on, of rows without an event until then.
+        With `after`, times of shape (n_rows,), it is that of the remaining time of rows without an event until then.
         """
         target = np.full(len(raw), -np.log1p(-q))
         if after is None:
@@ -121,13 +122,13 @@ def check_shape(owner, shape):
 
 
 def log_times(times):
-    """Return logarithms of times, -inf for zero, as a row or as they are of each row."""
+    """Return logarithms of times, -inf for zero, with at least two dimensions."""
     with np.errstate(divide="ignore"):
         return np.atleast_2d(np.log(np.asarray(times, dtype=np.float64)))
 
 
 class ParametricLoss(SurvivalLoss):
-    """A parametric family; raw outputs are about the logarithm of time over `exp(log_unit)`."""
+    """Base class of parametric families. Raw outputs refer to time in units of `exp(log_unit)`."""
 
     takes_intervals = True
     n_targets = (2, 4)
@@ -156,7 +157,7 @@ class ParametricLoss(SurvivalLoss):
         return y if y.shape[1] == 4 else np.column_stack([y, y[:, 1], np.full(len(y), -np.inf)])
 
     def encode(self, times: Times) -> Array:
-        """Return the targets: kind and log time; with intervals, entries or if `wide`, also log upper and log entry."""
+        """Return the targets: kind and log time; with intervals, late entry or `wide` also log upper and log entry."""
         columns = [times.kind.astype(np.float64), log_times(times.time)[0]]
         if self.wide or times.entry is not None or np.any(times.kind == INTERVAL):
             upper = times.time if times.upper is None else times.upper
@@ -166,18 +167,18 @@ class ParametricLoss(SurvivalLoss):
 
 
 class ExponentialSurvival(ParametricLoss):
-    r"""Exponential distribution: a constant hazard, proportional in the features.
+    r"""Exponential distribution: the hazard is constant over time.
 
     .. math:: S(t) = e^{-\lambda t}, \quad \log \lambda = f
 
-    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of the
-    hazard, so a positive weight brings the event earlier. No constants are dropped.
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of the hazard, so a positive
+    weight makes the event earlier. Dropped constants: none.
 
     Parameters
     ----------
     log_unit : float, default=0.0
-        Logarithm of a time; the hazard is :math:`e^f` per that time. Estimators take it from
-        the data, so that learning rates don't depend on the unit of time.
+        Logarithm of a unit of time; the hazard is :math:`e^f` per unit. Estimators derive it from the data, so that
+        learning rates do not depend on the unit of time.
     """
 
     convex = True
@@ -198,11 +199,11 @@ class ExponentialSurvival(ParametricLoss):
         return self._log_hazard(raw)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         return np.exp(self._log_hazard(raw))[:, None] * np.asarray(times, dtype=np.float64)
 
     def time_at(self, hazard: Array, raw: Array) -> Array:
-        """Return the time at which the cumulative hazard of each row is so large."""
+        """Return the time at which the cumulative hazard of each row reaches a value."""
         return hazard * np.exp(-self._log_hazard(raw))
 
     def expectation(self, raw: Array) -> Array:
@@ -211,9 +212,9 @@ class ExponentialSurvival(ParametricLoss):
 
 
 class AcceleratedFailureTime(ParametricLoss):
-    r"""A family in which features stretch time: :math:`\log T = \mu + \epsilon / \rho`.
+    r"""Base class of accelerated failure time models, :math:`\log T = \mu + \epsilon / \rho`.
 
-    The first raw output is :math:`\mu` (less `log_unit`), the second the logarithm of the shape.
+    The first raw output is :math:`\mu` minus `log_unit`, the second the logarithm of the shape.
     """
 
     n_outputs = 2
@@ -228,7 +229,7 @@ class AcceleratedFailureTime(ParametricLoss):
         check_shape(type(self).__name__, self.shape)
 
     def offset_outputs(self, n_outputs: int) -> slice | None:
-        """Return the location, which is a log time."""
+        """Return the output of the location, a log time."""
         return slice(0, 1)
 
     @property
@@ -239,15 +240,15 @@ class AcceleratedFailureTime(ParametricLoss):
         return raw[:, 0] + self.log_unit
 
     def log_shape(self, raw: Array) -> Array:
-        """Return the logarithm of the shape, as the family counts it."""
+        """Return the logarithm of the shape of the distribution."""
         return raw[:, 1]
 
     def intercept(self, raw: Array) -> Array:
-        """Return mu and, if it has weights too, the logarithm of the shape."""
+        """Return mu and, if the shape is linear, the logarithm of the shape."""
         return np.append(self._location(raw), self.log_shape(raw)[self.n_constant :])
 
     def _precision(self, raw):
-        """What standardises log T - mu."""
+        """Return the factor that standardises log T - mu."""
         return np.exp(self.log_shape(raw))
 
     def _standardised(self, times, raw):
@@ -261,36 +262,36 @@ class AcceleratedFailureTime(ParametricLoss):
         return self._location(raw) + self.standard_time_at(hazard) / self._precision(raw)
 
     def time_at(self, hazard: Array, raw: Array) -> Array:
-        """Return the time at which the cumulative hazard of each row is so large."""
+        """Return the time at which the cumulative hazard of each row reaches a value."""
         return np.exp(self._log_time_at(hazard, raw))
 
 
 class WeibullAFT(AcceleratedFailureTime):
-    r"""Weibull distribution.
+    r"""Weibull distribution, as an accelerated failure time model.
 
     .. math:: S(t) = \exp(-(t e^{-\mu})^\rho), \quad \mu = f_1, \; \log \rho = f_2
 
-    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
-    so a positive weight puts the event off; hazards are proportional, with coefficients
-    :math:`-\rho` times these. No constants are dropped.
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time, so a positive weight
+    makes the event later. Hazards are proportional as well; their coefficients are :math:`-\rho` times the weights.
+    Dropped constants: none.
 
     Parameters
     ----------
     shape : {"constant", "linear"}, default="constant"
-        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+        Whether :math:`f_2` is one learned number or, like :math:`f_1`, depends linearly on the features.
     log_unit : float, default=0.0
-        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
-        rates don't depend on the unit of time.
+        Logarithm of a unit of time, which is added to :math:`f_1` in :math:`\mu`. Estimators derive it from the data,
+        so that learning rates do not depend on the unit of time.
     """
 
     kernel = KERNELS["weibull"]
 
     def standard_time_at(self, hazard: Array) -> Array:
-        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        """Return the standardised log time at which the cumulative hazard reaches a value."""
         return np.log(hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         return np.exp(self._standardised(times, raw))
 
     def expectation(self, raw: Array) -> Array:
@@ -299,20 +300,20 @@ class WeibullAFT(AcceleratedFailureTime):
 
 
 class LogNormalAFT(AcceleratedFailureTime):
-    r"""Log-normal distribution.
+    r"""Log-normal distribution, as an accelerated failure time model.
 
     .. math:: S(t) = \Phi((\mu - \log t) / \sigma), \quad \mu = f_1, \; \log \sigma = f_2
 
-    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
-    so a positive weight puts the event off. No constants are dropped.
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time, so a positive weight
+    makes the event later. Dropped constants: none.
 
     Parameters
     ----------
     shape : {"constant", "linear"}, default="constant"
-        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+        Whether :math:`f_2` is one learned number or, like :math:`f_1`, depends linearly on the features.
     log_unit : float, default=0.0
-        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
-        rates don't depend on the unit of time.
+        Logarithm of a unit of time, which is added to :math:`f_1` in :math:`\mu`. Estimators derive it from the data,
+        so that learning rates do not depend on the unit of time.
     """
 
     kernel = KERNELS["lognormal"]
@@ -321,11 +322,11 @@ class LogNormalAFT(AcceleratedFailureTime):
         return np.exp(-self.log_shape(raw))
 
     def standard_time_at(self, hazard: Array) -> Array:
-        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        """Return the standardised log time at which the cumulative hazard reaches a value."""
         return -ndtri_exp(-hazard)
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         return -log_ndtr(-self._standardised(times, raw))
 
     def expectation(self, raw: Array) -> Array:
@@ -334,35 +335,34 @@ class LogNormalAFT(AcceleratedFailureTime):
 
 
 class LogLogisticAFT(AcceleratedFailureTime):
-    r"""Log-logistic distribution.
+    r"""Log-logistic distribution, as an accelerated failure time model.
 
     .. math:: S(t) = 1 / (1 + (t e^{-\mu})^\beta), \quad \mu = f_1, \; \log \beta = f_2
 
-    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time,
-    so a positive weight puts the event off; odds of survival are proportional. No constants
-    are dropped.
+    Domain: t > 0; right-, left- and interval-censored rows and late entry. Link: log of time, so a positive weight
+    makes the event later. Odds of survival are proportional as well. Dropped constants: none.
 
     Parameters
     ----------
     shape : {"constant", "linear"}, default="constant"
-        Whether :math:`f_2` is one learned number, or linear in the features as :math:`f_1` is.
+        Whether :math:`f_2` is one learned number or, like :math:`f_1`, depends linearly on the features.
     log_unit : float, default=0.0
-        What :math:`\mu` exceeds :math:`f_1` by. Estimators take it from the data, so that learning
-        rates don't depend on the unit of time.
+        Logarithm of a unit of time, which is added to :math:`f_1` in :math:`\mu`. Estimators derive it from the data,
+        so that learning rates do not depend on the unit of time.
     """
 
     kernel = KERNELS["loglogistic"]
 
     def standard_time_at(self, hazard: Array) -> Array:
-        """Return the standardised logarithm of time at which the cumulative hazard is so large."""
+        """Return the standardised log time at which the cumulative hazard reaches a value."""
         return hazard + np.log(-np.expm1(-hazard))
 
     def cumulative_hazard(self, times: ArrayLike, raw: Array) -> Array:
-        """Return the cumulative hazard at each time, shape (n_rows, n_times)."""
+        """Return the cumulative hazard at each time, of shape (n_rows, n_times)."""
         return np.logaddexp(0.0, self._standardised(times, raw))
 
     def expectation(self, raw: Array) -> Array:
-        """Return the mean time, which is infinite for shapes of at most one."""
+        """Return the mean time, which is infinite for shapes of at most 1."""
         shape = self._precision(raw)
         angle = np.pi / np.maximum(shape, 1.0)
         with np.errstate(divide="ignore"):

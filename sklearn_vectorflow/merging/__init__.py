@@ -1,4 +1,4 @@
-"""States of models, which travel between machines, and merging those that were trained apart."""
+"""States of models, to be sent between machines and merged after separate training."""
 
 from sklearn_vectorflow.merging.merge import merge_states
 from sklearn_vectorflow.merging.states import get_state, set_state

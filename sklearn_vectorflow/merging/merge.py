@@ -1,4 +1,4 @@
-"""Merging states that were trained apart, from a common one on."""
+"""Merging of states that were trained separately from a common state."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,39 +17,39 @@ FEWEST = 1 << 8  # records of them
 
 
 def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float = COUPLING) -> NetState:
-    r"""Merge states that were trained apart, from a common one on.
+    r"""Merge states of a model that were trained separately from a common state.
 
-    Weights that saw few gradients add up what the states gained; of those that saw many, each state
-    knows the whole answer, and the mean counts, by what each has learned from:
+    For weights with few gradients, the changes of all states add up. For weights with many gradients, each state is
+    near the optimum, and the result is a weighted mean of the changes:
 
     .. math:: w = w_0 + \sum_k a_k (w_k - w_0), \quad G = G_0 + \sum_k a_k (G_k - G_0), \quad
         a_k = \varphi(\rho_k) / \varphi(\textstyle\sum_j \rho_j), \quad \varphi(\rho) = \rho / (1 - e^{-\rho})
 
-    with G the sum of squared gradients and :math:`\rho_k` its gain times the step size, which tells how much of the
-    distance to its optimum a weight has gone, times `coupling`. Steps add up, so a weight misses the penalties of
-    all rows that did not touch it. FTRL's sums are worked out anew from w and G. Adam counts touches in place of
-    squares. Plain SGD keeps neither, so the mean of the states that touched a weight counts.
+    G is the sum of squared gradients. :math:`\rho_k` is its increase times the step size times `coupling`, and measures
+    how far a weight has moved to its optimum. The steps of all states add up, and a weight catches up on the penalties
+    of steps that did not read it. FTRL's sums follow from w and G. For Adam, the step counts of features replace G. SGD
+    has neither, so the result is the mean of the states that have trained a weight.
 
     Parameters
     ----------
     base : NetState
-        What all the states began from, see :func:`get_state`.
+        State from which all states were trained, see :func:`get_state`.
     states : sequence of NetState
-        Their order decides on the last bits, and nothing else does.
+        States to merge. Their order affects only the last bits.
     coupling : float, default=4.0
-        How much a weight's optimum moves with what the others gained. Columns that occur together in long rows
-        ask for more, up to about half the length of the rows: a small number makes larger moves, and too small
-        a one lets the loss grow. Try a few on some rows where you can.
+        How much the optimum of a weight depends on the changes of other weights. Columns that occur together in long
+        rows need larger values, up to about half the length of the rows. Smaller values make larger moves, and too
+        small a value increases the loss. If possible, try some values on a part of the rows.
 
     Returns
     -------
     state : NetState
-        Of one state, that state.
+        Merged state. For a single state, this state.
 
     Raises
     ------
     TypeError, ValueError
-        If they are no states, or not of one net trained under the same rules.
+        If an argument is not a state, or if the states are not of the same net and optimizer.
 
     Examples
     --------
@@ -93,22 +93,22 @@ def check_began_from(base, one, what):
         if not isinstance(state, NetState):
             raise TypeError(f"{name} must be what get_state returns, got {type(state).__name__}.")
     if one.signature != base.signature:
-        raise ValueError(f"{what} is the state of another net than base.")
+        raise ValueError(f"{what} and base are states of different nets.")
     if one.decays != base.decays:
-        raise ValueError(
-            f"{what} has forgotten some of what base knows: train what is to be merged with half_life=None."
-        )
+        raise ValueError(f"{what} has decayed since base: train models that are to be merged with half_life=None.")
     if one.step < base.step:
-        raise ValueError(f"{what} has taken {one.step} steps, fewer than base, {base.step}: it began elsewhere.")
+        raise ValueError(
+            f"{what} has taken {one.step} steps, fewer than base, {base.step}: it was not trained from base."
+        )
     if replace(one.scales, initial=None) != replace(base.scales, initial=None):
         raise ValueError(
-            f"{what} has units of other rows than base, so it began elsewhere: partial_fit begins anew while the first "
-            "1,024 rows come. Give every worker the base by set_state before it trains."
+            f"{what} has units of other rows than base, so it was not trained from base: partial_fit starts again "
+            "during the first 1,024 rows. Pass the base to each worker by set_state before it trains."
         )
     for mine, theirs in zip(one.layers, base.layers):
         if mine.layout != theirs.layout or _named(mine.rule) != _named(theirs.rule):
             raise ValueError(
-                f"{what} was trained by another rule than base: {_named(mine.rule)}, not {_named(theirs.rule)}."
+                f"{what} was trained by another optimizer than base: {_named(mine.rule)}, not {_named(theirs.rule)}."
             )
 
 

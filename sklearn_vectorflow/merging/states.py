@@ -10,23 +10,25 @@ from sklearn_vectorflow.network.portable import NetState, put, take
 
 
 def get_state(model: Any, base: NetState | None = None) -> NetState:
-    """Return a model's weights and its optimizer's state as a plain object, which pickles.
+    """Return the weights and the optimizer's state of a model as an object that can be pickled.
 
     Parameters
     ----------
     model : estimator
-        Fitted, or trained by ``partial_fit``.
+        Estimator after ``fit`` or ``partial_fit``.
     base : NetState, default=None
-        A state the model was trained on from: records that are as in it are left out.
+        State from which the model was trained. The result then leaves out columns whose weights have not changed.
 
     Returns
     -------
     state : NetState
+        Weights and state of the optimizer.
 
     Raises
     ------
     TypeError, ValueError
-        If the model has weights alone, or was not trained from the base on: give it the base by :func:`set_state`.
+        If the model has no state of the optimizer, or was not trained from `base`: pass it the base with
+        :func:`set_state` before training.
     """
     check_is_fitted(model, "network_")
     state = take(model.network_)
@@ -48,23 +50,23 @@ def since(base, state):
 
 
 def set_state(model: Any, state: NetState) -> Any:
-    """Give a model the weights and the optimizer's state of another, or of several that were merged.
+    """Set the weights and the optimizer's state of a model to those of another model or of merged models.
 
-    Training goes on from the state: ``partial_fit`` no longer begins anew as it does while the first 1,024 rows come,
-    whose units the state has instead.
+    Training then continues from the state. In particular ``partial_fit`` does not start again with all rows so far, as
+    it otherwise does during the first 1,024 rows: the state has the units of the data.
 
     Parameters
     ----------
     model : estimator
-        Fitted, or trained by ``partial_fit``, of the same net: a copy or a pickle of the one that the
-        state came from, say.
+        Estimator of the same net after ``fit`` or ``partial_fit``, such as a copy or pickle of the one that the state
+        comes from.
     state : NetState
-        As :func:`get_state` and :func:`merge_states` return it.
+        Result of :func:`get_state` or :func:`merge_states`.
 
     Returns
     -------
     model : estimator
-        The model given.
+        The same estimator.
     """
     check_is_fitted(model, "network_")
     with model._turn.lock:

@@ -1,7 +1,7 @@
-"""Measures of rankings and of predicted times to an event.
+"""Metrics of rankings and of predicted times to an event.
 
-Those of times agree with those of scikit-survival where it has them, and take y in all forms that
-the estimator takes. :func:`concordance_index` is O(n log n).
+Metrics of times agree with their counterparts in scikit-survival. They accept y in all forms that the estimator
+accepts.
 """
 
 from sklearn_vectorflow.metrics.brier import brier_score, integrated_brier_score

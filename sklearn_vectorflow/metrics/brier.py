@@ -16,35 +16,34 @@ from sklearn_vectorflow.validation.types import Floats, TimesLike
 
 
 def brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, times: ArrayLike) -> Floats:
-    """Mean squared error of predicted survival at each time, weighted for censoring.
+    """Compute the Brier score, the mean squared error of predicted survival probabilities, at each time.
 
-    Rows censored before a time do not count there; the others are weighted by the inverse
-    probability of not being censored, estimated on the training rows.
+    Rows that are censored before a time do not count at that time. Other rows are weighted by the inverse probability
+    of not being censored, which is estimated on the training rows.
 
     Parameters
     ----------
     y_train, y_test : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times of training and test rows, in a form that the estimator's `fit` accepts: events and right-censored rows.
     survival : array-like of shape (n_test, n_times)
         Predicted probabilities of no event up to each time.
     times : array-like of shape (n_times,)
-        Increasing times, before the last time of the training rows and that of the test rows: what
-        happens later was not observed.
+        Increasing times before the last time of the training rows and that of the test rows.
 
     Returns
     -------
     score : ndarray of shape (n_times,)
-        0 is perfect; predicting 0.5 for all gives 0.25.
+        Brier score at each time. 0 is perfect; predicting 0.5 for all rows gives 0.25.
 
     Raises
     ------
     ValueError
-        If a time is not within the follow-up, or the input is malformed.
+        If a time is outside the follow-up, or an input is invalid.
 
     References
     ----------
-    Graf, Schmoor, Sauerbrei and Schumacher (1999),
-    doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5.
+    Graf, Schmoor, Sauerbrei and Schumacher (1999), "Assessment and comparison of prognostic classification schemes for
+    survival data", doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5.
     """
     train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
     times = check_times(times)
@@ -58,20 +57,26 @@ def brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, time
 
 
 def integrated_brier_score(y_train: TimesLike, y_test: TimesLike, survival: ArrayLike, times: ArrayLike) -> float:
-    """Mean over a range of times of :func:`brier_score`, by the trapezoidal rule.
+    """Compute the mean of :func:`brier_score` over a range of times, by the trapezoidal rule.
 
     Parameters
     ----------
     y_train, y_test : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times of training and test rows, in a form that the estimator's `fit` accepts: events and right-censored rows.
     survival : array-like of shape (n_test, n_times)
         Predicted probabilities of no event up to each time.
     times : array-like of shape (n_times,)
-        Increasing times within the follow-up, at least two.
+        At least two increasing times within the follow-up.
 
     Returns
     -------
     score : float
+        Integral of the Brier score divided by the length of the range.
+
+    Raises
+    ------
+    ValueError
+        If a time is outside the follow-up, or an input is invalid.
     """
     score = brier_score(y_train, y_test, survival, times)
     times = np.asarray(times, dtype=np.float64)

@@ -11,37 +11,36 @@ from sklearn_vectorflow.validation.types import Floats, TimesLike
 
 
 def calibration_by_quantile(y: TimesLike, survival: ArrayLike, time: float, n_bins: int = 10) -> tuple[Floats, Floats]:
-    """Predicted and observed probability of an event up to a time, in groups of like predictions.
+    """Compute predicted and observed probabilities of an event up to a time, in groups of similar predictions.
 
-    Rows are cut into groups at quantiles of their prediction. What is observed in each group
-    is Kaplan and Meier's estimate. scikit-survival has no counterpart.
+    Groups end at quantiles of the predictions. The observed probability of a group is its Kaplan-Meier estimate.
 
     Parameters
     ----------
     y : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times, in a form that the estimator's `fit` accepts: events and right-censored rows.
     survival : array-like of shape (n_rows,)
         Predicted probabilities of no event up to `time`.
     time : float
-        The time, > 0 and at most the last time of y.
+        Time, > 0 and at most the last time of y, in the unit of y.
     n_bins : int, default=10
-        Number of groups; there are fewer where predictions are equal.
+        Number of groups. Equal predictions reduce it.
 
     Returns
     -------
     predicted, observed : ndarray of shape (n_groups,)
-        Mean predicted and observed probability of an event, from the lowest prediction on.
+        Mean predicted and observed probability of an event, in the order of increasing predictions.
 
     Raises
     ------
     ValueError
-        If no row was followed up to the time, or the input is malformed.
+        If no row was followed up to the time, or an input is invalid.
 
     Warns
     -----
     UserWarning
-        If the last row of a group was censored before the time: what is observed is then the
-        share of events up to there.
+        If the last row of a group was censored before the time. The observed probability then covers events up to the
+        last known time.
     """
     times = known_times(y)
     survival = check_survival(survival, (len(times),))
@@ -65,8 +64,8 @@ def _warn_of_short_groups(times, groups, time):
     n_short = sum(times.time[row] < time and not times.event[row] for row in last)
     if n_short:
         warn(
-            f"In {n_short} of {len(groups)} groups no row was followed up to time={time:.6g}: what is observed "
-            "there is the share of events up to the last time known. Choose an earlier time or a smaller n_bins.",
+            f"In {n_short} of {len(groups)} groups no row was followed up to time={time:.6g}, so their observed "
+            "probability covers events up to the last known time. Choose an earlier time or a smaller n_bins.",
         )
 
 

@@ -16,35 +16,37 @@ TIED = 1e-8  # risks this close to each other count as equal
 
 
 def concordance_index(y: TimesLike, risk: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Harrell's concordance index: the share of comparable pairs that risks order rightly.
+    """Compute Harrell's concordance index, the share of comparable pairs that the risks put in the right order.
 
-    A pair is comparable if one row's event came before the time up to which the other one is
-    known to have lived. It is concordant if that row has the higher risk; equal risks (up to
-    1e-8) count half. It takes O(n log n).
+    A pair of rows is comparable if one of them has an event at a time up to which the other is known to have had none.
+    The pair is concordant if the row with the event has the higher risk. Risks that differ by at most 1e-8 count as
+    half a concordant pair. The computation takes O(n log n).
 
     Parameters
     ----------
     y : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`. Interval-censored rows are compared to those that
-        outlived the interval's end; entries are ignored.
+        Times, in a form that the estimator's `fit` accepts. Interval-censored rows are compared with rows that outlived
+        the end of the interval. Late entry is ignored.
     risk : array-like of shape (n_rows,)
-        Scores: the higher, the earlier the event.
+        Risk scores. Rows with higher scores should have earlier events.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows, >= 0; a pair counts the product.
+        Weights of the rows, >= 0. The weight of a pair is the product of its two weights.
 
     Returns
     -------
     concordance : float
-        In [0, 1]; 0.5 is what chance gives.
+        Concordance index in [0, 1]. Random risks give 0.5.
 
     Raises
     ------
     ValueError
-        If no pair is comparable, or the input is malformed.
+        If no pair is comparable, or an input is invalid.
 
     References
     ----------
-    Harrell, Lee and Mark (1996), doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
+    Harrell, Lee and Mark (1996), "Multivariable prognostic models: issues in developing models, evaluating assumptions
+    and adequacy, and measuring and reducing errors",
+    doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
 
     Examples
     --------
@@ -59,34 +61,32 @@ def concordance_index(y: TimesLike, risk: ArrayLike, sample_weight: ArrayLike | 
 
 
 def concordance_index_ipcw(y_train: TimesLike, y_test: TimesLike, risk: ArrayLike, tau: float | None = None) -> float:
-    """Uno's concordance index, which does not depend on how times were censored.
+    """Compute Uno's concordance index, which does not depend on the distribution of censoring times.
 
-    Pairs are weighted by the inverse square of the probability not to be censored before the
-    event, estimated on the training rows.
+    The weight of a pair is the inverse square of the probability of not being censored before the event, which is
+    estimated on the training rows.
 
     Parameters
     ----------
     y_train, y_test : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times of training and test rows, in a form that the estimator's `fit` accepts: events and right-censored rows.
     risk : array-like of shape (n_test,)
-        Scores of the test rows: the higher, the earlier the event.
+        Risk scores of the test rows. Rows with higher scores should have earlier events.
     tau : float, default=None
-        Events from this time on are not counted; None counts all. At most the last time of the
-        training rows.
+        Time at which to stop counting events, at most the last time of the training rows. None counts all events.
 
     Returns
     -------
     concordance : float
+        Concordance index in [0, 1].
 
     Raises
     ------
     ValueError
-        If an event that counts comes after the follow-up of the training rows (choose a smaller
-        tau), or no pair is comparable.
+        If an event is after the follow-up of the training rows (choose a smaller `tau`), or if no pair is comparable.
 
-    References
-    ----------
-    Uno, Cai, Pencina, D'Agostino and Wei (2011), doi:10.1002/sim.4154.
+    References ---------- Uno, Cai, Pencina, D'Agostino and Wei (2011), "On the C-statistics for evaluating overall
+    adequacy of risk prediction procedures with censored survival data", doi:10.1002/sim.4154.
     """
     train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
     risk = _check_risk(risk, len(test))
@@ -115,8 +115,10 @@ def _check_risk(risk, n_rows):
 
 
 def _concordance(times, risk, weight_earlier, weight_later):
-    """Weighted share of concordant pairs, with a weight for each row as the one whose event
-    came first, and one as the other."""
+    """Return the weighted share of concordant pairs.
+
+    Each row has a weight as the one with the earlier event, and one as the other.
+    """
     order = np.lexsort((~times.event, times.time))
     later = _outlived_by(times, order)
     earlier = np.flatnonzero(times.kind != CENSORED)

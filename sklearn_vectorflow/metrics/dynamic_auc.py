@@ -14,44 +14,50 @@ from sklearn_vectorflow.validation.types import Floats, TimesLike
 def cumulative_dynamic_auc(
     y_train: TimesLike, y_test: TimesLike, estimate: ArrayLike, times: ArrayLike
 ) -> tuple[Floats, float]:
-    r"""Area under the ROC curve of each time: rows with their event by then against rows without.
+    r"""Compute the area under the ROC curve at each time: rows with an event by then against rows without.
 
     .. math::
         \text{AUC}(t) = \frac{\sum_{i: t_i \le t} w_i \sum_{j: t_j > t} [f_i > f_j] + [f_i = f_j] / 2}
         {\sum_{i: t_i \le t} w_i \, \cdot \, |\{j: t_j > t\}|}
 
-    i runs over events, and :math:`w_i` is the inverse probability of not being censored before
-    :math:`t_i`, estimated on the training rows. Rows censored up to t do not count. Estimates
-    are equal up to 1e-8. A time takes O(n log n), and O(n) if estimates are alike at all times.
+    i runs over events, and :math:`w_i` is the inverse probability of not being censored before :math:`t_i`, which is
+    estimated on the training rows. Rows that are censored up to t do not count. Estimates that differ by at most 1e-8
+    are equal. Each time takes O(n log n), or O(n) if all times have the same estimates.
 
     Parameters
     ----------
     y_train, y_test : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times of training and test rows, in a form that the estimator's `fit` accepts: events and right-censored rows.
     estimate : array-like of shape (n_test,) or (n_test, n_times)
-        Risks of the test rows, for all times or for each: the higher, the earlier the event, such as
-        `predict` or cumulative hazards, not survival.
+        Risk scores of the test rows, common to all times or one for each, such as the result of `predict` or cumulative
+        hazards. Rows with higher scores should have earlier events, so survival probabilities do not work.
     times : array-like of shape (n_times,)
-        Increasing times, before the last time of the training rows and that of the test rows, and not
-        before the first event of the test rows.
+        Increasing times from the first event of the test rows on, before the last time of the training rows and that of
+        the test rows.
 
     Returns
     -------
     auc : ndarray of shape (n_times,)
-        0.5 is what chance gives.
+        Area under the curve at each time. Random scores give 0.5.
     mean_auc : float
-        Their mean, weighted by the share of events up to each time since the one before (by Kaplan
-        and Meier's estimate).
+        Mean of `auc`. The weight of a time is the share of events since the preceding time, by the Kaplan-Meier
+        estimate.
 
     Raises
     ------
     ValueError
-        If a time is not within the follow-up or has no event up to it, or the input is malformed.
+        If a time is outside the follow-up or before the first event, or an input is invalid.
 
     References
     ----------
-    Uno, Cai, Tian and Wei (2007), doi:10.1198/016214507000000149. Hung and Chiang (2010),
-    doi:10.1002/cjs.10046. Lambert and Chevret (2016), doi:10.1177/0962280213515571.
+    Uno, Cai, Tian and Wei (2007), "Evaluating prediction rules for t-year survivors with censored regression models",
+    doi:10.1198/016214507000000149.
+
+    Hung and Chiang (2010), "Estimation methods for time-dependent AUC models with survival data",
+    doi:10.1002/cjs.10046.
+
+    Lambert and Chevret (2016), "Summary measure of discrimination in survival models based on cumulative/dynamic
+    time-dependent ROC curves", doi:10.1177/0962280213515571.
     """
     train, test = known_times(y_train, name="y_train"), known_times(y_test, name="y_test")
     times = check_times(times)

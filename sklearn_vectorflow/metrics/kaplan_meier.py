@@ -22,7 +22,9 @@ def known_times(y, n_rows=None, name="y"):
     """
     times = parse(y, n_rows, all_censored=True)
     if np.any(times.kind == INTERVAL) or times.entry is not None:
-        raise ValueError(f"{name}: this metric takes events and right-censored times only, no intervals or entries.")
+        raise ValueError(
+            f"{name}: this metric accepts events and right-censored times only, not intervals or late entry."
+        )
     return times
 
 
@@ -72,12 +74,12 @@ def product_limit(times: Times, weight: Array | None = None, *, censoring: bool 
 
 
 def kaplan_meier(y: TimesLike, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
-    """Kaplan and Meier's estimate of survival.
+    """Compute the Kaplan-Meier estimate of the survival function.
 
     Parameters
     ----------
     y : structured array, tuple, data frame or dict
-        Times, as for the estimator's `fit`; events and right-censored rows.
+        Times, in a form that the estimator's `fit` accepts: events and right-censored rows.
     sample_weight : array-like of shape (n_rows,), default=None
         Weights of the rows, >= 0.
 
@@ -86,11 +88,12 @@ def kaplan_meier(y: TimesLike, sample_weight: ArrayLike | None = None) -> tuple[
     times : ndarray of shape (n_times,)
         Distinct times, increasing.
     survival : ndarray of shape (n_times,)
-        Probability of no event up to each of them.
+        Probability of no event up to each time.
 
     References
     ----------
-    Kaplan and Meier (1958), doi:10.1080/01621459.1958.10501452.
+    Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations",
+    doi:10.1080/01621459.1958.10501452.
 
     Examples
     --------

@@ -17,33 +17,32 @@ def mean_ndcg(
     k: int | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the normalised discounted cumulative gain, averaged over queries.
+    """Compute the normalised discounted cumulative gain (NDCG), averaged over queries.
 
-    The gain of a row is ``2**y - 1``, its discount ``1 / log2(1 + rank)``. Rows of equal score
-    share the mean of their discounts, so the order of rows does not matter. As in LightGBM, a
-    query without relevant rows counts as 1.
+    The gain of a row is ``2**y - 1``, its discount ``1 / log2(1 + rank)``. Rows with equal scores share the mean of
+    their discounts, so the order of rows does not matter. As in LightGBM, a query without relevant rows counts as 1.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Relevances, >= 0.
+        Relevance of each row to its query, >= 0.
     score : array-like of shape (n_rows,)
-        Scores; the higher come first.
+        Scores. Within a query, rows with higher scores come first.
     qid : array-like of shape (n_rows,)
-        Query of every row, in any order.
+        Query of each row. The rows may have any order.
     k : int, default=None
-        How many of the first rows of a query count; None is all.
+        Number of top-ranked rows of each query to count. None counts all.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights >= 0 of the rows; a query has the mean of its rows' weights.
+        Weights of the rows, >= 0. The weight of a query is the mean of those of its rows.
 
     Returns
     -------
     ndcg : float
-        In [0, 1].
+        Mean NDCG in [0, 1].
 
     References
     ----------
-    Järvelin and Kekäläinen (2002), doi:10.1145/582415.582418.
+    Järvelin and Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", doi:10.1145/582415.582418.
 
     Examples
     --------

@@ -193,7 +193,7 @@ class Graph:
                 raise ValueError(f"{reader} reads {name!r}: {error}") from None
             if place.sparse:
                 raise ValueError(
-                    f"{reader} reads {name!r}, but {place.label} gives sparse rows; a loss can read dense nodes alone."
+                    f"{reader} reads {name!r}, but {place.label} returns sparse rows; a loss can read only dense nodes."
                 )
             places.append(place)
         return places
@@ -241,7 +241,7 @@ class Graph:
         total = sum(self.places[end].width for end in self.ends)
         if total != self.n_outputs:
             labels = ", ".join(self.places[end].label for end in self.ends)
-            raise ValueError(f"network: the loss needs {self.n_outputs} output(s), but {labels} give {total}.")
+            raise ValueError(f"network: the loss needs {self.n_outputs} output(s), but {labels} have {total}.")
 
     def _known(self):
         """The widths that layers say themselves, None where they follow from the outputs."""

@@ -42,7 +42,7 @@ def with_columns(network, n_features, names, random_state, crew=ALONE):
         if place.n_in == old.weighted[position].n_in:
             return
         if place.layer.frozen:
-            raise ValueError(f"network: {place.label} is frozen, so it cannot learn of more columns.")
+            raise ValueError(f"network: {place.label} is frozen, so it cannot learn more columns.")
         draw(place, parameters, int(seeds[position]), crew)
 
     return _grown(network, graph, spans, [None] * len(spans), drawn)
@@ -68,7 +68,7 @@ def with_outputs(network, n_active, outputs, initial_raw):
     """
     old = network.graph
     if len(old.heads) > 1:
-        raise ValueError(f"network: there are {len(old.heads)} heads, and no saying to which a new class belongs.")
+        raise ValueError(f"network: there are {len(old.heads)} output nodes, so the place of a new class is ambiguous.")
     graph = Graph(old.heads, old.n_features, len(outputs.sources), old.feature_names, n_active)
     of_layers = [_outputs_of(*places, outputs) for places in zip(old.weighted, graph.weighted)]
     waiting = [initial_raw]  # one intercept is enough, of a sum
@@ -90,7 +90,7 @@ def _outputs_of(before, place, outputs):
     if not place.is_last or place.width != len(outputs.sources) or place.layer.frozen:
         raise ValueError(
             f"network: {place.label} can't have more outputs: new classes need a net that ends in Linear layers, which "
-            "are not frozen. Fit anew with all classes."
+            "are not frozen. Call fit with all classes."
         )
     return outputs
 

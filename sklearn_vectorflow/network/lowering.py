@@ -129,8 +129,8 @@ class _Steps:
 def _check_dense(reader, place):
     if place.width > WIDEST_DENSE:
         raise ValueError(
-            f"network: {reader.label} reads {place.width} columns of X as a dense row, at most {WIDEST_DENSE} are "
-            "possible; put a Linear between."
+            f"network: {reader.label} reads {place.width} columns of X as a dense row, but at most {WIDEST_DENSE} "
+            "are possible; insert a Linear layer."
         )
 
 

@@ -38,7 +38,7 @@ def zeros(n, width, more=0):
 def _too_large(n, width):
     """Say how much memory n records would take, and how many would fit."""
     text = f"{n:,} inputs (columns of X) with {width:,} numbers each, weights and the optimizer's state, take"
-    text += f" {n * width * 4 / 2**30:,.0f} GiB, which the system does not give."
+    text += f" {n * width * 4 / 2**30:,.0f} GiB, which the system cannot allocate."
     with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         text += f" In the {memory / 2**30:,.0f} GiB of this machine about {memory // (4 * width):,} such inputs fit."

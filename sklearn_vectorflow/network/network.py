@@ -18,26 +18,27 @@ class Network:
 
     ``network["name"]`` is the pair of weights and intercepts of a layer.
 
-    Any number of threads may read it beside one that writes. What changes is a `State`: who
-    reads takes it once, who writes makes another, and swaps it in. Two do write in place, and
-    take turns: training (see `turn`), whose steps are seen as they are taken, and whoever lets
-    weights catch up on what they missed.
+    Any number of threads may read the net while one writes to it. The net holds a `State`. Readers get it once; writers
+    make a new one and replace the old one. Two writers work in place, and take turns (see `turn`): training, whose
+    steps are visible at once, and updates of weights that have missed steps of penalties or averages.
 
     Parameters
     ----------
     graph : Graph
+        The layers.
     fit_intercept : bool
+        Whether layers have intercepts.
     scales : Scales, default=None
-        Units of steps and penalties that follow the data; all are one if None.
+        Units of steps and penalties, derived from the data. None means that all are 1.
 
     Attributes
     ----------
     keep_state : bool
-        Whether pickles and copies by :func:`copy.deepcopy` hold the optimizer's state, as they do unless
-        this is set to False. Without it they are smaller and predict the same, but training that goes on
-        from them begins with the steps of a new model, and may at first make it worse.
+        Whether pickles and copies by :func:`copy.deepcopy` include the state of the optimizer. True unless it is set to
+        False. Without the state they are smaller, and predictions are the same. But training that continues from them
+        takes its first steps like a new model, and may make the model worse at first.
     turn : Turn
-        Who trains the net takes it.
+        Lock that training holds.
     """
 
     def __init__(self, graph, fit_intercept=True, scales=None):
@@ -50,16 +51,16 @@ class Network:
 
     @property
     def n_features(self):
-        """Columns of X."""
+        """Number of columns of X."""
         return self.graph.n_features
 
     @property
     def n_outputs(self):
-        """Raw outputs."""
+        """Number of raw outputs."""
         return self.graph.n_outputs
 
     def shapes(self):
-        """Return (n_in, n_out) of the weights of every layer that has any."""
+        """Return the shape (n_in, n_out) of the weights of each layer with weights."""
         return [(place.n_in, place.n_weights) for place in self.graph.weighted]
 
     def has_bias(self, place):
@@ -70,7 +71,7 @@ class Network:
         return place.n_in * place.n_weights + place.n_weights * self.has_bias(place)
 
     def optimizers(self, optimizer):
-        """Return the optimizers of the layers that are trained, where others have the one given."""
+        """Return the optimizers of the layers that are trained. `optimizer` is that of layers without their own."""
         return [place.layer.own_optimizer() or optimizer for place in self.graph.weighted if not place.layer.frozen]
 
     @property
@@ -80,12 +81,12 @@ class Network:
 
     @property
     def n_products(self):
-        """Multiplications for a non-zero of a row, about."""
+        """Approximate number of multiplications for a non-zero of a row."""
         return sum(place.n_products for place in self.graph.weighted)
 
     @property
     def is_linear(self):
-        """Whether the net is a single linear layer, with or without constants behind."""
+        """Whether the net is a single linear layer, with or without constants."""
         return self.graph.is_linear
 
     def __repr__(self):
@@ -110,23 +111,23 @@ class Network:
         return self._state.parameters
 
     def penalties_of(self, place):
-        """Return the fields of the penalty that a layer was last trained under, see `penalties.combine`."""
+        """Return the fields of the penalty of a layer's last training, see `penalties.combine`."""
         rules = self._state.rules
         return rules[self.graph.weighted.index(place)].penalty if rules else {}
 
     @property
     def rules(self):
-        """By which each layer was trained last, if its optimizer's state is there; see `Rule`."""
+        """Rules of the last training of each layer, if the state of its optimizer exists; see `Rule`."""
         return self._state.rules
 
     @property
     def n_steps(self):
-        """Steps that it was trained for, less those that have been forgotten."""
+        """Number of training steps, without those that have decayed."""
         return self._state.progress[0]
 
     @property
     def settled(self):
-        """Whether weights have caught up on all penalties and averages."""
+        """Whether penalties and averages are up to date in all weights."""
         return self._state.settled
 
     @property
@@ -137,22 +138,22 @@ class Network:
         return found or parameters
 
     def weights(self):
-        """Return the weights of every linear layer, shape (n_in, n_out); views."""
+        """Return the weights of each linear layer, of shape (n_in, n_out), as views."""
         return self._settled_state().weights(self.n_features)
 
     def intercepts(self):
-        """Return the intercepts of every linear layer, shape (n_out,); views."""
+        """Return the intercepts of each linear layer, of shape (n_out,), as views."""
         return self._settled_state().intercepts()
 
     def coef(self):
-        """Return the weights of a linear model, shape (n_outputs, n_features): a view, or CSR if sparsified."""
+        """Return the weights of a linear model, of shape (n_outputs, n_features), as a view, or CSR if sparsified."""
         state = self._settled_state()
         return state.weights(self.n_features)[0].T if state.sparse_coef is None else state.sparse_coef
 
     def set_weights(self, weights, intercepts):
-        """Replace all weights, and the intercepts where the net has them, by copies.
+        """Replace all weights and intercepts by copies of others.
 
-        Where running means stand for the weights, the weights that go on to be trained are replaced too.
+        With averaging, this replaces both the running means and the weights that training continues from.
         """
         with self.turn.lock:
             state = self._settled_state()
@@ -169,7 +170,7 @@ class Network:
             self._state = replace(state, parameters=_going_on(plans, state, [False] * len(plans)))
 
     def start_anew(self, weights, intercepts):
-        """Replace all weights and intercepts, and forget how they were trained: training goes on from them."""
+        """Replace all weights and intercepts, and discard the state of the optimizer."""
         with self.turn.lock:
             plain = self._settled_state().densified(self.n_features).plain()
             for parameters, own, intercept in zip(plain.parameters, weights, intercepts, strict=True):
@@ -179,27 +180,26 @@ class Network:
             self._state = plain
 
     def sparsify(self):
-        """Keep a linear model's weights as CSR of shape (n_outputs, n_features) alone."""
+        """Store the weights of a linear model only as CSR of shape (n_outputs, n_features)."""
         with self.turn.lock:
             self._state = self._settled_state().sparsified(self.n_features)
 
     def densify(self):
-        """Keep the weights as an array again."""
+        """Store the weights as an array again."""
         with self.turn.lock:
             self._state = self._state.densified(self.n_features)
 
     # ---- the engine's form -------------------------------------------------------
 
     def fixed_net(self):
-        """Return the engine's net of the weights as they are, for prediction."""
+        """Return the engine's net of the current weights, for prediction."""
         return self._settled_state().fixed_net(self.graph)
 
     def predicting_net(self):
-        """Return an engine's net and clock that give the present outputs.
+        """Return an engine's net and clock that compute the current outputs.
 
-        While training goes on, a net as the training one reads weights or their means as they
-        are now, at the cost of the rows' non-zeros; outputs of which a step computes few have to
-        be put in the form that gives all.
+        During training, this is a net like that of training, which reads the current weights or their means at the cost
+        of the non-zeros of the rows. Sampled outputs need the form that computes all of them.
         """
         state = self._state
         if state.settled or self.graph.n_active is not None:
@@ -210,24 +210,25 @@ class Network:
         return net, state.training.clock
 
     def live_net(self, optimizer, penalties, l2, averaged=False, average_from=0, start=None, crew=ALONE, forgets=False):
-        """Allocate what training keeps; return the engine's net and clock that train in it.
+        """Allocate the state of the optimizer; return the engine's net and clock for training.
 
         Parameters
         ----------
         optimizer : Optimizer
         penalties : callable
-            Returns the list of penalties of a layer for its place in the graph.
+            Function of the place of a layer in the graph that returns the list of its penalties.
         l2 : float
             Strength of L2, for schedules that depend on it.
         averaged : bool
-            Whether running means of the weights are kept, from step `average_from` on (where
-            there are some already they go on as they are).
+            Whether to compute running means of the weights.
+        average_from : int, default=0
+            Step at which the means start. Existing means continue.
         start : Start, default=None
-            Of a new net.
+            Initial weights of a new net.
         crew : Crew, default=ALONE
-            The threads that draw them.
+            Threads that draw the initial weights.
         forgets : bool, default=False
-            Whether means begin anew each time that the steps have doubled, see `begin_pass`.
+            Whether the means start again each time the number of steps has doubled, see `begin_pass`.
         """
         with self.turn.lock:
             self.densify()
@@ -252,7 +253,7 @@ class Network:
     def _allocated(self, plans, average_from):
         """Return a state with parameters in the layouts of plans, and for each whether its optimizer has no state yet.
 
-        Another penalty takes other clocks; the state beside them goes on.
+        Another penalty needs other clocks; the rest of the state stays.
         """
         state, layouts = self._state, [layout for _, _, layout, _ in plans]
         if not state.parameters:
@@ -276,7 +277,7 @@ class Network:
         return new, [not same for same in goes_on]
 
     def _laid_out(self, parameters):
-        """Return the parameters with the records of layers that read the same columns side by side."""
+        """Return the parameters, with the records of layers that read the same columns next to each other."""
         found = list(parameters)
         for places in self.graph.readers():
             for place, own in zip(places, side_by_side([parameters[place] for place in places])):
@@ -286,12 +287,12 @@ class Network:
     # ---- training in progress -------------------------------------------------------
 
     def begin_pass(self, net, crew=ALONE):
-        """Let running means begin anew if they are due, see `begin_of_means`.
+        """Start running means again if it is time, see `begin_of_means`.
 
         Parameters
         ----------
         net : engine.Net
-            That trains.
+            Net of the training.
         crew : Crew, default=ALONE
         """
         state = self._state
@@ -305,17 +306,17 @@ class Network:
             self._state = replace(state, training=training, average_from=begin)
 
     def advance(self):
-        """Say that the engine trained, and is ahead of what is stored."""
+        """Note that the engine has trained and is ahead of the stored state."""
         clock = self._state.training.clock
         self._state = replace(self._state, progress=(clock.step, clock.elapsed), settled=False)
 
     def settle(self, crew=ALONE):
-        """Apply what penalties and averages have not yet caught up on.
+        """Apply missed steps of penalties and averages to all weights.
 
         Parameters
         ----------
         crew : Crew, default=ALONE
-            The threads that do.
+            Threads for this work.
 
         Returns
         -------
@@ -334,7 +335,7 @@ class Network:
             return sum(n_bad)
 
     def _settled_state(self, crew=ALONE):
-        """Return the state once it is settled: what is read from it belongs together."""
+        """Return the settled state, whose parts are consistent."""
         state = self._state
         if state.settled:
             return state
@@ -343,23 +344,23 @@ class Network:
             return self._state
 
     def copy(self):
-        """Return a copy, state and all."""
+        """Return a copy, including the state of the optimizer."""
         new = Network(self.graph, self.fit_intercept, self.scales)
         with self.turn.lock:
             new._state, new.keep_state = self._settled_state().copied(), self.keep_state
         return new
 
     def kept(self, keep_state):
-        """Return a net of the same state and turn, whose pickles hold the optimizer's state, or do not."""
+        """Return a net with the same state and turn, and another `keep_state`."""
         new = object.__new__(Network)
         vars(new).update(vars(self), _state=self._settled_state(), keep_state=keep_state)
         return new
 
     def saved(self, matrix, n_workers):
-        """Return a function that puts the weights back as they are now, after training on a matrix.
+        """Return a function that restores the current weights after training on a matrix.
 
-        What training can touch is saved: what the matrix can, at the cost of its non-zeros, or
-        all of a small layer, whose records several workers copy and merge whole.
+        It saves what training on the matrix can change, at the cost of the non-zeros. Of small layers it saves
+        everything, as several workers copy and merge all of their records.
         """
         state, scales = self._state, self.scales
         saved = [_saved(parameters, some) for parameters, some in self._touched(matrix, n_workers)]
@@ -372,15 +373,15 @@ class Network:
         return restore
 
     def extent(self, matrix, n_workers):
-        """Return whether all is finite that training on a matrix can have changed, and the largest of the weights.
+        """Return whether everything is finite that training on a matrix can change, and the largest weight.
 
-        Everything is looked at if the matrix is None.
+        A matrix of None checks everything.
         """
         extents = [parameters.extent(some) for parameters, some in self._touched(matrix, n_workers)]
         return all(finite for finite, _ in extents), max(largest for _, largest in extents)
 
     def _touched(self, matrix, n_workers):
-        """Pair the parameters of every layer with an index of the records that training can touch."""
+        """Pair the parameters of each layer with an index of the records that training can change."""
         state = self._state
         pairs = []
         for place, parameters in zip(self.graph.weighted, state.parameters):
@@ -401,7 +402,7 @@ class Network:
 
 
 def _going_on(plans, state, fresh):
-    """Return the parameters of a state, such that under the rules of plans weights are what they are."""
+    """Return the parameters of a state, changed so that the rules of plans give the same weights."""
     steps, found = state.progress[0], []
     for (own, _, _, fields), parameters, is_fresh in zip(plans, state.parameters, fresh):
         if own is not None and is_fresh:

@@ -124,7 +124,7 @@ def take(network, places=None):
         state = network._state if places is not None and _follow(network._state) else network._settled_state()
         if not state.rules:
             raise ValueError(
-                "The model has weights alone and no optimizer's state: set network_.keep_state to True before pickling "
+                "The model has weights but no state of the optimizer: set network_.keep_state to True before pickling "
                 "or copying it, or train it further first."
             )
         places = [None] * len(state.parameters) if places is None else places
@@ -185,12 +185,12 @@ def put(network, state, to_predict=True):
         raise TypeError(f"state must be what get_state returns, got {type(state).__name__}.")
     graph = network.graph
     if state.signature != graph.signature():
-        raise ValueError(f"The state is that of another net than {network!r}.")
+        raise ValueError(f"The state belongs to another net than {network!r}.")
     parameters = []
     for place, layer in zip(graph.weighted, state.layers):
         own = place.records.parameters(layer.layout, network.has_bias(place))
         if len(own.record) != layer.n_records or (own.bias is None) != (layer.bias is None):
-            raise ValueError(f"The state is that of another net than {network!r}: {place.label} differs.")
+            raise ValueError(f"The state belongs to another net than {network!r}: {place.label} differs.")
         own.record[slice(None) if layer.index is None else layer.index] = layer.record
         if own.bias is not None:
             own.bias[:] = layer.bias

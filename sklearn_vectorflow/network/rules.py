@@ -61,7 +61,7 @@ def rate_schedule(graph, optimizer, l2):
         if schedule != schedules[0][1]:
             raise ValueError(
                 f"network: {place.label} has another schedule of SGD than {schedules[0][0].label}; "
-                "a net has one clock, so give all layers of SGD the same."
+                "all layers with SGD need the same schedule."
             )
     return schedules[0][1] if schedules else optimizer.rate_schedule(l2)
 

@@ -156,7 +156,7 @@ class State:
             if parameters.layout.n_out != place.records.width:
                 raise ValueError(
                     f"network: {place.label} now has {place.records.width} weights of a column, but was fitted with "
-                    f"{parameters.layout.n_out}. Set its parameters back, or fit anew."
+                    f"{parameters.layout.n_out}. Reset its parameters, or call fit."
                 )
             weights, n_out = parameters.by_feature(averaged), place.n_weights
             absent = Layout(n_out).offsets()

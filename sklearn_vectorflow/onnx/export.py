@@ -13,35 +13,36 @@ from sklearn_vectorflow.validation.scalars import check_choice
 
 
 def to_onnx(estimator: Any, method: str | None = None) -> Any:
-    """Return a method of a fitted estimator as an ONNX model.
+    """Convert a prediction method of a fitted estimator to an ONNX model.
 
-    The model takes the three arrays of a CSR matrix, and returns what the method does, in single precision:
+    The inputs of the model are the three arrays of a CSR matrix. Its output is the prediction in single precision.
 
-    - ``indices``, int64 of shape (n_values,): the columns of the rows' values.
-    - ``offsets``, int64 of shape (n_rows + 1,): where each row begins in the other two, and where the last one ends.
-    - ``values``, float32 of shape (n_values,).
+    - ``indices``, int64 of shape (n_values,): column of each value.
+    - ``offsets``, int64 of shape (n_rows + 1,): row pointers.
+    - ``values``, float32 of shape (n_values,): values.
 
-    It gathers the weights of each value's column and sums up the products of each row; the dense layers of a net
-    follow. Runtimes need operator set 18.
+    The model gathers the weights of each value's column and sums up the products of each row. The dense layers of a net
+    follow. Runtimes must support operator set 18.
 
     Parameters
     ----------
     estimator : VectorFlowClassifier, VectorFlowRegressor or VectorFlowRanker
-        Fitted. Its net may have linear layers, activations, dropout, sums, products and concatenations, on all columns.
+        Fitted estimator. Its net may have linear layers, activations, dropout, sums, products and concatenations, on
+        all columns.
     method : {"predict", "predict_proba", "decision_function"}, default=None
-        None is `predict_proba` where the estimator has it, else `predict`.
+        Method to convert. None means `predict_proba` if the estimator has it, else `predict`.
 
     Returns
     -------
     model : onnx.ModelProto
-        For ``onnx.save``; its output is called as the method.
+        Model for ``onnx.save``. Its output has the name of the method.
 
     Raises
     ------
     ImportError
         If onnx is not installed.
     TypeError, ValueError
-        If the estimator, its loss, or a layer of its net has no such form.
+        If the estimator, its loss or a layer of its net cannot be converted.
 
     Examples
     --------

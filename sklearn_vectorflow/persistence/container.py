@@ -141,7 +141,9 @@ def _read_header(file, size):
     """Return the header, with metadata parsed, and where arrays start."""
     length = int.from_bytes(file.read(LENGTH), "little")
     if size < LENGTH or length > min(size - LENGTH, LARGEST_HEADER):
-        raise ValueError(f"it has {size} bytes, which is too few for its header. It is truncated, or no saved model.")
+        raise ValueError(
+            f"it has {size} bytes, which is too few for its header. It is truncated, or not a saved model."
+        )
     raw = file.read(length)
     header = json.loads(raw.decode())
     metadata = header.get(META, {}) if isinstance(header, dict) else {}
@@ -163,7 +165,7 @@ def _check_places(entries, size, start):
     for name, entry in entries.items():
         sizes = [np.dtype(TYPES[entry["dtype"]]).itemsize, *entry["shape"]]
         if not all(type(one) is int and one >= 0 for one in sizes) or entry["data_offsets"][0] != end:
-            raise ValueError(f"the array {name} can't lie where the header says, {entry}.")
+            raise ValueError(f"the array {name} cannot be where the header says, {entry}.")
         if (start + end) % sizes[0]:
             raise ValueError(f"the array {name} is not aligned, {entry}.")
         end += math.prod(sizes)

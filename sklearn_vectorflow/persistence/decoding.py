@@ -54,7 +54,7 @@ class Decoder:
         name, state = content
         kind = self._named(name)
         if not isinstance(kind, type):
-            raise ValueError(f"{name!r} is no class.")
+            raise ValueError(f"{name!r} is not a class.")
         made = object.__new__(kind)
         self._met.append(made)
         state = self.decode(state)
@@ -70,7 +70,7 @@ class Decoder:
     def _scalar(self, content):
         code, value = content
         if code != "U" and np.dtype(code) not in NAMES:
-            raise ValueError(f"{code} is no type of a number or string.")
+            raise ValueError(f"{code} is not the type of a number or string.")
         return np.array(self.decode(value), code)[()]
 
     def _sparse(self, content):
@@ -84,7 +84,7 @@ class Decoder:
         code, shape, text, ends = content
         letters = self._arrays[text].tobytes()
         if code not in ("O", "U"):
-            raise ValueError(f"{code} is no type of strings.")
+            raise ValueError(f"{code} is not a type of strings.")
         ends = [0, *self._arrays[ends].tolist()]
         strings = [letters[a:b].decode("utf-8", "surrogatepass") for a, b in zip(ends, ends[1:])]
         return np.array(strings, code).reshape(shape)
@@ -92,7 +92,7 @@ class Decoder:
     def _viewed(self, content):
         code, shape, name = content
         if np.dtype(code).kind not in VIEWED:
-            raise ValueError(f"{code} is no type that is stored as its bytes.")
+            raise ValueError(f"{code} is not a type that is stored as bytes.")
         return np.frombuffer(self._arrays[name].tobytes(), code).reshape(shape).copy()
 
     def _random_state(self, content):

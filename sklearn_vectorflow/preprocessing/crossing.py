@@ -18,29 +18,29 @@ from sklearn_vectorflow.validation.types import Array, RowsLike, SparseMatrix
 
 
 class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Products of columns from different groups, hashed into a sparse matrix.
+    """Crosses (products) of columns from different groups, hashed into a sparse matrix.
 
-    It learns nothing from the data but their columns. The features are, bit for bit, those
-    that the layer :class:`sklearn_vectorflow.layers.Crosses` computes while it trains
-    without storing them. The output is sparse whatever ``set_config(transform_output=...)`` says.
+    The transformer learns only the columns of the data. Its features are, bit for bit, those of the layer
+    :class:`sklearn_vectorflow.layers.Crosses`, which computes them during training instead of storing them. It ignores
+    ``set_config(transform_output=...)``: its output is always sparse.
 
     Parameters
     ----------
     crosses : list of tuple
-        Groups that are crossed with each other, up to eight in a tuple. A group named twice
-        gives the pairs of its distinct columns.
+        Crosses, each a tuple of one to eight groups. If a cross has a group twice, its features are the pairs of
+        distinct columns of this group.
     groups : dict of {name: columns} or array-like of shape (n_columns,)
-        Which columns of X a group has (a slice, column numbers, or names of features; as
-        ``ColumnTransformer.output_indices_`` has them), or the group of every column.
+        Columns of X in each group, as a slice, column numbers or feature names (like
+        ``ColumnTransformer.output_indices_``), or the group of each column.
     n_features : int, default=2**22
-        Columns that crosses are hashed into.
+        Number of columns into which crosses are hashed.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of columns seen during fit.
+        Number of columns seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X was a data frame with string columns.
+        Names of the columns, if X was a data frame with string column names.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns), or source
-            Of a source, see :mod:`sklearn_vectorflow.io`, the first block is read.
+            Rows. Of a source (see :mod:`sklearn_vectorflow.io`), `fit` reads the first block.
         y : None
             Ignored.
 
@@ -83,7 +83,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         TypeError, ValueError
-            If groups or crosses make no sense for X.
+            If groups or crosses are invalid for X.
         """
         if is_source(X):
             X = first_block(frames_of(X, tables=False)).X
@@ -97,12 +97,13 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_columns), or source
+            Rows.
 
         Returns
         -------
         crossed : csr_matrix of float32, shape (n_rows, `n_features`)
-            No column occurs twice in a row, but columns are not sorted. For a source it is a source, whose blocks are
-            crossed when they are read.
+            Crosses. No column occurs twice in a row, but columns are not sorted. For a source, the result is a source
+            that computes the crosses of each block when it is read.
         """
         check_is_fitted(self, "n_features_in_")
         if is_source(X):
@@ -120,7 +121,7 @@ class FeatureCrosser(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return sparse.csr_matrix((values, indices, indptr), shape=(n_rows, self.n_features))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
-        """Return names of the hashed features.
+        """Return the names of the hashed features.
 
         Returns
         -------

@@ -142,7 +142,7 @@ def warn_of_failures(fits):
     if len(errors) == len(fits) and not any(fit.n_epochs for fit in fits):
         raise ValueError(f"All fits failed: {errors[0]}")
     for error in errors:
-        warn(f"A fit failed, and its candidate is given up: {error}", FitFailedWarning)
+        warn(f"A fit failed, so the search drops its candidate: {error}", FitFailedWarning)
 
 
 def warn_of_scores(candidates):

@@ -1,4 +1,4 @@
-"""Successive halving that goes on with the fits of the candidates it keeps."""
+"""Successive halving that continues the training of the candidates that it keeps."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,85 +39,92 @@ def _best_has(name):
 
 
 class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
-    """Search over parameters by successive halving, in which fits go on instead of starting anew.
+    """Search over parameters by successive halving, in which training continues from round to round.
 
-    All candidates are trained for a few epochs. The best of them, one of `factor`, go on from their weights and the
-    optimizer's state until they have had `factor` times as many, and so on. scikit-learn's ``HalvingGridSearchCV`` with
-    the resource ``max_iter`` repeats all epochs in every round, since it clones the candidates.
+    The first round trains all candidates for a few epochs. The best of them, a share of 1 / `factor`, continue from
+    their weights and the state of the optimizer until they have had `factor` times as many epochs, and so on.
+    scikit-learn's ``HalvingGridSearchCV`` with the resource ``max_iter`` clones the candidates, and repeats all epochs
+    in each round.
 
     Parameters
     ----------
     estimator : estimator
-        One with the parameters `max_iter`, which counts epochs, and `warm_start`, as those of this package have them.
+        Estimator with the parameters `max_iter`, a number of epochs, and `warm_start`, like those of this package.
     param_distributions : dict or list of dict
-        Lists of values by the names of parameters, or distributions with a method ``rvs``.
+        Names of parameters, and lists of values or distributions with a method ``rvs``.
     n_candidates : int or "all", default="all"
-        How many candidates are drawn; "all" are those of the grid.
+        Number of candidates to draw. "all" takes the whole grid.
     factor : int, default=3
-        The share of the candidates that go on is 1 / `factor`, and they get `factor` times as many epochs. >= 2.
+        The best 1 / `factor` of the candidates continue, for `factor` times as many epochs. >= 2.
     min_epochs : int, default=1
-        Epochs of the first round.
+        Number of epochs after the first round.
     max_epochs : int, default=None
-        Epochs after the last round; None is `max_iter` of the estimator.
+        Number of epochs after the last round. None means `max_iter` of the estimator.
     cv : int, splitter, iterable or None, default=None
-        What candidates are scored on: folds, as in ``GridSearchCV``; None is one part of the rows.
+        Cross-validation splits, as in ``GridSearchCV``. None holds out one random part of the rows.
     validation_fraction : float, default=0.1
-        Share of the rows in that part.
+        Share of the rows in the held-out part if `cv` is None.
     scoring : str, callable or None, default=None
-        As in ``GridSearchCV``, a single one; None is the estimator's ``score``.
+        A single score, as in ``GridSearchCV``. None means the method ``score`` of the estimator.
     refit : bool, default=True
-        Whether the best candidate is trained once more in the end, on all rows. Otherwise `best_estimator_` is the
-        model of the search (of the first split), as it is where `X_val` is given.
+        Whether to train the best candidate on all rows at the end. Otherwise, or if `fit` gets `X_val`,
+        `best_estimator_` is the model of the search, on the first split.
     n_jobs : int, default=None
-        Fits at a time, through joblib. Where X is a source they are threads that train on the same rows, and each has
-        one thread if there are several.
+        Number of fits to run at the same time, through joblib. If X is a source, these are threads that train on the
+        same rows; if there are several, each fit uses one thread.
     random_state : int, RandomState instance or None, default=None
-        Draws candidates, and the rows they are scored on.
+        Seed of the draws of candidates and of held-out rows.
     verbose : int, default=0
-        Prints a line for every round if not 0.
+        If not 0, each round prints a line.
     error_score : "raise" or float NaN, default=NaN
-        What comes of a fit that raises a ValueError, as where training diverges: the error, or a warning, and its
-        candidate goes no further.
+        What to do if a fit raises a ValueError, for instance because training diverges: raise it, or warn and drop the
+        candidate.
 
     Attributes
     ----------
     best_estimator_ : estimator
+        The best model.
     best_params_ : dict
+        Parameters of the best candidate.
     best_score_ : float
         Mean score of the best candidate over the splits, after the last round.
     best_index_ : int
-        Its place in `cv_results_`.
+        Index of the best candidate in `cv_results_`.
     cv_results_ : dict of ndarray
-        An entry for each candidate: ``params``, ``param_*``, ``n_epochs`` that it was trained for, and its scores then
-        (``split*_test_score``, ``mean_test_score``, ``std_test_score``), ``rank_test_score``, ``fit_time`` in seconds
-        over all rounds and splits, which includes scoring, and waiting for the others where X is a source. Candidates
-        that were trained for longer rank first.
+        One entry per candidate: ``params``, ``param_*``, ``n_epochs`` (epochs trained), the scores after these epochs
+        (``split*_test_score``, ``mean_test_score``, ``std_test_score``), ``rank_test_score`` and ``fit_time``. The time
+        is in seconds over all rounds and splits. It includes scoring and, if X is a source, waiting for the other fits.
+        Candidates with more epochs rank first.
     rounds_ : list of (int, int)
-        For each round, how many candidates there were, and how many epochs they had had at its end.
+        For each round, the number of candidates, and the number of epochs that they had at its end.
     n_splits_ : int
+        Number of splits.
     refit_time_ : float
-        Seconds, if the best candidate was trained once more.
+        Seconds of the last fit, if `refit` trained one.
     scorer_ : callable
+        The scorer.
     classes_ : ndarray of shape (n_classes,)
-        Of classifiers.
+        Class labels, for classifiers.
     n_features_in_ : int
+        Number of features seen during `fit`.
     feature_names_in_ : ndarray
-        If X had any.
+        Names of the features, if X had names.
 
     Notes
     -----
-    Candidates are trained with ``tol=None`` and ``early_stopping=False``, so that epochs alone decide. A
-    `random_state` of the estimator that is a number seeds a RandomState, which goes on from round to round. So on one
-    thread a candidate takes the steps of one fit with ``max_iter`` epochs and that RandomState. It keeps as many models
-    in memory as there are candidates in the first round.
+    The search sets ``tol=None`` and ``early_stopping=False``, so candidates train for the given number of epochs. If
+    `random_state` of the estimator is a number, it seeds a RandomState that continues from round to round. So on one
+    thread, a candidate takes the same steps as one fit with this RandomState and as many epochs. The models of all
+    candidates of the first round are in memory.
 
-    Where X is a source, one pass over it feeds all candidates of a round; one that its buffer holds is read once in
-    all. All candidates are trained at the same time, so there are twice as many models in memory. An estimator without
-    a `random_state` draws from one that the search draws, so that all have the rows in the same order.
+    If X is a source, one pass over it trains all candidates of a round. A source that fits in its buffer is read once
+    in total. All candidates train at the same time, so there are twice as many models in memory. If the estimator has
+    no `random_state`, the search draws one, so that all candidates see the rows in the same order.
 
     References
     ----------
-    Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", AISTATS.
+    Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", PMLR 51,
+    240-248.
 
     Examples
     --------
@@ -194,20 +201,20 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_rows, n_features), or source
-            Training rows, as the estimator takes them. A source needs `X_val`. It must be one that can be read more
-            than once.
+            Training rows, in a form that the estimator accepts. A source must be readable more than once, and needs
+            `X_val`.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
-            Targets; None for a source.
+            Targets. None for a source.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, in training and in scores.
         offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Added to raw outputs, as the estimator takes it, in training and in scores. For rates give the logarithm of
-            the exposure. Blocks of a source bring their own.
+            Added to the raw outputs in training and scores, if the estimator accepts it. For rates, pass the logarithm
+            of the exposure. None for a source, whose blocks may have offsets.
         groups, qid : array-like of shape (n_rows,), default=None
-            Groups or queries of the rows, as the estimator takes them. No split divides one: with `cv` a number the
-            folds are those of ``GroupKFold``.
-        X_val, y_val, sample_weight_val, offset_val, groups_val, qid_val : like X, y and so on, default=None
-            Rows to score candidates on, in place of splits by `cv`.
+            Groups or queries of the rows, if the estimator accepts them. Splits never divide them: if `cv` is a number,
+            the folds are those of ``GroupKFold``.
+        X_val, y_val, sample_weight_val, offset_val, groups_val, qid_val : as for training, default=None
+            Rows for scores, in place of the splits of `cv`.
 
         Returns
         -------
@@ -217,7 +224,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter is wrong, a source can be read once, or all fits fail.
+            If a parameter is invalid, a source can be read only once, or all fits fail.
         """
         before = vars(self).copy()
         try:
@@ -240,19 +247,19 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         if X is not None and is_source(X) and signature(self.estimator.fit).parameters["y"].default is Parameter.empty:
             raise ValueError(
                 f"X must be an array, a sparse matrix or a data frame, got the source {source_name(X)}: fit of "
-                f"{brief(self.estimator)} takes none."
+                f"{brief(self.estimator)} does not accept sources."
             )
         given = {name: values for name, values in more.items() if values is not None}
         for name in given:
             if not has_fit_parameter(self.estimator, name):
-                raise ValueError(f"{name} was given, which fit of {brief(self.estimator)} does not take.")
+                raise ValueError(f"{name} was given, but fit of {brief(self.estimator)} does not accept it.")
             if isinstance(self.scoring, str) and name != "groups":
                 raise ValueError(
-                    f"{name} was given, which scoring={self.scoring!r} does not take: use scoring=None, or a function "
-                    f"(estimator, X, y, *, {name}, sample_weight)."
+                    f"{name} was given, but scoring={self.scoring!r} does not accept it: use scoring=None, or a "
+                    f"function (estimator, X, y, *, {name}, sample_weight)."
                 )
             if X is not None and is_source(X):
-                raise ValueError(f"{name} must be None beside a source, whose blocks bring what belongs to their rows.")
+                raise ValueError(f"{name} must be None for a source, whose blocks include it.")
         return Rows(X, y, sample_weight, given)
 
     def _search(self, all_rows, held_out):
@@ -275,7 +282,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         absent = [name for name in ("max_iter", "warm_start") if name not in known]
         if absent:
             raise ValueError(
-                f"estimator must have the parameters max_iter and warm_start, by which fits go on: "
+                f"estimator must have the parameters max_iter and warm_start, to continue training: "
                 f"{brief(self.estimator)} lacks {' and '.join(absent)}."
             )
         check_n_candidates(self.n_candidates)
@@ -300,7 +307,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
         for name in held_out.more:
             raise ValueError(f"{name}_val needs X_val.")
         if is_source(rows.X):
-            raise ValueError("X_val must be given where X is a source, which cannot be split.")
+            raise ValueError("A source X needs X_val, as it cannot be split.")
         if rows.y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         X, y, weight, *more = indexable(rows.X, rows.y, rows.weight, *rows.more.values())
@@ -390,7 +397,7 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
     def score(
         self, X: RowsLike, y: TargetLike = None, sample_weight: ArrayLike | None = None, **params: ArrayLike
     ) -> float:
-        """Return the score of the best model, by `scoring`; `params` are `offset`, `groups` or `qid`, as in `fit`."""
+        """Return the score of the best model. `params` may be `offset`, `groups` or `qid`, as in :meth:`fit`."""
         check_is_fitted(self)
         return self._rows(X, y, sample_weight, params).score(self.best_estimator_, self.scorer_)
 

@@ -32,7 +32,7 @@ def candidates_of(param_distributions, n_candidates, random_state):
         return list(ParameterSampler(param_distributions, n_candidates, random_state=random_state))
     sampled = sorted({name for grid in grids for name, values in grid.items() if hasattr(values, "rvs")})
     if sampled:
-        raise ValueError(f"n_candidates must be a number where parameters are drawn: {', '.join(sampled)}.")
+        raise ValueError(f"n_candidates must be a number for parameters with distributions: {', '.join(sampled)}.")
     return list(ParameterGrid(param_distributions))
 
 

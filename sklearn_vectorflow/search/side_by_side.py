@@ -41,8 +41,8 @@ def _shared(rows, name, readers, stack):
         return rows
     if as_source(rows.X).once:
         raise ValueError(
-            f"{name} can be read once, but every epoch of a search reads it. Give what can be read again, such as "
-            "sklearn_vectorflow.io.BatchSource(function)."
+            f"{name} can be read once, but every epoch of a search reads it. Pass a source that can be read again, "
+            "such as sklearn_vectorflow.io.BatchSource(function)."
         )
     source = readers.shared(rows.X)
     if isinstance(source, Shared):

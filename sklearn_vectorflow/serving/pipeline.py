@@ -1,4 +1,4 @@
-"""Predictions of a whole pipeline for single rows: text, dicts or frames in, predictions out."""
+"""Predictions of a whole pipeline for single rows as text, dicts or frames."""
 
 import copy
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from sklearn_vectorflow.validation.types import Array
 
 
 class PipelinePredictor:
-    """A method of a fitted pipeline, for rows one by one; made by :func:`make_predictor`.
+    """A fast form of a prediction method of a fitted pipeline. Create it with :func:`make_predictor`.
 
-    It gives what the pipeline's method gives, in the caller's thread, and may be called by several threads at once if
-    the steps before the last may. It is of the pipeline at the time.
+    It returns the same predictions as the method and runs in the caller's thread. Several threads may call it at once
+    if the transformers of the pipeline allow it. Later changes of the pipeline do not affect it.
 
     Parameters
     ----------
     pipeline : Pipeline
-        Fitted, with an estimator of this package as its last step.
+        Fitted pipeline that ends with an estimator of this package.
     method : str
-        Name of one of its methods that take X alone.
+        Name of the method.
     """
 
     def __init__(self, pipeline: Pipeline, method: str) -> None:
@@ -36,13 +36,13 @@ class PipelinePredictor:
         self._wrap = _as_rows(self._steps[0]) if self._steps else _as_they_are
 
     def __call__(self, X: Any) -> Array:
-        """Predict.
+        """Predict for rows.
 
         Parameters
         ----------
         X : str, dict, or what the pipeline's first step takes
-            A text or a dict is one row; all else, such as a list of texts or a data frame, holds rows. Where the
-            first step was fitted on a data frame, the keys of a dict are names of columns.
+            A text or a dict is one row. Anything else, such as a list of texts or a data frame, contains rows. If the
+            first step was fitted to a data frame, the keys of a dict are column names.
 
         Returns
         -------
@@ -52,7 +52,7 @@ class PipelinePredictor:
         Raises
         ------
         TypeError, ValueError
-            If a step does not take the rows.
+            If a step does not accept the rows.
         """
         rows = self._wrap(X)
         with config_context(skip_parameter_validation=True):  # which took place in fit
@@ -64,27 +64,27 @@ class PipelinePredictor:
 
 
 def make_predictor(estimator: Any, method: str = "predict") -> Predictor | PipelinePredictor:
-    """Return a light form of a method of an estimator or a pipeline, for serving rows one by one.
+    """Return a fast form of a prediction method of an estimator or pipeline, for serving rows one by one.
 
     Parameters
     ----------
     estimator : Pipeline or estimator
-        Fitted. A pipeline's last step must be an estimator of this package; the others may be any transformers.
+        Fitted estimator of this package, or fitted pipeline of any transformers that ends with one.
     method : {"predict", "predict_proba", "decision_function"}, default="predict"
-        One of those that the estimator has.
+        Name of a method of the estimator.
 
     Returns
     -------
     predictor : PipelinePredictor or Predictor
-        Called with rows, it returns what the method does. That of a pipeline takes what its first step takes, or one
-        text, or one row as a dict. It can be pickled.
+        A callable that takes rows and returns the predictions of the method. That of a pipeline accepts the input of
+        its first step, a single text, or a single row as a dict. It can be pickled.
 
     Raises
     ------
     TypeError
-        If the estimator, or a pipeline's last step, is not of this package.
+        If the estimator, or the last step of the pipeline, does not belong to this package.
     ValueError
-        If there is no such method.
+        If the estimator does not have the method.
 
     Examples
     --------

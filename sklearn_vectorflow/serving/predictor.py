@@ -1,4 +1,4 @@
-"""Predictions of single rows and small batches, where the fixed cost of a call counts."""
+"""Predictions of single rows and small batches with low fixed costs of a call."""
 
 import copy
 import threading
@@ -19,18 +19,18 @@ Row = Mapping[Any, float] | tuple[ArrayLike, ArrayLike]
 
 
 class Predictor:
-    """A method of a fitted estimator, for rows one by one.
+    """A fast form of a prediction method of a fitted estimator. Create it with the estimator's method ``predictor``.
 
-    Made by the estimator's ``predictor``. It gives what the method gives, in the caller's thread, and may be called
-    by several threads at once. What does not depend on the rows is done once. Of a call's input only what memory
-    safety needs is checked. It is of the model at the time; after ``partial_fit`` make another one.
+    It returns the same predictions as the method and runs in the caller's thread. Several threads may call it at once.
+    It does work that does not depend on the rows only once, and checks only what memory safety requires. Later training
+    does not affect it: create a new one after ``partial_fit``.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted.
+        Fitted estimator.
     method : str
-        Name of one of its methods that take X alone.
+        Name of a method that takes only X.
     """
 
     def __init__(self, estimator: Any, method: str) -> None:
@@ -47,14 +47,14 @@ class Predictor:
         return Predictor, self._made_of
 
     def __call__(self, X: SparseMatrix | Row | list[Row]) -> Array:
-        """Predict.
+        """Predict for rows.
 
         Parameters
         ----------
         X : CSR matrix or array of shape (n_rows, n_features), dict, tuple (columns, values), or list
-            A matrix; or one row, as a dict of its columns and their values, or as an array of columns and an array
-            of values; or a list of such rows. The keys of a dict are numbers of columns, or their names if the
-            model was fitted on a data frame. Other values than float32 and float64 are converted.
+            A matrix, one row, or a list of rows. A row is a dict from columns to values, or a pair of an array of
+            columns and an array of values. The keys of a dict are column numbers or, if the model was fitted to a data
+            frame, column names. Values of other types than float32 and float64 are converted.
 
         Returns
         -------
@@ -64,10 +64,10 @@ class Predictor:
         Raises
         ------
         TypeError
-            If X is none of these, or holds no numbers.
+            If X has another type, or does not contain numbers.
         ValueError
-            If X has another number of columns than in `fit`, names or indices that are not among them, or values
-            that are not finite.
+            If X has another number of columns than in `fit`, unknown names or column numbers, or values that are not
+            finite.
         """
         rows = self._requests.read(X)
         raw = np.empty((rows.n_rows, self._n_outputs), dtype=np.float32)

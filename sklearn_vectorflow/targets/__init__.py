@@ -1,1 +1,1 @@
-"""What y becomes: classes and labels as numbers, class weights, times to an event."""
+"""Encoding of y: classes and labels as numbers, class weights, times to an event."""

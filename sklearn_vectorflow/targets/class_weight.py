@@ -1,4 +1,4 @@
-"""Factors of classes on the weights of their rows."""
+"""Class weights."""
 
 import numpy as np
 
@@ -18,16 +18,16 @@ def check_class_weight(class_weight):
 
 
 class ClassWeigher:
-    """Multiplies rows' weights by the factors of their classes.
+    """Multiplies the weights of rows by the factors of their classes.
 
     Parameters
     ----------
     class_weight : dict or "balanced"
     classes : ndarray of shape (n_classes,)
     encoded : ndarray of shape (n_rows, 1)
-        The class of every row, as "balanced" counts them.
+        Class of each row, for the frequencies of "balanced".
     weight : ndarray of shape (n_rows,) or None
-        The rows' weights, by which they are counted.
+        Weights of these rows in the frequencies.
     """
 
     def __init__(self, class_weight, classes, encoded, weight):
@@ -40,7 +40,7 @@ class ClassWeigher:
 
 
 def _class_factors(class_weight, classes, codes, weight):
-    """Return the factor of every class."""
+    """Return the factor of each class."""
     if isinstance(class_weight, dict):
         unknown = [key for key in class_weight if key not in classes]
         if unknown:

@@ -1,4 +1,4 @@
-"""Targets of rows that come in blocks."""
+"""Targets of rows in blocks."""
 
 import numpy as np
 from scipy import sparse
@@ -16,13 +16,13 @@ from sklearn_vectorflow.targets.times import joined, parse
 
 
 class TargetCollector:
-    """Encodes the targets of one block after the other.
+    """Encodes targets block by block.
 
     Parameters
     ----------
     estimator : BaseVectorFlow
     reset : bool
-        Whether the first block says what targets are like.
+        Whether the first block determines the kind of the targets.
     """
 
     def __init__(self, estimator, reset):
@@ -31,7 +31,7 @@ class TargetCollector:
         self.parts = []
 
     def add(self, y, n_rows):
-        """Encode a block's targets."""
+        """Encode the targets of a block."""
         if y is None:
             raise ValueError("the block has no y.")
         self.parts.append(self.estimator._encode(y, n_rows, reset=self.reset and not self.parts))
@@ -42,13 +42,13 @@ class TargetCollector:
 
 
 class ClassCollector:
-    """Finds the classes of y, and each row's class, from one block after the other.
+    """Finds the classes of y, and the class of each row, block by block.
 
     Parameters
     ----------
     estimator : VectorFlowClassifier
     expected : array-like or None
-        The classes, if they are known beforehand.
+        The classes, if they are known before.
     """
 
     def __init__(self, estimator, expected):
@@ -60,13 +60,13 @@ class ClassCollector:
         self.labels = None
 
     def add(self, y, n_rows):
-        """Take in a block's targets."""
+        """Add the targets of a block."""
         if y is None:
             raise ValueError("the block has no y.")
         if self.labels is None:
             self.labels = is_multilabel(y)
         if is_multilabel(y) != self.labels:
-            raise ValueError("y must be labels (an indicator matrix) in all blocks or in none.")
+            raise ValueError("y must be an indicator matrix of labels in all blocks or in none.")
         if self.labels:
             self.parts.append(self.estimator._encode(y, n_rows, reset=not self.parts))
             return
@@ -94,7 +94,7 @@ class ClassCollector:
         self.known = known[order]
 
     def join(self):
-        """Tell the estimator its classes; return all targets, classes as small integers of shape (n_rows, 1)."""
+        """Set the classes of the estimator; return all targets, classes as small integers of shape (n_rows, 1)."""
         if self.labels:
             return self.parts[0] if len(self.parts) == 1 else _stack(self.parts)
         with self.estimator._expecting(self.known):
@@ -104,14 +104,14 @@ class ClassCollector:
 
 
 class TimesCollector:
-    """Takes in the times of one block after the other, and encodes them in the unit and the intervals of all.
+    """Collects times block by block, and encodes them with the unit and the intervals of all blocks.
 
     Parameters
     ----------
     estimator : VectorFlowSurvivalEstimator
     loss : SurvivalLoss
     reset : bool
-        Whether the times say what the loss takes from them.
+        Whether the times determine the unit and the intervals of the loss.
     """
 
     def __init__(self, estimator, loss, reset):
@@ -119,7 +119,7 @@ class TimesCollector:
         self.parts, self.first = [], None
 
     def add(self, y, n_rows):
-        """Check a block's times."""
+        """Check the times of a block."""
         if y is None:
             raise ValueError("the block has no y.")
         y = np.asarray(y)

@@ -55,7 +55,7 @@ def class_array(y):
     Raises
     ------
     TypeError, ValueError
-        If y has several columns, holds bytes, or lacks values.
+        If y has several columns, bytes or missing values.
     """
     shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
@@ -69,13 +69,13 @@ def class_array(y):
     if classes.dtype.kind in "mM":
         _check_all_there(np.where(np.isnat(classes), None, 0))
     if classes.dtype.kind == "S" or classes.dtype.kind == "O" and len(classes) and isinstance(classes[0], bytes):
-        raise TypeError("y holds bytes, which are no classes: convert them to strings or integers.")
+        raise TypeError("y holds bytes, which cannot be classes: convert them to strings or integers.")
     return classes
 
 
 @contextlib.contextmanager
 def comparing(y):
-    """Says what is wrong with y if its classes, or labels, cannot be compared with each other."""
+    """Explain errors that come from classes or labels that cannot be compared with each other."""
     try:
         yield
     except (TypeError, ValueError):
@@ -92,18 +92,18 @@ def comparing(y):
 def _check_all_there(y, n_labels=1):
     missing = next((place for place, item in enumerate(y) if is_missing(item)), None)
     if missing is not None:
-        what, row = "class" if n_labels == 1 else "value of every label", missing // n_labels
-        raise ValueError(f"y must have a {what} for every row, but the one of row {row} is missing: drop such rows.")
+        what, row = "class" if n_labels == 1 else "value of each label", missing // n_labels
+        raise ValueError(f"y must have a {what} for each row, but that of row {row} is missing: drop such rows.")
 
 
 def encode_labels(y, expected=None):
-    """Return the classes of y and each row's class as a float64 number.
+    """Return the classes of y, and the class of each row as a float64 number.
 
     Parameters
     ----------
     y : ndarray of shape (n_rows,)
     expected : array-like of shape (n_classes,), default=None
-        The classes, if they are known beforehand.
+        The classes, if they are known before.
     """
     if expected is not None:
         classes = sorted_classes(expected)
@@ -126,7 +126,7 @@ def _found_labels(y):
 
 
 def _two_classes(y):
-    """The classes of a long y, if the first rows show two and all others agree."""
+    """Return the classes of a long y if its first rows have two and all others agree, else None."""
     if len(y) < MANY or y.dtype.kind not in "iuf":
         return None
     classes = np.unique(y[: MANY // 10])
@@ -136,7 +136,7 @@ def _two_classes(y):
 
 
 def encode_known_labels(y, classes):
-    """Return each row's class as a float64 number; classes are sorted."""
+    """Return the class of each row as a float64 number, for sorted classes."""
     y = np.asarray(y)
     codes, unknown = look_up(y, classes)
     if np.any(unknown):
@@ -145,14 +145,14 @@ def encode_known_labels(y, classes):
 
 
 def sorted_classes(expected):
-    """Return the classes that are known beforehand, sorted."""
+    """Return the classes that are known before, sorted."""
     expected = np.asarray(expected)
     with comparing(expected):
         return np.unique(expected)
 
 
 def look_up(y, classes):
-    """Return the place of each row's class among sorted classes, and for which rows it is not among them."""
+    """Return the index of each row's class in sorted classes, and which rows have another class."""
     with comparing(y):
         places = np.searchsorted(classes, y)
         places[places == len(classes)] = 0
@@ -160,7 +160,7 @@ def look_up(y, classes):
 
 
 def learn_classes(y, new):
-    """Return the classes among some entries of y, sorted, having checked that y can be classes."""
+    """Return the sorted classes in some entries of y, after checking that y can hold classes."""
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
     with comparing(y):
@@ -169,17 +169,17 @@ def learn_classes(y, new):
 
 
 def with_new_classes(known, found):
-    """Return known classes and others among those found, sorted, in the type of the known ones where that holds them.
+    """Return known and new classes, sorted, in the type of the known ones if it can represent them.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not of one type, or what was found can't be classes.
+        If they have different types, or cannot be classes.
     """
     numbers = [one.dtype.kind in "biuf" for one in (known, found)]
     flags = [one.dtype.kind == "b" for one in (known, found)]
     if numbers[0] != numbers[1] and not (known.dtype.kind == "O" or found.dtype.kind == "O") or flags[0] != flags[1]:
-        raise TypeError(f"y must hold classes of the type of those before, {brief(known)}, got {brief(found[:1])}.")
+        raise TypeError(f"y must hold classes of the same type as before, {brief(known)}, got {brief(found[:1])}.")
     new = found[look_up(found, known)[1]]
     if not len(new):
         return known
@@ -191,7 +191,7 @@ def with_new_classes(known, found):
 
 
 def class_totals(codes, weight, n_classes):
-    """Return every class's sum of weights, float64 of shape (n_classes,); of ones if weight is None."""
+    """Return the sum of the weights of each class, float64 of shape (n_classes,); of ones if weight is None."""
     if n_classes == 2:
         total, second = (len(codes), codes.sum()) if weight is None else (np.sum(weight), codes @ weight)
         return np.array([total - second, second])
@@ -204,7 +204,7 @@ def class_totals(codes, weight, n_classes):
 
 
 def label_counts(encoded, n_outputs):
-    """Return how many rows have each label, or are of each class, of shape (n_outputs,)."""
+    """Return the number of rows with each label or class, of shape (n_outputs,)."""
     if sparse.issparse(encoded):
         return np.bincount(encoded.indices, minlength=n_outputs)
     return class_totals(encoded[:, 0], None, n_outputs)

@@ -1,4 +1,4 @@
-"""Times to an event, in the forms in which users have them."""
+"""Times to an event, in all accepted forms."""
 
 from dataclasses import dataclass
 
@@ -18,20 +18,20 @@ FORMS = (
 
 @dataclass
 class Times:
-    """Checked times of n rows, in the user's unit.
+    """Checked times of rows, in the unit of y.
 
     Parameters
     ----------
     kind : ndarray of int8, shape (n_rows,)
         CENSORED, EVENT or INTERVAL.
     time : ndarray of float64, shape (n_rows,)
-        Of the event or of censoring; the lower end of an interval.
+        Time of the event or of censoring, or lower end of an interval.
     upper : ndarray of float64, shape (n_rows,), or None
-        The upper end of an interval, else `time`; None if there are no intervals.
+        Upper end of an interval, otherwise `time`. None if there are no intervals.
     entry : ndarray of float64, shape (n_rows,), or None
-        From when on a row was observed; None if all were from time zero on.
+        Time from which on a row was observed. None if all rows were observed from time zero on.
     cause : ndarray of float64, shape (n_rows,), or None
-        The number of the event's cause, from 1 on, 0 without one; None if causes are not told apart.
+        Number of the cause of the event, from 1 on, 0 without an event. None if causes are not distinguished.
     """
 
     kind: np.ndarray
@@ -45,7 +45,7 @@ class Times:
 
     @property
     def event(self):
-        """Whether rows had their event at a known time."""
+        """Whether each row has an event at a known time."""
         return self.kind == EVENT
 
     def check_events(self):
@@ -54,7 +54,7 @@ class Times:
             raise ValueError(f"y: all samples are censored, none of {len(self)} rows has an event.")
 
     def unit(self):
-        """Return the time observed for every event: the scale of time."""
+        """Return the observed time per event, as the scale of time."""
         about = self.time if self.upper is None else (self.time + self.upper) / 2
         observed = about.sum() - (0.0 if self.entry is None else self.entry.sum())
         return float(observed / max(1, np.count_nonzero(self.kind != CENSORED)))
@@ -68,18 +68,18 @@ def parse(y, n_rows=None, *, all_censored=False, causes=False):
     y : structured array, tuple, data frame or dict
         See the estimator's `fit`.
     n_rows : int, default=None
-        Rows of X.
+        Number of rows of X.
     all_censored : bool
         Whether rows may all be censored.
     causes : bool
-        Whether events are numbers of causes, 0 being none.
+        Whether events are numbers of causes, with 0 for none.
 
     Raises
     ------
     TypeError
-        If y has none of the forms.
+        If y has another form.
     ValueError
-        If a value makes no sense; it is named with its row.
+        If a value is invalid. The message names it and its row.
     """
     columns = _columns(y)
     _check_lengths(columns, n_rows)
@@ -130,12 +130,12 @@ def _describe(y):
 def _check_names(columns):
     unknown = [name for name in columns if name not in NAMES]
     if unknown:
-        raise ValueError(f"y has columns {brief(unknown)}; those known are {list(NAMES)!r}.")
+        raise ValueError(f"y has unknown columns {brief(unknown)}; the known ones are {list(NAMES)!r}.")
     if ("lower" in columns) != ("upper" in columns):
         raise ValueError(f"y needs lower and upper together, got {brief(list(columns))}.")
     if "lower" in columns and {"event", "time"} & columns.keys():
         raise ValueError(
-            "y has lower and upper beside event or time: give intervals alone (lower == upper is an event at that "
+            "y has lower and upper as well as event or time: pass intervals alone (lower == upper is an event at that "
             "time, upper = inf is censored at lower)."
         )
     if "lower" not in columns and not {"event", "time"} <= columns.keys():
@@ -173,7 +173,7 @@ def _refuse(bad, values, name, rule):
 
 
 def _event(event):
-    """Return events as bool; the numbers 0 and 1 are taken as such."""
+    """Return events as bool, also from the numbers 0 and 1."""
     if event.dtype.kind == "b":
         return event
     if event.dtype.kind in "iuf" and np.all((event == 0) | (event == 1)):
@@ -217,7 +217,9 @@ def _intervals(lower, upper):
     _refuse(lower < 0, lower, "lower", "must not be negative")
     _refuse(upper <= 0, upper, "upper", "must be greater than 0")
     _refuse(lower > upper, lower, "lower", "must not be greater than upper (are they swapped?)")
-    _refuse((lower == 0) & np.isinf(upper), lower, "lower", "of 0 with an upper of inf says nothing about the time")
+    _refuse(
+        (lower == 0) & np.isinf(upper), lower, "lower", "of 0 with an upper of inf has no information about the time"
+    )
     kind = np.full(len(lower), INTERVAL, dtype=np.int8)
     kind[lower == upper] = EVENT
     kind[np.isinf(upper)] = CENSORED

@@ -1,4 +1,4 @@
-"""Units in which numbers are learnt, where those of y do not suit single precision or each other."""
+"""Units of targets during training, if those of y do not suit single precision or each other."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ APART = 10.0  # times the smallest of the standard deviations of targets that sh
 
 @dataclass(frozen=True)
 class TargetUnits:
-    """What y is learnt in: ``(y - shift) / scale``.
+    """Units of targets during training: ``(y - shift) / scale``.
 
     Parameters
     ----------
@@ -30,17 +30,16 @@ class TargetUnits:
 
 
 def units_of(y, weight, shifts, scales, has_kink):
-    """Return the units to learn y in, or None if those of y will do.
+    """Return the units of training, or None if those of y are suitable.
 
     Parameters
     ----------
     y : ndarray of shape (n_rows, n_targets)
     weight : ndarray of shape (n_rows,) or None
     shifts, scales : bool
-        Whether the loss of ``y + c`` and ``f + c`` is that of y and f, and that of ``c y`` and ``c f`` c times that or
-        a power of c.
+        The attributes `shifts_with_y` and `scales_with_y` of the loss.
     has_kink : bool
-        Whether the slope of the loss jumps where f is y: f then leaves a constant y unless both are exactly zero.
+        Whether the gradient of the loss jumps at f = y. Then f leaves a constant y unless both are exactly zero.
     """
     mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], np.average(y, axis=0, weights=weight))
     largest = np.maximum(np.abs(y - mean).max(axis=0), np.finfo(float).tiny)  # whose square may be out of range

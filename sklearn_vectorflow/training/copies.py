@@ -1,4 +1,4 @@
-"""Hot features: which they are, and the copies of their records that every thread has."""
+"""Hot (frequent) features, and the copies of their records in each thread."""
 
 import contextlib
 
@@ -7,29 +7,29 @@ import numpy as np
 from sklearn_vectorflow.engine.net import copies as engine
 from sklearn_vectorflow.training.column_counts import hottest
 
-BITS = 13  # 2**BITS slots for features that are hot: about a first cache's worth of records
+BITS = 13  # 2**BITS slots for hot features, whose records fit into the first cache
 CROWD = 4096  # the hottest features, of which most are to be kept apart
-SHIFTS = range(4, 24)  # by one of these ways to find slots
-N_HOT = 1024  # features that are hot where all have copies
-FIRST = 16  # features that every merge merges
-UNSEEN = 256  # steps of all workers together, about, between two merges of the hottest
-PARTS = 64  # times workers: in how many parts the rest is merged
-MOST_PARTS = 512  # and in how many at most, where the state is sums, which add up to what one worker's would be
-N_HOT_WIDE = 2048  # features that are hot in nets with a hidden layer, at most,
+SHIFTS = range(4, 24)  # shifts of the hash that finds slots
+N_HOT = 1024  # layers with at most this many features have copies of all
+FIRST = 16  # features in each merge
+UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features
+PARTS = 64  # times the number of workers: parts in which the other features are merged
+MOST_PARTS = 512  # maximum number of parts if the state consists of sums, which add up exactly
+N_HOT_WIDE = 2048  # maximum number of hot features in nets with a hidden layer,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256  # as FIRST
 UNSEEN_WIDE = 512  # and UNSEEN, of these
-MOST_COPIERS = 4  # workers on such a net: merges of wide records take turns, and more would wait, or drift apart
-UNMERGED = {"adam"}  # rules whose moments of several threads don't add up: of plain nets one worker is faster
+MOST_COPIERS = 4  # workers on such a net: with more, merges of wide records wait, or copies diverge
+UNMERGED = {"adam"}  # rules whose moments cannot be merged; linear models then train faster on one thread
 
 
 class HotRecords:
-    """The records of a net's hot features in training, and its workers' copies of them.
+    """The records of the hot features of a net, and their copies in each worker.
 
     Parameters
     ----------
     copies : list of engine.Copies or None
-        By worker; None: no feature is hot.
+        One for each worker; None if no feature is hot.
     hot : engine.Hot, default=None
     """
 
@@ -39,7 +39,7 @@ class HotRecords:
 
     @contextlib.contextmanager
     def in_use(self, clock, crew):
-        """Takes the records out of the layer for a pass, and puts them back."""
+        """Move the records out of the layer for a pass, and back."""
         if self._hot is None:
             yield
             return
@@ -51,10 +51,10 @@ class HotRecords:
 
 
 def hot_records(network, net, matrix, n_workers):
-    """Choose the hot features of a plain net that several workers train.
+    """Choose the hot features of a linear net that several workers train.
 
-    All features of a small layer have copies. Of a large one, those that most of a sample of
-    the rows have: as many as stay in the cache.
+    These are all features of a small layer, and the most frequent features of a sample of rows for a large one, as many
+    as fit into the cache.
     """
     if n_workers == 1:
         return HotRecords([None] * n_workers)
@@ -71,7 +71,7 @@ def hot_records(network, net, matrix, n_workers):
 
 
 def _n_parts(rule, share):
-    """Return in how many parts features are merged that are in no more than a share of the rows, times workers."""
+    """Return the number of merge parts, per worker, for features that occur in at most a share of the rows."""
     if rule != "ftrl":
         return PARTS
     unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
@@ -88,7 +88,7 @@ def hot_wide(network, net, matrix, n_workers):
 
 
 def hottest_by_slot(matrix, bits):
-    """Return the most frequent features, the hottest of every slot, the hottest first, and the shift of slots."""
+    """Return the most frequent feature of each slot, in the order of decreasing frequency, and the shift of slots."""
     features, shares = hottest(matrix, 2 << bits)
     crowd, crowd_shares = features[:CROWD], shares[:CROWD]
     shift = max(SHIFTS, key=lambda shift: crowd_shares[_are_first(crowd, bits, shift)].sum())
@@ -100,5 +100,5 @@ def _are_first(features, bits, shift):
     slots = engine.slots_of(features, bits, shift)
     place = np.arange(len(features))
     first = np.empty(1 << bits, dtype=np.int64)
-    first[slots[::-1]] = place[::-1]  # of several the last one stays
+    first[slots[::-1]] = place[::-1]  # the last of several assignments wins
     return first[slots] == place

@@ -8,7 +8,7 @@ from sklearn_vectorflow.training.neighbours import neighbours_are_alike
 from sklearn_vectorflow.training.plan import FULL_SHUFFLE
 from sklearn_vectorflow.training.trainer import Trainer
 
-FEW_ROWS = 100  # too few to tell anything where they have not all classes
+FEW_ROWS = 100  # too few to be informative without all classes
 
 
 class Data:
@@ -21,9 +21,9 @@ class Data:
         float64 targets, or an indicator matrix of labels.
     weight : ndarray of shape (n_rows,) or None
     starts : ndarray of shape (n_groups + 1,) or None
-        Row at which each group starts, and n_rows, if rows of a group are seen together.
+        First row of each group, and n_rows, for losses of groups.
     offset : ndarray of shape (n_rows, n_outputs), default=None
-        Added to raw outputs; perhaps a view whose columns are the same numbers.
+        Added to the raw outputs. It may be a view with equal columns.
     """
 
     def __init__(self, matrix, encoded, weight, starts=None, offset=None):
@@ -38,39 +38,39 @@ class Data:
         return self.encoded.shape[1]
 
     once = False
-    is_known = True  # all rows are, before training
-    scale = None  # what weights are multiplied by, where these rows are a part of others
-    of_all = None  # `n_rows` and `n_terms` of all rows, where these are some of them
+    is_known = True  # all rows are known before training
+    scale = None  # factor of the weights, if these rows are a part of others
+    of_all = None  # `n_rows` and `n_terms` of all rows, if these are some of them
 
     def close(self):
-        """Nothing is open."""
+        """Do nothing, as nothing is open."""
 
     def drawn(self, fewest):
-        """Draw rows, or whole groups, that stand for all: so many rows at least, if there are as many.
+        """Draw a sample of rows or whole groups, of at least `fewest` rows if there are as many.
 
         Returns
         -------
         values : csr_matrix of float64
         rows : ndarray of int64
-            Their numbers.
+            Numbers of the rows.
         starts : ndarray or None
-            Where groups start among them.
+            First row of each group in the sample.
         """
         step = sample_step(self.matrix.shape[0], fewest)
         terms = sampled_rows(0, self.n_terms, step)
-        if len(terms) == 0:  # of a few long groups, none may have been drawn
+        if len(terms) == 0:  # with few long groups, the sample may be empty
             terms = np.arange(1)
         rows, starts = self.rows_of(terms)
         return self.matrix.sample(step) if starts is None else self.matrix.take(rows).sample(), rows, starts
 
     @property
     def n_terms(self):
-        """Rows, or groups where rows of a group are seen together."""
+        """Number of rows, or of groups for losses of groups."""
         return self.matrix.shape[0] if self.starts is None else len(self.starts) - 1
 
     @property
     def n_losses(self):
-        """Losses in the mean over all rows: those of rows without weight are not."""
+        """Number of losses in the mean, without rows of weight zero."""
         if self.of_all is not None:
             return self.of_all.n_terms
         if self.starts is not None or self.weight is None:
@@ -78,7 +78,7 @@ class Data:
         return np.count_nonzero(self.weight)
 
     def rows_of(self, terms):
-        """Return the rows of some terms, and where groups start among them."""
+        """Return the rows of some terms, and the first row of each group."""
         if self.starts is None:
             return terms, None
         spans = list(zip(self.starts[terms], self.starts[terms + 1]))
@@ -86,7 +86,7 @@ class Data:
         return np.concatenate([np.arange(*span) for span in spans]), starts
 
     def trainer(self, network, net, clock, kernel, *args):
-        """Return what trains on the rows."""
+        """Return a trainer on the rows."""
         many = self.starts is None and self.matrix.shape[0] > FULL_SHUFFLE
         alike = many and neighbours_are_alike(self.encoded)
         return Trainer(network, net, clock, self.matrix, self.targets(), kernel, self.starts, *args, alike=alike)
@@ -107,13 +107,13 @@ class Data:
         return Targets(encoded, self.n_targets, weight, self.starts, self.offset)
 
     def with_offset(self, raw, start=0, end=None):
-        """Return the raw outputs that the loss sees of rows [start, end), for those that the net gives."""
+        """Return the raw outputs of rows [start, end) with offsets, for those of the net."""
         return raw if self.offset is None else raw + self.offset[start:end]
 
     def split(self, fraction, strata, random_state):
-        """Take a fraction of the rows for validation, out of training by a weight of zero.
+        """Hold out a fraction of the rows for validation. Their training weight becomes zero.
 
-        Those of the same `strata` are divided alike.
+        Each of the `strata` is divided alike.
         """
         from sklearn.model_selection import train_test_split
 
@@ -128,7 +128,7 @@ class Data:
             _, first, of_row, counts = np.unique(strata, return_index=True, return_inverse=True, return_counts=True)
             several = counts[of_row] > 1
             if not np.any(several):
-                raise ValueError("every class has one row, and none can be spared.")
+                raise ValueError("each class has only one row, which training needs.")
             n_smaller = min(fraction, 1.0 - fraction) * np.count_nonzero(several)
             many = FEW_ROWS < n_smaller < np.count_nonzero(counts > 1)
             if many:  # too many classes to divide each alike: one row of each stays in training
@@ -147,7 +147,7 @@ class Data:
 
 
 def moderate(weight):
-    """Return weights, scaled where their squares would leave double precision: only their ratios count."""
+    """Return weights, scaled if their squares would exceed double precision. Only their ratios count."""
     if weight is None or 1e-60 < (largest := weight.max()) < 1e60:
         return weight
     return weight * 2.0 ** -np.frexp(largest)[1] if largest > 0 else weight

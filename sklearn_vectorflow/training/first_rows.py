@@ -1,4 +1,4 @@
-"""The first rows of a stream, kept until there are enough of them to tell units by."""
+"""The first rows of a stream, kept until there are enough of them to estimate units."""
 
 import copy
 import zlib
@@ -19,20 +19,20 @@ MOST_VALUES = 1 << 23
 
 
 class FirstRows:
-    """Rows that `partial_fit` saw first; never changed, so that an estimator can go back to those before.
+    """The first rows of `partial_fit`, as an immutable object, so that an estimator can return to an earlier one.
 
-    Units follow from rows, and the first of a stream may be few, empty, or of one target. So a model begins
-    anew each time that their number has doubled, with units of all of them. Rates of a model in training can be
-    restated, but what it learned at a wrong rate can't, nor can gradients be looked at again of rows that are
-    gone: to keep some rows is the smaller evil. It costs at most two passes over them.
+    Units of the data determine learning rates, but the first rows of a stream may be few, empty, or have equal targets.
+    So a model starts again each time their number has doubled, with the units of all of them. Later changes of the
+    learning rates would not undo steps of the wrong size, and past rows would be gone. This costs at most two passes
+    over the rows.
 
     Parameters
     ----------
     parts : tuple of Data, default=()
     counts : tuple of int, default=(0, 0, 0)
-        Rows with values and a weight, which alone tell of units; all rows; values.
+        Number of informative rows (with values and a weight), of all rows, and of values.
     n_begun : int, default=0
-        Telling rows that the model last began with.
+        Number of informative rows at the last start of the model.
     """
 
     def __init__(self, parts=(), counts=(0, 0, 0), n_begun=0):
@@ -42,12 +42,12 @@ class FirstRows:
 
     @property
     def is_due(self):
-        """Whether the model should begin anew."""
+        """Whether the model should start again."""
         return self.counts[0] >= 2 * self.n_begun
 
     @property
     def is_enough(self):
-        """Whether no more rows need be kept."""
+        """Whether there are enough rows."""
         return any(count >= most for count, most in zip(self.counts, (ENOUGH, MOST_ROWS, MOST_VALUES)))
 
     def plus(self, data):
@@ -61,14 +61,14 @@ class FirstRows:
         return FirstRows((*self.parts[:-1], _copy(self.parts[-1])), self.counts, self.n_begun)
 
     def begun(self, joined):
-        """Return the rows, in one part, as those that a model begins with; None if they are enough."""
+        """Return the rows, in one part, at a start of the model; None if there are enough."""
         if self.is_enough:
             return None
         whole = _copy(joined) if len(self.parts) == 1 else joined
         return FirstRows((whole,), self.counts, max(1, self.counts[0]))
 
     def joined(self):
-        """Return all rows as training reads them; not copied if there is one block."""
+        """Return all rows as training data, without a copy if there is one block."""
         parts, starts = self.parts, None
         if len(parts) == 1:
             return parts[0]

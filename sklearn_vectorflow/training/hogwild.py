@@ -8,16 +8,16 @@ from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecord
 
 
 class Hogwild:
-    """Trains on slices of rows, each by one worker, side by side.
+    """Trains on slices of rows in parallel, each with one worker.
 
     Parameters
     ----------
     trainer : Trainer
-        Has the net, the rows and their plan.
+        Trainer with the net, the rows and their plan.
     sizes : tuple
-        What workers take memory for, see `engine.Worker`.
+        Sizes of the memory of workers, see `engine.Worker`.
     n_workers : int
-        At most so many.
+        Maximum number of workers.
     """
 
     def __init__(self, trainer, sizes, n_workers):
@@ -38,7 +38,9 @@ class Hogwild:
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
         first, parts = 0, []
-        if len(self.workers) > 1 and trainer.clock.step == 0:  # steps are long, and others' would be on top
+        if (
+            len(self.workers) > 1 and trainer.clock.step == 0
+        ):  # steps are long, and those of several workers would add up
             first, parts = 1, [self._train(trainer, trainer.slice(order, seed, 0), 0, False, None)]
 
         @by_worker

@@ -9,7 +9,7 @@ FULL_SHUFFLE = 65_536  # rows up to which single rows are shuffled
 CHUNK = 64  # else rows that stay neighbours; the engine mixes 16 chunks at a time
 SLICE = 4_000_000  # multiplications between two looks at interrupts
 SLICES = 16  # times workers: slices of a pass at least, so that workers end together
-ALONE = 4096  # first rows that one worker trains on: steps are long, and others' would be on top
+ALONE = 4096  # first rows that one worker trains on: steps are long, and those of several workers would add up
 
 
 @dataclass(frozen=True)

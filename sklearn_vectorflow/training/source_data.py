@@ -1,4 +1,4 @@
-"""Rows of a source, where training expects rows in memory."""
+"""Rows of a source as training data."""
 
 import contextlib
 import warnings
@@ -19,7 +19,7 @@ from sklearn_vectorflow.training.source_windows import Rows
 from sklearn_vectorflow.validation.arrays import check_sample_weight
 from sklearn_vectorflow.validation.errors import naming, warn
 
-MANY_PARTS = 16  # in a window, that mix a sorted source well
+MANY_PARTS = 16  # parts in a window, which mix a sorted source well
 
 
 def read_all(X, y, sample_weight, offset):
@@ -44,21 +44,21 @@ def _together(blocks):
 
 
 def open_data(estimator, X, y, sample_weight, offset, *, reset):
-    """Read what training has to know beforehand of a source's rows.
+    """Read what training needs to know about the rows of a source.
 
     Parameters
     ----------
     estimator : BaseVectorFlow
-        Its classes and features are set (reset=True) or compared.
+        Its classes and features are set (reset=True) or checked.
     X : source
     y, sample_weight, offset : None
-        They come from the source.
+        They must be None, as the source has them.
     reset : bool
 
     Returns
     -------
     data : object
-        Of rows in memory if the buffer holds all of them, else `StreamedData`.
+        `Data` if the buffer holds all rows, else `StreamedData`.
     """
     check_alone(y=y, sample_weight=sample_weight, offset=offset)
     source = as_source(X)
@@ -73,7 +73,7 @@ def open_data(estimator, X, y, sample_weight, offset, *, reset):
         if source.once:
             if estimator.max_iter > 1:
                 warnings.warn(
-                    f"X can be read once: training makes one pass in place of max_iter={estimator.max_iter}. For more "
+                    f"X can be read once: training makes one pass instead of max_iter={estimator.max_iter}. For more "
                     "give what can be read again, such as sklearn_vectorflow.io.BatchSource(function).",
                     UserWarning,
                     stacklevel=5,
@@ -100,7 +100,7 @@ def _whole_parts(head):
 
 
 class StreamedData:
-    """Stands for the rows of a source where training expects rows in memory.
+    """Replaces `Data` for the rows of a source.
 
     Parameters
     ----------
@@ -108,10 +108,9 @@ class StreamedData:
     source : Source
     survey : Survey
     opened : tuple, default=None
-        Of a source that can be read once: blocks read so far, an iterator over the others, and
-        what closes it.
+        For a source that can be read once: the blocks read so far, an iterator over the others, and its context.
     held : dict of int to list of Checked, default=None
-        Parts that have been read: the first pass takes them from here.
+        Parts in memory, which the first pass takes from here.
     """
 
     starts = None  # sources bring no groups
@@ -137,32 +136,32 @@ class StreamedData:
 
     @property
     def once(self):
-        """Whether there is a single pass."""
+        """Whether the source can be read only once."""
         return self.opened is not None
 
     def split(self, fraction, strata, random_state):
-        """Refuse: rows to hold out are drawn from rows in memory."""
+        """Raise ValueError, as rows to hold out must be in memory."""
         raise ValueError(
-            "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source of its own."
+            "early_stopping on a source that exceeds its buffer_bytes needs X_val, which may be a source, too."
         )
 
     @property
     def is_known(self):
-        """Whether all rows have been seen before training."""
+        """Whether all rows were read before training."""
         return self.survey.complete
 
     @property
     def n_terms(self):
-        """Rows of the source, as far as they are known."""
+        """Number of known rows of the source."""
         return self.survey.n_rows
 
     @property
     def n_losses(self):
-        """Losses in the mean over all rows: those of rows without weight are not."""
+        """Number of losses in the mean, without rows of weight zero."""
         return self.n_terms if self.weight is None else np.count_nonzero(self.weight)
 
     def drawn(self, fewest):
-        """Draw the rows that `Data.drawn` would of rows in memory."""
+        """Draw the same sample as `Data.drawn` for rows in memory."""
         step = sample_step(self.survey.n_rows, fewest)
         return self.survey.sample(step), sampled_rows(0, self.survey.n_rows, step), None
 
@@ -173,32 +172,32 @@ class StreamedData:
             self.opened[2].close()
 
     def trainer(self, *args):
-        """Return what trains on the source's rows; nothing else asks for targets from now on."""
+        """Return a trainer on the rows of the source. Nothing else needs the targets afterwards."""
         alike = neighbours_are_alike(self.encoded)
         self.encoded = self.weight = self.survey.encoded = self.survey.weight = self.offset = self.survey.offset = None
         trainer = StreamTrainer(self, *args, alike=alike)
         if alike and trainer.shuffle and not self._is_mixed(trainer.n_windows):
             warn(
-                "Rows that follow each other in the source have alike targets, as if it were sorted by y. Rows are "
-                f"shuffled within windows of buffer_bytes={self.source.buffer_bytes} only, which may not be enough: "
-                "shuffle the rows of the source, or raise buffer_bytes."
+                "Consecutive rows of the source have similar targets, as if sorted by y. Training only shuffles "
+                f"rows within windows of buffer_bytes={self.source.buffer_bytes}, which may not be enough: shuffle the "
+                "source, or raise buffer_bytes."
             )
         return trainer
 
     def _is_mixed(self, n_windows):
-        """Whether windows, of which None is many, are all rows or have rows of many parts, in a new order each time."""
+        """Whether each window has all rows, or rows of many parts in a new order; None windows are many."""
         n_parts = self.source.n_parts
         return n_windows == 1 or None not in (n_parts, n_windows) and n_parts >= MANY_PARTS * n_windows
 
     def blocks(self, order):
-        """Return a context manager whose value iterates over the checked blocks of a pass."""
+        """Return a context manager that yields an iterator over the checked blocks of a pass."""
         if self.opened is None:
             return self.source.checked(order, self.held)
         head, rest, _ = self.opened
         return contextlib.nullcontext(drained(head, rest))
 
     def prepared(self, block):
-        """Return a block's rows with targets and weights as the engine wants them."""
+        """Return the rows, targets and weights of a block for the engine."""
         n_rows = block.matrix.shape[0]
         with naming(block.where):
             as_matrix(self.estimator, block.matrix, reset=False)

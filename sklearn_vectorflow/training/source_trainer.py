@@ -1,4 +1,4 @@
-"""Passes over the rows of a source, a window of them in memory at a time."""
+"""Passes over the rows of a source, with a window of rows in memory at a time."""
 
 import contextlib
 import dataclasses
@@ -15,10 +15,10 @@ from sklearn_vectorflow.training.trainer import Trainer, mean_loss, new_seed
 
 
 class StreamTrainer:
-    """Runs a net over the rows of a source, one pass at a time; like `Trainer`.
+    """Trains a net on the rows of a source, one pass at a time, like `Trainer`.
 
-    One thread takes the very steps that `Trainer` would take on the same rows in memory, if
-    rows are not shuffled: windows are whole slices of its plan.
+    Without shuffling, one thread takes the same steps as `Trainer` on the same rows in memory, as windows are whole
+    slices of its plan.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class StreamTrainer:
     network, net, clock, kernel, batch_size, shuffle, input_dropout, random_state, crew, deterministic
         See `Trainer`.
     alike : bool, default=False
-        Whether rows that follow each other have alike targets.
+        Whether consecutive rows have similar targets.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class StreamTrainer:
         return plan.windows(int(self.data.source.buffer_bytes * survey.n_rows / max(survey.n_bytes, 1)))
 
     def epoch(self):
-        """Train on every row once; return the mean loss, each row's before its step."""
+        """Train on each row once; return the mean loss, for each row before its own step."""
         self.network.begin_pass(self.net, self.crew)
         order = self._order_of_parts()
         seed = new_seed(self.random_state)
@@ -91,12 +91,12 @@ class StreamTrainer:
 
     @property
     def n_steps(self):
-        """Steps of an epoch; infinitely many if rows have not been counted."""
+        """Steps per epoch; infinite if the number of rows is unknown."""
         return -(-self._n_rows // self.batch_size) if self._n_rows else math.inf
 
     @property
     def n_windows(self):
-        """Windows of a pass; None if it is not known."""
+        """Number of windows in a pass; None if unknown."""
         return None if self.plans is None else len(self.plans)
 
     @property
@@ -110,7 +110,7 @@ class StreamTrainer:
         return self.random_state.permutation(n_parts).tolist()
 
     def _ahead(self, windows):
-        """Return a context manager whose value iterates over windows, made ahead of their use if the source allows."""
+        """Return a context manager that yields an iterator over windows, prepared ahead if the source allows."""
         if self.data.source.reads_ahead:
             return Ahead(lambda rows: rows, windows, n_waiting=0)
         return contextlib.closing(windows)

@@ -1,4 +1,4 @@
-"""When training has gone on for long enough, and whether it came to a good end."""
+"""Stopping of training, and warnings of fits that went wrong."""
 
 import math
 
@@ -6,33 +6,32 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vectorflow.validation.errors import warn
 
-NEAR = 5.0  # times the best loss: a share of the typical loss may be most of what is left
-NEAR_HELD_OUT = 0.5  # the same, of rows that do not train: going on for too long costs time alone, as the best is kept
-ENOUGH_HELD_OUT = 1000  # rows that tell epochs apart; with fewer, a rise may be chance: one epoch more is waited for
-FEWEST_STEPS = 64  # that tell whether a loss still falls
-WORSE = 0.1  # of the typical loss, by which a mean over many rows is worse than another beyond doubt
-DOUBT = 2.0  # by as much more for a mean over one row
-BLOWN_UP = 100.0  # times as much, where so many epochs were asked for, or rows may be other rows than before
+NEAR = 5.0  # times the best loss; a share of the typical loss may be most of a small loss
+NEAR_HELD_OUT = 0.5  # the same for held-out rows: an epoch too many only costs time, as the best is kept
+ENOUGH_HELD_OUT = 1000  # held-out rows; with fewer, a rise may be chance, so training waits one epoch more
+FEWEST_STEPS = 64  # steps that show whether a loss still falls
+WORSE = 0.1  # share of the typical loss by which a mean over many rows is clearly worse than another
+DOUBT = 2.0  # additional share for a mean over one row
+BLOWN_UP = 100.0  # times as much if the user wants all epochs, or if the rows may differ from earlier ones
 
 
 class Stopping:
-    """Watches a loss from epoch to epoch.
+    """Decides from the loss of each epoch whether to stop.
 
     Parameters
     ----------
     tol : float or None
-        An epoch counts as progress if it lowers the best loss by more than this share of the
-        typical loss, or of five times the best loss if that is less (of half of it, if rows are held out); None never
-        stops.
+        An epoch is progress if it lowers the best loss by more than this share of the typical loss, or of five times
+        the best loss if that is less (half of the best loss for held-out rows). None never stops.
     n_iter_no_change : int
-        Epochs without progress after which training stops: more, if they have fewer than 64 steps together, and one
-        more if fewer than 1,000 rows are held out.
+        Epochs without progress after which training stops. There are more if they have fewer than 64 steps in total,
+        and one more if fewer than 1,000 rows are held out.
     typical : float, default=1.0
-        The typical loss.
+        Typical loss.
     steps : float, default=inf
-        Steps of an epoch.
+        Steps per epoch.
     n_held_out : float, default=None
-        Rows that the loss is that of, if they do not train.
+        Number of held-out rows, if the loss is theirs.
     """
 
     def __init__(self, tol, n_iter_no_change, typical=1.0, steps=math.inf, n_held_out=None):
@@ -45,7 +44,7 @@ class Stopping:
         self.waited = 0
 
     def should_stop(self, loss):
-        """Take in an epoch's loss and say whether it should be the last."""
+        """Return whether the epoch with this loss should be the last."""
         if self.tol is None:
             return False
         self.waited = 0 if loss < self.best - self.tol * self._unit() else self.waited + 1
@@ -53,15 +52,15 @@ class Stopping:
         return self.waited >= self.n_iter_no_change
 
     def _unit(self):
-        """Return the typical loss, or less if what is left of the loss is little; densities' losses may be negative."""
+        """Return the typical loss, or less if the loss is small. Losses of densities may be negative."""
         return min(self.typical, self.near * self.best) if self.best > 0 else self.typical
 
     def could_stop(self, max_iter):
-        """Return whether training may end before `max_iter` epochs; else that many were asked for."""
+        """Return whether training may end before `max_iter` epochs."""
         return self.tol is not None and max_iter > self.n_iter_no_change
 
     def warn_if_improving(self, max_iter):
-        """Warn if the last of all epochs still made progress, and training could have stopped before."""
+        """Warn if the last epoch still made progress, and training could have stopped before."""
         if self.could_stop(max_iter) and self.waited == 0:
             warn(
                 f"The loss was still falling by more than tol when training ended after max_iter={max_iter} epochs. "
@@ -71,30 +70,30 @@ class Stopping:
 
 
 def warn_if_worse(loss, first, constant, typical, n_rows, name="training", factor=1.0, confirm=None):
-    """Warn if a fit ended with a higher loss than it began with, or than a constant model has.
+    """Warn if the final loss is above that of the first epoch or of a constant model.
 
     Parameters
     ----------
     loss, first : float
-        Mean loss in the epoch that is kept and in the first one.
+        Mean loss in the selected epoch and in the first one.
     constant : float or None
-        Mean loss of a model without features, if it is known.
+        Mean loss of a constant model, if known.
     typical : float
-        The typical loss.
+        Typical loss.
     n_rows : int
-        That the means are over.
+        Number of rows in the means.
     name : str
-        Of the rows the losses are those of.
+        Name of these rows.
     factor : float
-        On the difference from which on a loss is worse.
+        Factor of the tolerated difference.
     confirm : callable, default=None
-        Asked with the loss before a warning: whether it is bad by itself.
+        Function of the loss that decides whether to warn.
     """
     margin = factor * typical * (WORSE + DOUBT / math.sqrt(n_rows))
-    for what, other in (("a constant model has", constant), ("in the first epoch", first)):
+    for what, other in (("for a constant model", constant), ("in the first epoch", first)):
         if other is not None and loss > other + margin and (confirm is None or confirm(loss)):
             warn(
-                f"The fit ended worse than it began: the {name} loss is {loss:.4g}, and {other:.4g} {what}. Rows or "
+                f"The fit ended worse than it began: the {name} loss is {loss:.4g}, but {other:.4g} {what}. Rows or "
                 "columns of X that are much larger than most, or outliers in y, make steps too large: scale them, or "
                 "lower learning_rate.",
                 ConvergenceWarning,
@@ -119,6 +118,6 @@ class BestWeights:
             )
 
     def restore(self, network):
-        """Put the best weights into the net."""
+        """Restore the best weights."""
         if self.weights is not None:
             network.set_weights(*self.weights)

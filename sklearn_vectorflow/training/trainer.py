@@ -11,12 +11,12 @@ from sklearn_vectorflow.training.windows import Windows
 
 
 class Trainer:
-    """Runs a net over the training rows, one pass at a time.
+    """Trains a net on rows in memory, one pass at a time.
 
     Parameters
     ----------
     network : Network
-        With a live net.
+        Network with a live net.
     net, clock : engine.Net, engine.Clock
         The live net, with its loss set.
     matrix : Matrix
@@ -24,8 +24,8 @@ class Trainer:
     kernel : Kernel
         The function of the loss.
     starts : ndarray of shape (n_groups + 1,) or None
-        Where groups start, if steps take whole groups: as many as have at most `batch_size` rows
-        together, or one.
+        First row of each group, and the number of rows, if mini-batches have whole groups: as many as have at most
+        `batch_size` rows together, or one.
     batch_size : int
     shuffle : bool
     input_dropout : float
@@ -34,9 +34,9 @@ class Trainer:
     deterministic : bool, default=False
         Whether weights are the same, bit for bit, for any number of threads.
     plan : Plan, default=None
-        Where the rows are a part of a longer pass.
+        Plan, if the rows are a part of a longer pass.
     alike : bool, default=False
-        Whether rows that follow each other have alike targets.
+        Whether consecutive rows have similar targets.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Trainer:
         self.team = Windows(self, sizes) if divided else Hogwild(self, sizes, n_workers)
 
     def most_nonzeros(self, n_rows):
-        """Return the most non-zeros that so many rows have."""
+        """Return the maximum number of non-zeros in so many rows."""
         lengths = self.matrix.row_lengths()
         if n_rows < len(lengths):
             lengths = np.partition(lengths, len(lengths) - n_rows)[-n_rows:]
         return max(1, int(lengths.sum(dtype=np.int64)))
 
     def _order(self):
-        """The order of the chunks in this pass; a short last chunk stays last."""
+        """Return the order of the chunks in this pass. A short last chunk stays last."""
         order = np.arange(self.plan.n_chunks, dtype=np.int64)
         if self.shuffle:
             whole = self.plan.n_whole
@@ -100,13 +100,12 @@ class Trainer:
         return order
 
     def epoch(self):
-        """Train on every row, once if there is more than a handful.
+        """Train on all rows, several times if there are few.
 
         Returns
         -------
         loss : float
-            Mean weighted loss of the last pass, each row with the weights before its step. Not finite if
-            training diverged.
+            Mean weighted loss of the last pass, for each row before its own step. Not finite if training diverged.
         """
         for _ in range(self.n_passes):
             self.network.begin_pass(self.net, self.crew)
@@ -117,11 +116,11 @@ class Trainer:
 
     @property
     def n_steps(self):
-        """Steps of an epoch."""
+        """Steps per epoch."""
         return self.n_passes * -(-self.matrix.shape[0] // self.batch_size)
 
     def run_window(self, seed):
-        """Train on every row once, as a part of a pass that has a seed; return what `run` does."""
+        """Train on each row once, as a part of a pass with a seed; return the result of `run`."""
         return self.run(self._order(), seed)
 
     def run(self, order, seed):
@@ -132,7 +131,7 @@ class Trainer:
             self.network.advance()
 
     def slice(self, order, seed, position):
-        """Return what workers have to know of a slice."""
+        """Return the arguments of workers for a slice."""
         rows, targets, span = self.matrix.rows, self.targets, self.plan.slices[position]
         return rows, targets, self.clock, order, *span, self.shuffle, seed + position, self.input_dropout, self.ahead
 

@@ -1,29 +1,29 @@
-"""Workers that give the same weights, bit for bit, however many they are."""
+"""Deterministic training: the same weights, bit for bit, for any number of workers."""
 
 import math
 
 from sklearn_vectorflow import threads
 from sklearn_vectorflow.engine.net.team import Team
 
-WINDOW = 16_384  # products of a window: a processor's second cache holds the weights they touch
-MOST_ROWS = 256  # in a window: by so many may gradients be late
-FEWEST_ROWS = 16  # where rows are long: fewer would be no work for several
+WINDOW = 16_384  # products in a window, whose weights fit into the second cache
+MOST_ROWS = 256  # rows in a window, by which gradients may be delayed
+FEWEST_ROWS = 16  # for long rows; fewer are not enough work for several workers
 
-# Rows of a window over the root of those before it, see `Member._most_rows`: of dense rows, which all step the same
-# weights, more make training slower. Steps that do not fall add up.
+# Rows of a window divided by the root of the number of rows before it, see `Member._most_rows`. Larger windows of dense
+# rows, which all update the same weights, slow down convergence. Constant learning rates need smaller windows.
 GROWTH, GROWTH_OF_CONSTANT_STEPS = 0.1, 0.01
-FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")  # rules whose steps do
+FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")  # rules with decreasing steps
 
 
 class Windows:
-    """Trains on slices of rows, one after the other, each by all workers; see `engine/net/team.pyx`.
+    """Trains on slices of rows in turn, each with all workers; see `engine/net/team.pyx`.
 
     Parameters
     ----------
     trainer : Trainer
-        Has the net, the rows and their plan.
+        Trainer with the net, the rows and their plan.
     sizes : tuple
-        What workers take memory for, see `engine.Worker`.
+        Sizes of the memory of workers, see `engine.Worker`.
     """
 
     def __init__(self, trainer, sizes):

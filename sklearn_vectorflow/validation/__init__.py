@@ -1,1 +1,1 @@
-"""Checks of what users give, for every room: numbers, arrays, names in errors."""
+"""Checks of arguments: numbers, arrays, names in errors."""

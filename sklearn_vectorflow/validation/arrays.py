@@ -52,8 +52,8 @@ def check_sample_weight(sample_weight, n_rows, name="sample_weight", some=True):
         raise ValueError(f"{name} must not be negative, got {weight.min():g}.")
     if 0 < weight.max() < SMALLEST_WEIGHT:
         raise ValueError(
-            f"{name} is beyond double precision, at most {weight.max():g}: multiply all weights by a constant, as only "
-            "their ratios count."
+            f"{name} is too small for double precision, at most {weight.max():g}: multiply all weights by a constant, "
+            "as only their ratios count."
         )
     if some and not np.any(weight):
         raise ValueError(f"{name} must contain at least one non-zero number: all weights are zero.")
@@ -101,7 +101,7 @@ def _real_numbers(name, values):
         If some of them are masked.
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries, and must have a number in each place.")
+        raise ValueError(f"{name} has masked entries, but must have a number in each place.")
     try:
         values = np.asarray(values)
     except ValueError:  # lists of different lengths
@@ -156,7 +156,7 @@ def group_starts(groups, n_rows, name="groups"):
     firsts, counts = np.unique(groups[starts], return_counts=True)
     if np.any(counts > 1):
         raise ValueError(
-            f"Rows of a group must stand together, but {name} has {brief(firsts[counts > 1][0])} in {counts.max()} "
+            f"Rows of a group must be contiguous, but {name} has {brief(firsts[counts > 1][0])} in {counts.max()} "
             f"places: sort the rows by {name}."
         )
     return np.append(starts, n_rows).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Errors and warnings that say which argument they are about, and where the user gave it."""
+"""Errors and warnings that name their argument, and the line of the user's code."""
 
 import contextlib
 import reprlib
@@ -20,7 +20,7 @@ _SHORT.maxstring = _SHORT.maxother = MOST_LETTERS
 
 @contextlib.contextmanager
 def naming(name):
-    """Says which argument an error is about, where its message can't know."""
+    """Prefix errors with the name of their argument."""
     try:
         yield
     except ValueError as error:
@@ -32,7 +32,7 @@ def naming(name):
 
 @contextlib.contextmanager
 def restoring():
-    """Says that a pickle is damaged, where parts of it turn out to be no such thing or not to fit each other."""
+    """Report errors in the parts of a pickle as a damaged pickle."""
     try:
         yield
     except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError) as error:
@@ -42,7 +42,7 @@ def restoring():
 
 
 def brief(value):
-    """Return what `repr` says of what a user gave, cut to what a message has room for."""
+    """Return the `repr` of a value, shortened for messages."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
@@ -56,7 +56,7 @@ def brief(value):
 
 
 def warn(message, category=UserWarning):
-    """Warn at the line outside this package, and scikit-learn, from which it was called."""
+    """Warn at the line outside this package and scikit-learn that made the call."""
     frame, level = sys._getframe(1), 2
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
         frame, level = frame.f_back, level + 1

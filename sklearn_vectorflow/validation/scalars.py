@@ -1,4 +1,4 @@
-"""Checks of the plain values users give to objects and estimators."""
+"""Checks of scalar parameters."""
 
 import numbers
 
@@ -20,7 +20,7 @@ def check_number(owner, name, value, low=-np.inf, high=np.inf, *, low_open=False
 
 
 def check_positive(owner, name, value):
-    """Raise unless ``value`` is a positive number that single precision holds, in which the engine computes."""
+    """Raise unless ``value`` is a positive number in the range of single precision, in which the engine computes."""
     check_number(owner, name, value, 0, LARGEST, low_open=True)
 
 

@@ -1,8 +1,8 @@
-"""Sparse matrices as users give them, converted to CSR.
+"""Conversion of sparse matrices to CSR.
 
-Anyone can set the arrays of a sparse matrix, and scipy's constructors and `check_format` do not look at all
-entries. Its compiled conversions then read and write wherever an index points. So every index is checked here,
-with NumPy, before scipy converts anything, and only new matrices of checked arrays are handed to it.
+Users can set the arrays of a sparse matrix to anything, and the constructors and `check_format` of scipy do not check
+all entries. Its compiled conversions then read and write wherever an index points. So this module checks each index
+with NumPy before scipy converts anything, and passes only new matrices of checked arrays to it.
 """
 
 import itertools
@@ -189,7 +189,7 @@ def _read_dok(X, name):
     values = _listed(X.values(), X.dtype, name)
     places = np.array(keys) if n else np.empty((0, 2), dtype=np.int64)
     if places.shape != (n, 2):
-        raise ValueError("a key is no pair of a row and a column")
+        raise ValueError("a key is not a pair of a row and a column")
     return _of_coordinates(values, places[:, 0], places[:, 1], X.shape)
 
 
@@ -201,7 +201,7 @@ def _read_lil(X, name):
         )
     lengths = [len(row) for row in of_rows]
     if lengths != [len(row) for row in of_values]:
-        raise ValueError("a row has not as many columns as values")
+        raise ValueError("a row has different numbers of columns and values")
     values = _listed(itertools.chain.from_iterable(of_values), X.dtype, name)
     columns = np.array(list(itertools.chain.from_iterable(of_rows))) if sum(lengths) else np.empty(0, dtype=np.int64)
     return _of_coordinates(values, np.repeat(np.arange(len(lengths)), lengths), columns, X.shape)
@@ -211,7 +211,7 @@ def _listed(values, dtype, name):
     """Python numbers, in the type of their matrix, as real values."""
     values = np.array(list(values))
     if values.ndim != 1:
-        raise ValueError("a value is no number")
+        raise ValueError("a value is not a number")
     check_real(values.dtype, "a value")
     if dtype.kind in "iub" and values.dtype.kind == "f" and not np.all(np.isfinite(values)):
         raise ValueError(f"a value of a matrix of {dtype} is NaN or infinite")

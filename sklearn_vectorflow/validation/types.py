@@ -1,4 +1,4 @@
-"""Names for what many signatures take and return. They only serve readers and type checkers."""
+"""Type aliases of common arguments and results."""
 
 from collections.abc import Sequence
 from os import PathLike

@@ -95,7 +95,7 @@ def test_folders_without_files_and_patterns_without_matches_are_named(tmp_path, 
     (tmp_path / "empty" / ".hidden").mkdir(parents=True)
     (tmp_path / "empty" / ".hidden" / "a.svm").write_bytes(ROWS)
     (tmp_path / "empty" / "_SUCCESS").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"the folder .*empty, in which there are no files"):
+    with pytest.raises(ValueError, match=r"the folder .*empty, which has no files"):
         kind(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match=r"part-\*\.svm' matches no file"):
         kind(str(tmp_path / "part-*.svm"))

@@ -91,7 +91,7 @@ def test_columns_of_lists_outside_are_refused(column):
 def test_lists_of_other_lengths_are_refused():
     X = corrupt("lil")
     X.rows[2].append(1)
-    with pytest.raises(ValueError, match="a row has not as many columns as values"):
+    with pytest.raises(ValueError, match="a row has different numbers of columns and values"):
         checked_csr(X, "X")
 
 

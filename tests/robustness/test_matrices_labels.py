@@ -77,7 +77,7 @@ def test_a_missing_label_is_named(way, missing):
         "a block": lambda y: MODEL.fit([(X, y)]),
         "a list in a block": lambda y: MODEL.fit([(X, y.tolist())]),
     }
-    with pytest.raises(ValueError, match="y must have a value of every label for every row, but the one of row 7 is"):
+    with pytest.raises(ValueError, match="y must have a value of each label for each row, but that of row 7 is"):
         ways[way](wrong)
 
 
@@ -118,14 +118,14 @@ def test_a_missing_class_is_named(name):
     if isinstance(y, np.ndarray):
         uses.append(lambda: MODEL.fit([(X[:30], y[:30]), (X[30:], y[30:])]))
     for use in uses:
-        with pytest.raises(ValueError, match="y must have a class for every row, but the one of row 7 is missing"):
+        with pytest.raises(ValueError, match="y must have a class for each row, but that of row 7 is missing"):
             use()
 
 
 @pytest.mark.parametrize("name", ["NaN", "None", "None in a list", "a missing category"])
 def test_a_missing_class_is_named_by_score(name):
     model = VectorFlowClassifier(max_iter=2, random_state=0).fit(X, NAMES)
-    with pytest.raises(ValueError, match="y must have a class for every row, but the one of row 7 is missing"):
+    with pytest.raises(ValueError, match="y must have a class for each row, but that of row 7 is missing"):
         model.score(X, MISSING[name])
 
 
@@ -157,7 +157,7 @@ def test_bytes_are_no_classes(dtype):
         lambda: VectorFlowClassifier().partial_fit(X, y, classes=y[:2]),
         lambda: MODEL.fit([(X, y)]),
     ):
-        with pytest.raises(TypeError, match="y holds bytes, which are no classes"):
+        with pytest.raises(TypeError, match="y holds bytes, which cannot be classes"):
             use()
 
 
@@ -166,5 +166,5 @@ def test_bytes_in_a_file_are_named(tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     table = pa.table({"x": np.arange(4.0), "y": pa.array([b"a", b"\xff"] * 2, pa.binary())})
     pq.write_table(table, tmp_path / "rows.parquet")
-    with pytest.raises(ValueError, match="column 'y' holds bytes that are no text"):
+    with pytest.raises(ValueError, match="column 'y' holds bytes that are not text"):
         MODEL.fit(ParquetSource(tmp_path / "rows.parquet", y="y"))

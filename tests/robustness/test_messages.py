@@ -169,7 +169,7 @@ def test_the_only_row_of_a_class_stays_in_training():
 
 @pytest.mark.parametrize("loss, full", [(SampledSoftmaxLoss, "multinomial"), (SampledLogLoss, "one_vs_rest")])
 def test_sampling_all_classes_is_told(loss, full):
-    with pytest.warns(UserWarning, match=f"n_negatives=100 takes in all of the 3 outputs.*loss='{full}' gives"):
+    with pytest.warns(UserWarning, match=f"n_negatives=100 includes all of the 3 outputs.*loss='{full}' gives"):
         VectorFlowClassifier(loss=loss(), max_iter=1).fit(X, LABELS)
     VectorFlowClassifier(loss=loss(1), max_iter=1).fit(X, LABELS)
 

@@ -31,65 +31,60 @@ CELL_WORK = 10  # multiplications that take as long as a cell
 class HashingEncoder(  # type: ignore[call-arg]
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Hashes the columns of a data frame into a sparse matrix, on several threads.
+    """Encode the columns of a data frame as a sparse matrix by hashing, on several threads.
 
-    A feature is a string, such as "city=Rome"; its MurmurHash3 is its column of the
-    matrix, and perhaps its sign. With the same number of columns the matrix is that
-    of :class:`~sklearn.feature_extraction.FeatureHasher` for rows that are dicts of strings
-    and numbers.
+    A feature is a string, such as "city=Rome". Its MurmurHash3 determines its column of the matrix and, with
+    `alternate_sign`, its sign. The matrix equals that of :class:`~sklearn.feature_extraction.FeatureHasher` with the
+    same number of columns, for rows as dicts of strings and numbers.
 
-    The output is sparse whatever ``set_config(transform_output=...)`` says, as that of FeatureHasher and
-    :class:`~sklearn.feature_extraction.text.HashingVectorizer` is.
-
-    Nothing is learned, and `fit` is not needed, unless a parameter asks for it: `min_count`,
-    `collect_names`, or a column to be standardised without given mean and scale. Any
-    number of threads may call `transform` at once.
+    The encoder learns nothing and needs no `fit`, apart from three cases: `min_count`, `collect_names`, and columns to
+    be standardised without given mean and scale. Any number of threads may call `transform` at once. Like FeatureHasher
+    and :class:`~sklearn.feature_extraction.text.HashingVectorizer`, it ignores ``set_config(transform_output=...)``:
+    its output is always sparse.
 
     Parameters
     ----------
     n_bits : int, default=20
         The matrix has ``2 ** n_bits`` columns, at most 2**30.
     columns : dict, list of str or None, default=None
-        Columns to use, and what they are: "categorical", "numeric", "tokens" (lists of strings),
-        "text", or an object of :mod:`sklearn_vectorflow.io`. A list leaves what they are
-        to their types: strings and categories are "categorical", numbers and booleans "numeric",
-        lists "tokens"; a warning names whole numbers that look like ids. None takes all columns.
-        Columns of arrays are called "x0", "x1" and so on.
+        Columns to encode, and their kinds: "categorical", "numeric", "tokens" (lists of strings), "text", or an object
+        :class:`Categorical`, :class:`Numeric`, :class:`Tokens` or :class:`Text`. In a list, the type of a column
+        determines its kind: strings and categories are "categorical", numbers and booleans "numeric", lists "tokens". A
+        warning names columns of whole numbers that look like ids. None encodes all columns. Columns of arrays have the
+        names "x0", "x1" and so on.
     alternate_sign : bool, default=True
-        Whether half of the features count negatively, so that those that meet in a
-        column cancel on average.
+        Whether half of the features have negated values, so that features that share a column cancel on average.
     missing : {"ignore", "token"}, default="ignore"
-        Whether a missing value (None, NaN, NA) is nothing, or the feature
-        "column=<missing>". A missing string in a list counts as one, too.
+        Whether a missing value (None, NaN, NA) has no entry, or is the feature "column=<missing>". This includes
+        missing strings in a list.
     groups : bool, default=False
-        Whether every column has ``2 ** n_bits`` columns of the matrix to itself, one after the
-        other; `groups_` has them.
+        Whether each column of the frame has its own ``2 ** n_bits`` columns of the matrix, see `groups_`.
     min_count : int, default=0
-        Categories, tokens and words that `fit` has met less often are left out. They are counted
-        in a count-min sketch of fixed size, which may count too high and never too low.
+        Leave out categories, tokens and words that `fit` has seen less often. A count-min sketch of fixed size counts
+        them, which may overestimate a count but never underestimates it.
     sketch_bits : int, default=20
-        The sketch has ``4 * 2 ** sketch_bits`` counters of four bytes.
+        The sketch has ``4 * 2 ** sketch_bits`` counters of four bytes each.
     collect_names : int, default=0
-        Most features whose names `fit` keeps for `feature_names_from`.
+        Maximum number of features whose names `fit` stores for :meth:`feature_names_from`.
     n_jobs : int, default=None
-        Threads. None is 1 unless in a :obj:`joblib.parallel_config` context, -1 all cores.
-        The matrix does not depend on it.
+        Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context, -1 means all cores. The
+        matrix does not depend on it.
 
     Attributes
     ----------
     kinds_ : dict of str to kind
-        What the columns are, with what was learned of them.
+        Kinds of the columns, with what `fit` has learned.
     groups_ : dict of str to slice
-        Columns of the matrix that belong to each column, if `groups`.
+        Columns of the matrix for each column of the frame, if `groups`.
     n_features_in_ : int
-        Number of columns seen during fit.
+        Number of columns seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X was a data frame with string columns.
+        Names of the columns, if X was a data frame with string column names.
 
     References
     ----------
-    Weinberger, Dasgupta, Langford, Smola and Attenberg (2009), "Feature hashing for large
-    scale multitask learning", arXiv:0902.2206.
+    Weinberger, Dasgupta, Langford, Smola and Attenberg (2009), "Feature hashing for large scale multitask learning",
+    doi:10.1145/1553374.1553516.
 
     Examples
     --------
@@ -146,14 +141,14 @@ class HashingEncoder(  # type: ignore[call-arg]
         return tags
 
     def fit(self, X: RowsLike, y: Any = None) -> Self:
-        """Learn what the parameters ask for, and forget what was learned before.
+        """Learn what the parameters require, and discard what was learned before.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_rows, n_columns)
-            pandas, polars, pyarrow, or anything with ``__arrow_c_stream__``; or an array of
-            objects, strings or numbers. Or a source of such, see :mod:`sklearn_vectorflow.io`: all of it is read if
-            there is something to learn, else its first block, or nothing of what can be read once.
+            Data of pandas, polars or pyarrow, any table with ``__arrow_c_stream__``, an array of objects, strings or
+            numbers, or a source of these (see :mod:`sklearn_vectorflow.io`). `fit` reads the whole source if it has
+            something to learn. Otherwise it reads the first block, or nothing if the source can be read only once.
         y : None
             Ignored.
 
@@ -165,7 +160,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         Raises
         ------
         TypeError, ValueError
-            If a parameter or a column is of the wrong kind. The encoder stays as it was.
+            If a parameter or a column is invalid. The encoder then stays unchanged.
         """
         self._check_parameters()
         if is_source_of_frames(X):
@@ -173,7 +168,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         return self._begin(read_frame(X))
 
     def partial_fit(self, X: RowsLike, y: Any = None) -> Self:
-        """Learn from one block of rows more.
+        """Learn from another block of rows.
 
         Parameters
         ----------
@@ -194,7 +189,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         return self._go_on(frame, self._learned.copy()) if hasattr(self, "kinds_") else self._begin(frame)
 
     def transform(self, X: RowsLike) -> SparseMatrix:
-        """Hash rows.
+        """Encode rows.
 
         Parameters
         ----------
@@ -204,15 +199,15 @@ class HashingEncoder(  # type: ignore[call-arg]
         Returns
         -------
         X : csr_matrix of shape (n_rows, n_features), float32
-            Sorted and without duplicates; zeros are not stored. For a source it is a source, which hashes its frames
-            block after block when it is read.
+            Encoded rows with sorted columns, without duplicates and explicit zeros. For a source, the result is a
+            source that encodes each block when it is read.
 
         Raises
         ------
         NotFittedError
-            If the encoder has something to learn and has not seen rows.
+            If the encoder has something to learn and was not fitted.
         TypeError, ValueError
-            If a parameter or a column is of the wrong kind.
+            If a parameter or a column is invalid.
         """
         self._check_parameters()
         if self._needs_fit():
@@ -233,25 +228,24 @@ class HashingEncoder(  # type: ignore[call-arg]
             return hash_frame(frame, columns, rules, self._width(len(columns)), crew)
 
     def feature_names_from(self, hashes: ArrayLike) -> list[list[str]]:
-        """Return the names of features by their columns of the matrix.
+        """Return the names of the features in columns of the matrix.
 
         Parameters
         ----------
         hashes : array-like of int, shape (n,)
-            Columns of the matrix, such as the indices of the largest weights.
+            Numbers of columns of the matrix, such as those of the largest weights.
 
         Returns
         -------
         names : list of list of str
-            For each column the features that `fit` met in it, as far as `collect_names` allowed;
-            several if they share it.
+            For each column the names of the features that `fit` has seen in it, limited by `collect_names`.
 
         Raises
         ------
         NotFittedError
             If the encoder was not fitted.
         ValueError
-            If `collect_names` is 0, or a column is outside of the matrix.
+            If `collect_names` is 0, or the matrix does not have a column.
         """
         names = self._collected()
         hashes = np.atleast_1d(hashes)
@@ -260,21 +254,21 @@ class HashingEncoder(  # type: ignore[call-arg]
         return [names.of_column(index) for index in hashes.ravel().tolist()]
 
     def collisions(self, X: RowsLike | None = None) -> dict[str, float]:
-        """Return how many features share their column of the matrix with another.
+        """Count features that share their column of the matrix with another feature.
 
-        Rows' features are found, not counted: those that `min_count` leaves out are among them.
+        These include features that `min_count` leaves out.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_rows, n_columns), default=None
-            Rows, such as a sample before training. None takes the names that `fit` has collected.
+            Rows, such as a sample before training. None uses the names that `fit` has collected.
 
         Returns
         -------
         found : dict
-            "names" is the number of distinct features, "columns" that of columns of the matrix, "sharing" how many
-            features share their column with another, and "expected" how many do on average for so many features. To
-            see the last one for other numbers, use :func:`expected_collisions`.
+            "names" is the number of distinct features, "columns" the number of columns of the matrix, "sharing" the
+            number of features that share their column with another, and "expected" its expectation for random hashes
+            (see :func:`expected_collisions`).
 
         Raises
         ------
@@ -295,8 +289,8 @@ class HashingEncoder(  # type: ignore[call-arg]
         names = self._collected() if X is None else self._names_of(X)
         if not names.room:
             warn(
-                f"collect_names={self.collect_names} left no room for more names: collisions knows only those that fit "
-                "has kept."
+                f"collect_names={self.collect_names} left no room for more names: collisions counts only those that "
+                "fit has kept."
             )
         return {
             "names": len(names),
@@ -352,7 +346,7 @@ class HashingEncoder(  # type: ignore[call-arg]
         return self.sketch_bits if self.min_count > 1 else None
 
     def _kinds_of(self, frame):
-        """What the chosen columns of a frame are."""
+        """Return the kinds of the chosen columns of a frame."""
         names = frame.names if self.columns is None else list(self.columns)
         unknown = [name for name in names if name not in frame.names]
         if unknown:
@@ -459,7 +453,7 @@ def _default_kind(frame, name):
     kind = next((chunk.kind for chunk in chunks if len(chunk)), None)
     if kind is None:
         raise TypeError(
-            f"Column {name!r} of X holds {chunks[0].what}, which no kind of column reads; convert or drop it."
+            f"Column {name!r} of X holds {chunks[0].what}, which has no kind of column; convert or drop it."
         )
     return kind
 

@@ -21,8 +21,8 @@ def warn_of_ids(name, chunks):
     chunk = max(chunks, key=len)
     if len(chunk) > MANY and look_like_ids(_some(chunk)):
         warn(
-            f"Column {name!r} of X holds whole numbers of many values, as ids do, and counts as a number. Say which it "
-            f'is, in columns: {name!r}: "categorical" if it is an id, {name!r}: "numeric" if it is a quantity.'
+            f"Column {name!r} of X holds whole numbers of many values, as ids do, and is encoded as a number. Declare "
+            f'it in columns: {name!r}: "categorical" if it is an id, {name!r}: "numeric" if it is a quantity.'
         )
 
 

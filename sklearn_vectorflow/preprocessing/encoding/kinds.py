@@ -1,4 +1,4 @@
-"""Kinds of columns: plain descriptions of what becomes of a column's values."""
+"""Kinds of columns, which describe how the values of a column become features."""
 
 import functools
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ N_LETTERS = 0x323B0  # no letter or digit of Unicode comes later
 
 @dataclass(frozen=True)
 class Kind:
-    """Base class of kinds.
+    """Base class of kinds of columns.
 
     Attributes
     ----------
     single : bool
-        Whether a row has one feature at most.
+        Whether a row has at most one feature.
     """
 
     single = False
@@ -31,16 +31,16 @@ class Kind:
         """Raise TypeError or ValueError if a parameter is out of its range."""
 
     def prefix_of(self, name: str) -> str:
-        """Return what is hashed before the values of a column."""
+        """Return the string that is hashed before the values of a column."""
         prefix = getattr(self, "prefix", None)
         return f"{name}=" if prefix is None else prefix
 
     def missing_of(self, name: str) -> str:
-        """Return what is hashed for a missing value."""
+        """Return the string that is hashed for a missing value."""
         return f"{name}={MISSING}"
 
     def learns(self) -> bool:
-        """Say whether `fit` must have seen the column."""
+        """Return whether the column needs `fit`."""
         return False
 
     def _check_prefix(self):
@@ -50,17 +50,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Categorical(Kind):
-    """A category a row; the feature is "column=value".
+    """A category in each row, with the feature "column=value".
 
-    Whole numbers are categories by their digits, whatever their type: 5, 5.0 and the string "5" are one. So are
-    integers that become floats where pandas meets a missing value. Other numbers are categories as Python writes
-    them, and booleans are "True" and "False".
+    Whole numbers are categories by their digits, whatever their type: 5, 5.0 and "5" are the same category. So integers
+    that pandas converts to floats, as the column has missing values, stay the same. Other numbers are categories as
+    Python prints them; booleans are "True" and "False".
 
     Parameters
     ----------
     prefix : str, default=None
-        What stands before the value in place of "column=". Columns of one prefix share
-        their features.
+        Prefix of the value, in place of "column=". Columns with the same prefix share their features.
     """
 
     prefix: str | None = None
@@ -76,14 +75,13 @@ class Categorical(Kind):
 
 @dataclass(frozen=True)
 class Tokens(Kind):
-    """A list of strings a row; each is a feature "column=token", counted as often as it occurs.
+    """A list of strings (tokens) in each row, with features "column=token" whose values are counts.
 
     Parameters
     ----------
     prefix : str, default=None
-        What stands before the token in place of "column=". With "" tokens are hashed as
-        they are, as :class:`~sklearn.feature_extraction.FeatureHasher` does with
-        ``input_type="string"``.
+        Prefix of the tokens, in place of "column=". With "" the tokens themselves are hashed, as in
+        :class:`~sklearn.feature_extraction.FeatureHasher` with ``input_type="string"``.
     """
 
     prefix: str | None = None
@@ -98,22 +96,22 @@ class Tokens(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """A text a row; its words and n-grams of words are features "column=words", counted.
+    """A text in each row, with features "column=words" for words and n-grams of words, whose values are counts.
 
-    A word is a run of letters, digits and underscores, of any script.
+    A word is a sequence of letters, digits and underscores of any script.
 
     Parameters
     ----------
     ngram_range : tuple of (int, int), default=(1, 1)
-        Least and largest number of words in an n-gram; they are joined with a space.
+        Minimum and maximum number of words in an n-gram. A space joins the words.
     lowercase : bool, default=True
-        Whether case is ignored: letter by letter, without Python's rules for a final sigma and a
+        Whether to convert letters to lower case, one by one: without Python's rules for the Greek final sigma and the
         capital dotted I.
     min_length : int, default=2
-        Words of fewer characters are skipped.
+        Minimum number of characters of a word. Shorter words are skipped.
     prefix : str, default=None
-        What stands before the words in place of "column=". With "" they are hashed as
-        :class:`~sklearn.feature_extraction.text.HashingVectorizer` does with ``norm=None``.
+        Prefix of the words, in place of "column=". With "" the features are those of
+        :class:`~sklearn.feature_extraction.text.HashingVectorizer` with ``norm=None``.
     """
 
     ngram_range: tuple = (1, 1)
@@ -141,7 +139,7 @@ class Text(Kind):
 
 @functools.cache
 def _letters(lowercase):
-    """For every code point what is written for it in a word, or 0 where it ends one."""
+    """Return for each code point the character that represents it in a word, or 0 if it ends a word."""
     table = np.zeros(N_LETTERS, dtype=np.uint32)
     for code in range(N_LETTERS):
         letter = chr(code).lower()[0] if lowercase else chr(code)
@@ -152,19 +150,22 @@ def _letters(lowercase):
 
 @dataclass(frozen=True)
 class Numeric(Kind):
-    """A number a row: the feature "column" with that value; zeros leave no entry.
+    r"""A number in each row, as the value of the feature "column". Zeros have no entry.
 
     Parameters
     ----------
     transform : {"identity", "log1p", "standard", "bins"}, default="identity"
-        "log1p" is :math:`\\operatorname{sign}(x) \\log(1 + |x|)`; "standard" is
-        :math:`(x - mean) / scale`; "bins" makes a category "column=k" of the number k of
-        edges that are less than or equal to x.
+        Transformation of the number x:
+
+        - "identity": x;
+        - "log1p": :math:`\operatorname{sign}(x) \log(1 + |x|)`;
+        - "standard": :math:`(x - mean) / scale`;
+        - "bins": the category "column=k", where k is the number of edges that are less than or equal to x.
     mean, scale : float, default=None
-        Of "standard". What is None is learned by `fit`: the mean and the standard
-        deviation of the values that are not missing.
+        Parameters of "standard". For None, `fit` learns the mean and the standard deviation of the values that are not
+        missing.
     edges : sequence of float, default=None
-        Of "bins", increasing.
+        Edges of "bins", increasing.
     """
 
     transform: str = "identity"
@@ -191,7 +192,7 @@ class Numeric(Kind):
         return self.transform == "standard" and (self.mean is None or self.scale is None)
 
     def with_moments(self, mean: float, scale: float) -> "Numeric":
-        """Return the kind with what it lacks of mean and scale."""
+        """Return the kind with missing mean or scale filled in."""
         return Numeric(
             "standard", mean if self.mean is None else self.mean, scale if self.scale is None else self.scale
         )

@@ -137,7 +137,7 @@ class FeatureNames:
 
 
 def expected_collisions(n_names: int, n_bits: int) -> float:
-    """Return how many features share their column of a hashed matrix with another, on average.
+    """Return the expected number of features that share their column of a hashed matrix with another feature.
 
     Parameters
     ----------
@@ -149,6 +149,7 @@ def expected_collisions(n_names: int, n_bits: int) -> float:
     Returns
     -------
     n_sharing : float
+        Expected number of features.
 
     Examples
     --------
