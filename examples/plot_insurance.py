@@ -34,7 +34,7 @@ train, test = slice(0, 30_000), slice(30_000, None)
 
 # %%
 # Claims per year
-# -------------
+# ---------------
 
 frequency = VectorFlowRegressor(loss="poisson", alpha=1e-4, average=True, max_iter=10, random_state=0)
 frequency.fit(X[train], claims[train], exposure=exposure[train])
@@ -52,7 +52,7 @@ print(f"claims on test policies: {claims[test].sum()}, predicted {expected.sum()
 
 # %%
 # Cost per year
-# -----------
+# -------------
 
 premium = VectorFlowRegressor(loss=TweedieLoss(1.5), alpha=1e-4, average=True, max_iter=10, random_state=0)
 premium.fit(X[train], cost[train] / exposure[train] / 1000.0, sample_weight=exposure[train])
