@@ -37,7 +37,7 @@ print(f"{len(classes)} packages:", ", ".join(f"{name} ({count})" for name, count
 # The models
 # ----------
 #
-# We chose ``alpha`` of both on a part of the training rows. All other parameters have their defaults.
+# ``alpha`` of both was chosen on a part of the training rows; all else is default.
 
 models = {
     "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, n_jobs=1, random_state=0),
