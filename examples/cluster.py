@@ -2,8 +2,9 @@
 Training on several machines
 ============================
 
-A cluster of processes on this machine stands for one of machines: only the client would be another,
-``Client("scheduler:8786")``. Parts of the rows are trained apart and merged, in rounds of plain Dask tasks.
+This example trains a model on a Dask cluster. Its workers are processes on this machine. On several machines, only
+the client would differ: ``Client("scheduler:8786")``. Tasks train on separate parts of the rows, and other tasks
+merge the results.
 
 Needs ``pip install "sklearn-vectorflow[dask]"``.
 """
@@ -12,7 +13,8 @@ Needs ``pip install "sklearn-vectorflow[dask]"``.
 # Rows in parts
 # -------------
 #
-# Each delayed part is made where it is needed: on a real cluster it would read a file that all workers see.
+# A worker makes each delayed part when it needs it. On a real cluster it would read a file that all workers can
+# access.
 
 import dask
 import numpy as np
@@ -52,7 +54,7 @@ def main():
 
 
 # %%
-# Processes of a cluster import this file, so what starts one stands behind a guard.
+# The worker processes import this file, so the code that starts the cluster needs a guard.
 
 if __name__ == "__main__":
     main()

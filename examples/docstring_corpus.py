@@ -1,7 +1,7 @@
-"""Docstrings of the standard library and of a few installed packages, as a text data set.
+"""A text data set: docstrings of the standard library and of a few installed packages.
 
-Every Python has this corpus, so examples need no download. Source files are parsed
-and never imported.
+Every Python installation has this corpus, so the examples need no download. The code parses source files and never
+imports them.
 """
 
 import ast

@@ -2,8 +2,8 @@
 From a data frame to a model
 ============================
 
-Columns of several kinds are hashed into one sparse matrix, and a linear model learns
-from it. Names that the encoder has kept tell what the largest weights mean.
+An encoder hashes columns of several kinds into one sparse matrix, and a linear model learns from it. The encoder also
+collects the names of features, so you can read the largest weights.
 """
 
 # %%

@@ -1,10 +1,10 @@
 """
-Training from files, block by block
-===================================
+Training on files larger than memory
+====================================
 
-Rows of a Parquet file with raw columns are hashed while they are read, and trained on
-without ever being in memory together. The first pass writes them to a cache of
-mapped arrays, which later passes and later models read.
+A source reads a Parquet file block by block and hashes its columns to sparse rows, so the rows never need to fit in
+memory together. The first pass writes the hashed rows to a cache on disk. Later passes and later models read this
+cache.
 """
 
 # %%
@@ -41,7 +41,7 @@ pq.write_table(table, folder / "clicks.parquet", row_group_size=5_000)
 # A source
 # --------
 #
-# Any transformer makes rows of the columns; this one hashes names to 2**18 columns.
+# Any transformer can encode the columns of the file. This one hashes names to 2**18 columns.
 
 
 def hash_rows(frame):
@@ -56,7 +56,7 @@ model = VectorFlowClassifier(random_state=0).fit(source)
 print(f"{source.n_rows:,} rows in {source.n_parts} parts, {model.n_iter_} epochs, log loss {model.loss_curve_[-1]:.3f}")
 
 # %%
-# The cache is a source of its own.
+# You can also open the cache itself as a source.
 
 cached = CSRSource.open(folder / "cache")
 print(f"{cached.n_rows:,} rows in the cache, accuracy {model.score(cached):.3f}")

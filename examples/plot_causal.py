@@ -2,18 +2,18 @@
 Effects of a treatment: weights and doubly robust regression
 ============================================================
 
-Who is treated is not random here: those who would have fared better anyway are treated more
-often, and the plain difference of means is wrong. A classifier estimates the chance to be
-treated. Its inverse is a weight that balances the groups (inverse-propensity weighting), or,
-together with regressions of the outcome, gives a *doubly robust* estimate, which is right if
-either of the two models is. The data are simulated, so the true effect is known.
+In these data the treatment is not random: patients who would do better anyway are treated more often, so the
+difference of the means is a biased estimate of the effect. A classifier estimates the probability of treatment. Its
+inverse is a weight that balances the groups (inverse-propensity weighting). Together with regressions of the outcome
+it gives a *doubly robust* estimate, which is consistent if either the classifier or the regressions are correct. The
+data are simulated, so we know the true effect.
 """
 
 # %%
 # Simulated patients
 # ------------------
 #
-# Forty sparse features; the effect is 2 on average and differs between patients.
+# Patients have forty sparse features. The effect is 2 on average, and differs between patients.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,8 +37,8 @@ def simulate(n_rows, seed):
 # Three estimates
 # ---------------
 #
-# Models are fitted on four fifths of the rows and used on the fifth, in turn, so that no row is
-# judged by a model that has seen it.
+# Cross-fitting: we fit the models on four fifths of the rows and predict the remaining fifth, for each fifth in turn.
+# So no model predicts a row that it was trained on.
 
 SETTINGS = {"max_iter": 15, "average": True, "random_state": 0}
 
@@ -74,9 +74,9 @@ for name, errors in estimates.items():
 # Whom to treat
 # -------------
 #
-# The doubly robust effect of a single row is noisy, and its regression on the features is the
-# effect to expect (the DR-learner). Treating those with the largest expected effect first gains
-# more than treating at random.
+# The doubly robust estimate for a single row is noisy. A regression of these estimates on the features predicts the
+# expected effect (the DR-learner). Treating the patients with the largest expected effect first gains more than
+# treating patients at random.
 
 X, treated, y, effect = simulate(6000, seed=100)
 _, robust = pseudo_outcomes(X[:4000], treated[:4000], y[:4000])

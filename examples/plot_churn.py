@@ -3,8 +3,8 @@ Churn: what censoring does to a classifier
 ==========================================
 
 Who leaves within a year? Many customers joined too recently to know: they are *censored*. A classifier needs a yes or
-a no for each of them. You can count the censored customers as loyal, or drop them. Both choices bias the
-model. A survival model uses the time for which each customer was seen. The customers are simulated, so we know the true
+a no for each of them. You can count the censored customers as loyal, or drop them. Both choices bias the model. A
+survival model uses the time for which we observed each customer. The customers are simulated, so we know the true
 probabilities.
 """
 
@@ -65,7 +65,7 @@ for name, probability in predicted.items():
 # Predicted and true
 # ------------------
 #
-# Each dot is a twentieth of the test customers, in the order of their prediction.
+# Each dot is a twentieth of the test customers, sorted by their prediction.
 
 fig, axes = plt.subplots(figsize=(6, 5), layout="constrained")
 axes.plot([0, 1], [0, 1], "--", color="0.6", label="perfect")

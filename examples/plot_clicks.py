@@ -2,7 +2,7 @@
 Clicks: from a data frame to calibrated probabilities
 =====================================================
 
-A log of page views says who saw which advertisement, on which device, at what hour and price, and whether they
+A log of page views records the user, the advertisement, the device, the hour, the price, and whether the user
 clicked. Most users and advertisements are rare. An encoder hashes the columns of the data frame, and a linear model
 predicts the probability of a click. The log is simulated.
 """
@@ -44,8 +44,9 @@ print(f"{clicked.mean():.1%} of the views have a click")
 # Encoder and model
 # -----------------
 #
-# Users, advertisements and devices are categories. Hours go into bins, so that each part of the day has a weight of its
-# own. Prices enter as logarithms. The first 80,000 views train the model, and later ones test it.
+# Users, advertisements and devices are categories. The encoder puts hours into bins, so each part of the day has its
+# own weight, and takes the logarithm of prices. We train the model on the first 80,000 views and test it on later
+# ones.
 
 encoder = HashingEncoder(
     n_bits=20,
@@ -81,7 +82,7 @@ print(model.top_features(8, encoder=encoder))
 # Calibration
 # -----------
 #
-# Of the views to which the model gives 20 %, do 20 % have a click? Each dot is a tenth of the test views.
+# If the model predicts 20 % for some views, do 20 % of them have a click? Each dot is a tenth of the test views.
 
 observed, predicted = calibration_curve(clicked[test], probability, n_bins=10, strategy="quantile")
 fig, axes = plt.subplots(figsize=(5.5, 5), layout="constrained")
@@ -94,6 +95,6 @@ axes.legend()
 plt.show()
 
 # %%
-# The dots lie near the diagonal, so the probabilities can be used as they are, for instance to compute the expected
-# value of a view. The largest weights belong to frequent users and advertisements: the penalty keeps those of rare
-# ones small.
+# The dots lie near the diagonal, so you can use the probabilities directly, for instance to compute the expected
+# value of a view. The largest weights belong to frequent users and advertisements, since the penalty keeps the
+# weights of rare ones small.

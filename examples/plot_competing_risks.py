@@ -2,19 +2,18 @@
 Why will a customer leave?
 ==========================
 
-A customer may leave for a competitor, or because of moving to where there is no service. Only what
-comes first is seen, and for those who are still there nothing has come yet. A model of competing
-risks learns a hazard for each cause and predicts each one's **cumulative incidence**: the
-probability to have left for that cause by some time.
+A customer may leave for a competitor, or may move to a place without service. We observe only the first of these
+events, and none of them for customers who are still there. A model of competing risks learns a hazard for each cause.
+It predicts the **cumulative incidence** of each cause: the probability that the customer has left for this cause by a
+given time.
 """
 
 # %%
 # Data
 # ----
 #
-# Customers are sparse rows of what they did, of 20,000 possible things. Some things make them
-# prone to leave for a competitor, others to move. Hazards are made constant in time, so that the
-# true incidences are known.
+# Each customer is a sparse row of actions, of which 20,000 are possible. Some actions raise the risk to leave for a
+# competitor, and others the risk to move. The simulated hazards are constant in time, so we know the true incidences.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,8 +41,8 @@ print("still there, to a competitor, moved:", np.bincount(event))
 # One model for both causes
 # -------------------------
 #
-# An event is the number of its cause, and 0 is censored. A cause has weights of its own, so
-# that each thing may hasten one cause and not the other.
+# The event is the number of its cause, and 0 for a censored row. Each cause has its own weights, so an action can
+# raise one risk and not the other.
 
 model = VectorFlowSurvivalEstimator(
     "competing_risks", breakpoints=[6, 12, 24], alpha=3e-4, average=True, random_state=0
@@ -58,8 +57,8 @@ for cause in (1, 2):
 # Incidences
 # ----------
 #
-# The mean over the test rows, beside the truth. Treating the other cause as censored and taking one
-# minus Kaplan and Meier's estimate promises too much: those who moved can't go to a competitor any more.
+# The plot shows the mean incidence over the test rows, and the truth. If you treat the other cause as censored, one
+# minus the Kaplan-Meier estimate is too high: customers who have moved can no longer go to a competitor.
 
 grid = np.linspace(0, 36, 100)
 incidence = model.predict_cumulative_incidence(X[test], return_array=True, times=grid)
@@ -82,7 +81,7 @@ axes[0].set(xlim=(0, 36), ylim=(0, 1), xlabel="months", ylabel="share that has l
 axes[0].legend()
 
 # %%
-# One customer's future: what of the two, and when? The areas and the white above sum to one.
+# What will happen to one customer, and when? The coloured areas and the white area above them sum to one.
 
 customer = np.argmax(incidence[:, :, 33].min(axis=1))
 axes[1].stackplot(grid, incidence[customer], labels=names, colors=("tab:orange", "tab:blue"), alpha=0.6)
@@ -91,7 +90,7 @@ axes[1].legend(loc="upper left")
 plt.show()
 
 # %%
-# And if the customer is still there after a year? The question is then about the year to come.
+# If the customer is still there after a year, we can predict the next year:
 
 row = X[test][[customer]]
 for months in (0, 12):

@@ -2,9 +2,9 @@
 Whole distributions: bins, and a mixture density
 ================================================
 
-A mean or a quantile hides that a target may have two likely values. Two ways to predict its
-whole distribution: *bins* of the target as classes of a softmax, and a *mixture of normal
-distributions* whose shares, means and widths are the outputs of a net.
+If a target has two likely values, neither its mean nor a quantile shows this. This example predicts the whole
+distribution of the target in two ways. The first divides the target into *bins*, which are classes of a softmax. The
+second is a *mixture of normal distributions*, whose shares, means and widths are the outputs of a net.
 """
 
 # %%
@@ -29,7 +29,7 @@ train, test = slice(0, 4500), slice(4500, None)
 # Bins
 # ----
 #
-# A classifier of 40 bins of equal width; a bin's probability divided by its width is a density.
+# The classifier predicts 40 bins of equal width. The probability of a bin, divided by its width, is a density.
 
 edges = np.linspace(y.min() - 0.1, y.max() + 0.1, 41)
 width = edges[1] - edges[0]
@@ -47,8 +47,8 @@ def binned_density(X, y):
 # A mixture
 # ---------
 #
-# :class:`~sklearn_vectorflow.losses.MixtureDensity` has nine raw outputs for a single target, which
-# ``predict_raw`` returns; ``predict`` returns the mixture's mean.
+# :class:`~sklearn_vectorflow.losses.MixtureDensity` has nine raw outputs for one target. ``predict_raw`` returns
+# them, and ``predict`` returns the mean of the mixture.
 
 mixture = VectorFlowRegressor(
     hidden_layer_sizes=(32,),
@@ -66,7 +66,7 @@ def mixture_density(X, y):
 
 
 # %%
-# The mean log density on test rows; higher is better:
+# We compare the mean log density on test rows (higher is better):
 
 one_normal = VectorFlowRegressor(average=True, random_state=0).fit(X[train], y[train])
 spread = np.std(y[train] - one_normal.predict(X[train]))

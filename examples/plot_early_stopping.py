@@ -2,12 +2,12 @@
 Hidden units, learning curves and early stopping
 ================================================
 
-Each row is an event with a user, an item and a few random tags, one-hot encoded: 5 of 1,200 columns
-are not zero. Whether a user likes an item depends on the *pair*, which a linear model
-cannot express. Hidden units can, and with enough epochs they also learn the noise by heart.
+Each row is an event with a user, an item and a few random tags, one-hot encoded: 5 of 1,200 columns are non-zero.
+Whether a user likes an item depends on the *pair*, which a linear model cannot represent. A net with hidden units
+can, but with enough epochs it also memorises the noise.
 
-``early_stopping`` holds rows out, evaluates the loss on them after every epoch, stops when it no
-longer falls, and keeps the weights of the best epoch.
+``early_stopping`` holds out rows and evaluates the loss on them after every epoch. It stops when this loss no longer
+falls, and keeps the weights of the best epoch.
 """
 
 # %%
@@ -41,8 +41,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 # A linear model and a net
 # ------------------------
 #
-# A tenth of the training rows is held out; ``X_val`` and ``y_val`` would replace them.
-# ``n_iter_no_change`` is so large that training goes on, for the sake of the plot.
+# ``fit`` holds out a tenth of the training rows, unless you pass ``X_val`` and ``y_val``. We set ``n_iter_no_change``
+# to a large number, so that training continues for the plot.
 
 shared = {"max_iter": 30, "early_stopping": True, "n_iter_no_change": 30, "random_state": 0}
 linear = VectorFlowClassifier(**shared)
@@ -65,10 +65,10 @@ for ax in axes:
 plt.show()
 
 # %%
-# On rows that nobody has seen
-# ----------------------------
+# Test rows
+# ---------
 #
-# The weights are those of the best epoch, not of the last one.
+# The model has the weights of the best epoch, not of the last one.
 
 for model, name in ((linear, "linear"), (net, "32 hidden units")):
     best = np.argmax(model.validation_scores_) + 1

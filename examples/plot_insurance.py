@@ -2,10 +2,10 @@
 Insurance claims: frequency and cost with exposure
 ==================================================
 
-Policies are observed for parts of a year. The expected number of claims is a *rate* times this exposure: its
-logarithm is an offset, which the model adds and does not learn. The cost per year has many zeros and a long tail, for
-which there is the Tweedie loss. Here the exposure is a weight: a longer time tells more about the cost of a year. The
-portfolio is simulated.
+An insurer observes each policy for a part of a year, its *exposure*. The expected number of claims is a yearly rate
+times the exposure, so the logarithm of the exposure is an offset of a Poisson model. The cost per year has many zeros
+and a long tail, so we use the Tweedie loss. Here the exposure is a sample weight: the longer we observe a policy, the
+more it tells about the cost of a year. The portfolio is simulated.
 """
 
 # %%
@@ -33,8 +33,8 @@ X = OneHotEncoder(dtype=np.float32).fit_transform(factors)
 train, test = slice(0, 30_000), slice(30_000, None)
 
 # %%
-# Claims a year
-# -------------
+# Claims per year
+# ---------------
 
 frequency = VectorFlowRegressor(loss="poisson", alpha=1e-4, average=True, max_iter=10, random_state=0)
 frequency.fit(X[train], claims[train], exposure=exposure[train])
@@ -51,8 +51,8 @@ expected = frequency.predict(X[test], exposure=exposure[test])
 print(f"claims on test policies: {claims[test].sum()}, predicted {expected.sum():.0f}")
 
 # %%
-# Cost a year
-# -----------
+# Cost per year
+# -------------
 
 premium = VectorFlowRegressor(loss=TweedieLoss(1.5), alpha=1e-4, average=True, max_iter=10, random_state=0)
 premium.fit(X[train], cost[train] / exposure[train] / 1000.0, sample_weight=exposure[train])
@@ -61,7 +61,8 @@ paid = np.cumsum(cost[test][cheap_first]) / cost[test].sum()
 insured = np.cumsum(exposure[test][cheap_first]) / exposure[test].sum()
 
 # %%
-# Predicted and observed claims, and how unequal the premium finds the policies:
+# The left plot compares predicted and observed claims. The Lorenz curve on the right shows how well the premium
+# separates cheap and expensive policies.
 
 edges = np.quantile(predicted, np.linspace(0, 1, 11))
 tenth = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, 9)

@@ -11,7 +11,7 @@ A net with 64 hidden units learns all tags together. Its loss computes only a sa
 # Articles
 # --------
 #
-# Each tag brings four words of its own into an article. Twelve more words are noise.
+# Each tag adds four words of its own to an article. Twelve more words are noise.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -69,8 +69,8 @@ for article in range(3):
     print(f"tags {np.flatnonzero(truth[article]).tolist()}, predicted {top[article, :3].tolist()}")
 
 # %%
-# How many tags are found
-# -----------------------
+# Recall
+# ------
 #
 # Recall at k is the share of an article's tags that are among its k most likely ones.
 
@@ -92,5 +92,5 @@ axes.legend()
 plt.show()
 
 # %%
-# Three guesses find about two thirds of an article's tags. The others are mostly rare: tags with many articles are
-# nearly always found, and tags with few articles seldom.
+# Three predictions find about two thirds of an article's tags. The model finds tags with many articles nearly always,
+# and tags with few articles seldom.

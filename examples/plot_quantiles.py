@@ -2,10 +2,9 @@
 Prediction intervals with the quantile loss
 ===========================================
 
-One model with :class:`~sklearn_vectorflow.losses.QuantileLoss` predicts the 5 %, 50 % and 95 %
-quantiles of a noisy curve. The noise grows to the right, which a model of the mean cannot
-tell. Each input is turned into a sparse row of local splines, of which four are not zero, and
-the model is linear in these.
+One model with :class:`~sklearn_vectorflow.losses.QuantileLoss` predicts the 5 %, 50 % and 95 % quantiles of a noisy
+curve. The noise grows to the right, which a model of the mean cannot show. Each input becomes a sparse row of local
+splines with four non-zeros, and the model is linear in these splines.
 """
 
 # %%
@@ -26,12 +25,12 @@ y = np.sin(x) + 0.1 * x * rng.standard_normal(x.size)
 train, test = slice(0, 3000), slice(3000, None)
 
 # %%
-# One model of all quantiles
-# --------------------------
+# One model for all quantiles
+# ---------------------------
 #
-# Predictions have a column for each quantile. They are in order in every row, so they never cross. The gradient of
-# the quantile loss does not shrink near the optimum, so the weights keep moving. ``average=True`` predicts with
-# their mean over the steps.
+# Predictions have a column for each quantile. They increase along every row, so quantiles never cross. The gradient
+# of the quantile loss does not shrink near the optimum, so the weights keep moving. ``average=True`` predicts with
+# their mean over many steps.
 
 quantiles = [0.05, 0.5, 0.95]
 model = make_pipeline(
@@ -52,14 +51,14 @@ ax.legend(loc="lower left", ncols=2)
 plt.show()
 
 # %%
-# Do the quantiles hold on rows that were not used to fit?
+# Do the quantiles hold on test rows?
 
 predicted = model.predict(x[test, None])
 for quantile, share in zip(quantiles, np.mean(y[test, None] <= predicted, axis=0)):
     print(f"{share:6.1%} of the test rows lie below the {quantile:.0%} quantile")
 
 # %%
-# And does the interval cover what it says, where the noise is small and where it is large?
+# Does the interval have the right coverage where the noise is small and where it is large?
 
 low, high = predicted[:, 0], predicted[:, 2]
 inside = (low <= y[test]) & (y[test] <= high)

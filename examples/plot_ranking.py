@@ -2,11 +2,10 @@
 Ranking within queries
 ======================
 
-:class:`~sklearn_vectorflow.VectorFlowRanker` learns scores that put the more relevant rows of a
-query first. Here 500 simulated queries have up to 20 documents each, described by 200 sparse
-words; the relevance of a document is 0, 1, 2 or 3, and most are irrelevant. Queries differ in
-how generous their relevances are, which a regression of the relevance has to guess, and a
-ranking loss does not see.
+:class:`~sklearn_vectorflow.VectorFlowRanker` learns scores that sort the rows of a query by relevance. Here 500
+simulated queries have up to 20 documents each, described by 200 sparse words. The relevance of a document is 0, 1, 2
+or 3, and most documents are irrelevant. Some queries have higher relevances than others. A regression of the
+relevance must explain this, but a ranking loss compares only documents of the same query.
 """
 
 # %%
@@ -31,9 +30,9 @@ train, test = qid < 300, qid >= 300
 # Three losses
 # ------------
 #
-# "pairwise_logistic" (RankNet, BPR) treats all pairs alike, "lambdarank" weighs a pair by what
-# exchanging its rows would change in the NDCG (and a little more, for ranks are not yet certain),
-# "warp" looks at relevant rows with many irrelevant ones above them.
+# "pairwise_logistic" (RankNet, BPR) gives all pairs of rows the same weight. "lambdarank" weights a pair by the
+# change in NDCG if its rows swapped places (smoothed, since ranks are uncertain during training). "warp" emphasises
+# relevant rows that rank below many irrelevant ones.
 
 depths = np.arange(1, 11)
 curves = {}
@@ -45,11 +44,11 @@ regressor = VectorFlowRegressor(random_state=0).fit(X[train], y[train])
 curves["squared error"] = [mean_ndcg(y[test], regressor.predict(X[test]), qid[test], k=k) for k in depths]
 
 # %%
-# A loss of one's own
-# -------------------
+# Your own loss
+# -------------
 #
-# A function of a block of whole queries is a loss too. This one is the listwise softmax: the
-# relevances, scaled to sum to one, against the softmax of the scores (ListNet).
+# A function of a block of whole queries can also be the loss. This one is the listwise softmax (ListNet): the
+# cross-entropy between the relevances, scaled to sum to one, and the softmax of the scores.
 
 
 def listwise(y, raw, sample_weight, starts):

@@ -39,8 +39,8 @@ print(f"{X.shape[0]:,} ratings, {X.shape[1]:,} columns, {y.mean():.0%} are likes
 # Models
 # ------
 #
-# The strength of the penalty decides how much the embeddings learn. We compare the default with others on held-out
-# ratings, and take the best.
+# The strength of the penalty determines how much the embeddings learn. We compare the default with other values on
+# held-out ratings, and take the best.
 
 held_out = {"X_val": X[54_000:], "y_val": y[54_000:]}
 for alpha in (None, 3e-6, 3e-5, 3e-4):
@@ -63,8 +63,8 @@ for model in models.values():
 # Recommend
 # ---------
 #
-# Score every pair, leave out the films that a person has rated, and take the best ten. ``likes`` of the other films
-# was never shown to a model.
+# We score every pair, leave out the films that a person has rated, and take the best ten. No model has seen ``likes``
+# for the other films.
 
 every_pair = encoder.transform(np.indices((n_people, n_films)).reshape(2, -1).T)
 ranks = np.arange(1, 21)
@@ -85,5 +85,5 @@ axes.legend()
 plt.show()
 
 # %%
-# The linear model shows everyone the same popular films. The factorization machine knows the taste of each person,
-# and nearly all of its films are liked, from the first place to the twentieth.
+# The linear model shows everyone the same popular films. The factorization machine has learned the taste of each
+# person. From the first place to the twentieth, people like nearly all of its recommendations.

@@ -2,9 +2,9 @@
 Sparse weights: how many zeros can a text model afford?
 =======================================================
 
-An L1 penalty makes weights exactly zero. Docstrings of two packages, numpy and scipy,
-are hashed to 2**18 columns, and a linear model tells them apart. The stronger the penalty, the
-fewer weights remain; the plot shows what that costs.
+An L1 penalty makes weights exactly zero. We hash docstrings of two packages, numpy and scipy, to 2**18 columns, and a
+linear model classifies them. The stronger the penalty, the fewer non-zero weights remain. The plot shows how this
+affects the accuracy.
 """
 
 # %%
@@ -27,11 +27,11 @@ X_train, X_test, y_train, y_test = train_test_split(X, packages, stratify=packag
 print(f"{X_train.shape[0]:,} rows to train on, {len(np.unique(X_train.indices)):,} columns in use")
 
 # %%
-# A path of strengths
+# A path of penalties
 # -------------------
 #
-# FTRL gives the cleanest zeros of the optimizers. ``alpha`` is the strength on the mean
-# loss, whatever the number of rows in a batch.
+# Of all optimizers, FTRL gives the most exact zeros. ``alpha`` penalises the mean loss, so it does not depend on the
+# batch size.
 
 alphas = np.logspace(-5.5, -2.5, 9)
 models = [
@@ -59,8 +59,8 @@ plt.show()
 # A small pickle
 # --------------
 #
-# ``sparsify`` stores ``coef_`` as a sparse matrix. A pickle then has the weights that are
-# left, not 2**18 of them.
+# ``sparsify`` stores ``coef_`` as a sparse matrix. A pickle then contains only the non-zero weights, instead of
+# 2**18.
 
 print(f"{'alpha':>9} {'weights':>8} {'accuracy':>9} {'pickle':>10}")
 for model, alpha, n, score in list(zip(models, alphas, n_weights, accuracy))[::2]:

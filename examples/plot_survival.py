@@ -3,8 +3,8 @@ When will a customer leave?
 ===========================
 
 Customers are sparse rows: each has about twenty of 100,000 possible purchases, clicks and complaints. Some customers
-have left after a known time. For the others we only know that they were still there when last seen. This example
-compares four survival models, draws their curves and checks their calibration.
+have left after a known time. For the others we know only that they were still there at the last observation. This
+example compares four survival models, plots their curves and checks their calibration.
 :ref:`sphx_glr_auto_examples_plot_churn.py` shows why a classifier would be biased here.
 """
 
@@ -86,7 +86,7 @@ plt.show()
 # Calibration
 # -----------
 #
-# Do 30 % of the customers leave to whom the model gives a probability of 30 %? The observed share is the Kaplan-Meier
+# If the model predicts 30 % for some customers, do 30 % of them leave? The observed share is the Kaplan-Meier
 # estimate in each of ten groups of customers with similar predictions.
 
 fig, axes = plt.subplots(figsize=(5, 4.6), layout="constrained")
@@ -100,5 +100,5 @@ axes.legend()
 plt.show()
 
 # %%
-# The exponential model orders customers well, but its constant hazard predicts too many early events. A shape
+# The exponential model sorts customers well, but its constant hazard predicts too many early events. A shape
 # parameter or a free baseline corrects this.

@@ -2,9 +2,9 @@
 Text classification: a pipeline with a grid search
 ==================================================
 
-Which package was a docstring written for? Texts go through a pipeline: a vectorizer hashes words to sparse columns,
-and a linear model classifies the rows. A grid search tunes both steps together. The texts come with every
-Python, so nothing is downloaded.
+To which package does a docstring belong? In a pipeline, a vectorizer hashes words to sparse columns, and a linear
+model classifies the rows. A grid search tunes both steps together. The texts come with every Python installation, so
+nothing is downloaded.
 """
 
 # %%
@@ -29,8 +29,8 @@ for name, count in zip(*np.unique(packages, return_counts=True)):
 # The search
 # ----------
 #
-# Names of parameters begin with the name of their step. ``alpha`` is searched in factors of 10. Rows of a vectorizer
-# have unit length, so its best value is often far below 1 over the number of rows.
+# The name of a parameter begins with the name of its step. We search ``alpha`` in factors of 10. The vectorizer
+# returns rows of unit length, so the best value is often far below 1 divided by the number of rows.
 
 pipeline = make_pipeline(
     HashingVectorizer(n_features=2**18, dtype=np.float32),
@@ -47,14 +47,14 @@ print("best:", search.best_params_)
 print(f"accuracy on test texts {search.best_estimator_.score(test_texts, y_test):.3f}")
 
 # %%
-# Without a search, ``alpha=None`` chooses a strength by a cross-validation of its own:
+# Without a search, ``alpha=None`` chooses the strength by cross-validation inside ``fit``:
 
 pipeline.set_params(hashingvectorizer__ngram_range=search.best_params_["hashingvectorizer__ngram_range"])
 print(f"accuracy with the default alpha {pipeline.fit(train_texts, y_train).score(test_texts, y_test):.3f}")
 
 # %%
-# What the search saw
-# -------------------
+# Results of the search
+# ---------------------
 
 losses = -search.cv_results_["mean_test_score"]
 ranges = search.cv_results_["param_hashingvectorizer__ngram_range"]
@@ -67,4 +67,4 @@ axes.legend()
 plt.show()
 
 # %%
-# The loss is nearly flat at small strengths and rises at large ones: a coarse grid is enough.
+# The loss is nearly flat for small values of ``alpha`` and rises for large ones, so a coarse grid is enough.

@@ -2,16 +2,16 @@
 What a hashed model has learned
 ===============================
 
-Hashing needs no vocabulary, but a hash is not a name. The encoder says before training how many features would share a
-column, keeps the names of those it meets, and so the largest weights of a linear model can be read.
+Hashing needs no vocabulary, but column numbers have no names. The encoder can collect the names of features, so you
+can read the largest weights of a linear model. Before training, it also reports how many features share a column.
 """
 
 # %%
 # Rows
 # ----
 #
-# Visits to a shop: where visitors come from, and what they looked for. Two cities, three words and the price say
-# something about who buys; thousands of campaigns say nothing.
+# The rows are visits to a shop: where the visitors come from, and what they search for. Two cities, three words and
+# the price have an effect on who buys. Thousands of campaigns have none.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +41,7 @@ bought = rng.random(n_rows) < 1 / (1 + np.exp(-odds))
 # Collisions
 # ----------
 #
-# How many columns does the matrix need? Some rows are enough to see.
+# How many columns does the matrix need? A sample of rows tells.
 
 kinds = {"city": "categorical", "campaign": "categorical", "search": Text(), "price": Numeric("standard")}
 for n_bits in (10, 14, 18):
@@ -60,7 +60,7 @@ model.fit(X[:25_000], bought[:25_000], X_val=X[later], y_val=bought[later])
 print(model.top_features(8, encoder=encoder))
 
 # %%
-# The same as bars, and the loss of each epoch:
+# We plot the largest weights, and the loss of each epoch:
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 TopFeaturesDisplay.from_estimator(model, 8, encoder=encoder, ax=left)

@@ -10,7 +10,7 @@ parameter to change. The texts are simulated, and the model is linear.
 # Texts
 # -----
 #
-# Texts of 15 words, of which a few are frequent and most are rare.
+# Each text has 15 words. A few words are frequent, and most are rare.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +30,7 @@ X_train, X_val, y_train, y_val = X[:8_000], X[8_000:], y[:8_000], y[8_000:]
 # Four models
 # -----------
 #
-# ``tol=None`` trains for all 20 epochs, for the sake of the curves.
+# ``tol=None`` trains for all 20 epochs, so the curves have the same length.
 
 models = {
     "defaults": {},
@@ -56,6 +56,6 @@ plt.show()
 
 # %%
 # - **Defaults:** the validation loss is low and flat.
-# - **No penalty:** the training loss falls on while the validation loss rises. The model learns noise.
+# - **No penalty:** the training loss keeps falling while the validation loss rises. The model learns noise.
 # - **Penalty too strong:** both curves are flat and high.
 # - **Learning rate too low:** both curves still fall at the end.

@@ -1,23 +1,23 @@
 """
-Two arms, one net: the uplift of a campaign
-===========================================
+Uplift of a campaign: one net with two heads
+============================================
 
-Half of the customers got an e-mail, at random, and one in six visited the shop. Whom should
-the next e-mail go to? To those whom it *makes* visit, not to those who visit anyway. Two models,
-one of each arm, answer with the difference of their predictions; the noise of both is in it, and
-effects look larger than they are.
+Half of the customers, chosen at random, got an e-mail, and one in six customers visited the shop. Who should get the
+next e-mail? Those whom it *causes* to visit, not those who visit anyway. One way is to train one model on the
+customers with the e-mail and one on the others, and to subtract their predictions. The difference contains the noise
+of both models, so the effects look larger than they are.
 
-Here one net with a head for each arm learns from all rows. Every row trains the head of its own
-arm, and a price on the difference of the heads keeps effects small that the data don't show. Such
-a loss sees several nodes of the net at once, which it names in ``reads``. The campaign is
-simulated, so the true effects are known.
+Here one net with a head for each group learns from all rows. Each row trains the head of its own group, and a penalty
+(``price``) on the difference of the heads keeps effects small unless the data show them. Such a loss needs the
+outputs of several nodes of the net, which it names in ``reads``. The campaign is simulated, so we know the true
+effects.
 """
 
 # %%
 # A campaign
 # ----------
 #
-# Five categorical columns, as of a mail-order shop.
+# The data have five categorical columns, like those of a mail-order shop.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,12 +44,11 @@ train, test = slice(0, 6_000), slice(6_000, None)
 print(f"visits: {visited[treated == 1].mean():.1%} with the e-mail, {visited[treated == 0].mean():.1%} without")
 
 # %%
-# A loss of two heads
-# -------------------
+# A loss with two heads
+# ---------------------
 #
-# ``nodes`` holds the outputs of the nodes named in ``reads``; the third value returned is the
-# gradient with respect to them. The raw outputs are the same heads side by side, and need no
-# gradient of their own.
+# ``nodes`` holds the outputs of the nodes named in ``reads``. The third return value is the gradient with respect to
+# these outputs. The raw outputs are the same two heads side by side, so they need no gradient of their own.
 
 
 class TwoArms(RegressionLoss):
@@ -89,8 +88,8 @@ def one_net(price):
 
 
 # %%
-# Three answers
-# -------------
+# Three models
+# ------------
 
 targets = np.column_stack([visited, treated])
 predicted = {}
@@ -114,8 +113,8 @@ print(f"{'the mean uplift':20s} error of the uplift {uplift[test].std():.4f}")
 # Visits gained
 # -------------
 #
-# Mails go to customers in the order of their predicted uplift. The order is much the same for all
-# three; the price brings the uplift itself to its size, which tells when a mail is worth its cost.
+# We send e-mails to customers in the order of their predicted uplift. This order is similar for all three models. The
+# penalty gives the uplift itself the right size, so you can tell whether an e-mail is worth its cost.
 
 share = np.arange(1, len(uplift[test]) + 1) / len(uplift[test])
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

@@ -1,14 +1,13 @@
 """
-Which package does a docstring come from?
+To which package does a docstring belong?
 =========================================
 
-Real text that every Python has: the docstrings of the standard library and of the
-packages that scikit-learn needs. Words and pairs of words are hashed to 2**20 sparse
-columns, and a linear model guesses the package. Names of packages are removed from
-the text first.
+Every Python installation has real texts: the docstrings of the standard library and of the packages that scikit-learn
+needs. We hash words and pairs of words to 2**20 sparse columns, and a linear model predicts the package of a
+docstring. We remove the names of packages from the texts first.
 
-The same rows go to :class:`~sklearn_vectorflow.VectorFlowClassifier`, on one thread
-and on all cores, and to scikit-learn's ``SGDClassifier``. Nothing is downloaded.
+We compare :class:`~sklearn_vectorflow.VectorFlowClassifier`, on one thread and on all cores, with scikit-learn's
+``SGDClassifier``. Nothing is downloaded.
 """
 
 # %%

@@ -2,12 +2,12 @@
 Serving a model over HTTP
 =========================
 
-Several processes answer requests for predictions on one port. All of them load one file, whose weights are mapped
-into memory: the system keeps one copy of them, however many processes there are. Each process makes a predictor of
-the whole pipeline once, and answers with it in as many threads as there are connections.
+Several processes answer requests for predictions on one port. All of them load the same file and map it into memory,
+so the system keeps only one copy of the weights. Each process makes a predictor of the whole pipeline once, and uses
+it in one thread per connection.
 
-Then clients put the server under load. The program prints requests a second, latencies, and the memory that each
-process has to itself. Everything but the model is Python's standard library:
+Then a load test sends requests. The program prints requests per second, latencies, and the private memory of each
+process. Apart from the model, it needs only Python's standard library:
 
     python examples/serve_http.py [--processes 4] [--clients 8] [--requests 4000] [--bits 20] [--no-mmap]
 """
@@ -38,7 +38,8 @@ from sklearn_vectorflow.serving import make_predictor
 # A model
 # -------
 #
-# A net of 16 hidden units on ``2 ** bits`` hashed words. ``keep_state=False`` leaves out what only training needs.
+# The model is a net with 16 hidden units on words hashed to ``2 ** bits`` columns. ``keep_state=False`` leaves out
+# the optimizer's state, which only training needs.
 
 
 def draw_text(rng):
@@ -65,8 +66,8 @@ def vectorizer(n_bits):
 # A server process
 # ----------------
 #
-# The processes share a socket that listens: each connection goes to one of them. A request is a list of texts in JSON,
-# the answer a list of probabilities. Bad requests get status 400 and the reason.
+# The processes share a listening socket, and each connection goes to one of them. A request is a list of texts in
+# JSON, and the response is a list of probabilities. Bad requests get status 400 and the reason.
 
 
 class Handler(BaseHTTPRequestHandler):
