@@ -1,7 +1,12 @@
 """Sphinx configuration. The package must be installed; nothing is downloaded."""
 
 import re
+import warnings
 from importlib.metadata import version as installed_version
+
+from sklearn.exceptions import ConvergenceWarning
+
+warnings.filterwarnings("error", category=ConvergenceWarning)  # no example prints one
 
 project = "sklearn_vectorflow"
 author = "The sklearn_vectorflow developers"
@@ -25,6 +30,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"  # the names of methods fit into the sidebar, those of their classes not
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -38,11 +38,11 @@ print(f"{len(classes)} packages:", ", ".join(f"{name} ({count})" for name, count
 # The models
 # ----------
 #
-# ``alpha`` of both was chosen on a part of the training rows; all else is default.
+# ``alpha`` of both was chosen on a part of the training rows. ``tol=None`` trains for all 20 epochs; all else is default.
 
 models = {
-    "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, n_jobs=1, random_state=0),
-    "VectorFlowClassifier, all cores": VectorFlowClassifier(alpha=0.0, n_jobs=-1, random_state=0),
+    "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, tol=None, n_jobs=1, random_state=0),
+    "VectorFlowClassifier, all cores": VectorFlowClassifier(alpha=0.0, tol=None, n_jobs=-1, random_state=0),
     "SGDClassifier, 1 thread": SGDClassifier(loss="log_loss", alpha=1e-6, random_state=0),
     "SGDClassifier, all cores": SGDClassifier(loss="log_loss", alpha=1e-6, n_jobs=-1, random_state=0),
 }
