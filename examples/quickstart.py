@@ -38,7 +38,8 @@ print(f"{len(classes)} packages:", ", ".join(f"{name} ({count})" for name, count
 # The models
 # ----------
 #
-# ``alpha`` of both was chosen on a part of the training rows. ``tol=None`` trains for all 20 epochs; all else is default.
+# ``alpha`` of both was chosen on a part of the training rows. ``tol=None`` trains for all 20 epochs.
+# All else is default.
 
 models = {
     "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, tol=None, n_jobs=1, random_state=0),

@@ -2,8 +2,8 @@
 
     python tools/look.py HTML [--pages PATTERN ...] [--screenshots FOLDER]
 
-HTML is the folder that `sphinx-build -b html` wrote. Needs Chromium with its driver, and `pip install selenium`. What is
-found is printed, and the exit status is 1 if anything is:
+HTML is the folder that `sphinx-build -b html` wrote. Needs Chromium with its driver, and `pip install selenium`. It
+prints what it finds, and its exit status is then 1:
 
 - "wide": the page, or a table, figure, formula or block of code, runs out of the window, and nothing around it scrolls;
 - "scrolls": it scrolls sideways on the wide screen, where it should fit;
@@ -53,7 +53,8 @@ if (root.scrollWidth > root.clientWidth + 1) found.push(["wide", `page is ${root
 for (const element of article.querySelectorAll("table, figure, img, svg, pre, .math, h1, h2, h3, dt.sig, p, li")) {
     if (!visible(element)) continue;
     const box = element.getBoundingClientRect(), around = scroller(element);
-    const right = style(element).overflowX === "visible" ? Math.max(box.right, box.left + element.scrollWidth) : box.right;
+    const spills = style(element).overflowX === "visible";
+    const right = spills ? Math.max(box.right, box.left + element.scrollWidth) : box.right;
     if (!around && right > root.clientWidth + 1) found.push(["wide", label(element)]);
     else if (wide && around && around.scrollWidth > around.clientWidth + 1 && element.matches("table, pre, .math")) {
         found.push(["scrolls", `${around.scrollWidth} of ${around.clientWidth}: ${label(element)}`]);
@@ -63,7 +64,8 @@ for (const element of article.querySelectorAll("table, figure, img, svg, pre, .m
 for (const element of document.querySelectorAll("body *")) {
     if (!visible(element) || !element.clientWidth) continue;
     const sidebar = element.matches(".bd-sidebar, .bd-sidebar-secondary") && scrolls(element);
-    const hides = sidebar || (/hidden|clip/.test(style(element).overflowX) && style(element).textOverflow !== "ellipsis");
+    const shortened = style(element).textOverflow === "ellipsis";
+    const hides = sidebar || (/hidden|clip/.test(style(element).overflowX) && !shortened);
     const more = element.scrollWidth > element.clientWidth + 1;
     if (hides && more && element.clientWidth > 2 && element.textContent.trim()) found.push(["cut", label(element)]);
 }
