@@ -1,12 +1,16 @@
 """Sphinx configuration. The package must be installed; nothing is downloaded."""
 
 import re
+import sys
 import warnings
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
 warnings.filterwarnings("error", category=ConvergenceWarning)  # no example prints one
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "sklearn_vectorflow"
 author = "The sklearn_vectorflow developers"
@@ -20,6 +24,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "drawing",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]

@@ -15,6 +15,7 @@ and on all cores, and to scikit-learn's ``SGDClassifier``. Nothing is downloaded
 # The data
 # --------
 
+import textwrap
 import time
 
 import numpy as np
@@ -32,7 +33,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, packages, stratify=packag
 
 classes, counts = np.unique(packages, return_counts=True)
 print(f"{X.shape[0]:,} docstrings, {X.shape[1]:,} columns, {X.nnz:,} non-zeros")
-print(f"{len(classes)} packages:", ", ".join(f"{name} ({count})" for name, count in zip(classes, counts)))
+sizes = ", ".join(f"{name} ({count})" for name, count in zip(classes, counts))
+print(textwrap.fill(f"{len(classes)} packages: {sizes}", 100))
 
 # %%
 # The models

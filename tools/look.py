@@ -98,7 +98,8 @@ const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 const faint = new Map();
 while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || element.closest("svg, script, style, noscript, .headerlink")) continue;
+    const aside = "svg, script, style, noscript, .headerlink, .search-button-field";
+    if (!walker.currentNode.data.trim() || element.closest(aside)) continue;
     if (!visible(element)) continue;
     const shades = [luminance(rgba(style(element).color)), luminance(background(element))].sort((a, b) => b - a);
     const contrast = (shades[0] + 0.05) / (shades[1] + 0.05);
