@@ -157,7 +157,8 @@ def main():
     parser.add_argument("--pages", nargs="+", default=["*"], help="patterns of paths, such as user_guide/*")
     parser.add_argument("--screenshots", type=Path, help="a folder for pictures of the pages")
     options = parser.parse_args()
-    names = sorted(str(page.relative_to(options.html)) for page in options.html.rglob("*.html"))
+    pages = [page.relative_to(options.html) for page in options.html.rglob("*.html")]
+    names = sorted(page.as_posix() for page in pages if page.parts[0] != "_static")
     chosen = [name for name in names if any(fnmatch(name, pattern) for pattern in options.pages)]
     wrong = 0
     with browser() as driver:
