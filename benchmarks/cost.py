@@ -115,9 +115,7 @@ def print_spread(costs):
     for n_features, n_threads in sorted({(cost.n_features, cost.n_threads) for cost in costs}):
         of = [cost.epoch for cost in costs if (cost.n_features, cost.n_threads) == (n_features, n_threads)]
         spread = max(of) / min(of)
-        print(
-            f"{n_features:>12,} columns, threads: {n_threads}: dearest non-zero {spread:.2f} times the cheapest, epochs alone"
-        )
+        print(f"{n_features:>12,} columns, threads: {n_threads}: the dearest epoch {spread:.2f} times the cheapest")
 
 
 def near(number, cost):

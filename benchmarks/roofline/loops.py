@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import subprocess
 import tempfile
 import time
@@ -35,8 +36,8 @@ def compiled():
     """Compile loops.c and load it."""
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "loops.so")
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, *FLAGS, "-shared", "-fPIC", "-I", ENGINE, SOURCE, "-o", library], check=True)
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        subprocess.run([*compiler, *FLAGS, "-shared", "-fPIC", "-I", ENGINE, SOURCE, "-o", library], check=True)
         return ctypes.CDLL(str(library))
 
 
