@@ -1,13 +1,16 @@
-"""Cost of a non-zero: training time against the number of non-zeros and the number of columns.
+"""Cost of a non-zero: training time against the numbers of non-zeros, of columns and of threads.
 
-    python benchmarks/cost.py [--nonzeros 100000 ... 100000000] [--features 100000 1000000 10000000] [--threads 1]
-                              [--repeat 5] [--picture cost.png]
+    python benchmarks/cost.py [--nonzeros 100000 ... 100000000] [--features 100000 1000000 10000000] [--threads 1 2]
+                              [--clock wall|processor] [--repeat 5] [--picture cost.png]
 
-Rows are of the ctr kind, about 35 ones each. Nanoseconds a non-zero are of the whole `fit` of one epoch, of the
-first epoch alone, whose weights are new to memory, and of the median of later epochs; and of what memory
-allows (roofline/, loops b and c, the faster one), since more rows and columns mean more weights and fewer of them in
-caches. Milliseconds are of the rest of the fit: what rows cost once, and what a fit costs whatever the rows, such as
-memory for all columns. 10^8 non-zeros need 3 GB of memory and a minute to be drawn.
+Rows are of the ctr kind, about 35 ones each. Nanoseconds a non-zero are of the whole `fit` of one epoch, of the first
+epoch alone, whose weights are new to memory, and of the median of later epochs; and of what memory allows (roofline/,
+loops b and c, the faster one), since more rows and columns mean more weights and fewer of them in caches.
+Milliseconds are of the rest of the fit: what rows cost once, and what a fit costs whatever the rows, such as memory
+for all columns. By default the threads are one and as many as there are cores; the panels against non-zeros and
+columns show the first number. On a machine that others use, too, `--clock processor` counts the processor's time of
+all threads together: what other programs take does not count, and neither does waiting for other threads. 10^8 non-
+zeros need 3 GB of memory and a minute to be drawn.
 """
 
 import argparse
@@ -26,6 +29,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_vectorflow import VectorFlowClassifier
 
 BLOCK = 100_000  # rows drawn at once
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 MOST_EPOCHS = 30
 
 
@@ -35,6 +39,7 @@ class Cost:
 
     n_features: int
     n_nonzero: int
+    n_threads: int
     fit: float
     first: float
     epoch: float
@@ -64,88 +69,111 @@ def head(X, y, n_nonzero):
     return sparse.csr_matrix((X.data[:end], X.indices[:end], X.indptr[: n_rows + 1]), (n_rows, X.shape[1])), y[:n_rows]
 
 
-def timed_fit(X, y, n_jobs, epochs):
-    """Return the seconds of a whole fit and of each epoch alone."""
+def timed_fit(X, y, n_jobs, epochs, clock):
+    """Return a clock's seconds of a whole fit and of each epoch alone."""
     model = VectorFlowClassifier(max_iter=epochs, tol=None, random_state=0, n_jobs=n_jobs)
-    with Stopwatch() as watch:
-        begun = time.perf_counter()
+    with Stopwatch(clock) as watch:
+        begun = clock()
         model.fit(X, y)
-        return time.perf_counter() - begun, watch.seconds
+        return clock() - begun, watch.seconds
 
 
-def roof_of(X, n_jobs, repeat):
-    """Return the seconds of the fastest loop that updates a weight for every non-zero."""
+def roof_of(X, n_jobs, repeat, clock):
+    """Return a clock's seconds of the fastest loop that updates a weight for every non-zero."""
     roof = Roof(X)
     return min(
-        statistics.median(roof.seconds(loop, ahead, n_jobs) for _ in range(repeat))
+        statistics.median(roof.seconds(loop, ahead, n_jobs, clock) for _ in range(repeat))
         for loop in ("update_arrays", "update_records")
         for ahead in AHEAD
     )
 
 
-def measure(X, y, n_jobs, repeat):
+def measure(X, y, n_jobs, repeat, clock):
     """Return the cost of a non-zero of some rows."""
-    short = [timed_fit(X, y, n_jobs, 1) for _ in range(repeat + 1)][1:]  # the first one brings rows into memory
-    _, epochs = timed_fit(X, y, n_jobs, int(np.clip(20_000_000 // X.nnz, 1 + repeat, MOST_EPOCHS)))
+    short = [timed_fit(X, y, n_jobs, 1, clock) for _ in range(repeat + 1)][1:]  # the first one brings rows into memory
+    _, epochs = timed_fit(X, y, n_jobs, int(np.clip(20_000_000 // X.nnz, 1 + repeat, MOST_EPOCHS)), clock)
     seconds = (
         statistics.median(fit for fit, _ in short),
         statistics.median(first for _, (first,) in short),
         statistics.median(epochs[1:]),
-        roof_of(X, n_jobs, repeat),
+        roof_of(X, n_jobs, repeat, clock),
     )
-    return Cost(X.shape[1], X.nnz, *(1e9 * taken / X.nnz for taken in seconds))
+    return Cost(X.shape[1], X.nnz, n_jobs, *(1e9 * taken / X.nnz for taken in seconds))
 
 
 def print_cost(cost):
     """Print a line."""
     print(
-        f"{cost.n_features:>12,} {cost.n_nonzero:>12,} {cost.fit:>10.2f} {cost.first:>12.2f} {cost.epoch:>12.2f} "
-        f"{cost.roof:>8.2f} {cost.rest:>8.1f}",
+        f"{cost.n_features:>12,} {cost.n_nonzero:>12,} {cost.n_threads:>8} {cost.fit:>10.2f} {cost.first:>12.2f} "
+        f"{cost.epoch:>12.2f} {cost.roof:>8.2f} {cost.rest:>8.1f}",
         flush=True,
     )
 
 
 def print_spread(costs):
     """Print how far the cost of later epochs varies with the number of non-zeros, for each width."""
-    for n_features in sorted({cost.n_features for cost in costs}):
-        of = [cost.epoch for cost in costs if cost.n_features == n_features]
-        print(f"{n_features:>12,} columns: dearest non-zero {max(of) / min(of):.2f} times the cheapest, epochs alone")
+    for n_features, n_threads in sorted({(cost.n_features, cost.n_threads) for cost in costs}):
+        of = [cost.epoch for cost in costs if (cost.n_features, cost.n_threads) == (n_features, n_threads)]
+        spread = max(of) / min(of)
+        print(f"{n_features:>12,} columns, threads: {n_threads}: the dearest epoch {spread:.2f} times the cheapest")
 
 
-def draw_picture(path, costs):
-    """Draw nanoseconds against non-zeros, a colour for each width, and against width."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
+def near(number, cost):
+    """Whether a cost is of about so many non-zeros."""
+    return abs(cost.n_nonzero - number) < 0.01 * number
 
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    by_nonzeros, by_width = figure.subplots(1, 2, sharey=True)
+
+def draw_nonzeros(axes, costs):
+    """Draw nanoseconds against non-zeros, a colour for each width."""
     for number, n_features in enumerate(sorted({cost.n_features for cost in costs})):
         of = [cost for cost in costs if cost.n_features == n_features]
         sizes = [cost.n_nonzero for cost in of]
         look = {"color": f"C{number}", "ms": 4}
-        by_nonzeros.plot(sizes, [cost.epoch for cost in of], "o-", label=f"{n_features:,} columns", **look)
-        by_nonzeros.plot(sizes, [cost.fit for cost in of], "o--", lw=1, mfc="white", **look)
-        by_nonzeros.plot(sizes, [cost.roof for cost in of], ":", **look)
+        axes.plot(sizes, [cost.epoch for cost in of], "o-", label=f"{n_features:,} columns", **look)
+        axes.plot(sizes, [cost.fit for cost in of], "o--", lw=1, mfc="white", **look)
+        axes.plot(sizes, [cost.roof for cost in of], ":", **look)
     for style, title in (("k-", "epoch"), ("k--", "whole fit of one epoch"), ("k:", "what memory allows")):
-        by_nonzeros.plot([], [], style, lw=1, label=title)
+        axes.plot([], [], style, lw=1, label=title)
+    axes.set(xscale="log", yscale="log", xlabel="non-zeros")
+
+
+def draw_columns(axes, costs):
+    """Draw nanoseconds against columns, a shade for each number of non-zeros."""
     decades = sorted({10 ** round(np.log10(cost.n_nonzero)) for cost in costs})
     for number, decade in enumerate(decades):
-        of = [cost for cost in costs if abs(cost.n_nonzero - decade) < 0.01 * decade]
+        of = [cost for cost in costs if near(decade, cost)]
         shade = str(0.7 * (1 - number / len(decades)))
-        by_width.plot(
-            [cost.n_features for cost in of],
-            [cost.epoch for cost in of],
-            "s-",
-            ms=4,
-            color=shade,
-            label=f"epoch, {decade:,} non-zeros",
-        )
-    by_nonzeros.set(xscale="log", yscale="log", xlabel="non-zeros", ylabel="nanoseconds a non-zero")
-    by_width.set(xscale="log", xlabel="columns")
-    for axes in (by_nonzeros, by_width):
+        label = f"epoch, {decade:,} non-zeros"
+        axes.plot([cost.n_features for cost in of], [cost.epoch for cost in of], "s-", ms=4, color=shade, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="columns")
+
+
+def draw_threads(axes, costs):
+    """Draw nanoseconds of the most non-zeros against threads, a colour for each width."""
+    most = max(cost.n_nonzero for cost in costs)
+    for number, n_features in enumerate(sorted({cost.n_features for cost in costs})):
+        of = [cost for cost in costs if cost.n_features == n_features and near(most, cost)]
+        threads = [cost.n_threads for cost in of]
+        label = f"epoch, {n_features:,} columns"
+        axes.plot(threads, [cost.epoch for cost in of], "o-", ms=4, color=f"C{number}", label=label)
+    axes.set(xlabel="threads", xticks=sorted({cost.n_threads for cost in costs}), ylim=(0, None))
+
+
+def draw_picture(path, costs, clock):
+    """Draw nanoseconds against non-zeros and columns, of the fewest threads, and against threads."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    fewest = min(cost.n_threads for cost in costs)
+    figure = Figure(figsize=(6.4, 9.6), layout="constrained")
+    panels = figure.subplots(3, 1)
+    draw_nonzeros(panels[0], [cost for cost in costs if cost.n_threads == fewest])
+    draw_columns(panels[1], [cost for cost in costs if cost.n_threads == fewest])
+    draw_threads(panels[2], costs)
+    for axes in panels:
+        axes.set_ylabel(f"nanoseconds ({clock}) a non-zero")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.tick_params(labelleft=True)
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize="small")
     figure.savefig(path, dpi=120)
@@ -156,22 +184,26 @@ def main():
     half_decades = [int(10 ** (k / 2)) for k in range(10, 17)]
     parser.add_argument("--nonzeros", nargs="+", type=int, default=half_decades)
     parser.add_argument("--features", nargs="+", type=int, default=[100_000, 1_000_000, 10_000_000])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", nargs="+", type=int, default=machine.one_and_all())
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--picture", default="cost.png")
     options = parser.parse_args()
-    print(f"{machine.describe()}; threads: {options.threads}; nanoseconds a non-zero")
+    clock = CLOCKS[options.clock]
+    print(f"{machine.describe()}; {options.clock} time, nanoseconds a non-zero")
     epochs = f"{'whole fit':>10} {'first epoch':>12} {'later epoch':>12}"
-    print(f"{'columns':>12} {'non-zeros':>12} {epochs} {'roof':>8} {'rest ms':>8}")
+    print(f"{'columns':>12} {'non-zeros':>12} {'threads':>8} {epochs} {'roof':>8} {'rest ms':>8}")
     costs = []
-    with threadpool_limits(options.threads):
-        for n_features in options.features:
-            X, y = draw(n_features, max(options.nonzeros))
-            for n_nonzero in sorted(options.nonzeros):
-                costs.append(measure(*head(X, y, n_nonzero), options.threads, options.repeat))
+    for n_features in options.features:
+        X, y = draw(n_features, max(options.nonzeros))
+        for n_nonzero in sorted(options.nonzeros):
+            rows = head(X, y, n_nonzero)
+            for n_threads in options.threads:
+                with threadpool_limits(n_threads):
+                    costs.append(measure(*rows, n_threads, options.repeat, clock))
                 print_cost(costs[-1])
     print_spread(costs)
-    draw_picture(options.picture, costs)
+    draw_picture(options.picture, costs, options.clock)
 
 
 if __name__ == "__main__":

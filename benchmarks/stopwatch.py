@@ -8,19 +8,27 @@ from sklearn_vectorflow.training.trainer import Trainer
 class Stopwatch:
     """Measures passes over the rows.
 
+    Parameters
+    ----------
+    clock : callable
+        Returns seconds.
+
     Attributes
     ----------
     seconds : list of float
         Of each pass that ended while the watch was on.
     """
 
+    def __init__(self, clock=time.perf_counter):
+        self.clock = clock
+
     def __enter__(self):
         self.seconds, self._epoch = [], Trainer.epoch
 
         def timed(trainer):
-            begun = time.perf_counter()
+            begun = self.clock()
             loss = self._epoch(trainer)
-            self.seconds.append(time.perf_counter() - begun)
+            self.seconds.append(self.clock() - begun)
             return loss
 
         Trainer.epoch = timed

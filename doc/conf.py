@@ -1,7 +1,16 @@
 """Sphinx configuration. The package must be installed; nothing is downloaded."""
 
 import re
+import sys
+import warnings
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from sklearn.exceptions import ConvergenceWarning
+
+warnings.filterwarnings("error", category=ConvergenceWarning)  # no example prints one
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "sklearn_vectorflow"
 author = "The sklearn_vectorflow developers"
@@ -15,6 +24,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "drawing",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -25,6 +35,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"  # the names of methods fit into the sidebar, those of their classes not
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -36,7 +36,7 @@ print(f"{X_train.shape[0]:,} rows to train on, {len(np.unique(X_train.indices)):
 alphas = np.logspace(-5.5, -2.5, 9)
 models = [
     VectorFlowClassifier(
-        optimizer="ftrl", learning_rate=1.0, alpha=alpha, l1_ratio=1.0, max_iter=10, random_state=0
+        optimizer="ftrl", learning_rate=1.0, alpha=alpha, l1_ratio=1.0, max_iter=100, random_state=0
     ).fit(X_train, y_train)
     for alpha in alphas
 ]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not MAP.exists(), reason="the documentation is n
 @pytest.fixture(scope="module")
 def levels():
     """The level of every room, the lowest first."""
-    block = re.search(r":name: the-map\n\n((?:   .*\n)+)", MAP.read_text(encoding="utf-8"))[1]
+    block = re.search(r"\.\. layers:: imports\n(?:   :.*\n)*\n((?:   .*\n)+)", MAP.read_text(encoding="utf-8"))[1]
     lines = [line.split() for line in block.splitlines()]
     return {room: level for level, line in enumerate(reversed(lines)) for room in line}
 

@@ -36,6 +36,7 @@ RST_BLOCK = re.compile(
 )
 FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>(?:.*\n)*?)```$", re.MULTILINE)
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
+COLUMN = 100  # characters that fit between the sidebars on a window of 1280 pixels
 SHARE = 0.1  # by which printed numbers may differ: threads and processors round differently
 
 pytestmark = pytest.mark.skipif(not DOC.exists(), reason="the documentation is not beside the tests")
@@ -98,6 +99,13 @@ def test_blocks_run_and_print_what_is_shown(page, namespace):
             assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", block).split(), f"{page}:{line + 1}"
             assert numbers_of(printed) == pytest.approx(numbers_of(block), rel=SHARE), f"{page}:{line + 1}"
             printed = ""
+
+
+def test_lines_of_blocks_fit_the_column():
+    pages = [page for page in written() if page.suffix == ".rst"]  # a README is shown without sidebars
+    lines = [(page.name, line) for page in pages for _, _, block in blocks_of(page) for line in block.splitlines()]
+    assert len(lines) > 500
+    assert [(name, line) for name, line in lines if len(line) > COLUMN] == []
 
 
 def test_every_page_with_a_python_block_is_found():

@@ -133,7 +133,8 @@ class VectorFlowSearchCV(MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn_vectorflow.search import VectorFlowSearchCV
     >>> X, y = make_classification(2000, random_state=0)
     >>> grid = {"alpha": [1e-4, 1e-3, 1e-2], "learning_rate": [0.1, 0.3, 1.0]}
-    >>> search = VectorFlowSearchCV(VectorFlowClassifier(random_state=0), grid, max_epochs=9, random_state=0).fit(X, y)
+    >>> classifier = VectorFlowClassifier(random_state=0)
+    >>> search = VectorFlowSearchCV(classifier, grid, max_epochs=9, random_state=0).fit(X, y)
     >>> search.rounds_
     [(9, 1), (3, 3), (1, 9)]
     >>> search.score(X, y) > 0.8

@@ -93,7 +93,8 @@ def make_predictor(estimator: Any, method: str = "predict") -> Predictor | Pipel
     >>> from sklearn_vectorflow import VectorFlowClassifier
     >>> from sklearn_vectorflow.serving import make_predictor
     >>> texts, labels = ["a good film", "a bad film"] * 50, [1, 0] * 50
-    >>> pipeline = make_pipeline(HashingVectorizer(), VectorFlowClassifier(random_state=0)).fit(texts, labels)
+    >>> pipeline = make_pipeline(HashingVectorizer(), VectorFlowClassifier(random_state=0))
+    >>> pipeline = pipeline.fit(texts, labels)
     >>> predict = make_predictor(pipeline)
     >>> predict("good fun")
     array([1])
