@@ -141,7 +141,8 @@ class VectorFlowClassifier(
         How far :meth:`fit` goes. "sgd" stops after the epochs of stochastic steps. "exact" takes at most three
         of them, on one thread, and goes on by Newton steps over all rows, on `n_jobs` threads, to the optimum
         of the penalised mean loss; it needs a linear model and a loss with a continuous gradient. The same
-        `random_state` gives the same bits for any `n_jobs`. "auto" is "sgd".
+        `random_state` gives the same bits for any `n_jobs`. "auto" is "exact" for few
+        columns of unlike scales or means, where that is quick, else "sgd" (:doc:`/user_guide/defaults`).
     exact_tol : float, default=1e-8
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklearn_vectorflow.defaults.scales import FEW_TELL
+from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
+from sklearn_vectorflow.defaults.gradients import Gradients
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -16,7 +17,9 @@ from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
 from sklearn_vectorflow.training.strength import folds_of, validated
 
+FEW_TELL = 8  # rows: the guess stands
 FEWEST_TELLING = 256  # rows of a sample that tell something
+FEWEST_OF_LIKELIHOOD = 3  # rows
 FEW_EPOCHS = 8  # fewer end before a penalty matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of models that tell the strength
 MOST_PRODUCTS = 1 << 24  # of a sample's non-zeros and outputs
@@ -32,6 +35,7 @@ class StrengthMixin:
         wanted (losses of ranks stand for another measure), and training is long enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
+        is_open = is_open and self._column_sizes is None
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
@@ -42,6 +46,8 @@ class StrengthMixin:
         return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
+        if self._loss.quadratic and data.n_terms <= MOST_ROWS:
+            return self._likely_prior(scales, start, data)
         if scales.telling < FEW_TELL:
             return scales.prior
         few_tell = scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_losses
@@ -62,6 +68,13 @@ class StrengthMixin:
             return np.array(losses)
 
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    def _likely_prior(self, scales, start, data):
+        some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
+        if np.count_nonzero(some.weight) < FEWEST_OF_LIKELIHOOD:
+            return scales.prior
+        residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
+        return likely_prior(some.values, residuals, some.weight, scales.prior, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that gives the length of the gradients before training."""

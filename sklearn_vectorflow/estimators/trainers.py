@@ -7,20 +7,22 @@ from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
 from sklearn_vectorflow.defaults.scales import scales_of
-from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
+from sklearn_vectorflow.defaults.strength import default_strength, strengths_of_columns, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.penalties import L2, l2_strength
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 
 
 class TrainerMixin(StrengthMixin):
     """Makes trainers of an estimator's nets."""
+
+    _column_sizes = None  # of columns that are unlike, while a model that minds is fitted
 
     def _trainer(self, network, start, data, crew, more=False):
         """Return what trains a net on rows; `more` says whether others may follow."""
@@ -54,7 +56,8 @@ class TrainerMixin(StrengthMixin):
         )
         scales = self._adjusted(scales)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
-        warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
+        if self._column_sizes is None:
+            warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
@@ -70,6 +73,9 @@ class TrainerMixin(StrengthMixin):
         optimizer = optimizer_of(self, network.is_linear)
 
         def penalties(place):
+            if self._column_sizes is not None and self.alpha is None:
+                n_values = data.matrix.rows.n_nonzero / n_rows
+                return [L2(strengths_of_columns(alpha, network.scales, self._column_sizes, n_values))]
             times = times_of_layer(network.scales, place.is_convex, place.is_factors, network.n_outputs)
             return penalties_of(self, alpha if network.is_linear else times * alpha)
 

@@ -46,6 +46,8 @@ class Loss(BaseEstimator):
         Whether the gradient is continuous, as ``solver="exact"`` needs it.
     quadratic : bool
         Whether the loss is quadratic in the raw outputs, so that one of Newton's steps ends at the optimum.
+    convex : bool
+        Whether the loss is convex in the raw outputs, so that Newton's steps end at the optimum from anywhere.
     free_intercept : bool
         Whether the loss depends on an intercept in a way that other outputs can't make up for.
     """
@@ -57,6 +59,7 @@ class Loss(BaseEstimator):
     is_likelihood = False
     smooth = True
     quadratic = False
+    convex = False
     free_intercept = True
 
     def n_active(self, n_outputs: int) -> int | None:

@@ -55,7 +55,7 @@ class LogLoss(ClassificationLoss):
     """
 
     kernel = KERNELS["log_loss"]
-    is_likelihood = True
+    is_likelihood = convex = True
 
     def inverse_link(self, raw: Array) -> Array:
         """Return the probability of each output's class."""
@@ -97,7 +97,7 @@ class MultinomialLoss(ClassificationLoss):
     """
 
     kernel = KERNELS["multinomial"]
-    is_likelihood = True
+    is_likelihood = convex = True
     multilabel = False
 
     def offset_outputs(self, n_outputs: int) -> slice | None:

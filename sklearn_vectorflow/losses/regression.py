@@ -82,7 +82,7 @@ class SquaredError(RegressionLoss):
     """
 
     kernel = KERNELS["squared_error"]
-    quadratic = True
+    quadratic = convex = True
     shifts_with_y = scales_with_y = True
 
     def dispersion(self, y: Array, raw: Array, sample_weight: Array, n_free: float) -> float:
@@ -310,6 +310,7 @@ class PoissonLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["poisson"]
+    convex = True
     y_low = 0.0
     deviance_power = 1.0
 
@@ -328,6 +329,7 @@ class GammaLoss(LogLinkLoss):
     """
 
     kernel = KERNELS["gamma"]
+    convex = True
     y_low = 0.0
     y_low_open = True
     deviance_power = 2.0
@@ -367,6 +369,10 @@ class TweedieLoss(LogLinkLoss):
     @property
     def kernel(self):
         return KERNELS[{1: "poisson", 2: "gamma"}.get(self.power, "tweedie")]
+
+    @property
+    def convex(self):
+        return 1 <= self.power <= 2
 
     @property
     def deviance_power(self):
