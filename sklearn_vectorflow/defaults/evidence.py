@@ -22,6 +22,7 @@ def likely_prior(rows, residuals, weight, guess, fit_intercept):
     residuals : ndarray of shape (n_rows, n_outputs)
         Targets less those of a constant model.
     weight : ndarray of shape (n_rows,)
+        How many rows each row stands for.
     guess : float
     fit_intercept : bool
 
@@ -30,7 +31,7 @@ def likely_prior(rows, residuals, weight, guess, fit_intercept):
     Patterson and Thompson (1971), doi:10.1093/biomet/58.3.545.
     """
     used = weight > 0
-    root = np.sqrt(weight[used] / weight[used].mean())[:, None]
+    root = np.sqrt(weight[used])[:, None]
     mean = root / np.linalg.norm(root) if fit_intercept else np.zeros_like(root)
 
     def centered(values):
@@ -38,9 +39,10 @@ def likely_prior(rows, residuals, weight, guess, fit_intercept):
 
     products = root * (rows[used] @ rows[used].T).toarray() * root.T
     spread, directions = np.linalg.eigh(centered(centered(products).T))
-    n_free = len(spread) - int(fit_intercept)
-    spread = np.maximum(spread[-n_free:], 0.0)
-    energy = (directions.T @ centered(root * residuals[used]))[-n_free:] ** 2
+    n_differ = len(spread) - int(fit_intercept)
+    n_free = weight.sum() - int(fit_intercept)  # copies of rows do not differ, and tell the noise
+    spread = np.maximum(spread[-n_differ:], 0.0)
+    energy = (directions.T @ centered(root * residuals[used]))[-n_differ:] ** 2
     variances = 1.0 + spread[:, None] / (guess * np.exp(STRENGTHS))  # over that of the noise, by strength
     noise = np.sum(energy[:, None, :] / variances[:, :, None], axis=0)
     if not np.all(noise > 0):

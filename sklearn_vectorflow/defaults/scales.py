@@ -68,7 +68,7 @@ class Scales:
         return min(1.0, self.length)
 
 
-def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_size, is_linear):
+def scales_of(kernel, sample, n_rows, n_counted, initial, n_outputs, output_scale, batch_size, is_linear):
     """Return the units of a model before training.
 
     Parameters
@@ -79,6 +79,8 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         Rows that stand for all.
     n_rows : int
         Of all.
+    n_counted : float
+        Rows that a strength counts.
     initial : ndarray of shape () or (n_outputs,)
         Raw outputs of a model that has seen the targets alone.
     n_outputs : int
@@ -100,14 +102,14 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
             share = _share(some.signal() / curvature / output_scale)
         typical = np.float64(share * output_scale / length)
         weight = typical if is_linear else np.float64(output_scale / length)
-        telling = some.share_telling() * n_rows
-        prior = _held(telling, n_rows, is_linear) * dispersion / typical**2
+        telling = some.share_telling() * n_counted
+        few = FEW_TELL if is_linear else FEW_TELL_NETS
+        prior = max(PRIOR, 1.0 / (1.0 + telling / few)) * dispersion / typical**2
         noise = math.sqrt(dispersion / curvature) / output_scale
     coupled = some.starts is not None
     loss = curvature * output_scale**2 * n_outputs * (some.weight.sum() if coupled else len(some.y)) / some.n_terms
     if coupled:  # whose rows have no gradients of their own
         prior = OF_A_ROW * loss / output_scale**2 * some.n_terms / len(some.y) * length**2
-        prior *= min(1.0, some.n_terms / FEWEST_TERMS)
     rows_in_step = batch_size if batch_size < n_rows else max(n_rows, FEWEST_TERMS)
     # single precision, so that the order of the rows does not show in the last bits
     units = np.float32(np.clip(np.nan_to_num([weight, loss, prior], nan=1.0), *RANGE)).tolist()
@@ -115,15 +117,24 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), telling, noise)
 
 
-def _held(telling, n_rows, is_linear):
-    """Return the strength where weights are random numbers of typical size, times what few rows add to it.
+def counted(n_terms, weight, is_linear, coupled):
+    """Return how many rows, or groups, a strength counts.
 
-    Nets of a handful of rows that are held as strongly as linear models stay constant.
+    A whole number as a weight counts as so many copies of a row where rows are few, unless weights are in another unit
+    and large. Nets of a handful of rows that were held as strongly as linear models would stay constant.
+
+    Parameters
+    ----------
+    n_terms : int
+        Rows of positive weight, or groups.
+    weight : ndarray or None
+    is_linear, coupled : bool
     """
-    if is_linear:
-        return max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL))
-    times = n_rows / max(n_rows, FEWEST_TERMS)
-    return times * max(PRIOR, 1.0 / (1.0 + telling / times / FEW_TELL_NETS))
+    if coupled or not is_linear:
+        return max(n_terms, FEWEST_TERMS)
+    if weight is None or n_terms >= FEWEST_TERMS:
+        return n_terms
+    return min(FEWEST_TERMS, max(n_terms, float(weight.sum())))
 
 
 def _share(signal):

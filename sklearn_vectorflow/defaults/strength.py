@@ -15,8 +15,8 @@ def default_strength(scales, n_terms):
     Parameters
     ----------
     scales : Scales
-    n_terms : int or None
-        Losses in the mean; None if others may follow: the strength is then 0.
+    n_terms : float or None
+        Losses in the mean, as they are counted; None if others may follow: the strength is then 0.
     """
     return 0.0 if n_terms is None else scales.prior / max(n_terms, 1)
 

@@ -124,8 +124,8 @@ class VectorFlowRegressor(
         `random_state` gives the same bits for any `n_jobs`. "auto" is "exact" for squared error where that is
         quick (at most 2**20 non-zeros times targets with up to 512 columns, 2**16 with more), `alpha` > 0 or None,
         and nothing asks for steps of another kind: an optimizer, a rate, L1, batches, averages, dropout,
-        validation, a warm start, ``tol=None``, fewer than 8 epochs. It also is for few columns of unlike scales or means
-        (:doc:`/user_guide/defaults`), with Poisson, gamma and Tweedie losses too. Else it is "sgd".
+        validation, a warm start, ``tol=None``, fewer than 8 epochs. It also is for few columns of unlike scales
+        or means (:doc:`/user_guide/defaults`), with Poisson, gamma and Tweedie losses too. Else it is "sgd".
     exact_tol : float, default=1e-8
         Where ``solver="exact"`` ends: the norm of the projected gradient relative to that of a model without
         weights, each coordinate in the unit that its curvature gives it.

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
 from sklearn_vectorflow.defaults.gradients import Gradients
+from sklearn_vectorflow.defaults.scales import counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -74,7 +75,9 @@ class StrengthMixin:
         if np.count_nonzero(some.weight) < FEWEST_OF_LIKELIHOOD:
             return scales.prior
         residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
-        return likely_prior(some.values, residuals, some.weight, scales.prior, self.fit_intercept)
+        n_counted = counted(data.n_losses, data.weight, True, False)
+        weight = some.weight * (n_counted / some.weight.sum())
+        return likely_prior(some.values, residuals, weight, scales.prior, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that gives the length of the gradients before training."""

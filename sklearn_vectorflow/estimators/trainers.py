@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
-from sklearn_vectorflow.defaults.scales import scales_of
+from sklearn_vectorflow.defaults.scales import counted, scales_of
 from sklearn_vectorflow.defaults.strength import default_strength, strengths_of_columns, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
@@ -33,7 +33,7 @@ class TrainerMixin(StrengthMixin):
             network.scales = self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
-        alpha = default_strength(network.scales, None if more or data.once else data.n_losses)
+        alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
@@ -48,6 +48,7 @@ class TrainerMixin(StrengthMixin):
             kernel,
             sample,
             data.matrix.shape[0] if data.of_all is None else data.of_all.n_rows,
+            self._n_counted(network, data),
             start.raw,
             network.n_outputs,
             self._output_scale(data),
@@ -61,6 +62,9 @@ class TrainerMixin(StrengthMixin):
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+
+    def _n_counted(self, network, data):
+        return counted(data.n_losses, data.weight, network.is_linear, self._coupled)
 
     def _adjusted(self, scales):
         """Return the units as an estimator wants them."""
