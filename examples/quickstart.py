@@ -39,8 +39,8 @@ print(textwrap.fill(f"{len(classes)} packages: {sizes}", 100))
 # The models
 # ----------
 #
-# ``alpha`` of both was chosen on a part of the training rows. ``tol=None`` trains for all 20 epochs.
-# All else is default.
+# We chose ``alpha`` of both models on a part of the training rows. ``tol=None`` trains for all 20 epochs. All else is
+# default.
 
 models = {
     "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, tol=None, n_jobs=1, random_state=0),
