@@ -5,6 +5,8 @@ Sparse weights: how many zeros can a text model afford?
 An L1 penalty makes weights exactly zero. Docstrings of two packages, numpy and scipy,
 are hashed to 2**18 columns, and a linear model tells them apart. The stronger the penalty, the
 fewer weights remain; the plot shows what that costs.
+
+The texts are read by :download:`docstring_corpus.py <../../examples/docstring_corpus.py>`: save it beside this program.
 """
 
 # %%

@@ -9,6 +9,8 @@ the text first.
 
 The same rows go to :class:`~sklearn_vectorflow.VectorFlowClassifier`, on one thread
 and on all cores, and to scikit-learn's ``SGDClassifier``. Nothing is downloaded.
+
+The texts are read by :download:`docstring_corpus.py <../../examples/docstring_corpus.py>`: save it beside this program.
 """
 
 # %%
