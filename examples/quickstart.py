@@ -8,6 +8,9 @@ docstring. We remove the names of packages from the texts first.
 
 We compare :class:`~sklearn_vectorflow.VectorFlowClassifier`, on one thread and on all cores, with scikit-learn's
 ``SGDClassifier``. Nothing is downloaded.
+
+The module :download:`docstring_corpus.py <../../examples/docstring_corpus.py>` reads the texts. Save it beside this
+program.
 """
 
 # %%
