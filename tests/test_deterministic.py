@@ -140,6 +140,21 @@ def test_bits_of_a_loss_in_python(rows):
     check_bits(VectorFlowRegressor(loss=python_loss, solver="sgd"), X, y[:, 0])
 
 
+def test_a_loss_in_python_is_called_for_many_rows_at_once(rows):
+    X, y = rows[0][:512], rows[1][:512, 0]
+    lengths = []
+
+    def noting(y, raw, weight):
+        lengths.append(len(y))
+        return python_loss(y, raw, weight)
+
+    estimator = VectorFlowRegressor(loss=noting, solver="sgd", batch_size=256)
+    for n_jobs in (1, 3):
+        fitted(estimator, n_jobs, X, y)
+    of_steps = {length for length in lengths if 8 < length <= 256}  # others look at the function, and at all rows
+    assert of_steps == {threads.WORTH_THE_GIL}
+
+
 def test_bits_of_a_source_and_of_partial_fit(rows):
     X, y = rows
     y = y[:, 0] > 0

@@ -8,6 +8,7 @@ from sklearn_vectorflow.engine.net.team import Team
 WINDOW = 16_384  # products in a window, whose weights fit into the second cache
 MOST_ROWS = 256  # rows in a window, by which gradients may be delayed
 FEWEST_ROWS = 16  # for long rows; fewer are not enough work for several workers
+UNIT_ROWS = 16  # rows that a thread reads before it asks for more
 
 # Rows of a window divided by the root of the number of rows before it, see `Member._most_rows`. Larger windows of dense
 # rows, which all update the same weights, slow down convergence. Constant learning rates need smaller windows.
@@ -34,8 +35,8 @@ class Windows:
         self.n_members = trainer.crew.ready(self._n_members(trainer.crew.n_workers))
         most_nonzeros = trainer.most_nonzeros(n_in_window)
         growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
-        compares = not getattr(trainer.kernel.loss, "separates", True)
-        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth, compares)
+        unit_rows = _unit_rows(trainer.kernel, batch_size)
+        self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth, unit_rows)
 
     def _n_members(self, n_workers):
         """Return how many threads are of use: one without a core of its own keeps all others waiting."""
@@ -52,3 +53,10 @@ class Windows:
                 trainer.kernel.raise_fault(*self.team.faulty().last_block())
                 break
         return parts
+
+
+def _unit_rows(kernel, batch_size):
+    """Return of how many rows of a step a loss is evaluated at once."""
+    if kernel.loss.coupled or not getattr(kernel.loss, "separates", True):
+        return batch_size
+    return threads.WORTH_THE_GIL if kernel.takes_gil else UNIT_ROWS

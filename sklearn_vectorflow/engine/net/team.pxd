@@ -19,9 +19,8 @@ cdef struct Ledger:
 # What members share.
 cdef struct Shared:
     int32_t n_members
-    int64_t batch_size, most_rows
+    int64_t batch_size, most_rows, unit_rows
     double growth            # of windows, see Team
-    bint whole_steps         # whether one member reads all rows of a step
     float **out              # by node: (most_rows, width); the others alike
     double **gradient
     float **mask

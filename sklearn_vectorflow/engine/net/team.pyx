@@ -25,7 +25,6 @@ from sklearn_vectorflow.engine.net.worker cimport Worker
 
 cdef enum:
     LINE = 64   # bytes of a cache line
-    UNIT = 16   # rows that a member reads before it asks for more
     MANY_COLUMNS = 4096  # enough to divide them line by line
 
 
@@ -44,13 +43,14 @@ cdef class Team:
         The most non-zeros that as many rows can have.
     growth : float, default=1.0
         Rows of a window over the root of the rows that were trained on before it.
-    whole_steps : bool, default=False
-        Whether the loss compares the rows of a step with each other: one member reads all of them.
+    unit_rows : int, default=16
+        Rows of a step, at most, that a member reads before it asks for more. Where the loss compares the rows of a step
+        with each other: as many as a step has.
     """
 
     def __init__(self, Net net, int n_members, int64_t longest, int64_t batch_size, int64_t batch_nonzeros, int64_t chunk,
                  int64_t group_rows, int64_t most_rows, int64_t most_nonzeros, double growth=1.0,
-                 bint whole_steps=False):
+                 int64_t unit_rows=16):
         cdef int i
         cdef Shared *shared
         cdef Member member
@@ -61,7 +61,7 @@ cdef class Team:
         self.shared = shared = <Shared *>self._take(sizeof(Shared))
         shared.n_members = n_members
         shared.growth = growth
-        shared.whole_steps = whole_steps or self.has_groups
+        shared.unit_rows = unit_rows
         shared.batch_size = batch_size
         shared.most_rows = most_rows
         shared.out = <float **>self._take(net.n_nodes * sizeof(void *))
@@ -71,7 +71,7 @@ cdef class Team:
         shared.ledgers = <Ledger *>self._take((net.n_nodes + 1) * sizeof(Ledger))
         shared.losses = <double *>self._take(most_rows * sizeof(double))
         self.members = [
-            Member(net, longest, max(batch_size, UNIT), batch_nonzeros, chunk, group_rows) for _ in range(n_members)
+            Member(net, longest, max(batch_size, unit_rows), batch_nonzeros, chunk, group_rows) for _ in range(n_members)
         ]
         for i in range(net.n_nodes):
             self._take_node(i)
@@ -278,12 +278,12 @@ cdef class Member(Worker):
         self.n_steps += 1
         while row < begin + n:
             last = self.units[self.n_units - 1] if self.n_units else 0
-            is_first = self.n_units == 0 or self.team.whole_steps or n > 1 or scale != self.scales[self.n_units - 1]
-            if is_first or row - last >= UNIT:
+            is_first = self.n_units == 0 or self.group_rows or n > 1 or scale != self.scales[self.n_units - 1]
+            if is_first or row - last >= self.team.unit_rows:
                 self.units[self.n_units] = row
                 self.scales[self.n_units] = scale
                 self.n_units += 1
-            row += n if self.team.whole_steps else min(UNIT, n)
+            row += min(self.team.unit_rows, n)
 
     cdef void _aim(self, int64_t begin, int64_t first) noexcept nogil:
         """Makes a row of the window the first of the batch."""
