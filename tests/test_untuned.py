@@ -182,7 +182,7 @@ def test_a_column_much_larger_than_the_others_is_named():
 def test_a_column_much_larger_than_the_others_is_named_in_few_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6)) * np.array([1, 1, 1e5, 1, 1, 1])
-    with pytest.warns(UserWarning, match=r"without column\(s\) 2, beside which"):
+    with pytest.warns(UserWarning, match=r"without column\(s\) 2, which hide"):
         VectorFlowRegressor(max_iter=1).fit(X, X[:, 0])
 
 
