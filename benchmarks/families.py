@@ -1,7 +1,10 @@
 """Generated families of data, for tables of models with their defaults (untuned.py).
 
 Families differ in the number of rows and columns, the frequency of columns (Zipf's exponent), values (ones, tf-idf,
-dense), the standard deviation of the scores, and the share of positives or events, the classes, rate or quantile.
+dense), the standard deviation of the scores, and the share of positives or events, the classes, rate or quantile. Some
+have columns of unlike scales, columns or targets far from zero, empty rows, or rows sorted by y.
+
+Where rows are few, one draw of them tells little: losses are means over several draws.
 """
 
 import hashlib
@@ -9,6 +12,7 @@ import json
 
 import numpy as np
 from scipy import sparse
+from scipy.special import xlogy
 from sklearn.linear_model import (
     GammaRegressor,
     LogisticRegression,
@@ -17,14 +21,7 @@ from sklearn.linear_model import (
     Ridge,
     TweedieRegressor,
 )
-from sklearn.metrics import (
-    log_loss,
-    mean_gamma_deviance,
-    mean_pinball_loss,
-    mean_poisson_deviance,
-    mean_squared_error,
-    mean_tweedie_deviance,
-)
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.losses import QuantileLoss, TweedieLoss
@@ -32,6 +29,9 @@ from sklearn_vectorflow.losses import QuantileLoss, TweedieLoss
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)  # times the mean squared length of rows
 FEW_STRENGTHS = (0.03, 0.1, 0.3, 1)  # for many classes, which take long
 LEAST_TEST_ROWS = 2000
+POWER = 1.5  # of Tweedie's variance
+TRAITS = ("scales", "mean", "offset", "empty", "sorted")
+DRAWS = {300: 8, 3000: 4}  # of sets of up to so many rows
 CLASSES = ("log", "multinomial")
 
 # columns, values a row, Zipf's exponent, kind of values
@@ -43,9 +43,13 @@ ONES, ZIPF_ONES, TFIDF, DENSE = (
 )
 
 
-def family(task, n_rows, shape, signal, of_y):
-    """Describe a family: `of_y` is the share of positives, the number of classes, or the mean rate."""
-    return {"task": task, "n_rows": n_rows, "shape": list(shape), "signal": signal, "of_y": of_y}
+def family(task, n_rows, shape, signal, of_y, **traits):
+    """Describe a family.
+
+    `of_y` is the share of positives, the number of classes, or the mean rate. Traits: `scales` of columns are between
+    1 and so much, `mean` is added to all values, `offset` to y, a share of rows is `empty`, rows are `sorted` by y.
+    """
+    return {"task": task, "n_rows": n_rows, "shape": list(shape), "signal": signal, "of_y": of_y, **traits}
 
 
 def families(quick):
@@ -72,6 +76,34 @@ def families(quick):
             found += [family("gamma", n_rows, claims, signal, mean) for mean in (1.0, 1000.0)]
             found += [family("exponential", n_rows, claims, signal, share) for share in (0.01, 0.1, 0.9)]
     found += [family("quantile", 1000, (30, 6, 0.0, "ones"), 1.0, at) for at in (0.01, 0.1, 0.5, 0.9, 0.99)]
+    return found + unusual(quick)
+
+
+def unusual(quick):
+    """List families at the ends of a range, or with a trait."""
+    few, many = (300, 3000) if quick else (3000, 20_000)
+    found = [family(task, 20, shape, 1.5, 0.5) for task in ("log", "squared") for shape in (ONES, DENSE)]
+    for task in ("log", "squared"):
+        for n_rows in (few, many):
+            found += [family(task, n_rows, DENSE, 1.5, 0.5, scales=scales) for scales in (10.0, 100.0, 1e4)]
+            found += [family(task, n_rows, DENSE, 1.5, 0.5, mean=mean) for mean in (3.0, 30.0)]
+            found += [
+                family(task, n_rows, shape, 1.5, 0.5, empty=empty)
+                for shape in (ONES, ZIPF_ONES)
+                for empty in (0.5, 0.9)
+            ]
+            found += [family(task, n_rows, shape, 1.5, 0.5, sorted=True) for shape in (ZIPF_ONES, DENSE)]
+            found += [
+                family(task, n_rows, (10_000, 10, exponent, "ones"), 1.5, 0.5) for exponent in (0.0, 0.5, 1.5, 2.0)
+            ]
+    found += [
+        family("squared", n_rows, DENSE, 1.0, 0, offset=offset) for n_rows in (few, many) for offset in (1e3, 1e5, 1e7)
+    ]
+    wide = (1000, 10, 1.0, "ones")
+    found.append(family("multinomial", many, wide, 3.0, 20, sorted=True))
+    if not quick:
+        found += [family("multinomial", 10_000, wide, 3.0, n_classes) for n_classes in (300, 1000)]
+        found += [family("log", 100_000, (30_000, 10, 1.0, "ones"), 1.5, share) for share in (0.5, 0.01)]
     return found
 
 
@@ -137,17 +169,35 @@ def draw(family, seed=0):
     n_train = family["n_rows"]
     n_rows = n_train + max(LEAST_TEST_ROWS, n_train // 4)
     X = rows(n_rows, *family["shape"], rng)
+    if "empty" in family:
+        X = sparse.csr_matrix(sparse.diags((rng.random(n_rows) >= family["empty"]).astype(np.float32)) @ X)
+        X.eliminate_zeros()
     scores = X @ rng.normal(size=(X.shape[1], family["of_y"] if family["task"] == "multinomial" else 1))
     scores = (scores - scores.mean(axis=0)) / scores.std(axis=0) * family["signal"]
     y = targets(family["task"], scores, family["of_y"], rng)
-    return X[:n_train], y[:n_train], X[n_train:], y[n_train:]
+    if "offset" in family:
+        y = y + family["offset"]
+    if "scales" in family:
+        X = X @ sparse.diags((family["scales"] ** rng.random(X.shape[1])).astype(np.float32))
+    X.data += np.float32(family.get("mean", 0))
+    order = np.argsort(y[:n_train], kind="stable") if family.get("sorted") else slice(n_train)
+    return X[:n_train][order], y[:n_train][order], X[n_train:], y[n_train:]
+
+
+def draws(family):
+    """Return several draws of a small set, one of a large one."""
+    n_draws = next((n_draws for most, n_draws in DRAWS.items() if family["n_rows"] <= most), 1)
+    return [draw(family, seed) for seed in range(n_draws)]
 
 
 def name(family):
     """Return what a table calls a family."""
     n_columns, n_values, exponent, kind = family["shape"]
     columns = f"{n_columns} columns, {n_values} {kind} a row" + (f", Zipf {exponent:g}" if exponent else "")
-    return f"{family['task']} {family['of_y']:g}, {family['n_rows']} rows, {columns}, signal {family['signal']:g}"
+    traits = "".join(f", {trait} {family[trait]:g}" for trait in TRAITS if trait in family)
+    return (
+        f"{family['task']} {family['of_y']:g}, {family['n_rows']} rows, {columns}, signal {family['signal']:g}{traits}"
+    )
 
 
 def key(family):
@@ -155,29 +205,32 @@ def key(family):
     return hashlib.md5(json.dumps(family, sort_keys=True).encode()).hexdigest()
 
 
-def loss_of(family, model, X, y):
-    """Return a model's mean loss on test rows."""
+def losses_of(family, model, X, y):
+    """Return a model's losses on test rows."""
     task = family["task"]
     if task in CLASSES:
-        return log_loss_of(model, X, y)
+        return log_losses_of(model, X, y)
     predicted = model.predict_expectation(X) if hasattr(model, "predict_expectation") else model.predict(X)
     if task == "squared":
-        return mean_squared_error(y, predicted)
+        return (y - predicted) ** 2
     if task == "quantile":
-        return mean_pinball_loss(y, predicted, alpha=family["of_y"])
+        return np.maximum(family["of_y"] * (y - predicted), (family["of_y"] - 1) * (y - predicted))
     if task == "exponential":  # models predict means; rates are events in a unit of time
-        return float(np.mean(y["time"] / predicted + y["event"] * np.log(predicted)))
+        return y["time"] / predicted + y["event"] * np.log(predicted)
     predicted = np.maximum(predicted, 1e-12)
     if task == "tweedie":
-        return mean_tweedie_deviance(y, predicted, power=1.5)
-    return (mean_poisson_deviance if task == "poisson" else mean_gamma_deviance)(y, predicted)
+        return 2 * (2 * np.sqrt(predicted) + 2 * y / np.sqrt(predicted) - 4 * np.sqrt(y))
+    if task == "poisson":
+        return 2 * (xlogy(y, y / predicted) - y + predicted)
+    return 2 * (np.log(predicted / y) + y / predicted - 1)
 
 
-def log_loss_of(model, X, y):
-    """Return the log loss; classes that training rows lack have almost no probability."""
+def log_losses_of(model, X, y):
+    """Return log losses; classes that training rows lack have almost no probability."""
     probability = np.full((len(y), max(int(y.max()), int(max(model.classes_))) + 1), 1e-9)
     probability[:, np.asarray(model.classes_, dtype=int)] = model.predict_proba(X)
-    return log_loss(y, probability / probability.sum(axis=1, keepdims=True), labels=np.arange(probability.shape[1]))
+    chosen = probability[np.arange(len(y)), y] / probability.sum(axis=1)
+    return -np.log(np.maximum(chosen, np.finfo(float).eps))
 
 
 class Exponential(PoissonRegressor):
@@ -218,35 +271,70 @@ class Constant:
         return np.full(X.shape[0], self.constant)
 
 
-def tuned(family, data):
-    """Return the least loss of scikit-learn's model over a grid, and the loss of a constant model."""
-    task, (X, y, *test) = family["task"], data
+def peer(family, strength, X, y):
+    """Return scikit-learn's model; strengths are in units of the mean squared length of rows, over their number."""
     length = np.asarray(X.multiply(X).sum(axis=1)).mean()
-    make = {
-        "log": lambda a: LogisticRegression(C=1 / a, max_iter=200),
-        "multinomial": lambda a: LogisticRegression(C=1 / a, max_iter=60),
-        "squared": Ridge,
-        "poisson": lambda a: PoissonRegressor(alpha=a / y.sum(), max_iter=200),
-        "gamma": lambda a: GammaRegressor(alpha=a / len(y), max_iter=200),
-        "tweedie": lambda a: TweedieRegressor(power=1.5, alpha=a / len(y) * y.mean() ** 0.5, max_iter=1000),
-        "exponential": lambda a: Exponential(alpha=a / y["time"].sum(), max_iter=200),
-        "quantile": lambda a: QuantileRegressor(quantile=family["of_y"], alpha=a / (30 * length * len(y))),
-    }[task]
-    grid = FEW_STRENGTHS if task == "multinomial" and family["of_y"] > 20 else STRENGTHS
-    best = min(loss_of(family, make(strength * length).fit(X, y), *test) for strength in grid)
-    constant = Constant(task).fit(X, y, *([family["of_y"]] if task == "quantile" else []))
-    return float(best), float(loss_of(family, constant, *test))
+    a = strength * length
+    return {
+        "log": lambda: LogisticRegression(C=1 / a, max_iter=200),
+        "multinomial": lambda: LogisticRegression(C=1 / a, max_iter=60),
+        "squared": lambda: Ridge(a),
+        "poisson": lambda: PoissonRegressor(alpha=a / y.sum(), max_iter=200),
+        "gamma": lambda: GammaRegressor(alpha=a / len(y), max_iter=200),
+        "tweedie": lambda: TweedieRegressor(power=POWER, alpha=a / len(y) * y.mean() ** 0.5, max_iter=1000),
+        "exponential": lambda: Exponential(alpha=a / y["time"].sum(), max_iter=200),
+        "quantile": lambda: QuantileRegressor(quantile=family["of_y"], alpha=strength / (30 * len(y))),
+    }[family["task"]]()
+
+
+def standardized(family, X, X_test):
+    """Return the columns as peers see them: standardised, where their scales or means are unlike."""
+    if "scales" not in family and "mean" not in family:
+        return X, X_test
+    scaler = StandardScaler().fit(X.toarray())
+    return tuple(sparse.csr_matrix(scaler.transform(rows.toarray())) for rows in (X, X_test))
+
+
+def tuned(family, data):
+    """Return the losses of scikit-learn's model at the strength whose mean loss is least, and of a constant model."""
+    constant, grid = [], {}
+    for X, y, X_test, y_test in data:
+        model = Constant(family["task"]).fit(X, y, *([family["of_y"]] if family["task"] == "quantile" else []))
+        constant.append(losses_of(family, model, X_test, y_test))
+        X, X_test = standardized(family, X, X_test)
+        is_slow = family["task"] == "multinomial" and family["of_y"] > 20
+        for strength in FEW_STRENGTHS if is_slow else STRENGTHS:
+            losses = losses_of(family, peer(family, strength, X, y).fit(X, y), X_test, y_test)
+            grid.setdefault(strength, []).append(losses)
+    best = min(grid.values(), key=np.mean)
+    return np.array(best).tolist(), float(np.mean(constant))
 
 
 def ours(family, data, **parameters):
-    """Return the loss and the epochs of a model of this package."""
+    """Return the losses of a model of this package, draw by draw, and its mean number of epochs."""
     task, parameters = family["task"], {"random_state": 0, **parameters}
-    if task in CLASSES:
-        model = VectorFlowClassifier(**parameters)
-    elif task == "exponential":
-        model = VectorFlowSurvivalEstimator("exponential", **parameters)
-    else:
-        losses = {"squared": "squared_error", "quantile": QuantileLoss(family["of_y"]), "tweedie": TweedieLoss()}
-        model = VectorFlowRegressor(loss=losses.get(task, task), **parameters)
-    model.fit(*data[:2])
-    return loss_of(family, model, *data[2:]), model.n_iter_
+    losses, epochs = [], []
+    for X, y, *test in data:
+        if task in CLASSES:
+            model = VectorFlowClassifier(**parameters)
+        elif task == "exponential":
+            model = VectorFlowSurvivalEstimator("exponential", **parameters)
+        else:
+            named = {
+                "squared": "squared_error",
+                "quantile": QuantileLoss(family["of_y"]),
+                "tweedie": TweedieLoss(POWER),
+            }
+            model = VectorFlowRegressor(loss=named.get(task, task), **parameters)
+        losses.append(losses_of(family, model.fit(X, y), *test))
+        epochs.append(model.n_iter_)
+    return np.array(losses), round(np.mean(epochs))
+
+
+def standard_error(losses, others):
+    """Return the standard error of the mean difference of losses on the same rows: over draws, if that is more."""
+    differences = np.asarray(losses) - others
+    n_draws = len(differences)
+    over_rows = differences.std(axis=1).mean() / np.sqrt(differences.size)
+    over_draws = differences.mean(axis=1).std(ddof=1) / np.sqrt(n_draws) if n_draws > 1 else 0.0
+    return max(over_rows, over_draws)

@@ -21,8 +21,17 @@ from stopwatch import Stopwatch
 from threadpoolctl import threadpool_limits
 
 from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.layers import factorization_machine
 
-MODELS = {"linear": {}, "linear, alpha=0": {"alpha": 0.0}, "32 units": {"hidden_layer_sizes": (32,)}}
+MACHINE = {"network": factorization_machine(8)}
+MODELS = {
+    "linear": {},
+    "linear, alpha=0": {"alpha": 0.0},
+    "linear, deterministic": {"deterministic": True},
+    "32 units": {"hidden_layer_sizes": (32,)},
+    "machine": MACHINE,
+    "machine, deterministic": MACHINE | {"deterministic": True},
+}
 
 
 def timed_fit(options, n_jobs, epochs, X, y):

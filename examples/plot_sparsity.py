@@ -5,6 +5,9 @@ Sparse weights: how many zeros can a text model afford?
 An L1 penalty makes weights exactly zero. We hash docstrings of two packages, numpy and scipy, to 2**18 columns, and a
 linear model classifies them. The stronger the penalty, the fewer non-zero weights remain. The plot shows how this
 affects the accuracy.
+
+The module :download:`docstring_corpus.py <../../examples/docstring_corpus.py>` reads the texts. Save it beside this
+program.
 """
 
 # %%

@@ -11,16 +11,33 @@ nothing is downloaded.
 # Texts
 # -----
 
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
-from docstring_corpus import load_docstrings
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 
 from sklearn_vectorflow import VectorFlowClassifier
 
-texts, packages = load_docstrings(min_count=50, only={"asyncio", "email", "http", "importlib", "joblib", "unittest"})
+
+def docstrings(package):
+    """Docstrings of a package's functions and classes, without the name of the package."""
+    for file in sorted(Path(find_spec(package).origin).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
+                yield ast.get_docstring(node).replace(package, " ")
+
+
+package_of = {
+    text: package
+    for package in ("asyncio", "email", "http", "importlib", "joblib", "unittest")
+    for text in docstrings(package)
+}
+texts, packages = list(package_of), list(package_of.values())
 train_texts, test_texts, y_train, y_test = train_test_split(texts, packages, stratify=packages, random_state=0)
 for name, count in zip(*np.unique(packages, return_counts=True)):
     print(f"{name:10} {count:5d}")

@@ -8,6 +8,9 @@ docstring. We remove the names of packages from the texts first.
 
 We compare :class:`~sklearn_vectorflow.VectorFlowClassifier`, on one thread and on all cores, with scikit-learn's
 ``SGDClassifier``. Nothing is downloaded.
+
+The module :download:`docstring_corpus.py <../../examples/docstring_corpus.py>` reads the texts. Save it beside this
+program.
 """
 
 # %%
@@ -39,8 +42,8 @@ print(textwrap.fill(f"{len(classes)} packages: {sizes}", 100))
 # The models
 # ----------
 #
-# ``alpha`` of both was chosen on a part of the training rows. ``tol=None`` trains for all 20 epochs.
-# All else is default.
+# We chose ``alpha`` of both models on a part of the training rows. ``tol=None`` trains for all 20 epochs. All else is
+# default.
 
 models = {
     "VectorFlowClassifier, 1 thread": VectorFlowClassifier(alpha=0.0, tol=None, n_jobs=1, random_state=0),

@@ -15,11 +15,12 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.cluster import narrow, samples, schedule
+from sklearn_vectorflow.cluster import fit, narrow, samples, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.cluster.parts import SourcePart, rows_of_arrays
 from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
+from sklearn_vectorflow.cluster.tasks import Merged
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
@@ -83,6 +84,19 @@ def test_the_first_epoch_has_more_rounds():
     plan = Schedule([(500,)] * 4)
     assert len(plan.rounds(0, plan.first_pieces())) > len(plan.rounds(1)) == 1
     assert Schedule([(500,)]).first_pieces() == []
+
+
+def rows_in_turn(*counts, **options):
+    return [piece.end - piece.start for piece in Schedule([(count,) for count in counts], **options).first_pieces()]
+
+
+def test_nets_train_more_rows_in_turn_and_no_more_than_half_of_a_part():
+    linear, net = (rows_in_turn(*[1900] * 64, is_linear=is_linear) for is_linear in (True, False))
+    assert sum(linear) == pytest.approx(64 * 1900 * schedule.FIRST_SHARE, rel=0.3)
+    assert sum(net) == pytest.approx(schedule.FEWEST_OF_NETS, rel=0.01)
+    assert max(linear + net) <= 1900 / 2
+    assert sum(rows_in_turn(*[100] * 64, is_linear=False)) == 64 * 100 / 2
+    assert len(rows_in_turn(*[10**6] * 64)) == schedule.FIRST_PARTS  # however many parts there are
 
 
 # ---- samples ---------------------------------------------------------------------------
@@ -272,6 +286,40 @@ def test_the_strength_of_the_penalty_is_that_of_a_local_fit(n_parts):
     expected = local.penalties_of(local.graph.weighted[0])["l2"]
     run = PartsFit(classifier(max_iter=1)._draft(), cut(n_parts, rows, y), Here())
     assert expected / 1.8 < run.state.layers[0].rule.penalty["l2"] < 1.8 * expected
+
+
+# ---- what travels, and what stays --------------------------------------------------------
+
+
+class Counting(Here):
+    """Runs tasks here, and counts the states that are sent to workers."""
+
+    sent = 0
+
+    def constant(self, value):
+        self.sent += isinstance(value, Merged)
+        return value
+
+
+@pytest.mark.parametrize("params", [{}, {"average": True, "optimizer": "sgd", "learning_rate": 0.1}], ids=str)
+def test_states_are_sent_anew_every_few_passes(params, monkeypatch):
+    records = []
+    for farthest_back, expected in ((4, 3), (1, 9)):
+        monkeypatch.setattr(fit, "FARTHEST_BACK", farthest_back)
+        run = PartsFit(classifier(**params)._draft(), cut(4), executor := Counting())
+        run.n_passes = 1
+        for epoch in range(9):
+            run.epoch(epoch)
+        assert executor.sent == expected
+        records.append(run.state.layers[0].record)
+    np.testing.assert_array_equal(*records)
+
+
+def test_tasks_let_go_of_what_a_source_keeps_for_the_next_rows(monkeypatch):
+    source, released = CSRSource(X, y=Y), []
+    monkeypatch.setattr(type(source), "release", lambda self: released.append(1))
+    survey(classifier()._draft(), 0, 1, SourcePart(source, (0,)))
+    assert len(released) == 1
 
 
 # ---- kinds of parts ----------------------------------------------------------------------

@@ -6,6 +6,8 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow.defaults.columns import unlike_columns
+from sklearn_vectorflow.defaults.evidence import likely_prior
 from sklearn_vectorflow.defaults.scales import CLEAR_SIGNAL, FEW_TELL, PRIOR, SMALLEST_SHARE
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 from sklearn_vectorflow.training.stopping import Stopping
@@ -69,7 +71,38 @@ def test_noise_makes_weights_small(rows):
     rng = np.random.default_rng(1)
     clear, vague = (VectorFlowRegressor(max_iter=1).fit(X, y).network_.scales for y in (score, rng.normal(size=N_ROWS)))
     assert vague.weight * score.std() / clear.weight == pytest.approx(SMALLEST_SHARE, rel=0.1)
-    assert vague.prior == pytest.approx(clear.prior / SMALLEST_SHARE**2)
+    assert vague.prior == pytest.approx(clear.prior / SMALLEST_SHARE**2, rel=0.1)  # noise has other outliers
+
+
+@pytest.mark.parametrize("strength", [1.0, 100.0])
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_few_rows_tell_the_strength_that_they_come_from(strength, unit):
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(150, 30))
+        y = unit * (5.0 + X @ rng.normal(scale=strength**-0.5, size=30) + rng.normal(size=150))[:, None]
+        rows, weight = sparse.csr_matrix(X), np.ones(150)
+        found.append(np.log(likely_prior(rows, y - y.mean(), weight, 10.0, True) / strength))
+        doubled = likely_prior(sparse.vstack([rows, rows]), np.tile(y, (2, 1)), np.repeat([1.0, 0.0], 150), 10.0, True)
+        assert np.log(doubled / strength) == pytest.approx(
+            found[-1], abs=1e-3
+        )  # the mean and rows of no weight tell none
+    assert abs(np.mean(found)) < 0.4
+
+
+def test_which_columns_are_unlike():
+    rng = np.random.default_rng(0)
+    ones = (rng.random((1000, 40)) < rng.uniform(0.001, 0.999, 40)).astype(float)
+    numbers = rng.normal(size=(1000, 3))
+    assert unlike_columns(sparse.csr_matrix(ones)) is None
+    assert unlike_columns(sparse.csr_matrix(np.hstack([ones, numbers]))) is None
+    assert unlike_columns(sparse.csr_matrix((1000, 3))) is None
+    assert unlike_columns(sparse.csr_matrix(np.hstack([np.tile(ones, 20), 1000 * numbers]))) is None  # of many columns
+    np.testing.assert_allclose(unlike_columns(sparse.csr_matrix(numbers + 30.0)), numbers.std(axis=0), rtol=1e-6)
+    few = np.hstack([ones[:, :1] * 0.0, (rng.random((1000, 1)) < 0.1), 1000 * numbers[:, :1]])
+    none, rare, large = unlike_columns(sparse.csr_matrix(few))
+    assert 0.9 < rare < 1.0 < none < large == pytest.approx(1000, rel=0.1)
 
 
 def test_the_signal_is_that_of_the_model_rows_come_from():

@@ -43,7 +43,9 @@ def test_the_only_row_of_a_class_stays_in_training():
     y[7] = "only"
     model = VectorFlowClassifier(early_stopping=True, max_iter=3, random_state=0).fit(X, y)
     assert list(model.classes_) == ["a", "b", "only"]
-    with pytest.raises(ValueError, match=r"validation_fraction=0.1 does not split the rows: every class has one row"):
+    with pytest.raises(
+        ValueError, match=r"validation_fraction=0.1 does not split the rows: each class has only one row"
+    ):
         VectorFlowClassifier(early_stopping=True).fit(X[:20], np.arange(20))
 
 

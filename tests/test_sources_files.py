@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,6 +87,14 @@ def test_lists_in_parquet_train_as_the_matrix(parquet):
     np.testing.assert_array_equal(weighted.coef_, model().fit(X, Y, WEIGHT).coef_)
     ones = model().fit(ParquetSource(parquet, "y", indices="columns", n_features=N_FEATURES))
     np.testing.assert_array_equal(ones.coef_, model().fit(X.sign(), Y).coef_)
+
+
+def test_what_arrow_keeps_for_the_next_rows_is_released(parquet, monkeypatch):
+    source, released = ParquetSource(parquet, "y", **LISTS), []
+    pool = SimpleNamespace(release_unused=lambda: released.append(True))
+    monkeypatch.setattr(source, "_arrow", SimpleNamespace(default_memory_pool=lambda: pool))
+    source.release()
+    assert released
 
 
 def test_folders_partitions_and_filters(tmp_path):

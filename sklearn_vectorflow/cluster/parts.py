@@ -108,10 +108,13 @@ def blocks_of(estimator, part, reset=False):
         if _n_rows(X):
             yield rows_of_arrays(estimator, X, *of_rows, reset=reset)
         return
-    with part.source.checked(list(part.numbers)) as blocks:
-        for block in blocks:
-            as_matrix(estimator, block.matrix, reset=reset)
-            yield Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
+    try:
+        with part.source.checked(list(part.numbers)) as blocks:
+            for block in blocks:
+                as_matrix(estimator, block.matrix, reset=reset)
+                yield Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
+    finally:
+        part.source.release()  # the next task may be on other rows, or far away
 
 
 def values_of(part):

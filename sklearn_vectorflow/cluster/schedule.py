@@ -12,6 +12,7 @@ from sklearn_vectorflow.cluster.tasks import Piece
 
 FIRST_SHARE = 0.05  # of the rows
 FEWEST_FIRST = 4096  # rows of that share, if they are less than half
+FEWEST_OF_NETS = 1 << 15  # units begin alike and part late: until then each learns the same, and gains cannot be added
 FIRST_PARTS = 4  # parts that the first share is of: one may hold one class alone
 FIRST_ROUNDS = 4  # in the first epoch
 SHORTEST = 16  # rows of a piece worth a round of its own
@@ -28,9 +29,12 @@ class Schedule:
     ----------
     counts : list of tuple of int
         Rows of each block of each part.
+    is_linear : bool, default=True
+        Whether the model has no hidden units.
     """
 
     counts: list
+    is_linear: bool = True
 
     @property
     def sizes(self):
@@ -42,11 +46,13 @@ class Schedule:
         sizes = self.sizes
         total = sum(sizes)
         there = [number for number, size in enumerate(sizes) if size]
-        n_parts = min(FIRST_PARTS, len(there))
-        chosen = [there[k * len(there) // n_parts] for k in range(n_parts)]
         if len(there) == 1:
             return []
-        wanted = min(max(FEWEST_FIRST, int(total * FIRST_SHARE)), total // 2)
+        fewest = FEWEST_FIRST if self.is_linear else FEWEST_OF_NETS
+        wanted = min(max(fewest, int(total * FIRST_SHARE)), total // 2)
+        n_needed = -(-2 * min(fewest, wanted) * len(there) // total)  # of whose rows no more than half are taken
+        n_parts = min(max(FIRST_PARTS, n_needed), len(there))
+        chosen = [there[k * len(there) // n_parts] for k in range(n_parts)]
         each = -(-wanted // n_parts)
         return [self._piece(number, 0, min(each, -(-sizes[number] // 2))) for number in chosen]
 

@@ -11,11 +11,11 @@ from sklearn_vectorflow.io.matrix import median_length, row_lengths
 PRIOR = 0.03  # of the dispersion over the square of the unit of weights: some weights are much larger than that
 OF_A_ROW = 0.125  # of what a row tells about the weights along it, where nothing tells the dispersion
 MOST_NOISE = 100.0
-FEW_TELL = 8  # rows; with fewer that tell something, weights are held to their unit
+FEW_TELL, FEW_TELL_NETS = 16, 8  # rows; with fewer that tell something, weights are held to their unit
 CLEAR_SIGNAL = 2.0  # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
 FEWEST_ROWS = 128  # that tell of the signal
-FEWEST_TERMS = 64  # smaller sets have the strength of such a set
+FEWEST_TERMS = 64  # smaller sets are trained in steps of such a set; nets, and losses of groups, have its strength
 MOST_OUTPUTS = 1 << 12  # whose gradients are looked at; nor are they where the loss reads other nodes too
 RANGE = 1e-30, 1e30  # of units that single precision can work with
 
@@ -68,7 +68,7 @@ class Scales:
         return min(1.0, self.length)
 
 
-def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_size, is_linear):
+def scales_of(kernel, sample, n_rows, n_counted, initial, n_outputs, output_scale, batch_size, is_linear):
     """Return the units of a model before training.
 
     Parameters
@@ -79,6 +79,8 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         Rows that stand for all.
     n_rows : int
         Of all.
+    n_counted : float
+        Rows that a strength counts.
     initial : ndarray of shape () or (n_outputs,)
         Raw outputs of a model that has seen the targets alone.
     n_outputs : int
@@ -86,7 +88,7 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
         Typical size of raw outputs.
     batch_size : int
     is_linear : bool
-        Whether steps are shorter where the rows tell little.
+        Whether steps are shorter where the rows tell little, and weights held more strongly where rows are few.
     """
     length = median_length(row_lengths(sample.matrix.values), sample.weight)
     if n_outputs > MOST_OUTPUTS or kernel.reads:
@@ -100,8 +102,9 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
             share = _share(some.signal() / curvature / output_scale)
         typical = np.float64(share * output_scale / length)
         weight = typical if is_linear else np.float64(output_scale / length)
-        telling = some.share_telling() * max(n_rows, FEWEST_TERMS)
-        prior = max(PRIOR, 1.0 / (1.0 + telling / FEW_TELL)) * dispersion / typical**2
+        telling = some.share_telling() * n_counted
+        few = FEW_TELL if is_linear else FEW_TELL_NETS
+        prior = max(PRIOR, 1.0 / (1.0 + telling / few)) * dispersion / typical**2
         noise = math.sqrt(dispersion / curvature) / output_scale
     coupled = some.starts is not None
     loss = curvature * output_scale**2 * n_outputs * (some.weight.sum() if coupled else len(some.y)) / some.n_terms
@@ -112,6 +115,26 @@ def scales_of(kernel, sample, n_rows, initial, n_outputs, output_scale, batch_si
     units = np.float32(np.clip(np.nan_to_num([weight, loss, prior], nan=1.0), *RANGE)).tolist()
     noise = float(np.float32(noise)) if 0 < noise < MOST_NOISE else 1.0
     return Scales(*units, rows_in_step, length, output_scale, some.mean_loss(), telling, noise)
+
+
+def counted(n_terms, weight, is_linear, coupled):
+    """Return how many rows, or groups, a strength counts.
+
+    A whole number as a weight counts as so many copies of a row where rows are few, unless weights are in another unit
+    and large. Nets of a handful of rows that were held as strongly as linear models would stay constant.
+
+    Parameters
+    ----------
+    n_terms : int
+        Rows of positive weight, or groups.
+    weight : ndarray or None
+    is_linear, coupled : bool
+    """
+    if coupled or not is_linear:
+        return max(n_terms, FEWEST_TERMS)
+    if weight is None or n_terms >= FEWEST_TERMS:
+        return n_terms
+    return min(FEWEST_TERMS, max(n_terms, float(weight.sum())))
 
 
 def _share(signal):

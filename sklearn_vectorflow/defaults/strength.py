@@ -1,6 +1,8 @@
 """How strong the penalty is by default."""
 
-from sklearn_vectorflow.defaults.scales import FEWEST_TERMS
+import numpy as np
+
+from sklearn_vectorflow.defaults.scales import RANGE
 
 OF_UNITS = 10.0  # times the prior of linear models: hidden units and what reads them, together for all outputs
 OF_LINEAR_PARTS = 4.0  # a linear part beside others, which explain some of what it would
@@ -13,10 +15,26 @@ def default_strength(scales, n_terms):
     Parameters
     ----------
     scales : Scales
-    n_terms : int or None
-        Losses in the mean; None if others may follow: the strength is then 0.
+    n_terms : float or None
+        Losses in the mean, as they are counted; None if others may follow: the strength is then 0.
     """
-    return 0.0 if n_terms is None else scales.prior / max(n_terms, FEWEST_TERMS)
+    return 0.0 if n_terms is None else scales.prior / max(n_terms, 1)
+
+
+def strengths_of_columns(alpha, scales, sizes, n_values):
+    """Return the default of every column where columns are unlike: that of a linear model of standardised ones.
+
+    Parameters
+    ----------
+    alpha : float
+        The default for columns as they are.
+    scales : Scales
+    sizes : ndarray of shape (n_columns,)
+    n_values : float
+        Values of a typical row: the square of its length if all sizes were 1.
+    """
+    strengths = alpha * (n_values / scales.length**2) * sizes**2
+    return np.clip(strengths, *RANGE).astype(np.float32)
 
 
 def times_of_layer(scales, is_convex, is_factors, n_outputs):

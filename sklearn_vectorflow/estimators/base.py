@@ -168,7 +168,7 @@ class BaseVectorFlow(
         vars(self).pop("_first_rows", None)
         vars(self).pop("_n_remembered", None)
         self._finish(data)
-        for name in ("_prefers_exact", "_stops_early"):
+        for name in ("_prefers_exact", "_column_sizes", "_stops_early"):
             vars(self).pop(name)
 
     @property

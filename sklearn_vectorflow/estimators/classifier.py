@@ -159,7 +159,8 @@ class VectorFlowClassifier(
         "sgd" trains by stochastic steps alone. "exact" starts with at most three epochs of them on one thread. It then
         takes Newton steps over all rows, on `n_jobs` threads, to the minimum of the penalised mean loss. It needs a
         linear model and a loss with a continuous gradient. The same `random_state` gives the same bits for any
-        `n_jobs`. "auto" is "sgd".
+        `n_jobs`. "auto" is "exact" for a few columns of different scales or means if that is quick (see the user
+        guide), and otherwise "sgd".
     exact_tol : float, default=1e-8
         Tolerance of ``solver="exact"``. It stops when the norm of the projected gradient, relative to that of a model
         without weights, is at most this. The norm scales each coordinate by its curvature.

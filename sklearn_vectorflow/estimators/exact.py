@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_vectorflow.defaults.columns import unlike_columns
 from sklearn_vectorflow.estimators.strength import FEW_EPOCHS
 from sklearn_vectorflow.exact.inference import COVARIANCES, Inference
 from sklearn_vectorflow.exact.optimum import Problem, converge
+from sklearn_vectorflow.io.sampling import SMALL_SAMPLE, sample_step
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
@@ -24,8 +26,9 @@ from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
+PRODUCTS_OF_PAIRS = 1 << 26  # the same, times the values of a row, for several steps
 PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs that take tenths of a second
-LOOSE_TOL = 1e-3  # relative gradient at which a gap is a millionth of what the rows explain
+LOOSE_TOL = 1e-4  # relative gradient that is enough for predictions, of columns nearly collinear too
 
 
 OF_OPTIMUM = ("optimality_", "duality_gap_", "n_passes_", "_penalties_of_fit")  # attributes that exact fits have
@@ -51,15 +54,16 @@ class ExactMixin:
         """Let ``solver="auto"`` be "exact" where Newton's steps are few and quick, and nothing asks for other ones.
 
         A quadratic loss is at its optimum after one. Stochastic steps end at a distance from it that matters where
-        the rows explain nearly all of ``y``.
+        the rows explain nearly all of ``y``, and far from it where columns are unlike, to which Newton's are blind.
         """
         steps = self.optimizer, self.batch_size, self.learning_rate, self.input_dropout
         as_they_come = steps == ("auto", "auto", None, 0.0) and self.tol is not None and self.max_iter >= FEW_EPOCHS
         strong = self.alpha is None or (isinstance(self.alpha, Real) and self.alpha > 0)
         goes_on = self.average or self.warm_start or validation is not None
-        self._prefers_exact = (
+        could_be = (
             self.solver == "auto"
-            and self._loss.quadratic
+            and self._loss.convex
+            and self._loss.smooth
             and not kernel_of(self._loss).takes_gil
             and self._is_plainly_linear
             and as_they_come
@@ -69,8 +73,19 @@ class ExactMixin:
             and not goes_on
             and isinstance(data, Data)
             and not self._scales_targets
-            and self._converges_quickly(data.matrix)
         )
+        self._column_sizes = self._sizes_of_unlike_columns(data.matrix) if could_be else None
+        self._prefers_exact = could_be and (
+            self._column_sizes is not None or (self._loss.quadratic and self._converges_quickly(data.matrix))
+        )
+
+    def _sizes_of_unlike_columns(self, matrix):
+        """Return the sizes of few columns that are unlike; None if they are not, or Newton's steps would take long."""
+        n_rows, n_columns = matrix.shape
+        n_nonzero = matrix.rows.n_nonzero
+        if n_columns > FEW_COLUMNS or n_nonzero**2 * self._n_outputs() > PRODUCTS_OF_PAIRS * n_rows:
+            return None
+        return unlike_columns(matrix.sample(sample_step(n_rows, SMALL_SAMPLE)))
 
     def _converges_quickly(self, matrix):
         most = PRODUCTS_OF_FEW if matrix.shape[1] <= FEW_COLUMNS else PRODUCTS_OF_MANY

@@ -135,7 +135,10 @@ class VectorFlowRegressor(
         "auto" is "exact" for squared error where that is quick: if the number of non-zeros times that of targets is at
         most 2**20 with up to 512 columns, and at most 2**16 with more. `alpha` must be > 0 or None, and no parameter
         may ask for steps of another kind (`optimizer`, `learning_rate`, `penalty`, L1, `batch_size`, `average`,
-        `input_dropout`, validation rows, `warm_start`, ``tol=None``, `max_iter` below 8). Otherwise "auto" is "sgd".
+        `input_dropout`, validation rows, `warm_start`, ``tol=None``, `max_iter` below 8).
+
+        With convex losses, "auto" is also "exact" for a few columns of different scales or means (see the user guide).
+        Otherwise it is "sgd".
     exact_tol : float, default=1e-8
         Tolerance of ``solver="exact"``. It stops when the norm of the projected gradient, relative to that of a model
         without weights, is at most this. The norm scales each coordinate by its curvature.

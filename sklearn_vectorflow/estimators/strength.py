@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklearn_vectorflow.defaults.scales import FEW_TELL
+from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
+from sklearn_vectorflow.defaults.gradients import Gradients
+from sklearn_vectorflow.defaults.scales import counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -16,6 +18,8 @@ from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
 from sklearn_vectorflow.training.strength import folds_of, validated
 
+FEW_TELL = 8  # informative rows with which the guess stands
+FEWEST_OF_LIKELIHOOD = 3  # rows
 FEWEST_TELLING = 256  # informative rows that a sample needs
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
@@ -32,6 +36,7 @@ class StrengthMixin:
         informative (losses of ranks replace another measure), and training is long enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
+        is_open = is_open and self._column_sizes is None
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
@@ -42,6 +47,8 @@ class StrengthMixin:
         return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
+        if self._loss.quadratic and data.n_terms <= MOST_ROWS:
+            return self._likely_prior(scales, start, data)
         if scales.telling < FEW_TELL:
             return scales.prior
         few_tell = scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_losses
@@ -62,6 +69,15 @@ class StrengthMixin:
             return np.array(losses)
 
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    def _likely_prior(self, scales, start, data):
+        some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
+        if np.count_nonzero(some.weight) < FEWEST_OF_LIKELIHOOD:
+            return scales.prior
+        residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
+        n_counted = counted(data.n_losses, data.weight, True, False)
+        weight = some.weight * (n_counted / some.weight.sum())
+        return likely_prior(some.values, residuals, weight, scales.prior, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that computes the norms of gradients before training."""

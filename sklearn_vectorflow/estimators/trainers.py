@@ -6,21 +6,23 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
-from sklearn_vectorflow.defaults.scales import scales_of
-from sklearn_vectorflow.defaults.strength import default_strength, times_of_layer
+from sklearn_vectorflow.defaults.scales import counted, scales_of
+from sklearn_vectorflow.defaults.strength import default_strength, strengths_of_columns, times_of_layer
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.penalties import l2_strength
+from sklearn_vectorflow.penalties import L2, l2_strength
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 
 
 class TrainerMixin(StrengthMixin):
     """Makes trainers of an estimator's nets."""
+
+    _column_sizes = None  # of columns that are unlike, while a model that minds is fitted
 
     def _trainer(self, network, start, data, crew, more=False):
         """Return the trainer of a net on rows; `more` says whether other rows may follow."""
@@ -31,7 +33,7 @@ class TrainerMixin(StrengthMixin):
             network.scales = self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
-        alpha = default_strength(network.scales, None if more or data.once else data.n_losses)
+        alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
@@ -46,6 +48,7 @@ class TrainerMixin(StrengthMixin):
             kernel,
             sample,
             data.matrix.shape[0] if data.of_all is None else data.of_all.n_rows,
+            self._n_counted(network, data),
             start.raw,
             network.n_outputs,
             self._output_scale(data),
@@ -54,10 +57,14 @@ class TrainerMixin(StrengthMixin):
         )
         scales = self._adjusted(scales)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
-        warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
+        if self._column_sizes is None:
+            warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales
         return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+
+    def _n_counted(self, network, data):
+        return counted(data.n_losses, data.weight, network.is_linear, self._coupled)
 
     def _adjusted(self, scales):
         """Return the units with adjustments of the estimator."""
@@ -70,6 +77,9 @@ class TrainerMixin(StrengthMixin):
         optimizer = optimizer_of(self, network.is_linear)
 
         def penalties(place):
+            if self._column_sizes is not None and self.alpha is None:
+                n_values = data.matrix.rows.n_nonzero / n_rows
+                return [L2(strengths_of_columns(alpha, network.scales, self._column_sizes, n_values))]
             times = times_of_layer(network.scales, place.is_convex, place.is_factors, network.n_outputs)
             return penalties_of(self, alpha if network.is_linear else times * alpha)
 

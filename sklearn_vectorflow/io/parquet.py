@@ -57,6 +57,10 @@ class TableSource(Source):
         source._columns.encoder = encoder
         return source
 
+    def release(self) -> None:
+        """Give what Arrow has decoded into, and keeps for the next rows, back to the system."""
+        self._arrow.default_memory_pool().release_unused()
+
     @contextlib.contextmanager
     def _naming(self, where):
         """Turn what Arrow raises for a damaged file into a ValueError that says where."""

@@ -125,6 +125,13 @@ VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *re
     }
 }
 
+/* Asks for all cache lines between two addresses. */
+VF_INLINE void vf_prefetch_lines(const char *from, const char *to) {
+    enum { LINE = 64 };
+    for (const char *at = from - (uintptr_t)from % LINE; at < to; at += LINE)
+        VF_PREFETCH_READ(at);
+}
+
 /* Asks for the indices and values of a row further ahead. */
 VF_INLINE void vf_prefetch_data(const vf_rows *rows, int64_t row) {
     if (rows->indices == NULL)
@@ -132,10 +139,8 @@ VF_INLINE void vf_prefetch_data(const vf_rows *rows, int64_t row) {
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
     const int64_t per_index = rows->wide_indices ? 8 : 4, per_value = rows->wide_values ? 8 : 4;
     const char *indices = (const char *)rows->indices, *values = (const char *)rows->values;
-    for (int64_t at = start * per_index; at < end * per_index; at += 64)
-        VF_PREFETCH_READ(indices + at);
-    for (int64_t at = start * per_value; at < end * per_value; at += 64)
-        VF_PREFETCH_READ(values + at);
+    vf_prefetch_lines(indices + start * per_index, indices + end * per_index);
+    vf_prefetch_lines(values + start * per_value, values + end * per_value);
 }
 
 #endif
