@@ -225,7 +225,7 @@ def test_other_distributions_say_that_they_have_no_causes(model):
         VectorFlowSurvivalEstimator().fit(X, Y)
     with pytest.raises(AttributeError) as error:
         VectorFlowSurvivalEstimator("weibull").predict_cumulative_incidence
-    assert "does not tell causes" in str(error.value.__cause__)
+    assert "does not distinguish causes" in str(error.value.__cause__)
     assert hasattr(VectorFlowSurvivalEstimator("competing_risks"), "predict_cumulative_incidence")
 
 

@@ -495,10 +495,10 @@ def own_loss(y, raw, weight):
     "parameters, message",
     [
         ({"network": factorization_machine(3)}, "FactorizationMachine.* can't have more outputs"),
-        ({"network": Tanh()(Linear()(Input()))}, "Linear.* can't have more outputs: .* Fit anew with all classes"),
+        ({"network": Tanh()(Linear()(Input()))}, "Linear.* can't have more outputs: .* Call fit with all classes"),
         ({"network": Linear(1)(Input())}, "the loss needs 5 output"),
         ({"network": Linear(init=0.0, frozen=True)(Input())}, "Linear.* can't have more outputs"),
-        ({"penalty": NonNegative()}, "that must not be negative"),
+        ({"penalty": NonNegative()}, "weights with bounds cannot be extended"),
         ({"penalty": L2(1e-3, center=np.ones(FEW))}, "L2: center must be of shape"),
         ({"loss": own_loss}, "loss .* cannot take more of them. Call fit"),
     ],

@@ -354,7 +354,7 @@ def test_the_state_after_early_stopping_is_of_the_weights_that_were_kept(optimiz
 def test_a_model_without_optimizer_state_is_refused():
     model = VectorFlowClassifier(random_state=0, max_iter=1, tol=None).fit(X, Y)
     model.network_.keep_state = False
-    with pytest.raises(ValueError, match="no optimizer's state"):
+    with pytest.raises(ValueError, match="no state of the optimizer"):
         get_state(pickle.loads(pickle.dumps(model)))
 
 
@@ -363,7 +363,7 @@ def test_states_that_do_not_belong_together_are_refused():
     base = get_state(model)
     with pytest.raises(TypeError, match="states\\[0\\] must be what get_state returns"):
         merge_states(base, [model])
-    with pytest.raises(ValueError, match="another rule"):
+    with pytest.raises(ValueError, match="another optimizer"):
         merge_states(base, [get_state(other)])
     with pytest.raises(ValueError, match="states of different nets"):
         merge_states(base, [get_state(begun("net"))])
@@ -382,7 +382,7 @@ def test_states_of_workers_that_began_anew_are_refused():
     model = VectorFlowClassifier(random_state=0).partial_fit(X[BASE], Y[BASE], [0, 1])
     base = get_state(model)
     model.partial_fit(X[PARTS[2]], Y[PARTS[2]])  # more than as many rows again
-    with pytest.raises(ValueError, match="Give every worker the base by set_state"):
+    with pytest.raises(ValueError, match="Pass the base to each worker by set_state"):
         get_state(model, base)
     with pytest.raises(ValueError, match="states\\[0\\] has units of other rows than base"):
         merge_states(base, [get_state(model)])

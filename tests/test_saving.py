@@ -314,7 +314,7 @@ DAMAGES = {
         "header does not match its checksum",
     ),
     "a later version": (changed_version, "version 2 of the format, and this release reads 1"),
-    "a pickle": (lambda content: pickle.dumps(list(range(500))), "no saved model"),
+    "a pickle": (lambda content: pickle.dumps(list(range(500))), "not a saved model"),
     "another file of the format": (lambda content: (2).to_bytes(8, "little") + b"{}", "not that of a saved model"),
 }
 

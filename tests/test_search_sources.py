@@ -108,9 +108,9 @@ def test_targets_that_are_sorted():
     order = np.argsort(Y)
     given = [(X[some], Y[some]) for some in np.array_split(order, N_BLOCKS)]
     log, estimator = {}, VectorFlowRegressor(random_state=0)
-    with pytest.warns(UserWarning, match="have alike targets"):
+    with pytest.warns(UserWarning, match="have similar targets"):
         VectorFlowSearchCV(estimator, GRID, max_epochs=9, scoring=recorded(log)).fit(Parts(given), X_val=X, y_val=Y)
-    with pytest.warns(UserWarning, match="have alike targets"):
+    with pytest.warns(UserWarning, match="have similar targets"):
         assert_equal_to_fits_alone(estimator, Parts(given), log)
 
 

@@ -79,14 +79,14 @@ REFUSED = [
     (changed("when", TIME), "the known ones are"),
     ({"event": EVENT}, "needs event and time"),
     ({"lower": LOWER}, "lower and upper together"),
-    (changed("time", TIME, INTERVALS), "lower and upper beside"),
+    (changed("time", TIME, INTERVALS), "lower and upper as well as"),
     (changed("lower", UPPER + 1, INTERVALS), "lower must be finite"),
     (changed("upper", LOWER - 0.5, INTERVALS), "upper must be greater than 0|swapped"),
     (
         changed("lower", LOWER + 9, {"lower": LOWER, "upper": np.minimum(UPPER, 5)}),
         "lower must not be greater than upper",
     ),
-    (changed("lower", [0.0, 0.0, 0.0, 0.0], INTERVALS), "says nothing"),
+    (changed("lower", [0.0, 0.0, 0.0, 0.0], INTERVALS), "has no information"),
     (changed("entry", [1.0, 0.0, 0.0, 0.0], INTERVALS), "entry must be before"),
 ]
 

@@ -292,7 +292,7 @@ class NarrowStart(PinballPython):
     "loss, error, message",
     [
         (Overrides(0.3), TypeError, r"overrides __call__ of a loss whose .* is compiled \(QuantileLoss.kernel\)"),
-        (OverridesNumba(0.3), TypeError, r"compiled \(PinballNumba.block\), which training would go on"),
+        (OverridesNumba(0.3), TypeError, r"compiled \(PinballNumba.block\), which training would still use"),
         (Twofold(), TypeError, "Twofold must define one of __call__, block and kernel, not several"),
         (Method(), TypeError, "block must be a @staticmethod"),
         (Nothing(), TypeError, "Nothing has no function: define __call__"),

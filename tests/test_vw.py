@@ -108,7 +108,7 @@ def test_rows_without_labels_are_for_prediction(tmp_path):
     np.testing.assert_array_equal(model.predict(VWSource(unlabelled, n_bits=8)), np.arange(100) % 2)
     for new in (VectorFlowClassifier(), VectorFlowRegressor()):
         for buffer_bytes in (10, 2**28):
-            with pytest.raises(ValueError, match=r"b.vw.*no y.* what touches the first '\|' is a tag"):
+            with pytest.raises(ValueError, match=r"b.vw.*no y.* a word that touches the first '\|' is a tag"):
                 new.fit(VWSource(unlabelled, n_bits=8, buffer_bytes=buffer_bytes))
 
 
