@@ -146,7 +146,7 @@ def draw_columns(axes, costs):
         shade = str(0.7 * (1 - number / len(decades)))
         label = f"epoch, {decade:,} non-zeros"
         axes.plot([cost.n_features for cost in of], [cost.epoch for cost in of], "s-", ms=4, color=shade, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="columns")
+    axes.set(xscale="log", xlabel="columns", ylim=(0, None))
 
 
 def draw_threads(axes, costs):
