@@ -408,7 +408,7 @@ def _check_rowwise(name, rowwise):
 
 def _unit_of_net(is_output, scales):
     """The unit of weights of a net's layer: the last one reads units of about size one, however long rows are."""
-    return max(scales.weight, LEAST_OF_OUTPUTS * scales.output) if is_output else scales.weight
+    return scales.weight * max(1.0, LEAST_OF_OUTPUTS * scales.length) if is_output else scales.weight
 
 
 def _strength(fields, name):
