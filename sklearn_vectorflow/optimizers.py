@@ -412,7 +412,7 @@ def _check_rowwise(name, rowwise):
 
 def _unit_of_net(is_output, scales):
     """Return the unit of the weights of a layer: the last one reads hidden units of about size one, not rows of X."""
-    return max(scales.weight, LEAST_OF_OUTPUTS * scales.output) if is_output else scales.weight
+    return scales.weight * max(1.0, LEAST_OF_OUTPUTS * scales.length) if is_output else scales.weight
 
 
 def _strength(fields, name):

@@ -189,6 +189,33 @@ def test_all_rows_are_trained_on_where_they_are_worth_more(n_rows, n_columns, pa
     assert not hasattr(VectorFlowClassifier(**options).fit(X, y), "validation_scores_")
 
 
+@pytest.mark.parametrize("n_rows", [1000, 3000])
+def test_nets_of_few_rows_and_many_more_weights_stop_before_they_overfit(n_rows):
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, 10_000, (n_rows + 3000, 10))
+    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 10)))
+    X.sum_duplicates()
+    y = (0.5 * X @ rng.normal(size=X.shape[1]) + rng.logistic(size=len(columns)) > 0).astype(int)
+    rows = X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+    assert test_loss(*rows, hidden_layer_sizes=(16,)) < 1.02 * test_loss(*rows)
+    assert test_loss(*rows, hidden_layer_sizes=(16,)) < 1.01 * np.log(2)
+
+
+def test_few_units_tell_many_classes_apart():
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, 600, (60, 8))
+    y = rng.integers(0, 60, 15_000)
+    columns = np.where(rng.random((15_000, 8)) < 0.7, words[y], rng.integers(0, 600, (15_000, 8)))
+    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 8)), (15_000, 600))
+    X.sum_duplicates()
+    train, test = slice(0, 10_000), slice(10_000, None)
+
+    def accuracy(**options):
+        return VectorFlowClassifier(random_state=0, **options).fit(X[train], y[train]).score(X[test], y[test])
+
+    assert accuracy(hidden_layer_sizes=(16,)) > accuracy() - 0.02
+
+
 def test_graphs_of_many_weights_stop_before_they_overfit():
     X, y, *_ = wide_classes(10_000)
     for network in (factorization_machine(4), wide_and_deep((4,))):

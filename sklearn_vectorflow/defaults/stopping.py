@@ -2,6 +2,7 @@
 
 FEWEST_ROWS = 10_000  # a tenth of them suffices to find the best epoch, and training hardly misses it
 FEW_WEIGHTS = 0.1  # share of the rows: so few weights hardly fit noise, and training needs all rows
+FEWEST_OF_WIDE, MANY_WEIGHTS = 1000, 10.0  # so many weights per row fit the noise of fewer rows, too
 FEW_EPOCHS = 8  # with fewer, the user wants all epochs
 
 
@@ -21,5 +22,6 @@ def stops_early(n_losses, n_weights, max_iter, tol):
     tol : float or None
         None means that all epochs are wanted.
     """
-    fits_noise = n_weights >= FEW_WEIGHTS * n_losses
-    return fits_noise and n_losses >= FEWEST_ROWS and max_iter >= FEW_EPOCHS and tol is not None
+    fits_noise = n_weights >= FEW_WEIGHTS * n_losses and n_losses >= FEWEST_ROWS
+    fits_nearly_all = n_weights >= MANY_WEIGHTS * n_losses and n_losses >= FEWEST_OF_WIDE
+    return (fits_noise or fits_nearly_all) and max_iter >= FEW_EPOCHS and tol is not None

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -38,6 +39,8 @@ from sklearn_vectorflow.targets.labels import (
 from sklearn_vectorflow.validation.arrays import check_length
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.types import ActivationName, Array, RandomState, RowsLike, Solver, TargetLike
+
+OF_CLASSES = 0.25  # power of the number of classes, by which steps of nets are larger
 
 
 def _gives_probabilities(estimator):
@@ -126,8 +129,9 @@ class VectorFlowClassifier(
         `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
         Whether to monitor the loss on validation rows instead of the training loss, and to keep the weights of the best
-        epoch. "auto" does so for nets that train on at least 10,000 rows and whose first layer has at least a tenth as
-        many weights as there are rows, if `max_iter` is at least 8 and `tol` is not None. Sources also need `X_val`.
+        epoch. "auto" does so for nets if `max_iter` is at least 8, `tol` is not None, and the first layer has many
+        weights: a tenth of the number of rows if there are at least 10,000 rows, ten times that number if there are at
+        least 1,000. Sources also need `X_val`.
     validation_fraction : float, default=0.1
         Fraction of the rows, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
@@ -470,6 +474,15 @@ class VectorFlowClassifier(
         loss = loss_of(self.loss, CLASSIFICATION_LOSSES, ClassificationLoss, ClassificationFunction)
         plain = type(loss) is LogLoss and not self.multilabel_
         return MultinomialLoss() if plain and len(self.classes_) > 2 else loss
+
+    def _adjusted(self, scales, is_linear):
+        """Let nets of many classes take larger steps: units have to tell them all apart, and rows of a class are few.
+
+        Not so where no held-out rows end training before such steps overfit.
+        """
+        if is_linear or not self._stops_early or not isinstance(self._loss, MultinomialLoss):
+            return scales
+        return replace(scales, weight=scales.weight * self._n_outputs() ** OF_CLASSES)
 
     def _n_outputs(self):
         return len(self.classes_) if self.multilabel_ else self._loss.n_outputs(len(self.classes_))

@@ -436,7 +436,7 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         self._loss.check_y(y)
         return np.ascontiguousarray(y)[:, None]
 
-    def _adjusted(self, scales):
+    def _adjusted(self, scales, is_linear):
         """Hold weights closer and stop sooner: losses of pairs stand for a measure of ranks, and overfit it first."""
         return replace(scales, prior=OF_QUERY * scales.loss * scales.length**2, loss=OF_LOSS * scales.loss)
 

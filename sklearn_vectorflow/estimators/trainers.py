@@ -55,7 +55,7 @@ class TrainerMixin(StrengthMixin):
             batch_size,
             network.is_linear,
         )
-        scales = self._adjusted(scales)
+        scales = self._adjusted(scales, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         if self._column_sizes is None:
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
@@ -66,7 +66,7 @@ class TrainerMixin(StrengthMixin):
     def _n_counted(self, network, data):
         return counted(data.n_losses, data.weight, network.is_linear, self._coupled)
 
-    def _adjusted(self, scales):
+    def _adjusted(self, scales, is_linear):
         """Return the units with adjustments of the estimator."""
         return scales
 
