@@ -7,11 +7,14 @@ from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
 
-COUPLINGS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # from bold to timid
+COUPLINGS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)  # from bold to timid
 
 
 def chosen(template, base, states, sample):
-    """Return the coupling that gives sampled rows the lowest loss, of those up to where it rises.
+    """Return the coupling that gives sampled rows the lowest loss.
+
+    Linear models have one minimum, so the search ends where the loss rises. Nets that moved too far may do about as
+    badly with the next coupling, and well with a timid one.
 
     Parameters
     ----------
@@ -24,6 +27,7 @@ def chosen(template, base, states, sample):
     read = read_by(template, sample)
     base = base.select(read)
     best, lowest, narrow = COUPLINGS[-1], np.inf, None
+    is_linear = template.network.graph.is_linear
     if Narrow.fits(template, base, read):
         narrow = Narrow(template, read)
         sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts, sample.offset)
@@ -34,9 +38,10 @@ def chosen(template, base, states, sample):
         loss = template.estimator._mean_loss(network, sample, ALONE)
         if not np.isfinite(loss):
             continue
-        if loss >= lowest:
+        if loss < lowest:
+            best, lowest = coupling, loss
+        elif is_linear:
             break
-        best, lowest = coupling, loss
     return best
 
 

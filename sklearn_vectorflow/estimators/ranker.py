@@ -88,8 +88,9 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
         Whether to monitor the loss on validation queries instead of the training loss, and to keep the weights of the
-        best epoch. "auto" does so for nets that train on at least 10,000 queries and whose first layer has at least a
-        tenth as many weights as there are queries, if `max_iter` is at least 8 and `tol` is not None.
+        best epoch. "auto" does so for nets if `max_iter` is at least 8, `tol` is not None, and the first layer has many
+        weights: a tenth of the number of queries if there are at least 10,000, ten times that number if there are at
+        least 1,000.
     validation_fraction : float, default=0.1
         Fraction of the queries, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
