@@ -92,7 +92,8 @@ class VectorFlowRegressor(
     early_stopping : bool or "auto", default="auto"
         Whether to watch the loss on validation rows in place of the training loss, and to
         keep the weights of the best epoch. "auto" does so for nets that are trained on at least 10,000 rows,
-        and whose first layer has at least a tenth as many weights, if `max_iter` is 8 or more and `tol` is not None.
+        and whose first layer has at least a tenth as many weights (or 1,000, and ten times as many), if `max_iter`
+        is 8 or more and `tol` is not None.
     validation_fraction : float, default=0.1
         Share of the rows set aside for early stopping where no `X_val` is given.
     n_iter_no_change : int, default=2
