@@ -202,18 +202,14 @@ def test_nets_of_few_rows_and_many_more_weights_stop_before_they_overfit(n_rows)
 
 
 def test_few_units_tell_many_classes_apart():
+    """Steps of the size that suits two classes are too few in 20 epochs: 1.7 times the loss of a linear model."""
     rng = np.random.default_rng(0)
-    words = rng.integers(0, 600, (60, 8))
-    y = rng.integers(0, 60, 15_000)
-    columns = np.where(rng.random((15_000, 8)) < 0.7, words[y], rng.integers(0, 600, (15_000, 8)))
-    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 8)), (15_000, 600))
+    words, y = rng.integers(0, 2000, (77, 8)), rng.integers(0, 77, 15_000)
+    columns = np.where(rng.random((15_000, 8)) < 0.5, words[y], rng.integers(0, 2000, (15_000, 8)))
+    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 8)), (15_000, 2000))
     X.sum_duplicates()
-    train, test = slice(0, 10_000), slice(10_000, None)
-
-    def accuracy(**options):
-        return VectorFlowClassifier(random_state=0, **options).fit(X[train], y[train]).score(X[test], y[test])
-
-    assert accuracy(hidden_layer_sizes=(16,)) > accuracy() - 0.02
+    rows = X[:10_000], y[:10_000], X[10_000:], y[10_000:]
+    assert test_loss(*rows, hidden_layer_sizes=(16,)) < 1.45 * test_loss(*rows)
 
 
 def test_graphs_of_many_weights_stop_before_they_overfit():
