@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.cluster import merges, schedule
-from sklearn_vectorflow.cluster.coupling import glimpsed
+from sklearn_vectorflow.cluster import coupling, merges, schedule
+from sklearn_vectorflow.cluster.coupling import COUPLINGS, glimpsed
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.network.portable import take
 
@@ -89,3 +89,15 @@ def test_glimpses_are_of_records_that_rows_read_and_a_state_has():
     none = glimpsed(state.select([layer.index[:0]]), [read]).layers[0]
     assert len(none.index) == len(none.record) == 0
     np.testing.assert_array_equal(glimpsed(state, [None]).layers[0].index, layer.index)
+
+
+@pytest.mark.parametrize(("hidden", "expected"), [((), 2.0), ((3,), 16.0)])
+def test_couplings_of_nets_are_all_tried(hidden, expected, monkeypatch):
+    losses = dict(zip(COUPLINGS, [0.9, 0.91, 0.5, 0.4, 0.45, 0.46, 0.47, 0.48]))
+    fit = trained(Here(), hidden_layer_sizes=hidden)
+    tried = []
+    monkeypatch.setattr(coupling, "merge_states", lambda base, states, coupling: tried.append(coupling) or base)
+    monkeypatch.setattr(VectorFlowClassifier, "_mean_loss", lambda *_: losses[tried[-1]])
+    state, sample = fit.state, fit.sample_here
+    assert coupling.chosen(fit.template_here, state, [state, state], sample) == expected
+    assert tried == list(COUPLINGS[: 2 if expected == 2.0 else None])
