@@ -8,7 +8,7 @@ prints what it finds, and its exit status is then 1:
 - "wide": the page, or a table, figure, formula or block of code, runs out of the window, and nothing around it scrolls;
 - "scrolls": it scrolls sideways on the wide screen, where it should fit;
 - "cut": something hides a part of what it holds;
-- "narrow": a cell of a table breaks its words;
+- "narrow": a cell of a table breaks a word that is no code;
 - "faint": text that contrasts with its background less than 4.5 to 1;
 - "bare": a picture without a background of its own on a dark page, where black lines vanish.
 """
@@ -71,11 +71,13 @@ for (const element of document.querySelectorAll("body *")) {
 }
 
 const canvas = document.createElement("canvas").getContext("2d");
-const lengths = (cell) => cell.textContent.split(/[\s\/\u200b-]+/).map((word) => {
+const lengths = (cell) => {
+    const plain = cell.cloneNode(true);
+    for (const code of plain.querySelectorAll("code")) code.replaceWith(" ");
     canvas.font = style(cell).font;
-    return canvas.measureText(word).width;
-});
-for (const cell of article.querySelectorAll("td, th")) {
+    return plain.textContent.split(/[\s\/\u200b-]+/).map((word) => canvas.measureText(word).width);
+};
+for (const cell of article.querySelectorAll("table:not(.indextable) td, th")) {
     if (!visible(cell) || cell.querySelector("pre, table")) continue;
     if (/break-word|anywhere/.test(style(cell).overflowWrap + style(cell).wordBreak)) {
         const room = cell.clientWidth - parseFloat(style(cell).paddingLeft) - parseFloat(style(cell).paddingRight);
