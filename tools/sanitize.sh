@@ -33,6 +33,14 @@ case $sanitizer in
         ;;
 esac
 
+# Modules that lie in the checkout would be installed in place of those that are built here.
+compiled=$(find "$checkout/sklearn_vectorflow" -name '*.so')
+if [ -n "$compiled" ]; then
+    echo "tools/sanitize.sh: the checkout has compiled modules, which no sanitizer looks at. Remove them, or use a clean copy:" \
+        "$compiled" >&2
+    exit 2
+fi
+
 pip install --quiet --no-build-isolation --no-deps --target "$work" "$checkout" \
     -Csetup-args=-Db_sanitize="$kinds" -Csetup-args=-Db_lundef=false
 
