@@ -92,7 +92,7 @@ def test_what_cannot_be_drawn(plt):
     with pytest.raises(TypeError, match="must predict survival functions, got VectorFlowClassifier"):
         SurvivalCurvesDisplay.from_estimator(model, X)
     survival = VectorFlowSurvivalEstimator(**SMALL).fit(X, SURVIVAL)
-    with pytest.raises(ValueError, match="one for each of the 2 rows of X, got 1"):
+    with pytest.raises(ValueError, match="one entry for each of the 2 rows of X, got 1"):
         SurvivalCurvesDisplay.from_estimator(survival, X[:2], labels=["a"])
     with pytest.raises(ValueError, match="kind must be one of"):
         SurvivalCurvesDisplay.from_estimator(survival, X[:2], kind="hazard")

@@ -514,7 +514,7 @@ def test_what_new_classes_cannot_be_given_to(parameters, message):
 def test_several_heads_have_no_place_for_a_class():
     x = Input()
     model = begun(3, network=[Linear(1)(x), Linear()(x)])
-    with pytest.raises(ValueError, match="there are 2 heads"):
+    with pytest.raises(ValueError, match="there are 2 output nodes"):
         model.partial_fit(X1, CLASSES1)
 
 

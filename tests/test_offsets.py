@@ -280,10 +280,10 @@ def test_offsets_beside_a_source_are_refused(rows):
     source = BatchSource(lambda: iter(_blocks(X, signal, offset)))
     model = VectorFlowRegressor(random_state=0)
     for call in (lambda: model.fit(source, offset=offset), lambda: model.partial_fit(source, offset=offset)):
-        with pytest.raises(ValueError, match="offset must be None beside a source"):
+        with pytest.raises(ValueError, match="offset must be None for a source"):
             call()
     model.fit(source)
-    with pytest.raises(ValueError, match="offset must be None beside a source"):
+    with pytest.raises(ValueError, match="offset must be None for a source"):
         model.predict(source, offset=offset)
 
 

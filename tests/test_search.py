@@ -261,7 +261,7 @@ def test_what_is_given_beside_rows_must_be_taken():
         search.fit(X, Y, qid=np.arange(900))
     with pytest.raises(ValueError, match="offset_val needs X_val"):
         search.fit(X, Y, offset=Y, offset_val=Y)
-    with pytest.raises(ValueError, match="offset must be None beside a source"):
+    with pytest.raises(ValueError, match="offset must be None for a source"):
         search.fit([(X, Y)], offset=Y, X_val=X, y_val=Y)
     with pytest.raises(ValueError, match="offset was given, but scoring='r2' does not accept it"):
         VectorFlowSearchCV(VectorFlowRegressor(), GRID, scoring="r2").fit(X, Y, offset=Y)

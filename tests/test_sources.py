@@ -157,7 +157,7 @@ def test_rows_that_fit_into_the_buffer_are_shuffled_as_in_memory(options):
     assert_same(model.fit(BatchSource(Rows(weight=WEIGHT))), expected)
 
 
-@pytest.mark.filterwarnings("ignore:Rows that follow each other")
+@pytest.mark.filterwarnings("ignore:Consecutive rows of the source")
 def test_shuffling_mixes_parts_of_the_source_and_depends_on_the_seed(windows):
     order = np.argsort(LABELS, kind="stable")
     source = CSRSource(X[order], y=LABELS[order], buffer_bytes=20_000)
@@ -285,7 +285,7 @@ def test_bad_options_are_refused(options):
 
 
 def test_targets_beside_a_source_and_holding_out_from_a_stream_are_refused():
-    with pytest.raises(ValueError, match="y must be None beside a source"):
+    with pytest.raises(ValueError, match="y must be None for a source"):
         VectorFlowClassifier().fit(BatchSource(Rows()), LABELS)
     with pytest.raises(ValueError, match="needs X_val"):
         VectorFlowClassifier(early_stopping=True).fit(BatchSource(Rows(), buffer_bytes=SMALL))

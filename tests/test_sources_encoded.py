@@ -71,7 +71,7 @@ def test_weights_come_from_the_source(tmp_path):
         ParquetSource(table(tmp_path), "y", sample_weight="w", columns=["city", "size"]),
     ):
         np.testing.assert_array_equal(pipeline().fit(source)[-1].coef_, expected[-1].coef_)
-    with pytest.raises(ValueError, match="y must be None beside a source"):
+    with pytest.raises(ValueError, match="y must be None for a source"):
         pipeline().fit(BatchSource(lambda: blocks(Y)), Y)
 
 

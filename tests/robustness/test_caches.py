@@ -161,7 +161,7 @@ def test_what_killed_processes_left_is_removed_and_files_of_others_stay(tmp_path
     (cache / folder.HEADER).write_text("{}")  # of something else than a cache, for all we know
     with pytest.raises(ValueError, match="has other files than"):
         fit(Rows(cache))
-    with pytest.raises(ValueError, match="has other files than"):
+    with pytest.raises(ValueError, match="exists and is not a cache of rows"):
         write_cache(Rows(), tmp_path / "cache" / "notes")
 
 

@@ -163,7 +163,9 @@ def test_the_only_row_of_a_class_stays_in_training():
     model = VectorFlowClassifier(early_stopping=True, validation_fraction=0.2, max_iter=1)
     model.fit(X, labels)
     assert model.classes_.tolist() == ["ant", "bee", "cat", "dog"] and len(model.validation_scores_) > 0
-    with pytest.raises(ValueError, match="validation_fraction=0.2 does not split the rows: every class has one row"):
+    with pytest.raises(
+        ValueError, match="validation_fraction=0.2 does not split the rows: each class has only one row"
+    ):
         model.fit(X[:3], ["ant", "bee", "cat"])
 
 

@@ -186,7 +186,7 @@ def test_units_beyond_single_precision_are_refused(rows, hidden_layer_sizes):
 
 @pytest.mark.parametrize(
     "x_unit, y_unit, message",
-    [(1e10, 1.0, "for X of about"), (1e-5, 1.0, "for X of about"), (1.0, 1e-5, "for y of"), (1.0, 1e10, "for y of")],
+    [(1e10, 1.0, "suit X of"), (1e-5, 1.0, "suit X of"), (1.0, 1e-5, "suit y of"), (1.0, 1e10, "suit y of")],
 )
 def test_nets_warn_of_units_they_do_not_start_from(rows, x_unit, y_unit, message):
     X, score = rows

@@ -175,7 +175,7 @@ def test_a_layer_changed_after_the_fit_does_not_fit_its_weights(use, layer, name
     model = VectorFlowRegressor(network=network, max_iter=1, tol=None).fit(X, Y)
     setattr(layer, name, value)
     arguments = (X, Y) if use is VectorFlowRegressor.partial_fit else () if use is served else (X,)
-    with pytest.raises(ValueError, match=r"Set (its parameters|it) back|could not broadcast"):
+    with pytest.raises(ValueError, match=r"(Set|Reset) (its parameters|it)|could not broadcast"):
         use(model, *arguments)
 
 
