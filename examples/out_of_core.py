@@ -14,6 +14,7 @@ cache.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.inspection import LossCurveDisplay
 from sklearn_vectorflow.io import CSRSource, ParquetSource
 
 folder = Path(tempfile.mkdtemp())
@@ -60,3 +62,10 @@ print(f"{source.n_rows:,} rows in {source.n_parts} parts, {model.n_iter_} epochs
 
 cached = CSRSource.open(folder / "cache")
 print(f"{cached.n_rows:,} rows in the cache, accuracy {model.score(cached):.3f}")
+
+# %%
+# Each epoch reads the cache once. The loss of a row is taken before its own step, so the first epoch estimates the loss
+# of new rows.
+
+LossCurveDisplay.from_estimator(model)
+plt.show()
