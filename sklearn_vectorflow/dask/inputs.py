@@ -86,7 +86,7 @@ def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
 def _check_alone(beside):
     if any(one is not None for one in beside.values()):
         raise ValueError(
-            "y, sample_weight, groups and offset must be None beside a source or a list: each part brings its own."
+            "y, sample_weight, groups and offset must be None for a source or a list, whose parts include them."
         )
 
 

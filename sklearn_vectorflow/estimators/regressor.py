@@ -485,7 +485,7 @@ class VectorFlowRegressor(
         if X is None:
             raise ValueError(f"{name} needs X{of}.")
         if is_source(X):
-            raise ValueError(f"{name} must be None beside a source: its blocks bring offsets.")
+            raise ValueError(f"{name} must be None for a source, whose blocks include offsets.")
         n_rows = _num_samples(X)
         logs = log_exposure(exposure, n_rows, name)
         offset = check_offset(offset, n_rows, f"offset{of}")

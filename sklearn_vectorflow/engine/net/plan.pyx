@@ -250,7 +250,7 @@ cdef class Net:
         if record.shape[0] != n_records:
             raise ValueError(
                 f"network: weights of {record.shape[0]} columns do not fit a layer of {n_records}; "
-                "a parameter of a layer has changed since the net was made. Set it back, or fit anew."
+                "a parameter of a layer has changed since the net was made. Reset it, or call fit."
             )
         cdef int kind = RULES.index(rule)
         self.rules.append(rule)

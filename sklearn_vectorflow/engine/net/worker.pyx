@@ -315,7 +315,7 @@ cdef class Worker(OneHidden):
         if out.shape[1] != self.net.nodes[which].width:
             raise ValueError(
                 f"network: the node gives {self.net.nodes[which].width} outputs, not {out.shape[1]}; a parameter of a "
-                "layer has changed since the net was made. Set it back, or fit anew."
+                "layer has changed since the net was made. Reset it, or call fit."
             )
         if self.net.is_one_fixed() and from_row < to_row:
             with nogil:
