@@ -15,7 +15,8 @@ FEW_TELL, FEW_TELL_NETS = 16, 8  # rows; with fewer that tell something, weights
 CLEAR_SIGNAL = 2.0  # standard deviations of raw outputs from which weights have their full size
 SMALLEST_SHARE = 1 / 3
 FEWEST_ROWS = 128  # that tell of the signal
-FEWEST_TERMS = 64  # smaller sets are trained in steps of such a set; nets, and losses of groups, have its strength
+FEWEST_TERMS = 64  # smaller sets train in steps of such a set; nets, and losses of groups, have its strength
+FEWEST_COUNTED = 20  # rows; fewer have that strength, too: they do not tell a signal from noise
 MOST_OUTPUTS = 1 << 12  # whose gradients are looked at; nor are they where the loss reads other nodes too
 RANGE = 1e-30, 1e30  # of units that single precision can work with
 
@@ -130,7 +131,7 @@ def counted(n_terms, weight, is_linear, coupled):
     weight : ndarray or None
     is_linear, coupled : bool
     """
-    if coupled or not is_linear:
+    if coupled or not is_linear or n_terms < FEWEST_COUNTED:
         return max(n_terms, FEWEST_TERMS)
     if weight is None or n_terms >= FEWEST_TERMS:
         return n_terms

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
 from sklearn_vectorflow.defaults.gradients import Gradients
-from sklearn_vectorflow.defaults.scales import counted
+from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -19,7 +19,6 @@ from sklearn_vectorflow.training.stopping import Stopping
 from sklearn_vectorflow.training.strength import folds_of, validated
 
 FEW_TELL = 8  # informative rows with which the guess stands
-FEWEST_OF_LIKELIHOOD = 3  # rows
 FEWEST_TELLING = 256  # informative rows that a sample needs
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
@@ -47,7 +46,7 @@ class StrengthMixin:
         return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
-        if self._loss.quadratic and data.n_terms <= MOST_ROWS:
+        if self._loss.quadratic and FEWEST_COUNTED <= data.n_losses and data.n_terms <= MOST_ROWS:
             return self._likely_prior(scales, start, data)
         if scales.telling < FEW_TELL:
             return scales.prior
@@ -72,8 +71,6 @@ class StrengthMixin:
 
     def _likely_prior(self, scales, start, data):
         some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
-        if np.count_nonzero(some.weight) < FEWEST_OF_LIKELIHOOD:
-            return scales.prior
         residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
         n_counted = counted(data.n_losses, data.weight, True, False)
         weight = some.weight * (n_counted / some.weight.sum())
