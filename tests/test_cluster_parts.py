@@ -15,12 +15,11 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.cluster import fit, narrow, samples, schedule
+from sklearn_vectorflow.cluster import narrow, samples, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.cluster.parts import SourcePart, rows_of_arrays
 from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
-from sklearn_vectorflow.cluster.tasks import Merged
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
@@ -288,31 +287,7 @@ def test_the_strength_of_the_penalty_is_that_of_a_local_fit(n_parts):
     assert expected / 1.8 < run.state.layers[0].rule.penalty["l2"] < 1.8 * expected
 
 
-# ---- what travels, and what stays --------------------------------------------------------
-
-
-class Counting(Here):
-    """Runs tasks here, and counts the states that are sent to workers."""
-
-    sent = 0
-
-    def constant(self, value):
-        self.sent += isinstance(value, Merged)
-        return value
-
-
-@pytest.mark.parametrize("params", [{}, {"average": True, "optimizer": "sgd", "learning_rate": 0.1}], ids=str)
-def test_states_are_sent_anew_every_few_passes(params, monkeypatch):
-    records = []
-    for farthest_back, expected in ((4, 3), (1, 9)):
-        monkeypatch.setattr(fit, "FARTHEST_BACK", farthest_back)
-        run = PartsFit(classifier(**params)._draft(), cut(4), executor := Counting())
-        run.n_passes = 1
-        for epoch in range(9):
-            run.epoch(epoch)
-        assert executor.sent == expected
-        records.append(run.state.layers[0].record)
-    np.testing.assert_array_equal(*records)
+# ---- what stays ---------------------------------------------------------------------
 
 
 def test_tasks_let_go_of_what_a_source_keeps_for_the_next_rows(monkeypatch):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,12 +16,11 @@ from sklearn_vectorflow.cluster.schedule import Schedule
 from sklearn_vectorflow.cluster.survey import survey
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.losses.blocks import name_of
+from sklearn_vectorflow.network.state import begin_of_means
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.training.trainer import new_seed
-
-FARTHEST_BACK = 4  # passes that may have to be run again where a worker is lost: then a state is sent anew
 
 
 class Here:
@@ -68,8 +68,7 @@ class PartsFit:
         template, state, sample, few, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
         self.template, self.sample = executor.constant(template), executor.constant(few)
-        self.sample_here, self._state = sample, state
-        self._merged, self._n_since = None, 0  # the state among the workers, and passes since one was sent to them
+        self.sample_here, self.state = sample, state
         self.read = run(read_by, self.template, self.sample)
         self.n_passes = draft._n_passes(self.known.n_rows)
         self.schedule = Schedule([one.counts for one in surveys], template.network.graph.is_linear)
@@ -81,13 +80,6 @@ class PartsFit:
 
     # ---- rounds --------------------------------------------------------------------
 
-    @property
-    def state(self):
-        """The state as it is by now; the workers have it, and it is fetched when it is asked for."""
-        if self._state is None:
-            self._state = self.executor.result(self.executor.submit(tasks.state_of, self._merged))
-        return self._state
-
     def epoch(self, number):
         """Run an epoch, from the state that is here to the next one; return the mean loss of its last pass."""
         begins = number == 0 and self.start is not None
@@ -98,7 +90,8 @@ class PartsFit:
     def _pass(self, number, begins):
         """Go over all rows once; `begins` says whether these are a new model's first steps."""
         run, seed = self.executor.submit, new_seed(self.random_state)
-        merged = self._begun()
+        self._forget()
+        merged = self.executor.constant(tasks.Merged(self.state))
         infos, first = [], []
         if begins:
             first = self.schedule.first_pieces()
@@ -110,19 +103,16 @@ class PartsFit:
             if pieces:
                 merged = self._round(merged, pieces, seed)
                 infos.append(run(tasks.info_of, merged))
-        infos = self.executor.result(infos)
-        self._state, self._merged = None, merged
+        self.state, infos = self.executor.result([run(tasks.state_of, merged), infos])
         self.history += infos
         self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
+        self.merged = merged
         return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
 
-    def _begun(self):
-        """Return what stands for the state that a pass begins from."""
-        if self._merged is None or self._n_since == FARTHEST_BACK:
-            self._merged, self._n_since = self.executor.constant(tasks.Merged(self.state)), 0
-        self._n_since += 1
-        merged = self._merged
-        return self.executor.submit(tasks.forgotten, merged) if self.draft.average is True else merged
+    def _forget(self):
+        """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
+        if self.draft.average is True:
+            self.state = replace(self.state, average_from=begin_of_means(self.state.step, self.state.average_from))
 
     def _round(self, merged, pieces, seed):
         run, gains = self.executor.submit, []
@@ -150,7 +140,7 @@ class PartsFit:
         """Return the mean loss of the rows for validation."""
         if isinstance(self.validation, Data):
             return self.draft._mean_loss(network, self.validation, ALONE)
-        run, merged = self.executor.submit, self._merged
+        run, merged = self.executor.submit, self.executor.constant(tasks.Merged(self.state))
         parts = enumerate(self.validation)
         losses = [run(tasks.loss_of_part, self.template, merged, k, *values_of(part)) for k, part in parts]
         found = self.executor.result(losses)

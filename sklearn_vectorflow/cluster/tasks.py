@@ -12,7 +12,6 @@ import numpy as np
 from sklearn_vectorflow.cluster.narrow import Narrow
 from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of, part_of
 from sklearn_vectorflow.network.portable import take
-from sklearn_vectorflow.network.state import begin_of_means
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import naming
 
@@ -106,12 +105,6 @@ def places(template, piece, *values):
                 else:
                     read[position][some] = True
     return [None if every else np.flatnonzero(mask).astype(np.int32) for every, mask in zip(whole, read)]
-
-
-def forgotten(merged):
-    """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
-    state = merged.state
-    return Merged(replace(state, average_from=begin_of_means(state.step, state.average_from)), merged.info)
 
 
 def select(merged, where):
