@@ -211,6 +211,17 @@ def test_a_column_much_larger_than_the_others_is_named_in_few_rows():
         VectorFlowRegressor(max_iter=1).fit(X, X[:, 0])
 
 
+def test_units_of_few_columns_do_not_matter():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 20))
+    y = X @ rng.normal(size=20) + 4 * rng.normal(size=500)
+    found = []
+    for seed in (1, 2):
+        units = 2.0 ** np.random.default_rng(seed).integers(0, 12, 20)
+        found.append(quiet(VectorFlowRegressor(random_state=0), X * units, y).predict(X * units))
+    np.testing.assert_allclose(*found, atol=1e-3 * y.std())
+
+
 @pytest.mark.parametrize("columns", ["scales", "means", "both", "one among categories"])
 @pytest.mark.parametrize("n_rows", [300, 5000])
 def test_few_columns_unlike_each_other_are_learnt_as_if_standardised(columns, n_rows):

@@ -32,15 +32,11 @@ class Windows:
         n_rows = trainer.matrix.shape[0]
         work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
         n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
-        self.n_members = trainer.crew.ready(self._n_members(trainer.crew.n_workers))
+        self.n_members = trainer.crew.ready(_n_members(trainer.crew.n_workers))
         most_nonzeros = trainer.most_nonzeros(n_in_window)
         growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
         unit_rows = _unit_rows(trainer.kernel, batch_size)
         self.team = Team(trainer.net, self.n_members, *sizes, n_in_window, most_nonzeros, growth, unit_rows)
-
-    def _n_members(self, n_workers):
-        """Return how many threads are of use: one without a core of its own keeps all others waiting."""
-        return min(n_workers, threads.n_cores()) if n_workers > 1 else 1
 
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
@@ -55,8 +51,13 @@ class Windows:
         return parts
 
 
+def _n_members(n_workers):
+    """Return how many threads help: one without a core of its own keeps all others waiting."""
+    return min(n_workers, threads.n_cores()) if n_workers > 1 else 1
+
+
 def _unit_rows(kernel, batch_size):
-    """Return of how many rows of a step a loss is evaluated at once."""
+    """Return how many rows of a step the loss gets at once."""
     if kernel.loss.coupled or not getattr(kernel.loss, "separates", True):
         return batch_size
     return threads.WORTH_THE_GIL if kernel.takes_gil else UNIT_ROWS

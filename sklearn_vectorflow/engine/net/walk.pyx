@@ -25,7 +25,7 @@ from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_c
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport (
-    vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_rounded,
+    vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_gathered_values, vf_rounded,
 )
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row, vf_row_length
 from sklearn_vectorflow.engine.net.plan cimport *
@@ -390,7 +390,7 @@ cdef class Walk(Buffers):
                 vf_gather_row(g, x, self.gradient[i] + entry)
                 total += self.gradient[i][entry]
                 entry = c.next[entry]
-            vf_outputs_update(&outputs, c.slot_output[slot], vf_gathered_features(g), 1.0, total)
+            vf_outputs_update(&outputs, c.slot_output[slot], vf_gathered_values(g), 1.0, total)
             vf_gathered_clear(g)
 
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil:

@@ -183,7 +183,7 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     VF_SIMD static void vf_update_each_##name(const vf_linear *layer, const vf_clock *clock,           \
                                               const vf_gathered *g, vf_copies copies) {                \
         if (layer->n_out == 1)                                                                         \
-            vf_update_one(kind, lazy, layer, clock, vf_gathered_features(g), copies, 1.0f);            \
+            vf_update_one(kind, lazy, layer, clock, vf_gathered_values(g), copies, 1.0f);              \
         else                                                                                           \
             vf_update_each_wide(kind, lazy, layer, clock, g, copies);                                  \
     }                                                                                                  \

@@ -39,7 +39,7 @@ VF_INLINE int64_t vf_place_of(const vf_table_entry *table, int32_t bits, int32_t
     return at;
 }
 
-/* Without a branch on whether the feature is new, which every second one would mispredict. */
+/* There is no branch on whether the feature is new, which would be mispredicted for every second one. */
 VF_INLINE int64_t vf_gathered_slot(const vf_gathered *g, int64_t *n_slots, int32_t feature) {
     const int64_t at = vf_place_of(g->table, g->bits, feature);
     const int32_t held = g->table[at].slot, is_new = held < 0;
@@ -59,7 +59,7 @@ static inline double *vf_gathered_row(vf_gathered *g, int32_t feature) {
 /* Adds scale times the row's values to the sums of its features, each times n numbers. Slots are found for some
  * features before their sums are read, which may lie far away. */
 VF_INLINE void vf_gather_span(vf_gathered *given, vf_row row, double scale, const double *VF_RESTRICT delta, const int64_t n) {
-    enum { TOGETHER = 32 };
+    enum { TOGETHER = 32, LINE = 8 }; /* LINE: sums in a cache line */
     const vf_gathered g = *given; /* no store can alias it */
     int64_t n_slots = g.n_slots, at[TOGETHER];
     double values[TOGETHER];
@@ -71,7 +71,7 @@ VF_INLINE void vf_gather_span(vf_gathered *given, vf_row row, double scale, cons
                 continue;
             values[found] = row.values[k] * scale;
             at[found] = vf_gathered_slot(&g, &n_slots, row.indices[k]) * n;
-            for (int64_t c = 0; c < n && n > 1; c += 8)
+            for (int64_t c = 0; c < n && n > 1; c += LINE)
                 VF_PREFETCH(g.sums + at[found] + c);
             found++;
         }
@@ -99,7 +99,7 @@ VF_SIMD static void vf_gather_row(vf_gathered *g, vf_row row, const double *delt
         vf_gather_span(g, row, 1.0, delta, g->n_out);
 }
 
-/* n sums from `from` on, as the numbers that weights are stepped by. */
+/* n sums from `from` on, in the precision of weights. */
 VF_INLINE const float *vf_rounded(const vf_gathered *g, int64_t from, int64_t n) {
     float *VF_RESTRICT out = g->rounded;
     const double *VF_RESTRICT sums = g->sums + from;
@@ -108,9 +108,15 @@ VF_INLINE const float *vf_rounded(const vf_gathered *g, int64_t from, int64_t n)
     return out;
 }
 
-/* The features as a row, whose values are the sums if they have one each. */
-static inline vf_row vf_gathered_features(const vf_gathered *g) {
-    const vf_row out = {g->features, g->n_out == 1 ? vf_rounded(g, 0, g->n_slots) : g->rounded, g->n_slots};
+/* The features as a row whose values are not read. */
+VF_INLINE vf_row vf_gathered_features(const vf_gathered *g) {
+    const vf_row out = {g->features, g->rounded, g->n_slots};
+    return out;
+}
+
+/* The features of a layer with one output, as a row whose values are the sums. */
+VF_INLINE vf_row vf_gathered_values(const vf_gathered *g) {
+    const vf_row out = {g->features, vf_rounded(g, 0, g->n_slots), g->n_slots};
     return out;
 }
 

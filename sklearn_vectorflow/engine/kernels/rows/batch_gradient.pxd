@@ -19,4 +19,5 @@ cdef extern from "kernels/rows/batch_gradient.h" nogil:
     void vf_gather_row(vf_gathered *g, vf_row row, const double *delta)
     const float *vf_rounded(const vf_gathered *g, int64_t start, int64_t n)
     vf_row vf_gathered_features(const vf_gathered *g)
+    vf_row vf_gathered_values(const vf_gathered *g)
     void vf_gathered_clear(vf_gathered *g)
