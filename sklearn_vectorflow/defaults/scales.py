@@ -121,8 +121,7 @@ def scales_of(kernel, sample, n_rows, n_counted, initial, n_outputs, output_scal
 def counted(n_terms, weight, is_linear, coupled):
     """Return how many rows, or groups, a strength counts.
 
-    A whole number as a weight counts as so many copies of a row where rows are few, unless weights are in another unit
-    and large. Nets of a handful of rows that were held as strongly as linear models would stay constant.
+    Nets of a handful of rows that were held as strongly as linear models would stay constant.
 
     Parameters
     ----------
@@ -131,8 +130,23 @@ def counted(n_terms, weight, is_linear, coupled):
     weight : ndarray or None
     is_linear, coupled : bool
     """
-    if coupled or not is_linear or n_terms < FEWEST_COUNTED:
+    if coupled or not is_linear:
         return max(n_terms, FEWEST_TERMS)
+    copies = copies_of(n_terms, weight)
+    return copies if copies >= FEWEST_COUNTED else FEWEST_TERMS
+
+
+def copies_of(n_terms, weight):
+    """Return how many rows there would be if each were repeated instead of weighted, where rows are few.
+
+    Weights may be in another unit, and large: they make no more than `FEWEST_TERMS` rows of few.
+
+    Parameters
+    ----------
+    n_terms : int
+        Rows of positive weight.
+    weight : ndarray or None
+    """
     if weight is None or n_terms >= FEWEST_TERMS:
         return n_terms
     return min(FEWEST_TERMS, max(n_terms, float(weight.sum())))

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
 from sklearn_vectorflow.defaults.gradients import Gradients
-from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, counted
+from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, copies_of, counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -46,7 +46,7 @@ class StrengthMixin:
         return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
-        if self._loss.quadratic and FEWEST_COUNTED <= data.n_losses and data.n_terms <= MOST_ROWS:
+        if self._loss.quadratic and data.n_terms <= MOST_ROWS and self._has_enough(data):
             return self._likely_prior(scales, start, data)
         if scales.telling < FEW_TELL:
             return scales.prior
@@ -68,6 +68,10 @@ class StrengthMixin:
             return np.array(losses)
 
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    @staticmethod
+    def _has_enough(data):
+        return copies_of(data.n_losses, data.weight) >= FEWEST_COUNTED
 
     def _likely_prior(self, scales, start, data):
         some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
