@@ -350,7 +350,7 @@ class SGD(Optimizer):
     """
 
     rule = "sgd"
-    clock_size = 3
+    clock_size = 1
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-from sklearn_vectorflow.optimizers import FTRL, AdaGrad
+from sklearn_vectorflow.network.records import stamp
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
 from sklearn_vectorflow.penalties import L1, L2, NonNegative
 
 
@@ -137,3 +139,25 @@ def test_weights_that_are_set_are_those_that_training_goes_on_from():
     network.set_weights([np.zeros_like(one) for one in network.weights()], network.intercepts())
     model.partial_fit(sparse.csr_matrix((1, X.shape[1])), y[:1])
     assert not np.any(network.parameters[0].weights()) and not np.any(model.coef_)
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("taken", [0, 10**8])
+def test_sgd_applies_all_of_a_penalty_however_many_steps_it_has_taken(taken, average):
+    """Its clocks are sums of rates in single precision, to which a rate adds nothing in the end."""
+    n_steps, strength = 20_000, 1e-4
+    X, y = sparse.csr_matrix(np.tile([[1.0, 0.0], [1.0, 1.0]], (n_steps // 2, 1))), np.ones(n_steps)
+    y[::2] = -1.0
+    optimizer = SGD(0.5, schedule="constant")
+    params = {"alpha": strength, "average": average, "fit_intercept": False, "batch_size": 1, "random_state": 0}
+    model = VectorFlowClassifier(loss="squared_hinge", optimizer=optimizer, **params)
+    model.partial_fit(X[:1], [-1.0], [-1.0, 1.0])
+    network = model.network_
+    network.set_weights([np.array([[-100.0], [200.0]])], network.intercepts())
+    network._state = replace(network._state, progress=(taken, 0.5 * taken), average_from=taken)
+    stamp(network.parameters[0].record, network.parameters[0].layout, taken, 0.5 * taken)
+    before = network.weights()[0].copy()
+    model.partial_fit(X, y)  # no row is nearer than its margin, and the penalty alone acts
+    left = np.exp(-0.5 * strength * n_steps)
+    expected = before * ((1.0 - left) / (0.5 * strength * n_steps) if average else left)
+    np.testing.assert_allclose(network.weights()[0], expected, rtol=3e-4)

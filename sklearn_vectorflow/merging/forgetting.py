@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from sklearn_vectorflow.merging.clocks import write_clock
 from sklearn_vectorflow.merging.merge import CHUNK
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.network.portable import put, take
+from sklearn_vectorflow.network.records import stamp
 
 
 def let_forget(network, share):
@@ -59,4 +59,4 @@ def _forget(layer, of_bias, record, share, before, after):
     for start in range(0, len(record), CHUNK):
         some = slice(start, start + CHUNK)
         every.of(some).forget(record[some], share, before.step, after.step)
-        write_clock(record[some], layer.layout, after.step, after.elapsed)
+        stamp(record[some], layer.layout, after.step, after.elapsed)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.engine.merging import add_gains
-from sklearn_vectorflow.merging.clocks import add_means, write_clock
+from sklearn_vectorflow.network.records import stamp
 
 
 def progress_weight(rho):
@@ -103,7 +103,7 @@ class Gathered:
         self.elapsed[at] += elapsed
         if self.means is not None:
             moved = record[touched], self.before[at]
-            self.means[at] += add_means(*moved, records.layout, self.since, steps)
+            self.means[at] += _means_gained(*moved, records.layout, self.since, steps)
 
     def result(self, touched):
         """Return the merged records, of those that some state touched."""
@@ -125,7 +125,7 @@ class Gathered:
         shared = [record[:, places] + total[at] / gain for places, total in zip(self.moved, self.of_state)]
         steps = self.since.step + self.steps[at]
         records.write(record, weights, information, steps, shared)
-        write_clock(record, layout, steps, self.since.elapsed + self.elapsed[at])
+        stamp(record, layout, steps, self.since.elapsed + self.elapsed[at])
         if self.means is not None:
             counted = np.maximum(self.since.step - self.since.average_from, 0)
             total_counted = np.maximum(steps - self.since.average_from, 0)
@@ -133,3 +133,10 @@ class Gathered:
             sums = self.before[at][:, span].astype(np.float64) * counted + self.means[at]
             record[:, span] = np.divide(sums, total_counted, out=weights.copy(), where=total_counted > 0)
         return record
+
+
+def _means_gained(record, before, layout, since, steps):
+    """Return what the sums behind running means gained in some steps since a state."""
+    span = slice(layout.average, layout.average + layout.n_out)
+    first, last = (max(step - since.average_from, 0) for step in (since.step, since.step + steps))
+    return record[:, span].astype(np.float64) * last - before[:, span].astype(np.float64) * first

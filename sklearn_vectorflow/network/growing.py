@@ -126,7 +126,7 @@ def _finish(parameters, lower, progress):
     np.maximum(weights, np.float32(lower), out=weights)
     if parameters.averaged:
         parameters.weights(True)[:] = weights
-    stamp(parameters.record, parameters.layout, progress)
+    stamp(parameters.record, parameters.layout, *progress)
 
 
 def _spans(old, graph):

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.network.records import LONGEST_CLOCK
-
 
 @dataclass(frozen=True)
 class Outputs:
@@ -46,8 +44,7 @@ class Outputs:
         for name in ("row", "clock"):
             to, start = getattr(layout, name), getattr(before, name)
             if to >= 0:
-                of_clock = min(LONGEST_CLOCK, before.end_of_clock - start, layout.end_of_clock - to)
-                size = layout.per_feature if name == "row" else of_clock
+                size = layout.per_feature if name == "row" else min(before.clock_size, layout.clock_size)
                 record[:, to : to + size] = old[:, start : start + size]
 
     def fill_weights(self, values, old):

@@ -11,7 +11,7 @@ from sklearn_vectorflow.network.memory import lines, padded, zeros
 from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
-LONGEST_CLOCK = 3  # numbers that tell what a record has missed
+LONGEST_CLOCK = 2  # numbers that tell what a record has missed
 CHUNK = 1 << 16  # records copied at a time
 CACHED = 1_000_000  # bytes of weights and state that a core's own cache keeps
 
@@ -49,8 +49,9 @@ class Layout:
             if present:
                 places[name] = end
                 end += size
-        # three numbers would straddle cache lines in every fifth record
-        return cls(n_out, stride=4 if end == 3 > n_out else end, apart=apart, **places)
+        # three numbers would straddle cache lines in every fifth record, five in every third
+        stride = 4 if end == 3 > n_out else 8 if n_out == 1 and 4 < end < 8 else end
+        return cls(n_out, stride=stride, apart=apart, **places)
 
     @property
     def is_planned(self):
@@ -73,9 +74,14 @@ class Layout:
         return 0 if self.row < 0 else 2 if self.slot1 >= 0 > self.slot2 else 1
 
     @property
-    def end_of_clock(self):
-        """Where the clock ends, or what fills the record up behind it."""
-        return self.stride if self.average < 0 else self.average
+    def is_timed(self):
+        """Whether clocks are the sum of the learning rates so far, as SGD's are: steps follow it only for means."""
+        return self.clock >= 0 and not any(self.state)
+
+    @property
+    def clock_size(self):
+        """How many numbers tell what a record has missed."""
+        return 0 if self.clock < 0 else 1 + (self.is_timed and self.average >= 0)
 
     def of_width(self, n_out):
         """Return the layout of the same kinds of state for another number of weights."""
@@ -83,7 +89,7 @@ class Layout:
             n_out,
             per_weight=(self.slot1 >= 0) + (self.slot2 >= 0),
             per_feature=self.per_feature,
-            clock_size=0 if self.clock < 0 else 1 if any(self.state) else LONGEST_CLOCK,
+            clock_size=self.clock_size,
             averaged=self.average >= 0,
             apart=self.apart,
         )
@@ -201,7 +207,7 @@ class LinearParameters:
                 to, start = getattr(layout, name), getattr(old, name)
                 if with_state and to >= 0:
                     mine[:, to : to + size] = theirs[:, start : start + size]
-            stamp(mine, layout, progress)
+            stamp(mine, layout, *progress)
         return new
 
     def take_over(self, old, spans, outputs=None):
@@ -342,15 +348,23 @@ def _fill_weights(values, old, outputs):
         outputs.fill_weights(values, old)
 
 
-def stamp(record, layout, progress):
-    """Set the clocks of records that have missed nothing, as kernels/optimizers/record.h reads them."""
+def stamp(record, layout, step, elapsed):
+    """Say up to which step, and which sum of rates, records have caught up, as kernels/optimizers/record.h reads it.
+
+    Parameters
+    ----------
+    record : ndarray of float32, shape (n_records, stride)
+    layout : Layout
+    step : int or ndarray of int of shape (n_records,) or (n_records, 1)
+    elapsed : float or ndarray of float, of the same shape
+    """
     if layout.clock < 0:
         return
-    steps, elapsed = progress
-    numbers = record.view(np.uint32)
-    numbers[:, layout.clock] = steps & 0xFFFFFFFF
-    if layout.end_of_clock - layout.clock >= LONGEST_CLOCK:  # SGD's
-        numbers[:, layout.clock + 1 : layout.clock + LONGEST_CLOCK] = np.array([elapsed]).view(np.uint32)
+    steps = np.asarray(step, dtype=np.int64).ravel().astype(np.uint32).view(np.float32)
+    if layout.is_timed:
+        record[:, layout.clock] = np.ravel(elapsed)
+    if layout.clock_size > layout.is_timed:
+        record[:, layout.clock + layout.is_timed] = steps
 
 
 @dataclass

@@ -93,7 +93,7 @@ def _rules_of(place, is_linear, scales, optimizer, penalties, averaged):
         apart=own.rule == "ftrl" and lazy != engine.LAZY,
         per_weight=own.per_weight,
         per_feature=own.per_feature,
-        clock_size=own.clock_size if lazy != engine.EAGER else 0,
+        clock_size=own.clock_size + (own.rule == "sgd" and averaged) if lazy != engine.EAGER else 0,
         averaged=averaged,
     )
     return own, lazy, layout, fields

@@ -40,8 +40,9 @@ VF_INLINE void vf_fill_places(int64_t *at, int64_t n) {
         at[n + i] = at[0];
 }
 
-/* Below, two neighbouring numbers of each of four records are read and written, `numbers` being those of
- * record 0. */
+/* Below, neighbouring numbers of each of some records are read and written, `numbers` being those of record 0. Later
+ * records are written first: where lanes behind the last record stand for the first one, see vf_fill_places, this is
+ * what it is in the end. */
 #if defined(__GNUC__)
 
 typedef float vf_floats_8 __attribute__((vector_size(32))); /* a group of numbers; never passed by value */
@@ -100,8 +101,8 @@ VF_INLINE vf_floats_4 vf_load_2(const float *numbers, int64_t stride, const int6
 VF_INLINE void vf_store_2(float *numbers, int64_t stride, const int64_t *at, vf_floats_4 pairs) {
     const vf_words_2 both = (vf_words_2)pairs;
     const int64_t first = both[0], second = both[1];
-    memcpy(numbers + at[0] * stride, &first, sizeof first);
     memcpy(numbers + at[1] * stride, &second, sizeof second);
+    memcpy(numbers + at[0] * stride, &first, sizeof first);
 }
 
 VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64_t *at, float *first,
@@ -117,8 +118,8 @@ VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *a
     vf_floats_4 firsts, seconds;
     memcpy(&firsts, first, sizeof firsts);
     memcpy(&seconds, second, sizeof seconds);
-    vf_store_2(numbers, stride, at, VF_SHUFFLE_4(firsts, seconds, 0, 4, 1, 5));
     vf_store_2(numbers, stride, at + 2, VF_SHUFFLE_4(firsts, seconds, 2, 6, 3, 7));
+    vf_store_2(numbers, stride, at, VF_SHUFFLE_4(firsts, seconds, 0, 4, 1, 5));
 }
 
 #else
@@ -171,9 +172,93 @@ VF_INLINE void vf_load_pairs_4(const float *numbers, int64_t stride, const int64
 
 VF_INLINE void vf_store_pairs_4(float *numbers, int64_t stride, const int64_t *at, const float *first,
                                 const float *second) {
-    for (int64_t i = 0; i < 4; i++) {
+    for (int64_t i = 3; i >= 0; i--) {
         numbers[at[i] * stride] = first[i];
         numbers[at[i] * stride + 1] = second[i];
+    }
+}
+
+#endif
+
+/* Four neighbouring numbers of each of a group of records, to and from entry k of four arrays. */
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
+
+#define VF_JOIN(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7)
+#define VF_HALF(x, a) __builtin_shufflevector(x, x, a, (a) + 1, (a) + 2, (a) + 3)
+#define VF_INTERLEAVE(x, y, a, b, c, d) \
+    __builtin_shufflevector(x, y, a, (b) + 8, c, (d) + 8, (a) + 4, (b) + 12, (c) + 4, (d) + 12)
+#define VF_HALVES(x, y, a) __builtin_shufflevector(x, y, a, (a) + 1, (a) + 8, (a) + 9, (a) + 4, (a) + 5, (a) + 12, (a) + 13)
+
+/* Rows of four by four numbers, two of them a vector, become their columns. */
+VF_INLINE void vf_transpose_8(vf_floats_8 *x, vf_floats_8 *y, vf_floats_8 *z, vf_floats_8 *u) {
+    const vf_floats_8 a = VF_INTERLEAVE(*x, *y, 0, 0, 1, 1), b = VF_INTERLEAVE(*x, *y, 2, 2, 3, 3);
+    const vf_floats_8 c = VF_INTERLEAVE(*z, *u, 0, 0, 1, 1), d = VF_INTERLEAVE(*z, *u, 2, 2, 3, 3);
+    *x = VF_HALVES(a, c, 0);
+    *y = VF_HALVES(a, c, 2);
+    *z = VF_HALVES(b, d, 0);
+    *u = VF_HALVES(b, d, 2);
+}
+
+/* Numbers of the i-th and the (i + 4)-th record. */
+VF_INLINE void vf_load_two(const float *numbers, int64_t stride, const int64_t *at, vf_floats_8 *out) {
+    vf_floats_4 low, high;
+    memcpy(&low, numbers + at[0] * stride, sizeof low);
+    memcpy(&high, numbers + at[4] * stride, sizeof high);
+    *out = VF_JOIN(low, high);
+}
+
+VF_INLINE void vf_load_quads(const float *numbers, int64_t stride, const int64_t *at, float *a, float *b, float *c,
+                             float *d) {
+    vf_floats_8 x, y, z, u;
+    vf_load_two(numbers, stride, at, &x);
+    vf_load_two(numbers, stride, at + 1, &y);
+    vf_load_two(numbers, stride, at + 2, &z);
+    vf_load_two(numbers, stride, at + 3, &u);
+    vf_transpose_8(&x, &y, &z, &u);
+    memcpy(a, &x, sizeof x);
+    memcpy(b, &y, sizeof y);
+    memcpy(c, &z, sizeof z);
+    memcpy(d, &u, sizeof u);
+}
+
+VF_INLINE void vf_store_half(float *to, const int high, const vf_floats_8 *x) {
+    const vf_floats_4 half = high ? VF_HALF(*x, 4) : VF_HALF(*x, 0);
+    memcpy(to, &half, sizeof half);
+}
+
+VF_INLINE void vf_store_quads(float *numbers, int64_t stride, const int64_t *at, const float *a, const float *b,
+                              const float *c, const float *d) {
+    vf_floats_8 x, y, z, u;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    memcpy(&z, c, sizeof z);
+    memcpy(&u, d, sizeof u);
+    vf_transpose_8(&x, &y, &z, &u);
+    vf_store_half(numbers + at[7] * stride, 1, &u);
+    vf_store_half(numbers + at[6] * stride, 1, &z);
+    vf_store_half(numbers + at[5] * stride, 1, &y);
+    vf_store_half(numbers + at[4] * stride, 1, &x);
+    vf_store_half(numbers + at[3] * stride, 0, &u);
+    vf_store_half(numbers + at[2] * stride, 0, &z);
+    vf_store_half(numbers + at[1] * stride, 0, &y);
+    vf_store_half(numbers + at[0] * stride, 0, &x);
+}
+
+#else
+
+VF_INLINE void vf_load_quads(const float *numbers, int64_t stride, const int64_t *at, float *a, float *b, float *c,
+                             float *d) {
+    for (int64_t i = 0; i < VF_GROUP; i++) {
+        const float *record = numbers + at[i] * stride;
+        a[i] = record[0], b[i] = record[1], c[i] = record[2], d[i] = record[3];
+    }
+}
+
+VF_INLINE void vf_store_quads(float *numbers, int64_t stride, const int64_t *at, const float *a, const float *b,
+                              const float *c, const float *d) {
+    for (int64_t i = VF_GROUP - 1; i >= 0; i--) {
+        float *record = numbers + at[i] * stride;
+        record[0] = a[i], record[1] = b[i], record[2] = c[i], record[3] = d[i];
     }
 }
 

@@ -138,6 +138,7 @@ cdef class Buffers:
         copies.steps = <float *>self._take(n_bytes)
         copies.time = <float *>self._take(n_bytes)
         copies.clock = <float *>self._take(n_bytes)
+        copies.stamp = <float *>self._take(n_bytes)
         copies.average = <float *>self._take(n_bytes)
 
     cdef _take_read(self):

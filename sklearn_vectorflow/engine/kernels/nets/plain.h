@@ -166,7 +166,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             clock->rate = vf_rate_at(net.schedule, clock->step);
         vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
         vf_ask(&base, net.places, INT64_MAX);
-        vf_put_copies(kind, lazy, &base.weights, clock, own, x.length, copies);
+        vf_put_copies(kind, lazy, &base.weights, x.length, copies);
         for (int64_t i = 0; i < 2; i++)
             if (net.intercepts[i])
                 vf_step_one(kind, lazy, &inner[i], clock, ones[i], (float)net.gradient[i]);

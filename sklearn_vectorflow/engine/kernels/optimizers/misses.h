@@ -17,7 +17,8 @@ typedef struct {
     float *l1, *l2, *center;  /* what acts on them, of VF_LAZY, */
     float *sign;              /* and what bounds them */
     float *steps, *time;      /* how long they have rested, and */
-    float *clock, *average;   /* their clocks, as bits, and means */
+    float *clock, *stamp;     /* their clocks, and behind SGD's the step, as in vf_linear.clock_slot */
+    float *average;           /* their means */
 } vf_copies;
 
 VF_INLINE int vf_shares_misses(const int kind, const int lazy, int32_t n_out) {

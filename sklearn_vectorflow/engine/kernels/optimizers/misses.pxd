@@ -19,6 +19,7 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *steps
         float *time
         float *clock
+        float *stamp
         float *average
 
     bint vf_misses_each(int kind, int lazy)

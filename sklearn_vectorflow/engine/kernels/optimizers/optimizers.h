@@ -85,19 +85,22 @@ VF_INLINE float vf_adagrad_merged(float shared, float before, float own, float e
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
  * of touches: the moments of features that rows don't touch stay as they are. The biases
  * are the same for all weights of a feature, so loops over these compute them once. */
-VF_INLINE float vf_adam_size(float v, float touches, const vf_optimizer *o) {
-    const float bias = -vf_expm1_negative(touches * o->log_decay2);
-    return sqrtf(v * (touches > 0.0f ? 1.0f / bias : 1.0f)) + o->epsilon;
-}
-
 VF_INLINE float vf_adam_moment(float old, float new, float decay) {
     return decay * old + (1.0f - decay) * new;
 }
 
-/* Step size of a first moment, which is counted in `touches`. */
-VF_INLINE float vf_adam_rate(float v, float touches, const vf_optimizer *o) {
-    const float bias = -vf_expm1_negative(touches * o->log_decay1);
-    return o->learning_rate / bias / vf_adam_size(v, touches, o);
+VF_INLINE float vf_adam_bias(float touches, float log_decay) {
+    return touches > 0.0f ? -vf_expm1_negative(touches * log_decay) : 1.0f;
+}
+
+/* Step size of a gradient: rate / (sqrt(v / bias) + epsilon), with one division. */
+VF_INLINE float vf_adam_rate(float v, float bias, float other_bias, const vf_optimizer *o) {
+    return o->learning_rate * bias / (other_bias * (sqrtf(v * bias) + o->epsilon * bias));
+}
+
+/* That of a first moment, which has a bias, too. */
+VF_INLINE float vf_adam_step_rate(float v, float touches, const vf_optimizer *o) {
+    return vf_adam_rate(v, vf_adam_bias(touches, o->log_decay2), vf_adam_bias(touches, o->log_decay1), o);
 }
 
 /* McMahan et al. (2013), doi:10.1145/2487575.2488200; the strengths grow with the
@@ -122,7 +125,7 @@ VF_INLINE float vf_resting_rate(const int kind, vf_state s, const vf_optimizer *
     if (kind == VF_ADAGRAD_ROWWISE)
         return o->learning_rate * s.row;
     if (VF_IS_ADAM(kind))
-        return (s.row > 0.0f ? o->learning_rate : 0.0f) / vf_adam_size(s.s2, s.row, o);
+        return s.row > 0.0f ? vf_adam_rate(s.s2, vf_adam_bias(s.row, o->log_decay2), 1.0f, o) : 0.0f;
     return 0.0f;
 }
 
@@ -137,7 +140,7 @@ VF_INLINE float vf_step_row(const int kind, vf_state *s, float square, float rat
         s->row = s->row < 16777216.0f ? s->row + 1.0f : s->row;
     if (kind == VF_ADAM_ROWWISE) {
         s->s2 = vf_adam_moment(s->s2, square, o->decay2);
-        return vf_adam_rate(s->s2, s->row, o);
+        return vf_adam_step_rate(s->s2, s->row, o);
     }
     return rate;
 }
@@ -158,7 +161,7 @@ VF_INLINE float vf_step(const int kind, vf_state *s, float now, float center, fl
     }
     if (kind == VF_ADAM) {
         s->s2 = vf_adam_moment(s->s2, g * g, o->decay2);
-        return -s->s1 * vf_adam_rate(s->s2, s->row, o);
+        return -s->s1 * vf_adam_step_rate(s->s2, s->row, o);
     }
     if (kind == VF_FTRL) {
         const float root = sqrtf(s->s2 * s->s2 + g * g);

@@ -13,7 +13,7 @@ typedef struct {
     int32_t n_out, stride, size;
     int32_t slot1, slot2; /* state with one number a weight */
     int32_t row_slot;     /* state of a feature: one number, two of row-wise Adam */
-    int32_t clock_slot;   /* uint32 step, then for SGD the double `elapsed` */
+    int32_t clock_slot;   /* uint32 step; of SGD `elapsed`, and then the step if there is a mean */
     int32_t average_slot; /* running mean of the weights */
     int64_t average_from; /* steps before it are left out of the mean */
     int32_t gives_means;  /* outputs are those of the means, as far as there are any */
@@ -29,6 +29,15 @@ typedef struct {
     float sign; /* that its weights may have, as in vf_penalty */
 } vf_rest;
 
+/* Since a step that was marked; none where another thread is ahead. */
+VF_INLINE float vf_steps_since(const vf_clock *clock, const float *mark) {
+    uint32_t last;
+    memcpy(&last, mark, 4);
+    const int32_t steps = (int32_t)((uint32_t)clock->step - last);
+    return steps > 0 ? (float)steps : 0.0f;
+}
+
+/* Of SGD, `elapsed` is rounded to single precision: the differences add up to the whole all the same. */
 VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const float *record, int64_t feature) {
     const vf_penalty *p = &layer->penalty;
@@ -41,16 +50,13 @@ VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *
         out.sign = p->sign[feature];
     if (kind == VF_FTRL)
         return out;
-    uint32_t last;
-    memcpy(&last, record + layer->clock_slot, 4);
-    const int32_t steps = (int32_t)((uint32_t)clock->step - last);
-    out.steps = steps > 0 ? (float)steps : 0.0f; /* another thread may be ahead */
+    record += layer->clock_slot;
     if (kind == VF_SGD) {
-        double elapsed;
-        memcpy(&elapsed, record + layer->clock_slot + 1, 8);
-        elapsed = clock->elapsed - elapsed;
-        out.time = elapsed > 0.0 ? (float)elapsed : 0.0f;
+        const float time = (float)clock->elapsed - *record;
+        out.time = time > 0.0f ? time : 0.0f; /* another thread may be ahead */
     }
+    if (kind != VF_SGD || layer->average_slot >= 0)
+        out.steps = vf_steps_since(clock, record + (kind == VF_SGD));
     return out;
 }
 
@@ -58,15 +64,13 @@ VF_INLINE vf_rest vf_read_rest(const int kind, const int lazy, const vf_linear *
  * would have another one charge the same steps twice. */
 VF_INLINE void vf_touch(const int kind, const vf_linear *layer, const vf_clock *clock, float *record) {
     const uint32_t now = (uint32_t)clock->step;
-    uint32_t last;
     if (kind == VF_FTRL)
         return;
-    memcpy(&last, record + layer->clock_slot, 4);
-    if ((int32_t)(now - last) < 0)
-        return;
-    memcpy(record + layer->clock_slot, &now, 4);
+    record += layer->clock_slot;
     if (kind == VF_SGD)
-        memcpy(record + layer->clock_slot + 1, &clock->elapsed, 8);
+        *record = (float)clock->elapsed > *record ? (float)clock->elapsed : *record;
+    if ((kind != VF_SGD || layer->average_slot >= 0) && vf_steps_since(clock, record + (kind == VF_SGD)) > 0.0f)
+        memcpy(record + (kind == VF_SGD), &now, 4);
 }
 
 VF_INLINE vf_state vf_read_state(const int kind, const vf_linear *layer, const float *record, int64_t output, float row) {

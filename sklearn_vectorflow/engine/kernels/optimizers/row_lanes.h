@@ -24,28 +24,62 @@ VF_INLINE vf_state vf_copied_state(const int kind, const float *s1, const float 
     return s;
 }
 
+/* The largest of a group of numbers. */
+VF_INLINE float vf_most_of(const float *group) {
+    float most[VF_GROUP];
+    memcpy(most, group, sizeof most);
+    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+            most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
+    return most[0];
+}
+
 /* How much of a power has to be computed: none where nothing decays; where steps shrink little, few terms, and
  * where all of them together do, fewer. */
 enum { VF_NO_POWER, VF_TINY_POWER, VF_SMALL_POWER, VF_ANY_POWER };
 
-VF_INLINE void vf_miss_lanes(const int kind, const int lazy, const int power, const vf_linear *layer, int64_t n,
-                             vf_copies copies) {
+#define VF_SMALL 0.01f /* how little a step shrinks a weight whose powers need few terms */
+
+/* The factor, less one, of a weight that has rested: SGD's is given the time in place of steps. */
+VF_INLINE float vf_left_lane(const int kind, const int power, float strength, float rested) {
+    return power == VF_NO_POWER      ? 0.0f
+           : kind == VF_SGD          ? vf_expm1_negative(-rested * strength)
+           : power == VF_SMALL_POWER ? vf_power_m1_small(strength, rested)
+                                     : vf_power_m1(0, strength, rested);
+}
+
+VF_INLINE float vf_copied_rate(const int kind, vf_state s, const vf_optimizer *o) {
+    return kind == VF_SGD ? 1.0f : vf_resting_rate(kind, s, o);
+}
+
+/* What weights miss that have rested for copies.steps, or SGD's for copies.time. */
+VF_INLINE void vf_miss_lanes(const int kind, const int power, const vf_linear *layer, int64_t n, vf_copies copies) {
     const vf_optimizer o = layer->optimizer;
-    const float one_l2 = layer->penalty.l2;
     float *VF_RESTRICT left = copies.left, *VF_RESTRICT threshold = copies.threshold;
-    const float *VF_RESTRICT l1 = copies.l1, *VF_RESTRICT l2s = copies.l2;
+    const float *VF_RESTRICT l1 = copies.l1, *VF_RESTRICT l2 = copies.l2;
+    const float *VF_RESTRICT rested = kind == VF_SGD ? copies.time : copies.steps;
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
     VF_EACH_LANE(k, n) {
-        const float rested = left[k], l2 = lazy == VF_LAZY ? l2s[k] : one_l2;
-        const float rate = kind == VF_SGD ? 1.0f : vf_resting_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
-        const float missed = power == VF_NO_POWER ? 0.0f
-                             : kind == VF_SGD ? vf_expm1_negative(-rested * l2)
-                             : power == VF_SMALL_POWER ? vf_power_m1_small(rate * l2, rested)
-                                                       : vf_power_m1(0, rate * l2, rested);
+        const float rate = vf_copied_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
+        const float missed = vf_left_lane(kind, power, rate * l2[k], rested[k]);
         left[k] = missed;
-        if (lazy == VF_LAZY)
-            threshold[k] = power != VF_NO_POWER && l2 > 0.0f ? -missed * (l1[k] / l2) : l1[k] * rested * rate;
+        threshold[k] = power != VF_NO_POWER && l2[k] > 0.0f ? -missed * (l1[k] / l2[k]) : l1[k] * rested[k] * rate;
     }
+}
+
+/* The same of one L2 strength for all; returns by how much a step shrinks the weight that it shrinks most. */
+VF_INLINE float vf_decay_lanes(const int kind, const int power, const vf_linear *layer, int64_t n, vf_copies copies) {
+    const vf_optimizer o = layer->optimizer;
+    const float l2 = layer->penalty.l2;
+    float *VF_RESTRICT left = copies.left, most[VF_GROUP] = {0.0f};
+    const float *VF_RESTRICT rested = kind == VF_SGD ? copies.time : copies.steps;
+    const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
+    VF_EACH_LANE(k, n) {
+        const float strength = l2 * vf_copied_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
+        left[k] = vf_left_lane(kind, power, strength, rested[k]);
+        most[lane] = strength > most[lane] ? strength : most[lane];
+    }
+    return vf_most_of(most);
 }
 
 /* A number that is the same for all features, or times one of each. */
@@ -73,122 +107,140 @@ typedef struct {
     const vf_clock *clock;
 } vf_own;
 
-VF_INLINE const vf_clock *vf_clock_of(const vf_clock *clock, const vf_own *own, int64_t at) {
-    return own && (uint64_t)(at - own->from) < (uint64_t)own->size ? own->clock : clock;
+/* Which numbers of records are copied: weights and state alone; their clocks, too; or all there are. */
+enum { VF_STATE, VF_CLOCKS, VF_MEANS };
+
+VF_INLINE int vf_copied_numbers(const int kind, const int lazy, const vf_linear *layer) {
+    return !vf_catches_up(kind, lazy) ? VF_STATE : lazy == VF_LAZY && layer->average_slot >= 0 ? VF_MEANS : VF_CLOCKS;
 }
 
-/* Rules whose records have two numbers before their clock, and one behind it: a mean, or one that fills the record
- * up. Clocks then are copied like numbers. */
-#define VF_CLOCK_IN_LANES(kind) VF_USES_RESTING(kind)
-
-/* The arrays of copies that hold the numbers of a record, in its order. */
+/* The arrays of copies that hold the numbers of a record, in its order. What fills a record up is copied, too. */
 typedef struct {
-    float *of[4];
+    float *of[6];
     int32_t n;
 } vf_numbers;
 
-VF_INLINE vf_numbers vf_numbers_of(const int kind, const int clocks, vf_copies copies) {
-    const vf_numbers sgd = {{copies.w}, 1}, ftrl = {{copies.s1, copies.s2}, 2};
-    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row}, 4};
-    const vf_numbers adam_rowwise = {{copies.w, copies.s1, copies.row, copies.s2}, 4};
-    const int32_t n = clocks && VF_CLOCK_IN_LANES(kind) ? 4 : 2;
-    const vf_numbers adagrad = {{copies.w, copies.s1, copies.clock, copies.average}, n};
-    const vf_numbers rowwise = {{copies.w, copies.row, copies.clock, copies.average}, n};
+VF_INLINE vf_numbers vf_numbers_of(const int kind, const int which, vf_copies copies) {
+    const int32_t n_sgd = which == VF_STATE ? 1 : which == VF_CLOCKS ? 2 : 4;
+    const int32_t n_adagrad = which == VF_STATE ? 2 : 4, n_adam = which == VF_STATE ? 4 : 6;
+    const vf_numbers sgd = {{copies.w, copies.clock, copies.stamp, copies.average}, n_sgd};
+    const vf_numbers ftrl = {{copies.s1, copies.s2}, 2};
+    const vf_numbers adagrad = {{copies.w, copies.s1, copies.clock, copies.average}, n_adagrad};
+    const vf_numbers rowwise = {{copies.w, copies.row, copies.clock, copies.average}, n_adagrad};
+    const vf_numbers adam = {{copies.w, copies.s1, copies.s2, copies.row, copies.clock, copies.average}, n_adam};
+    const vf_numbers adam_rowwise = {{copies.w, copies.s1, copies.row, copies.s2, copies.clock, copies.average}, n_adam};
     return kind == VF_SGD ? sgd : kind == VF_ADAGRAD ? adagrad : kind == VF_ADAM ? adam : kind == VF_FTRL ? ftrl
            : kind == VF_ADAM_ROWWISE ? adam_rowwise : rowwise;
 }
 
-/* In groups of four, see vf_fill_places. */
-VF_INLINE void vf_read_numbers(const int kind, const int clocks, const float *records, int64_t stride, int64_t n,
+/* In groups, see vf_fill_places. */
+VF_INLINE void vf_read_numbers(const int kind, const int which, const float *records, int64_t stride, int64_t n,
                                vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
+    const vf_numbers numbers = vf_numbers_of(kind, which, copies);
+    const int32_t pair = numbers.n & 2 ? numbers.n - 2 : 0;
+    float *const *of = numbers.of;
     for (int64_t k = 0; k < n && numbers.n == 1; k++)
-        numbers.of[0][k] = records[copies.at[k] * stride];
-    for (int64_t k = 0; k < n && numbers.n > 1; k += 4)
-        for (int32_t c = 0; c < numbers.n; c += 2)
-            vf_load_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
+        of[0][k] = records[copies.at[k] * stride];
+    for (int64_t k = 0; k < n && numbers.n >= 4; k += VF_GROUP)
+        vf_load_quads(records, stride, copies.at + k, of[0] + k, of[1] + k, of[2] + k, of[3] + k);
+    for (int64_t k = 0; k < n && numbers.n & 2; k += VF_GROUP / 2)
+        vf_load_pairs_4(records + pair, stride, copies.at + k, of[pair] + k, of[pair + 1] + k);
 }
 
-VF_INLINE void vf_write_numbers(const int kind, const int clocks, float *records, int64_t stride, int64_t n,
+VF_INLINE void vf_write_numbers(const int kind, const int which, float *records, int64_t stride, int64_t n,
                                 vf_copies copies) {
-    const vf_numbers numbers = vf_numbers_of(kind, clocks, copies);
-    int64_t k = 0;
-    for (; k + 4 <= n && numbers.n > 1; k += 4)
-        for (int32_t c = 0; c < numbers.n; c += 2)
-            vf_store_pairs_4(records + c, stride, copies.at + k, numbers.of[c] + k, numbers.of[c + 1] + k);
-    for (; k < n; k++)
-        for (int32_t c = 0; c < numbers.n; c++)
-            records[copies.at[k] * stride + c] = numbers.of[c][k];
+    const vf_numbers numbers = vf_numbers_of(kind, which, copies);
+    const int32_t pair = numbers.n & 2 ? numbers.n - 2 : 0;
+    const int64_t last = n ? (n - 1) / VF_GROUP * VF_GROUP : -VF_GROUP;
+    float *const *of = numbers.of;
+    for (int64_t k = 0; k < n && numbers.n == 1; k++)
+        records[copies.at[k] * stride] = of[0][k];
+    for (int64_t k = last; k >= 0 && numbers.n >= 4; k -= VF_GROUP)
+        vf_store_quads(records, stride, copies.at + k, of[0] + k, of[1] + k, of[2] + k, of[3] + k);
+    for (int64_t k = last + VF_GROUP / 2; k >= 0 && numbers.n & 2; k -= VF_GROUP / 2)
+        vf_store_pairs_4(records + pair, stride, copies.at + k, of[pair] + k, of[pair + 1] + k);
 }
 
 VF_INLINE float vf_largest(const float *VF_RESTRICT x, int64_t n) {
     float most[VF_GROUP] = {0.0f};
     VF_EACH_LANE(k, n)
         most[lane] = x[k] > most[lane] ? x[k] : most[lane];
-    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
-        for (int64_t i = 0; i < half; i++)
-            most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
-    return most[0];
+    return vf_most_of(most);
 }
 
-/* left[k] holds the steps (SGD: the time) a weight has rested, and becomes its missed factor less one. Behind the last it
- * becomes zero: what earlier rows left there times a value of zero must stay zero, which an overflow would not. */
-VF_INLINE void vf_miss_copies(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
-    const vf_penalty *p = &layer->penalty;
-    if (lazy == VF_LAZY && p->l2 == 0.0f)
-        vf_miss_lanes(kind, lazy, VF_NO_POWER, layer, n, copies);
-    else if (VF_USES_RESTING(kind) && !p->l2_each && !layer->is_divided
-             && vf_largest(kind == VF_ADAGRAD ? copies.s1 : copies.row, n) * layer->optimizer.learning_rate * p->l2 < 0.01f)
-        vf_miss_lanes(kind, lazy, VF_SMALL_POWER, layer, n, copies);
-    else
-        vf_miss_lanes(kind, lazy, VF_ANY_POWER, layer, n, copies);
-    memset(copies.left + n, 0, sizeof(float) * VF_GROUP);
-    if (lazy == VF_LAZY)
-        memset(copies.threshold + n, 0, sizeof(float) * VF_GROUP);
+/* What clocks of copies are compared with: a step, or the sum of SGD's rates. */
+typedef struct {
+    uint32_t step;
+    float time;
+} vf_now_at;
+
+VF_INLINE vf_now_at vf_now_of(const vf_clock *clock) {
+    const vf_now_at out = {(uint32_t)clock->step, (float)clock->elapsed};
+    return out;
 }
 
-/* Steps that copied records have rested; and their clocks go on to now, unless another thread was ahead. */
-VF_INLINE void vf_rest_lanes(const vf_clock *clock, const vf_own *own, int64_t n, vf_copies copies) {
-    const uint32_t step = (uint32_t)clock->step, own_step = own ? (uint32_t)own->clock->step : 0;
+/* How long a copied record has rested; and its clock goes on to now, unless another thread was ahead. */
+VF_INLINE float vf_rest_lane(const int timed, vf_now_at now, float *mark) {
+    const float then = *mark, time = now.time - then;
+    const int32_t steps = (int32_t)(now.step - vf_to_bits(then));
+    if (timed) {
+        *mark = time > 0.0f ? now.time : then;
+        return time > 0.0f ? time : 0.0f;
+    }
+    *mark = vf_from_bits(steps > 0 ? now.step : vf_to_bits(then));
+    return (float)(steps > 0 ? steps : 0);
+}
+
+VF_INLINE void vf_rest_lanes(const int timed, const vf_clock *clock, const vf_own *own, int64_t n,
+                             const int64_t *VF_RESTRICT at, float *VF_RESTRICT marks, float *VF_RESTRICT rested) {
+    const vf_now_at now = vf_now_of(clock), own_now = vf_now_of(own ? own->clock : clock);
     const int64_t from = own ? own->from : 0;
     const uint64_t size = own ? (uint64_t)own->size : 0;
-    const int64_t *VF_RESTRICT at = copies.at;
-    float *VF_RESTRICT left = copies.left, *VF_RESTRICT marks = copies.clock;
-    VF_EACH_LANE(k, n) {
-        const uint32_t now = (uint64_t)(at[k] - from) < size ? own_step : step;
-        const uint32_t mark = vf_to_bits(marks[k]);
-        const int32_t steps = (int32_t)(now - mark);
-        left[k] = (float)(steps > 0 ? steps : 0);
-        marks[k] = vf_from_bits(steps > 0 ? now : mark);
-    }
+    if (size == 0)
+        VF_EACH_LANE(k, n)
+            rested[k] = vf_rest_lane(timed, now, marks + k);
+    else
+        VF_EACH_LANE(k, n) {
+            const int is_own = (uint64_t)(at[k] - from) < size;
+            const vf_now_at its = {is_own ? own_now.step : now.step, is_own ? own_now.time : now.time};
+            rested[k] = vf_rest_lane(timed, its, marks + k);
+        }
 }
 
-/* How long the copied records have rested. */
-VF_INLINE void vf_read_rests(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             const vf_own *own, int64_t n, vf_copies copies) {
-    if (VF_CLOCK_IN_LANES(kind)) {
-        vf_rest_lanes(clock, own, n, copies);
-        if (lazy == VF_LAZY)
-            memcpy(copies.steps, copies.left, sizeof(float) * (size_t)(n + VF_GROUP));
-        return;
-    }
-    for (int64_t k = 0; k < n; k++) {
-        const float *record = layer->record + copies.at[k] * layer->stride;
-        const vf_rest rest = vf_read_rest(kind, VF_DECAYING, layer, vf_clock_of(clock, own, copies.at[k]), record, 0);
-        copies.left[k] = kind == VF_SGD ? rest.time : rest.steps;
-        if (lazy == VF_LAZY) {
-            copies.steps[k] = rest.steps;
-            copies.time[k] = rest.time;
-            if (layer->average_slot >= 0)
-                copies.average[k] = record[layer->average_slot];
-        }
-    }
+VF_INLINE void vf_miss_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies) {
+    const vf_penalty *p = &layer->penalty;
+    const float *rates = kind == VF_ADAGRAD ? copies.s1 : copies.row;
+    vf_read_strengths(layer, n, copies);
+    if (p->l2 == 0.0f)
+        vf_miss_lanes(kind, VF_NO_POWER, layer, n, copies);
+    else if (VF_USES_RESTING(kind) && !p->l2_each && !layer->is_divided
+             && vf_largest(rates, n) * layer->optimizer.learning_rate * p->l2 < VF_SMALL)
+        vf_miss_lanes(kind, VF_SMALL_POWER, layer, n, copies);
+    else
+        vf_miss_lanes(kind, VF_ANY_POWER, layer, n, copies);
+    memset(copies.threshold + n, 0, sizeof(float) * VF_GROUP);
+}
+
+/* What copied records have missed. Behind the last it becomes zero: what earlier rows left there times a value of zero
+ * must stay zero, which an overflow would not. */
+VF_INLINE void vf_read_misses(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                              const vf_own *own, int64_t n, vf_copies copies) {
+    float *rested = kind == VF_SGD ? copies.time : copies.steps;
+    vf_rest_lanes(kind == VF_SGD, clock, own, n, copies.at, copies.clock, rested);
+    if (kind == VF_SGD && lazy == VF_LAZY && layer->average_slot >= 0)
+        vf_rest_lanes(0, clock, own, n, copies.at, copies.stamp, copies.steps);
+    if (lazy == VF_LAZY)
+        vf_miss_copies(kind, layer, n, copies);
+    else if (kind == VF_SGD || layer->is_divided
+               || !(vf_decay_lanes(kind, VF_SMALL_POWER, layer, n, copies) < VF_SMALL))
+        vf_decay_lanes(kind, VF_ANY_POWER, layer, n, copies);
+    memset(copies.left + n, 0, sizeof(float) * VF_GROUP);
 }
 
 /* Copies the n records at copies.at. */
 VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                const vf_own *own, int64_t n, vf_copies copies) {
-    vf_read_numbers(kind, vf_catches_up(kind, lazy), layer->record, layer->stride, n, copies);
+    vf_read_numbers(kind, vf_copied_numbers(kind, lazy, layer), layer->record, layer->stride, n, copies);
     if (kind == VF_FTRL) {
         const float steps = lazy ? (float)clock->step : 0.0f, l1 = layer->penalty.l1, l2 = layer->penalty.l2;
         const vf_optimizer o = layer->optimizer;
@@ -196,12 +248,8 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
         VF_EACH_LANE(k, n)
             w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
-    } else if (lazy) {
-        vf_read_rests(kind, lazy, layer, clock, own, n, copies);
-        if (lazy == VF_LAZY)
-            vf_read_strengths(layer, n, copies);
-        vf_miss_copies(kind, lazy, layer, n, copies);
-    }
+    } else if (lazy)
+        vf_read_misses(kind, lazy, layer, clock, own, n, copies);
 }
 
 VF_INLINE void vf_find_records(const int32_t *VF_RESTRICT indices, int64_t n, int64_t *VF_RESTRICT at) {
@@ -220,19 +268,22 @@ VF_INLINE void vf_copy_row(const int kind, const int lazy, const vf_linear *laye
 VF_INLINE void vf_take_values(vf_row row, int64_t readable, vf_copies copies) {
     float *VF_RESTRICT x = copies.x;
     const float *VF_RESTRICT values = row.values;
+    const int64_t whole = row.length / VF_GROUP * VF_GROUP;
     if (row.length + VF_GROUP > readable) {
         for (int64_t k = 0; k < row.length; k++)
             x[k] = values[k];
         memset(x + row.length, 0, sizeof(float) * VF_GROUP);
         return;
     }
-    for (int64_t from = 0; from < row.length; from += VF_GROUP) {
-        const int32_t length = row.length - from < VF_GROUP ? (int32_t)(row.length - from) : VF_GROUP;
-        for (int32_t i = 0; i < VF_GROUP; i++) {
-            const float value = values[from + i];
-            x[from + i] = i < length ? value : 0.0f;
-        }
-    }
+    for (int64_t from = 0; from < whole; from += VF_GROUP)
+        memcpy(x + from, values + from, sizeof(float) * VF_GROUP);
+    const int32_t length = (int32_t)(row.length - whole);
+    uint32_t bits[VF_GROUP]; /* with a mask: compilers would branch for every one instead */
+    memcpy(bits, values + whole, sizeof bits);
+    VF_ONE_GROUP
+    for (int32_t i = 0; i < VF_GROUP; i++)
+        bits[i] &= 0u - (uint32_t)(i < length);
+    memcpy(x + whole, bits, sizeof bits);
 }
 
 /* What a weight is worth now whose copy holds w. */
@@ -338,23 +389,16 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
 
 /* Stores the stepped copies. What another thread did to such a record since it was read is lost: that is rare, since
  * each has its own copies of hot ones (merge_one.h). */
-VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             const vf_own *own, int64_t n, vf_copies copies) {
+VF_INLINE void vf_put_copies(const int kind, const int lazy, const vf_linear *layer, int64_t n, vf_copies copies) {
     const vf_linear fixed = *layer; /* no store can alias it */
-    vf_write_numbers(kind, vf_catches_up(kind, lazy), fixed.record, fixed.stride, n, copies);
-    if (VF_CLOCK_IN_LANES(kind))
-        return;
-    for (int64_t k = 0; k < n && lazy == VF_LAZY && fixed.average_slot >= 0; k++)
-        fixed.record[copies.at[k] * fixed.stride + fixed.average_slot] = copies.average[k];
-    for (int64_t k = 0; k < n && vf_catches_up(kind, lazy); k++)
-        vf_touch(kind, &fixed, vf_clock_of(clock, own, copies.at[k]), fixed.record + copies.at[k] * fixed.stride);
+    vf_write_numbers(kind, vf_copied_numbers(kind, lazy, &fixed), fixed.record, fixed.stride, n, copies);
 }
 
 VF_INLINE void vf_update_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                 vf_row row, vf_copies copies, float delta) {
     vf_take_values(row, 0, copies);
     vf_step_copies(kind, lazy, layer, clock, row.length, copies, delta);
-    vf_put_copies(kind, lazy, layer, clock, NULL, row.length, copies);
+    vf_put_copies(kind, lazy, layer, row.length, copies);
 }
 
 /* Features that never came have nothing to catch up on, unless zero is not where they
@@ -376,13 +420,13 @@ VF_INLINE int vf_is_bad(float w) {
 VF_INLINE int64_t vf_settle_copied(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                    int64_t from, int64_t to) {
     float w[VF_GROUP] = {0.0f}, s1[VF_GROUP] = {0.0f}, s2[VF_GROUP] = {0.0f}, row[VF_GROUP] = {0.0f};
-    float left[2 * VF_GROUP] = {0.0f}, marks[VF_GROUP] = {0.0f}, average[VF_GROUP] = {0.0f};
+    float left[2 * VF_GROUP] = {0.0f}, marks[VF_GROUP] = {0.0f}, average[VF_GROUP] = {0.0f}, rested[VF_GROUP] = {0.0f};
     int64_t at[2 * VF_GROUP];
     vf_copies copies = {left};
     int32_t features[VF_GROUP];
     int64_t bad = 0;
     copies.w = w, copies.s1 = s1, copies.s2 = s2, copies.row = row, copies.at = at;
-    copies.clock = marks, copies.average = average;
+    copies.clock = marks, copies.average = average, copies.steps = copies.time = rested;
     for (; from < to; from += VF_GROUP) {
         int64_t n = 0;
         for (int64_t feature = from; feature < to && feature < from + VF_GROUP; feature++) {

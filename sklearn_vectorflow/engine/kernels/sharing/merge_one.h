@@ -21,9 +21,9 @@ typedef struct {
 VF_INLINE vf_linear vf_plain(const int kind, const int lazy, const vf_linear *layer) {
     vf_linear out = *layer;
     const int size = kind == VF_FTRL ? 2 : 1 + VF_USES_S1(kind) + VF_USES_S2(kind) + VF_USES_ROW(kind);
-    const int clock = !lazy || kind == VF_FTRL ? 0 : kind == VF_SGD ? 3 : 1;
+    const int clock = lazy && kind != VF_FTRL;
     if (lazy != VF_LAZY) /* which may have running means, too */
-        out.stride = size + clock == 3 ? 4 : size + clock;
+        out.stride = size + clock == 3 ? 4 : size + clock == 5 ? 8 : size + clock;
     out.slot1 = kind == VF_FTRL ? 0 : VF_USES_S1(kind) ? 1 : -1;
     out.slot2 = kind == VF_FTRL ? 1 : VF_USES_S2(kind) ? 2 : -1;
     out.row_slot = VF_USES_ROW(kind) ? size - 1 : -1;
