@@ -327,8 +327,9 @@ cdef class Member(Worker):
         for r in range(n):
             row = self.queue[self.taken + r]
             self.random = vf_mix(team.seed + 2 + vf_mix(self.taken + r))
-            self._look_ahead(rows, targets, self.taken + r, team.ahead)
+            self._look_ahead(rows, targets, self.taken + r, team.ahead, 0)
             self._forward(rows, row, r)
+            self._look_ahead(rows, targets, self.taken + r, team.ahead, 1)
             self.weight[r] = targets.weight_of(row)
             if team.n_members > 1:
                 self._note(rows, row, r)

@@ -27,19 +27,13 @@ from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport (
     vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_gathered_values, vf_rounded,
 )
-from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_compress, vf_load, vf_prefetch_row, vf_row, vf_row_length
+from sklearn_vectorflow.engine.kernels.rows.rows cimport (
+    vf_compress, vf_load, vf_portion, vf_prefetch_row, vf_row, vf_row_length,
+)
 from sklearn_vectorflow.engine.net.plan cimport *
-
-cdef enum:
-    LINE = 64  # bytes of a cache line
 
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
-
-
-cdef inline int64_t _most_lines(int64_t n_bytes) noexcept nogil:
-    """How many cache lines a record of some bytes touches at most, if the first record starts a line."""
-    return (LINE - min(n_bytes & -n_bytes, LINE) + n_bytes + LINE - 1) // LINE
 
 
 cdef class Walk(Buffers):
@@ -92,25 +86,24 @@ cdef class Walk(Buffers):
         for i in range(self.net.n_nodes):
             self.held[i].row = -1
 
-    cdef void _prefetch(self, Rows rows, int64_t row) noexcept nogil:
-        """Asks for the weights a row needs.
+    cdef void _prefetch(self, Rows rows, int64_t row, int64_t part, int64_t n_parts) noexcept nogil:
+        """Asks for the weights that a part of a row needs.
 
         Workers call it through the table of methods: compilers drop direct calls of what
         only prefetches.
         """
         cdef int i
         cdef Node *node
-        cdef int64_t lines
+        cdef vf_portion portion = vf_portion(part, n_parts)
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
             if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
-            lines = min(4, _most_lines(node.weights.stride * sizeof(float)))
             if node.parent == INPUT:
-                vf_prefetch_row(&rows.rows, row, node.weights.record, node.weights.stride, lines)
+                vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
             elif self.net.nodes[node.parent].kind == COLUMNS:
-                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, node.weights.record,
-                                    node.weights.stride, lines)
+                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, portion,
+                                    node.weights.record, node.weights.stride)
 
     # ---- forward --------------------------------------------------------------------
 

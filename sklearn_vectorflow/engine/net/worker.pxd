@@ -23,4 +23,4 @@ cdef class Worker(OneHidden):
     cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil
     cdef void _choose_candidates(self, Targets targets, int64_t n) noexcept nogil
     cdef double _evaluate_candidates(self, Targets targets, int64_t n) noexcept nogil
-    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil
+    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead, int64_t half) noexcept nogil

@@ -231,8 +231,9 @@ cdef class Worker(OneHidden):
             self._choose_candidates(targets, n)
         for r in range(n):
             row = self.queue[self.taken + r]
-            self._look_ahead(rows, targets, self.taken + r, ahead)
+            self._look_ahead(rows, targets, self.taken + r, ahead, 0)
             self._forward(rows, row, r)
+            self._look_ahead(rows, targets, self.taken + r, ahead, 1)
             self.weight[r] = targets.weight_of(row)
         loss = self._evaluate(targets, n) if self.net.sampler is None else self._evaluate_candidates(targets, n)
         if not isfinite(loss):
@@ -296,12 +297,13 @@ cdef class Worker(OneHidden):
                                        &self.loss)
         return loss
 
-    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead) noexcept nogil:
-        if at + VF_AHEAD_DATA < self.queued:
+    cdef void _look_ahead(self, Rows rows, Targets targets, int64_t at, int64_t ahead, int64_t half) noexcept nogil:
+        """Asks for what coming rows need, before (0) and after (1) the work on a row: few misses can be in flight."""
+        if half == 0 and at + VF_AHEAD_DATA < self.queued:
             vf_prefetch_data(&rows.rows, self.queue[at + VF_AHEAD_DATA])
             targets.look_ahead(self.queue[at + VF_AHEAD_DATA])
         if ahead and at + ahead < self.queued:
-            self._prefetch(rows, self.queue[at + ahead])
+            self._prefetch(rows, self.queue[at + ahead], half, 2)
 
     def predict(self, Rows rows, Clock clock, int64_t from_row, int64_t to_row, float[:, ::1] out, int64_t ahead,
                 int node=-1, int64_t first=0):
@@ -330,6 +332,6 @@ cdef class Worker(OneHidden):
             self._forget_rows()
             for row in range(from_row, to_row):
                 if ahead and row + ahead < to_row:
-                    self._prefetch(rows, row + ahead)
+                    self._prefetch(rows, row + ahead, 0, 1)
                 self._forward(rows, row, 0)
                 memcpy(&out[row - first, 0], self.out[which], n_bytes)

@@ -24,18 +24,17 @@ static inline int64_t vf_select(const vf_columns *columns, vf_row row, int32_t *
 }
 
 /* As vf_prefetch_row. */
-VF_INLINE void vf_prefetch_columns(const vf_columns *columns, const vf_rows *rows, int64_t row, const float *record,
-                                   int64_t stride, int64_t lines) {
+VF_INLINE void vf_prefetch_columns(const vf_columns *columns, const vf_rows *rows, int64_t row, vf_portion portion,
+                                   const float *record, int64_t stride) {
     if (rows->indices == NULL)
         return;
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
-    for (int64_t k = start; k < end; k++) {
+    const int64_t to = vf_portion_end(start, end, portion.part + 1, portion.n_parts);
+    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++) {
         const int32_t column = vf_index_at(rows, k);
         const int32_t place = columns->places ? columns->places[column] : column - (int32_t)columns->first;
-        if ((uint32_t)place >= (uint32_t)columns->width)
-            continue;
-        for (int64_t line = 0; line < lines; line++)
-            VF_PREFETCH(record + place * stride + 16 * line);
+        if ((uint32_t)place < (uint32_t)columns->width)
+            vf_prefetch_record(record + place * stride, stride < 64 ? stride : 64);
     }
 }
 

@@ -430,6 +430,8 @@ VF_INLINE float vf_mean_square(const float *gradient, int64_t n) {
     return sum / (float)n;
 }
 
+enum { VF_AHEAD_RECORDS = 4 }; /* between asking for a record and stepping it */
+
 /* The step of features that have a gradient each. */
 VF_INLINE void vf_update_each_wide(const int kind, const int lazy, const vf_linear *given, const vf_clock *given_clock,
                                    const vf_gathered *g, vf_copies copies) {
@@ -442,6 +444,8 @@ VF_INLINE void vf_update_each_wide(const int kind, const int lazy, const vf_line
     if (VF_ROW_RATE(kind) || VF_USES_ROW(kind))
         vf_step_rows(kind, layer, clock, slots, copies, copies.x);
     for (int64_t k = 0; k < slots.length; k++) {
+        if (k + VF_AHEAD_RECORDS < slots.length)
+            vf_prefetch_record(layer->record + slots.indices[k + VF_AHEAD_RECORDS] * (int64_t)layer->stride, layer->stride);
         const float *gradient = vf_rounded(g, k * n, n);
         if (lazy == VF_LAZY && layer->penalty.center)
             vf_update_record(kind, lazy, 1, layer, clock, slots.indices, copies, gradient, 1.0f, k);

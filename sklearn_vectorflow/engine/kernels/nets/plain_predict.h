@@ -13,12 +13,13 @@ VF_SIMD static void vf_predict_one(const vf_linear *layer, const vf_linear *bias
     const vf_linear weights = *layer; /* no store can alias it */
     const vf_input_dropout whole = {0};
     const vf_copies none = {0};
+    const vf_portion whole_row = {0, 1};
     const float intercept = bias ? bias->record[0] : 0.0f;
     for (int64_t row = from; row < to; row++) {
         if (row + VF_AHEAD_DATA < to)
             vf_prefetch_data(rows, row + VF_AHEAD_DATA);
         if (ahead && row + ahead < to)
-            vf_prefetch_row(rows, row + ahead, weights.record, weights.stride, 1);
+            vf_prefetch_row(rows, row + ahead, whole_row, weights.record, weights.stride);
         const vf_row x = vf_load(rows, row, indices, values, &whole);
         *out++ = intercept + vf_forward_one(VF_FIXED, VF_EAGER, &weights, NULL, x, none);
     }

@@ -157,7 +157,7 @@ VF_INLINE void vf_write_numbers(const int kind, const int which, float *records,
         records[copies.at[k] * stride] = of[0][k];
     for (int64_t k = last; k >= 0 && numbers.n >= 4; k -= VF_GROUP)
         vf_store_quads(records, stride, copies.at + k, of[0] + k, of[1] + k, of[2] + k, of[3] + k);
-    for (int64_t k = last + VF_GROUP / 2; k >= 0 && numbers.n & 2; k -= VF_GROUP / 2)
+    for (int64_t k = (n - 1) / 4 * 4; k >= 0 && n && numbers.n & 2; k -= VF_GROUP / 2)
         vf_store_pairs_4(records + pair, stride, copies.at + k, of[pair] + k, of[pair + 1] + k);
 }
 

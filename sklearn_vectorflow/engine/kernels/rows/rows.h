@@ -110,19 +110,32 @@ static inline vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices,
     return out;
 }
 
-/* Asks for the weights of a coming row, `lines` cache lines a feature. Inlined by
- * force: compilers take a function that only prefetches for one without effect,
+/* Asks for a record. Inlined by force: compilers take a function that only prefetches for one without effect,
  * and drop calls to it. */
-VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record,
-                               int64_t stride, int64_t lines) {
+VF_INLINE void vf_prefetch_record(const float *record, int64_t size) {
+    for (int64_t c = 0; c < size; c += 16)
+        VF_PREFETCH_READ(record + c);
+    if (size > 1)
+        VF_PREFETCH_READ(record + size - 1);
+}
+
+/* A part of a row's entries: the processor has few misses in flight, and asked for at once, all others would wait. */
+typedef struct {
+    int64_t part, n_parts;
+} vf_portion;
+
+VF_INLINE int64_t vf_portion_end(int64_t start, int64_t end, int64_t part, int64_t n_parts) {
+    return start + (end - start) * part / n_parts;
+}
+
+/* Asks for records of a coming row. */
+VF_INLINE void vf_prefetch_row(const vf_rows *rows, int64_t row, vf_portion portion, const float *record, int64_t stride) {
     if (rows->indices == NULL)
         return;
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
-    for (int64_t k = start; k < end; k++) {
-        const float *at = record + (int64_t)vf_index_at(rows, k) * stride;
-        for (int64_t line = 0; line < lines; line++)
-            VF_PREFETCH_READ(at + 16 * line);
-    }
+    const int64_t to = vf_portion_end(start, end, portion.part + 1, portion.n_parts);
+    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++)
+        vf_prefetch_record(record + (int64_t)vf_index_at(rows, k) * stride, stride < 64 ? stride : 64);
 }
 
 /* Asks for all cache lines between two addresses. */

@@ -19,5 +19,7 @@ cdef extern from "kernels/rows/rows.h" nogil:
                    const vf_input_dropout *dropout)
     int64_t vf_row_length(const vf_rows *rows, int64_t row)
     int64_t vf_compress(const float *dense, int64_t n, int32_t *indices, float *values)
-    void vf_prefetch_row(const vf_rows *rows, int64_t row, const float *record, int64_t stride, int64_t lines)
+    ctypedef struct vf_portion:
+        int64_t part, n_parts
+    void vf_prefetch_row(const vf_rows *rows, int64_t row, vf_portion portion, const float *record, int64_t stride)
     void vf_prefetch_data(const vf_rows *rows, int64_t row)
