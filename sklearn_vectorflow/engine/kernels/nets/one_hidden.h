@@ -277,18 +277,21 @@ VF_INLINE void vf_step_intercepts(const vf_hidden *net, vf_inner *in, float squa
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, int64_t at, int64_t n_queued) {
+/* Asks for a part of what coming rows need. */
+VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, int64_t at, int64_t n_queued,
+                                     vf_portion portion) {
     const vf_single *data = &net->data;
     const vf_rows *rows = data->rows;
     const vf_linear *layer = data->weights;
-    if (at + VF_AHEAD_DATA < n_queued) {
+    if (portion.part == 0 && at + VF_AHEAD_DATA < n_queued) {
         vf_prefetch_data(rows, queue[at + VF_AHEAD_DATA]);
         vf_prefetch_targets(data, queue[at + VF_AHEAD_DATA]);
     }
     if (!data->ahead || at + data->ahead >= n_queued || rows->indices == NULL)
         return;
-    const int64_t row = queue[at + data->ahead], end = vf_row_start(rows, row + 1);
-    for (int64_t k = vf_row_start(rows, row); k < end; k++) {
+    const int64_t row = queue[at + data->ahead], start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
+    const int64_t to = vf_portion_end(start, end, portion.part + 1, portion.n_parts);
+    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++) {
         const int32_t feature = vf_index_at(rows, k);
         if (net->hot && vf_find_copy(net->hot, feature, layer->stride) >= 0)
             continue;
@@ -299,10 +302,13 @@ VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, i
 }
 
 VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden *net, vf_inner *in,
-                                const vf_clock *clock, int64_t row) {
+                                const vf_clock *clock, const int64_t *queue, int64_t at, int64_t n_queued) {
+    const vf_portion first = {0, 2}, second = {1, 2};
     const vf_single *data = &net->data;
+    const int64_t row = queue[at];
     float *units = in->units;
     const vf_linear layer = *data->weights;
+    vf_ask_ahead_hidden(net, queue, at, n_queued, first);
     const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
     vf_find_row(lazy, net, &layer, clock, x);
     memcpy(units, in->intercepts, (size_t)in->n_units * sizeof(float));
@@ -312,6 +318,7 @@ VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden
         vf_sum_records(net->at, data->copies.w, x.length, units, in->n_units);
     } else
         vf_sum_records(net->at, x.values, x.length, units, in->n_units);
+    vf_ask_ahead_hidden(net, queue, at, n_queued, second);
     VF_EACH_ACTIVATION(net->activation,
                        for (int64_t i = 0; i < in->n_units; i++) units[i] = vf_activation(K, units[i]);)
     vf_catch_up(lazy, net->output, clock, in, k);
@@ -341,9 +348,8 @@ VF_INLINE double vf_train_hidden_as(const int lazy, const vf_hidden *given, vf_i
     vf_clock now = *given_clock;
     double total = 0.0;
     for (int64_t at = from; at < to; at++) {
-        vf_ask_ahead_hidden(&net, queue, at, n_queued);
-        total += in->n_outputs == 1 ? vf_step_hidden(lazy, 1, &net, in, &now, queue[at])
-                                    : vf_step_hidden(lazy, in->n_outputs, &net, in, &now, queue[at]);
+        total += in->n_outputs == 1 ? vf_step_hidden(lazy, 1, &net, in, &now, queue, at, n_queued)
+                                    : vf_step_hidden(lazy, in->n_outputs, &net, in, &now, queue, at, n_queued);
         if (!isfinite(total))
             break;
         now.step++;
