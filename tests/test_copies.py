@@ -16,7 +16,7 @@ pytestmark = pytest.mark.threads  # each thread needs a core of its own
 
 N_ROWS, N_FEATURES, PER_ROW = 20_000, 50_000, 8
 CONSTANT = SGD(1e-3, schedule="constant")
-RULES = [AdaGrad(0.1), AdaGrad(0.1, rowwise=True), FTRL(0.1), CONSTANT]
+RULES = [AdaGrad(0.1), AdaGrad(0.1, rowwise=True), FTRL(0.1), CONSTANT, Adam(1e-3)]
 
 
 @pytest.fixture(autouse=True)
@@ -81,13 +81,18 @@ def test_sums_of_all_threads_are_kept(kind, used, optimizer):
     x = np.arange(1.0, 4.0)
     if isinstance(optimizer, SGD):
         np.testing.assert_allclose(state[:3, 0], 1e-3 * x * 2 * N_ROWS, rtol=2e-3)
+    elif isinstance(optimizer, Adam):  # moments of a constant gradient are what its touches make them
+        moments = -x * (1 - 0.9 ** (2 * N_ROWS)), x**2 * (1 - 0.999 ** (2 * N_ROWS))
+        np.testing.assert_array_equal(state[:3, 3], 2 * N_ROWS)
+        np.testing.assert_allclose(state[:3, 1:3], np.transpose(moments), rtol=2e-3)
+        np.testing.assert_allclose(state[:3, 0], 1e-3 * 2 * N_ROWS, rtol=2e-3)
     else:  # AdaGrad keeps the inverse of the root that FTRL keeps
         root = state[:3, 1] if isinstance(optimizer, FTRL) else 1.0 / state[:3, 1]
         np.testing.assert_allclose(root, x * np.sqrt(2 * N_ROWS), rtol=2e-3)  # one thread's alone: -30 %
     assert not state[3:].any()
 
 
-@pytest.mark.parametrize("optimizer", [FTRL(0.1), CONSTANT, AdaGrad(0.1)], ids=repr)
+@pytest.mark.parametrize("optimizer", [FTRL(0.1), CONSTANT, AdaGrad(0.1), Adam(1e-2)], ids=repr)
 def test_penalties_count_every_step_once(kind, used, optimizer):
     X = same_rows()
     options = {"alpha": 1e-2, "max_iter": 4}
@@ -122,11 +127,6 @@ def test_features_of_one_row_each_end_as_with_one_thread(kind, used, optimizer, 
     assert [len(copy) for copy in used] == [1, 2]
     assert np.count_nonzero(coefs[0]) == indices.size
     np.testing.assert_allclose(coefs[1], coefs[0], rtol=1e-5)
-
-
-def test_rules_whose_moments_do_not_add_up_have_one_thread(used):
-    far_below(same_rows(), 2, Adam(1e-3))
-    assert used[0] == [None]
 
 
 def test_one_thread_has_no_copies(kind, used):
@@ -229,9 +229,9 @@ def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, o
 
 @pytest.mark.parametrize("share", [1e-9, 1e-3, 0.01, 0.02, 1.0])
 def test_ranges_of_sums_are_merged_seldom_but_before_too_much_is_unseen(share):
-    assert copies._n_parts("adagrad", share) == copies.PARTS
+    assert copies._n_parts("adagrad", share) <= copies._n_parts("ftrl", share)
     n_parts = copies._n_parts("ftrl", share)
-    assert copies.PARTS <= n_parts <= copies.MOST_PARTS
+    assert copies.PARTS <= n_parts <= copies.MOST_PARTS_OF_SUMS
     unseen = n_parts * copies.engine.PART_STEPS * share  # rows of all workers that have the feature
     assert n_parts == copies.PARTS or unseen <= copies.UNSEEN
     if share <= 1e-3:

@@ -13,14 +13,13 @@ SHIFTS = range(4, 24)  # shifts of the hash that finds slots
 N_HOT = 1024  # layers with at most this many features have copies of all
 FIRST = 16  # features in each merge
 UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features
-PARTS = 64  # times the number of workers: parts in which the other features are merged
-MOST_PARTS = 512  # maximum number of parts if the state consists of sums, which add up exactly
+PARTS, MOST_PARTS = 64, 128  # times the number of workers: parts in which the other features are merged
+MOST_PARTS_OF_SUMS = 512  # maximum number of parts if the state consists of sums, which add up exactly
 N_HOT_WIDE = 2048  # maximum number of hot features in nets with a hidden layer,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 256  # as FIRST
 UNSEEN_WIDE = 512  # and UNSEEN, of these
 MOST_COPIERS = 4  # workers on such a net: with more, merges of wide records wait, or copies diverge
-UNMERGED = {"adam"}  # rules whose moments cannot be merged; linear models then train faster on one thread
 
 
 class HotRecords:
@@ -72,10 +71,8 @@ def hot_records(network, net, matrix, n_workers):
 
 def _n_parts(rule, share):
     """Return the number of merge parts, per worker, for features that occur in at most a share of the rows."""
-    if rule != "ftrl":
-        return PARTS
     unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
-    return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
+    return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS_OF_SUMS if rule == "ftrl" else MOST_PARTS)
 
 
 def hot_wide(network, net, matrix, n_workers):

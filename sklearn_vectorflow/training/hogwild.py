@@ -4,7 +4,7 @@ import math
 
 from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.threads import by_worker
-from sklearn_vectorflow.training.copies import MOST_COPIERS, UNMERGED, HotRecords, hot_records, hot_wide
+from sklearn_vectorflow.training.copies import MOST_COPIERS, HotRecords, hot_records, hot_wide
 
 
 class Hogwild:
@@ -25,8 +25,6 @@ class Hogwild:
         self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
         self.hot = HotRecords([None] * len(self.workers))
         if net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows:
-            if net.rules[0] in UNMERGED:
-                self.workers = self.workers[:1]
             if net.merges:
                 self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and self.workers[0].has_one_hidden(trainer.targets):

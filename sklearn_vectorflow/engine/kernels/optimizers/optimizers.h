@@ -82,6 +82,11 @@ VF_INLINE float vf_adagrad_merged(float shared, float before, float own, float e
     return own == 0.0f ? shared : 1.0f / sqrtf(sum);
 }
 
+/* How much of a copy's steps is kept: after those of others they would have been shorter. */
+VF_INLINE float vf_adagrad_share(float merged, float own) {
+    return merged < own && own > 0.0f ? merged / own : 1.0f;
+}
+
 /* Kingma and Ba (2015), arXiv:1412.6980, with the bias of each feature's own count
  * of touches: the moments of features that rows don't touch stay as they are. The biases
  * are the same for all weights of a feature, so loops over these compute them once. */

@@ -52,55 +52,92 @@ VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RE
     vf_fill_places(at, n);
 }
 
-/* The numbers of a group of records. */
+/* The numbers of a group of records, what they have missed, and room for what is made on the way. */
 typedef struct {
-    float w[VF_GROUP], s1[VF_GROUP], s2[VF_GROUP], row[VF_GROUP];
+    float w[VF_GROUP], s1[VF_GROUP], s2[VF_GROUP], row[VF_GROUP], clock[VF_GROUP], fill[VF_GROUP];
+    float left[2 * VF_GROUP], rested[VF_GROUP];
     int64_t at[VF_GROUP];
 } vf_group;
 
-VF_INLINE vf_copies vf_in_group(vf_group *group, int64_t *at) {
-    vf_copies out = {NULL};
-    out.w = group->w, out.s1 = group->s1, out.s2 = group->s2, out.row = group->row, out.at = at;
+VF_INLINE vf_copies vf_in_group(vf_group *group) {
+    vf_copies out = {group->left};
+    out.w = group->w, out.s1 = group->s1, out.s2 = group->s2, out.row = group->row, out.at = group->at;
+    out.clock = group->clock, out.average = group->fill, out.steps = out.time = group->rested;
     return out;
 }
 
-/* Adds to the shared records what copies changed since they were as `before`; not for Adam. */
+/* Reads the records of a group as they are worth by their thread's clock; NULL: they miss nothing. */
+VF_INLINE void vf_read_group(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             float *records, vf_group *group) {
+    const int catches_up = clock && vf_catches_up(kind, lazy);
+    const vf_copies copies = vf_in_group(group);
+    vf_linear own = *layer;
+    own.record = records;
+    if (!catches_up) {
+        vf_read_numbers(kind, VF_STATE, records, layer->stride, VF_GROUP, copies);
+        return;
+    }
+    vf_copy_records(kind, lazy, &own, clock, NULL, VF_GROUP, copies);
+    VF_EACH_LANE(k, VF_GROUP)
+        copies.w[k] += copies.w[k] * copies.left[k];
+}
+
+/* Adds to the shared records what copies changed since they were as `before`. Adam's moments are sums that decay with
+ * each touch: what a copy's touches added comes on top of what is there, decayed by as many. */
 VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group *VF_RESTRICT shared,
                             const vf_group *VF_RESTRICT before, const vf_group *VF_RESTRICT own) {
     const vf_optimizer o = *given;
     VF_EACH_LANE(k, VF_GROUP) {
-        if (kind != VF_FTRL)
-            shared->w[k] += own->w[k] - before->w[k];
+        float share = 1.0f;
         if (kind == VF_FTRL) {
             shared->s1[k] += own->s1[k] - before->s1[k];
             shared->s2[k] = vf_ftrl_grown(shared->s2[k], before->s2[k], own->s2[k]);
         }
-        if (kind == VF_ADAGRAD)
+        if (VF_IS_ADAM(kind)) {
+            const float touches = own->row[k] - before->row[k];
+            const float left1 = 1.0f + vf_expm1_negative(touches * o.log_decay1);
+            const float left2 = 1.0f + vf_expm1_negative(touches * o.log_decay2);
+            const float second = left2 * (shared->s2[k] - before->s2[k]) + own->s2[k];
+            shared->s1[k] = left1 * (shared->s1[k] - before->s1[k]) + own->s1[k];
+            shared->s2[k] = second > 0.0f ? second : 0.0f;
+            shared->row[k] += touches;
+        }
+        if (kind == VF_ADAGRAD) {
             shared->s1[k] = vf_adagrad_merged(shared->s1[k], before->s1[k], own->s1[k], o.epsilon);
-        if (kind == VF_ADAGRAD_ROWWISE)
+            share = vf_adagrad_share(shared->s1[k], own->s1[k]);
+        }
+        if (kind == VF_ADAGRAD_ROWWISE) {
             shared->row[k] = vf_adagrad_merged(shared->row[k], before->row[k], own->row[k], o.epsilon);
+            share = vf_adagrad_share(shared->row[k], own->row[k]);
+        }
+        if (kind != VF_FTRL)
+            shared->w[k] += share * (own->w[k] - before->w[k]);
     }
 }
 
-/* Adds what n copies, in the given slots (NULL: in order), changed to the shared records, and copies these anew. Clocks stay: a
- * copy's is its thread's, and the shared record has none during a pass. */
-VF_INLINE void vf_merge_records(const int kind, const vf_linear *layer, int64_t n, float *VF_RESTRICT shared,
-                                float *VF_RESTRICT own, const int64_t *slots, float *VF_RESTRICT before) {
+/* Adds what n copies, in the given slots (NULL: in order), changed to the shared records, and copies these anew. The
+ * shared record has no clock during a pass: a copy's is its thread's, by which it has missed nothing then. */
+VF_INLINE void vf_merge_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t n,
+                                float *VF_RESTRICT shared, float *VF_RESTRICT own, const int64_t *slots,
+                                float *VF_RESTRICT before) {
     const int64_t stride = layer->stride;
+    const int which = clock && vf_catches_up(kind, lazy) ? VF_CLOCKS : VF_STATE;
     for (int64_t from = 0; from < n; from += VF_GROUP) {
         const int64_t size = n - from < VF_GROUP ? n - from : VF_GROUP;
-        vf_group in = {{0}}, old = {{0}}, gained = {{0}};
+        vf_group in, old, gained;
         for (int64_t i = 0; i < VF_GROUP; i++) {
-            in.at[i] = from + (i < size ? i : 0);
+            in.at[i] = old.at[i] = from + (i < size ? i : 0);
             gained.at[i] = slots ? slots[in.at[i]] : in.at[i];
         }
-        vf_read_numbers(kind, 0, shared, stride, VF_GROUP, vf_in_group(&in, in.at));
-        vf_read_numbers(kind, 0, before, stride, VF_GROUP, vf_in_group(&old, in.at));
-        vf_read_numbers(kind, 0, own, stride, VF_GROUP, vf_in_group(&gained, gained.at));
+        vf_read_group(kind, lazy, layer, NULL, shared, &in);
+        vf_read_group(kind, lazy, layer, NULL, before, &old);
+        vf_read_group(kind, lazy, layer, clock, own, &gained);
         vf_add_group(kind, &layer->optimizer, &in, &old, &gained);
-        vf_write_numbers(kind, 0, shared, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, 0, before, stride, size, vf_in_group(&in, in.at));
-        vf_write_numbers(kind, 0, own, stride, size, vf_in_group(&in, gained.at));
+        vf_copies anew = vf_in_group(&in);
+        vf_write_numbers(kind, VF_STATE, shared, stride, size, anew);
+        vf_write_numbers(kind, VF_STATE, before, stride, size, anew);
+        anew.at = gained.at, anew.clock = gained.clock, anew.average = gained.fill;
+        vf_write_numbers(kind, which, own, stride, size, anew);
     }
 }
 
@@ -112,31 +149,23 @@ VF_INLINE void vf_merge_sums(int64_t n, float *VF_RESTRICT shared, float *VF_RES
     }
 }
 
-/* Applies what copies have missed by their thread's own clock. */
-VF_INLINE void vf_settle_own(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart,
-                             int64_t from, int64_t to) {
-    vf_linear own = *layer;
-    own.record = apart->records;
-    if (lazy && kind != VF_FTRL)
-        vf_settle_copied(kind, lazy, &own, &apart->clock, from, to);
-}
-
 VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *weights,
                              const vf_linear *const *intercepts, const vf_hot *hot, vf_apart *apart, int64_t tier) {
     const vf_linear layer = vf_plain(kind, lazy, weights);
     const int64_t from = vf_tier_start(hot, tier), end = vf_tier_start(hot, tier + 1);
     const int64_t to = end < hot->n_hot ? end : hot->n_hot;
     int32_t *lock = hot->locks + tier * VF_LOCK_STRIDE;
-    for (int64_t k = from; k < to; k++)
-        vf_settle_own(kind, lazy, &layer, apart, hot->slot[k], hot->slot[k] + 1);
     vf_lock(lock);
-    vf_merge_records(kind, &layer, to - from, hot->records + from * layer.stride, apart->records, hot->slot + from,
-                     apart->hot_before + from * layer.stride);
+    vf_merge_records(kind, lazy, &layer, &apart->clock, to - from, hot->records + from * layer.stride, apart->records,
+                     hot->slot + from, apart->hot_before + from * layer.stride);
     for (int64_t i = 0; tier == 0 && i < 2; i++)
         if (intercepts[i])
-            vf_merge_records(kind, &layer, 1, intercepts[i]->record, apart->bias[i], NULL, apart->bias_before[i]);
+            vf_merge_records(kind, lazy, &layer, NULL, 1, intercepts[i]->record, apart->bias[i], NULL,
+                             apart->bias_before[i]);
     VF_UNLOCK(lock);
 }
+
+enum { VF_MOST_STRIDE = 8 }; /* of a record of one output, see network/records.py */
 
 /* Merges a range of features; the hot ones among them are left to their tiers. */
 VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *weights, const vf_hot *hot,
@@ -145,9 +174,8 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     const int64_t from = hot->n_slots * part / hot->n_parts, to = hot->n_slots * (part + 1) / hot->n_parts;
     const int64_t first = hot->part_hot[part], n_hot = hot->part_hot[part + 1] - first, stride = layer.stride;
     const size_t size = sizeof(float) * (size_t)stride;
-    float kept[VF_PART_HOT * 4];
+    float kept[VF_PART_HOT * VF_MOST_STRIDE];
     int32_t *lock = hot->locks + (hot->n_tiers + part) * VF_LOCK_STRIDE;
-    vf_settle_own(kind, lazy, &layer, apart, from, to);
     for (int64_t k = 0; k < n_hot; k++) {
         const int64_t at = hot->hot_slot[first + k] * stride;
         memcpy(kept + k * stride, apart->records + at, size);
@@ -159,7 +187,7 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
     if (kind == VF_FTRL)
         vf_merge_sums(to - from, shared, own, before);
     else
-        vf_merge_records(kind, &layer, to - from, shared, own, NULL, before);
+        vf_merge_records(kind, lazy, &layer, &apart->clock, to - from, shared, own, NULL, before);
     VF_UNLOCK(lock);
     for (int64_t k = 0; k < n_hot; k++)
         memcpy(apart->records + hot->hot_slot[first + k] * stride, kept + k * stride, size);
