@@ -301,6 +301,7 @@ def plot(results, path, clock):
                 style = {"linewidth": 2.5, "zorder": 3} if solver == "ours" else {"linewidth": 1}
                 label = "VectorFlow" if solver == "ours" else solver
                 axes.loglog(seconds, gaps, ".-", color=f"C{COLOURS.index(solver)}", label=label, **style)
+        axes.xaxis.set_minor_formatter("")
         axes.axhline(GAP, color="0.6", linewidth=0.7)
         axes.set(title=case, xlabel=f"seconds of {clock}" if clock == "cores" else "seconds", ylabel="relative gap")
         axes.spines[["top", "right"]].set_visible(False)
