@@ -98,6 +98,19 @@ def test_real_sets(name):
     assert_same(parameters_of(model), newton(rows.toarray().astype(float), y, 1e-4), 1e-6)
 
 
+@needs_data
+@pytest.mark.parametrize("name", ["ins_bemtpl97", "ins_swmotorcycle"])
+def test_frequencies_of_claims(name):
+    """Rates with exposures as weights; the reference is at the optimum to a gradient of 1e-12 or so."""
+    data, some = load(name), slice(None, None, 10)
+    rows, exposure = data["X"][some], np.maximum(data["exposure"][some], 1e-3)
+    rate = np.minimum(data["y"][some] / exposure, 100.0)
+    model = exact(VectorFlowRegressor, loss="poisson", alpha=1e-3).fit(rows, rate, exposure)
+    other = PoissonRegressor(alpha=1e-3, tol=1e-10, solver="newton-cholesky", max_iter=100)
+    other.fit(rows.toarray().astype(float), rate, exposure)
+    assert_same(parameters_of(model), np.append(other.coef_, other.intercept_), 1e-6)
+
+
 def test_multinomial():
     model = exact(alpha=1e-3).fit(DIGITS, DIGIT)
     raw = DIGITS @ model.coef_.T.astype(float) + model.intercept_

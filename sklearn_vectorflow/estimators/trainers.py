@@ -57,7 +57,7 @@ class TrainerMixin(StrengthMixin):
         )
         scales = self._adjusted(scales, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
-        if self._column_sizes is None:
+        if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size):
             return scales

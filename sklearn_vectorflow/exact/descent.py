@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_vectorflow.engine.exact import descent as engine
 
 MOST_CYCLES = 1_000
+LABORIOUS = 30  # cycles, from which on it is better not to repeat them
 BETWEEN = 10  # cycles over the weights that are not zero, between two over all
 
 
@@ -23,7 +24,7 @@ class CornerModel:
     gradient : tuple of ndarray
         Of the smooth part, by weights and by constants.
     diagonal : tuple of ndarray
-        Second derivatives by weights and by constants.
+        Second derivatives by weights and by constants, all positive.
     moves : ndarray of bool, shape (n, n_linear)
         Which weights do.
     """
@@ -46,12 +47,11 @@ class CornerModel:
         mode, curvature, weight = hessian.curvature.by_mode()
         self.start = flat(point.weights, point.constants)
         self.moved, self.change = np.zeros(size), np.zeros(point.raw.shape)
-        second = flat(*diagonal)
         arrays = [
             np.append(columns, np.full(n_constant, len(starts) - 2)).astype(np.int32),
             np.append(outputs, hessian.n_linear + np.arange(n_constant)).astype(np.int32),
             flat(*gradient),
-            np.where(second > 0, second, 1.0),
+            flat(*diagonal),
             flat(terms.l1, None),
             flat(terms.l2, None),
             flat(-np.inf if terms.lower is None else terms.lower, None, -np.inf),
@@ -65,6 +65,11 @@ class CornerModel:
         self.engine = engine.Model(
             values, rows, starts, mode, np.ascontiguousarray(curvature).ravel(), weight, scale, *arrays
         )
+
+    @property
+    def laborious(self):
+        """Whether the step was so much work that it is better not to repeat it."""
+        return self.n_cycles >= LABORIOUS
 
     def minimise(self, share):
         """Come near the model's minimum; return the step by weights and constants, and that of raw outputs.

@@ -151,8 +151,7 @@ class Design:
     def by_columns(self, some):
         """Return values, rows and column starts of some columns, that of ones among them."""
         self._passes[0] += 1
-        place, n_columns = self._place(some)
-        values, rows, starts = self.rows.restricted(place, n_columns).by_columns()
+        values, rows, starts = self.rows.by_columns(np.flatnonzero(some[self.intercept :]))
         if not (self.intercept and some[0]):
             return values, rows, starts
         return (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_vectorflow.exact.descent import CornerModel
+from sklearn_vectorflow.exact.corners import Corners
 from sklearn_vectorflow.exact.preconditioner import Preconditioner
 
 MOST_HALVINGS = 30
@@ -23,10 +23,9 @@ MOST_PRODUCTS = 500  # in one step
 MOST_STALLS = 2  # steps in a row that lower the objective by no more than rounding
 FORCING = 0.1  # of the slope, at most, that a step may leave
 PATIENCE = 0.5  # of the mean gain of products, less of which is not worth another
-SETTLED = 0.02  # of the weights: if no more turn in a step, the next one takes corners as settled
-LABORIOUS = 30  # cycles over the weights that a model took, from which on it is better not to repeat them
 GAIN = 0.3  # of the share of the slope: what cycles over weights have to gain
 FIRST = 2.0  # radius of trust, in lengths of the preconditioned slope
+LEAST = 1e-12  # of a curvature without weights: about what rounding leaves of one
 FEW = 0.5  # of all entries: so many or fewer are read apart
 
 
@@ -69,6 +68,39 @@ def norm_of(slope, diagonal):
     return float(np.sqrt(sum(np.sum(one**2 / np.where(own > 0, own, np.inf)) for one, own in zip(slope, diagonal))))
 
 
+class Measure:
+    """How far from the optimum a point is: the norm of its slope, relative to that without weights.
+
+    A coordinate may have no curvature left, because all its rows are sure of themselves, but a slope. Then a small
+    share of the curvature without weights is its unit.
+
+    Parameters
+    ----------
+    reference : float
+        The norm without weights.
+    diagonal : tuple of ndarray
+        Second derivatives without weights, by weights and by constants.
+    """
+
+    def __init__(self, reference, diagonal):
+        self.reference, self.least = reference, tuple(LEAST * own for own in diagonal)
+
+    def of(self, slope, diagonal):
+        """Return the measure of a slope."""
+        units = tuple(np.maximum(own, least) for own, least in zip(diagonal, self.least))
+        return norm_of(slope, units) / self.reference
+
+
+def filled(diagonal, slope, point):
+    """Return second derivatives, for a coordinate without one that which lets a step go as far as to zero."""
+    found = []
+    for own, one, value in zip(diagonal, slope, (point.weights, point.constants)):
+        other = np.ones_like(own)
+        np.divide(np.abs(one), np.abs(value), out=other, where=(one != 0) & (value != 0))
+        found.append(np.where(own > 0, own, other))
+    return tuple(found)
+
+
 def gap_of(objective, hessian, point, gradient, diagonal):
     """Return the duality gap at a point near the optimum.
 
@@ -102,7 +134,7 @@ def _newton(slope, curvature):
     return -slope / np.where(curvature > 0, curvature, np.inf)
 
 
-def minimise(objective, point, reference, tol, max_iter, say):
+def minimise(objective, point, measure, tol, max_iter, say):
     """Return the point of the least value, and a report.
 
     Parameters
@@ -110,31 +142,31 @@ def minimise(objective, point, reference, tol, max_iter, say):
     objective : Objective
     point : Point
         Where to start.
-    reference : float
-        The norm of the projected gradient without weights.
+    measure : Measure
+        Of the projected gradient.
     tol : float
-        Of the norm, relative to the reference.
+        Of that.
     max_iter : int
         Most steps.
     say : callable
         Told of every step.
     """
-    stalls, region = 0, Region()
-    cornered = not objective.terms.smooth and objective.design.rows.restrictable
+    stalls, region, corners = 0, Region(), Corners(objective)
     for step in range(max_iter + 1):
         gradient, by_constants = objective.gradient(point)
         hessian = objective.hessian(point)
         diagonal = hessian.diagonal()
         slope = objective.terms.pseudo_gradient(point.weights, gradient), by_constants
-        optimality = norm_of(slope, diagonal) / reference
+        optimality = measure.of(slope, diagonal)
         say(step, point.value, optimality)
         if optimality <= tol or stalls > MOST_STALLS or step == max_iter:
             gap = gap_of(objective, hessian, point, (gradient, by_constants), diagonal)
             return point, Report(step, optimality, optimality <= tol, gap, stalls > MOST_STALLS)
+        diagonal = filled(diagonal, slope, point)
         forcing = min(FORCING, optimality**0.5)
         moves = moving(objective.terms, point, slope[0])
-        if cornered:
-            model = CornerModel(objective, hessian, point, (gradient, by_constants), diagonal, moves)
+        model = corners.model(hessian, point, (gradient, by_constants), diagonal, moves)
+        if model is not None:
             moved = led(objective, point, (gradient, by_constants), *model.minimise(GAIN * forcing))
         else:
             model = Model(objective, hessian, slope, diagonal, moves)
@@ -145,30 +177,9 @@ def minimise(objective, point, reference, tol, max_iter, say):
         if moved is None:
             gap = gap_of(objective, hessian, point, (gradient, by_constants), diagonal)
             return point, Report(step, optimality, False, gap, True)
-        if not objective.terms.smooth and objective.design.rows.restrictable:
-            cornered = _corners_next(hessian, model, turned(objective.terms, point, moved), cornered)
+        corners.note(point, moved)
         stalls = stalls + 1 if point.value - moved.value <= ROUNDING * abs(point.value) else 0
         point = moved
-
-
-def turned(terms, point, moved):
-    """Return how many weights reached, left or crossed a kink or bound, as a share of those that are at none."""
-    before, after = np.sign(point.weights), np.sign(moved.weights)
-    if terms.lower is not None:
-        before, after = (
-            signs + (one.weights <= terms.lower) - (one.weights >= terms.upper)
-            for signs, one in ((before, point), (after, moved))
-        )
-    return np.count_nonzero(before != after) / max(np.count_nonzero(moved.weights), 1)
-
-
-def _corners_next(hessian, model, share, cornered):
-    """Return whether the next step takes in corners, for the share of weights that turned in this one."""
-    if not cornered:
-        return share > 0
-    if hessian.structure == "rows":
-        return False  # its model with corners only bounds the second derivatives
-    return share > SETTLED or model.n_cycles < LABORIOUS
 
 
 def moving(terms, point, slope):
@@ -363,7 +374,7 @@ def shrunk(objective, point, gradient, by_constants, diagonal):
     """Return a point of less value by a step that treats weights apart; None if there is none."""
     damping = 1.0
     for _ in range(MOST_HALVINGS):
-        own, of_constants = (np.where(one > 0, one, 1.0) * damping for one in diagonal)
+        own, of_constants = (one * damping for one in diagonal)
         weights = objective.terms.shrunk(point.weights, gradient, own)
         moved = objective.at(weights, point.constants - by_constants / of_constants)
         if moved.value < point.value:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
-from sklearn_vectorflow.exact.newton import ROUNDING, minimise, norm_of
+from sklearn_vectorflow.exact.newton import ROUNDING, Measure, minimise, norm_of
 from sklearn_vectorflow.exact.objective import Objective
 from sklearn_vectorflow.exact.streamed import StreamedStore, targets_of
 from sklearn_vectorflow.exact.terms import Terms
@@ -105,14 +105,16 @@ class Problem:
         initial = np.concatenate(self.network.intercepts()) if initial is None else initial
         return self._at(weights, np.broadcast_to(initial, n_outputs).astype(np.float64))
 
-    def reference(self, initial):
-        """Return the norm of the projected gradient without weights."""
+    def measure(self, initial):
+        """Return the measure of projected gradients, in units of that without weights."""
         bare = self.without_weights(initial)
         gradient, by_constants = self.objective.gradient(bare)
         slope = self.objective.terms.pseudo_gradient(bare.weights, gradient), by_constants
-        norm = norm_of(slope, self.objective.hessian(bare).diagonal())
+        diagonal = self.objective.hessian(bare).diagonal()
+        norm = norm_of(slope, diagonal)
         size = max(abs(bare.value), self.network.scales.loss)
-        return max(norm, FLAT * np.sqrt(size), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
+        norm = max(norm, FLAT * np.sqrt(size), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
+        return Measure(norm, diagonal)
 
     def put(self, point):
         """Write a point's parameters into the net."""
@@ -164,7 +166,7 @@ def converge(problem, initial, tol, max_iter, say):
     point = problem.start()
     if not np.isfinite(point.value):
         point = problem.without_weights(initial)
-    reference = problem.reference(initial)
-    point, report = minimise(problem.objective, point, reference, tol, max_iter, say)
+    measure = problem.measure(initial)
+    point, report = minimise(problem.objective, point, measure, tol, max_iter, say)
     problem.put(point)
     return report

@@ -26,6 +26,18 @@ def frequent(design, n_outputs, n_blocks):
     return columns[:width], float(min(1.0, worth / cost[width - 1]))
 
 
+def factor(matrix):
+    """Return a Cholesky factor of a matrix, with as much more on its diagonal as that takes."""
+    diagonal = np.einsum("jj->j", matrix)
+    own, more = diagonal.copy(), 1e-13
+    while True:
+        diagonal[...] = own * (1.0 + more)
+        try:
+            return linalg.cho_factor(matrix, lower=True, check_finite=False)
+        except linalg.LinAlgError:
+            more = max(100.0 * more, 1e-10)
+
+
 class Preconditioner:
     """Divides by second derivatives.
 
@@ -67,13 +79,7 @@ class Preconditioner:
         block[:, fixed] = 0.0
         diagonal = np.einsum("jj->j", block)
         diagonal[fixed | (diagonal <= 0)] = 1.0
-        own, more = diagonal.copy(), 1e-13
-        while True:
-            diagonal[...] = own * (1.0 + more)
-            try:
-                return linalg.cho_factor(block, lower=True, check_finite=False)
-            except linalg.LinAlgError:
-                more = max(100.0 * more, 1e-10)
+        return factor(block)
 
     def times(self, weights, constants):
         """Return an approximate quotient."""

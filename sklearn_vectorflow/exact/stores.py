@@ -99,6 +99,7 @@ class RowStore:
         self.n_rows, self.n_columns = len(indptr) - 1, n_columns
         self.n_nonzero = int(indptr[-1]) - int(indptr[0])
         self.parts = even_parts(indptr)
+        self._cuts, self._turned = {}, None
 
     def times(self, factors):
         """Return the matrix times a dense one."""
@@ -107,7 +108,10 @@ class RowStore:
         return out
 
     def _parts_of_sums(self, size):
-        return even_parts(self.arrays[2], int(np.clip(MOST_SUMS // max(size, 1), 1, PARTS)))
+        most = int(np.clip(MOST_SUMS // max(size, 1), 1, PARTS))
+        if most not in self._cuts:
+            self._cuts[most] = even_parts(self.arrays[2], most)
+        return self._cuts[most]
 
     def turned_times(self, factors, squares=False):
         """Return the transpose, or that of squared values, times a dense matrix."""
@@ -132,7 +136,8 @@ class RowStore:
 
     def gram(self, weight, place, ones, width, share):
         """Return the weighted products of columns that have a place; about, from a share of the rows."""
-        parts = row_parts(self.arrays[2], int(np.clip(MOST_SUMS // max(width, 1) ** 2, 1, 8)))
+        most = min(MOST_SUMS, self.n_nonzero) // max(width, 1) ** 2  # sums of a part are no more than its entries
+        parts = row_parts(self.arrays[2], int(np.clip(most, 1, 8)))
 
         def sums(span):
             out = np.zeros((width, width))
@@ -140,7 +145,7 @@ class RowStore:
                 sweeps.gram(*self.arrays, place, ones, weight, out, *run)
             return out
 
-        return _total(self.crew.map(sums, parts)) * (1.0 / share)
+        return whole(_total(self.crew.map(sums, parts))) * (1.0 / share)
 
     def counts(self):
         """Return how many entries each column has."""
@@ -149,9 +154,22 @@ class RowStore:
         sweeps.count_columns(self.arrays[1], int(indptr[0]), int(indptr[-1]), counts)
         return counts
 
-    def by_columns(self):
-        """Return values, rows and column starts."""
-        return turned(self.arrays, self.n_columns, self.crew)
+    @property
+    def turned(self):
+        """Values, rows and column starts, kept from the first time on."""
+        if self._turned is None:
+            self._turned = turned(self.arrays, self.n_columns, self.crew)
+        return self._turned
+
+    def by_columns(self, columns):
+        """Return values, rows and column starts of some columns alone."""
+        values, rows, starts = self.turned
+        lengths = starts[columns + 1] - starts[columns]
+        begin = np.zeros(len(columns) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=begin[1:])
+        entries = np.repeat(starts[columns] - begin[:-1], lengths)
+        entries += np.arange(begin[-1])
+        return values[entries], rows[entries], begin
 
     def restricted(self, place, n_columns):
         """Return the columns alone that have a place, in its order."""
@@ -163,12 +181,7 @@ class TwoWayStore(RowStore):
 
     def __init__(self, arrays, n_columns, crew):
         super().__init__(arrays, n_columns, crew)
-        self.turned = turned(arrays, n_columns, crew)
         self.parts_of_columns = even_parts(self.turned[2])
-
-    def by_columns(self):
-        """Return values, rows and column starts."""
-        return self.turned
 
     def turned_times(self, factors, squares=False):
         """Return the transpose, or that of squared values, times a dense matrix."""
@@ -196,6 +209,13 @@ def store(arrays, n_columns, width, crew):
     """Return the store for a matrix that is multiplied with so many columns at a time."""
     kind = RowStore if n_columns * width <= CACHED else TwoWayStore
     return kind(arrays, n_columns, crew)
+
+
+def whole(half):
+    """Return the symmetric matrix whose entries off the diagonal are before it or behind it, or in part both."""
+    found = half + half.T
+    np.fill_diagonal(found, half.diagonal())
+    return found
 
 
 def _total(sums):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_vectorflow.engine.exact import sweeps
-from sklearn_vectorflow.exact.stores import arrays_of, even_parts
+from sklearn_vectorflow.exact.stores import arrays_of, even_parts, whole
 from sklearn_vectorflow.io.blocks import join_targets
 
 
@@ -99,7 +99,7 @@ class StreamedStore:
             some = int(np.ceil(share * n_rows))
             own = weight[first : first + n_rows] * (n_rows / max(some, 1))
             sweeps.gram(*arrays, place, ones, own, out, 0, some)
-        return out
+        return whole(out)
 
 
 def _product(arrays, factors, out, span):

@@ -140,3 +140,52 @@ cdef class Model:
             for k in range(some.shape[0]):
                 fallen += self.one(some[k])
         return fallen
+
+
+cdef class DenseModel:
+    """A quadratic model whose matrix of second derivatives is stored, so that a coordinate that stays costs nothing.
+
+    Parameters
+    ----------
+    matrix : float64, shape (n, n)
+        Second derivatives, L2 among them.
+    slope : float64, shape (n,)
+        Gradient of the model where it is now; kept up to date.
+    l1, lower, upper, start : float64, shape (n,)
+        Of every coordinate: penalty, least and largest value, and value at the start.
+    moved : float64, shape (n,)
+        What coordinates have changed by.
+    """
+    cdef const double[:, ::1] matrix
+    cdef const double[::1] l1, lower, upper, start
+    cdef double[::1] slope, moved
+
+    def __init__(self, const double[:, ::1] matrix, double[::1] slope, const double[::1] l1, const double[::1] lower,
+                 const double[::1] upper, const double[::1] start, double[::1] moved):
+        self.matrix, self.slope, self.l1, self.lower, self.upper = matrix, slope, l1, lower, upper
+        self.start, self.moved = start, moved
+
+    cdef double step(self, int64_t k) noexcept nogil:
+        """Minimise by a coordinate; return by about how much the model fell, or less."""
+        cdef const double *own = &self.matrix[k, 0]
+        cdef double *slope = &self.slope[0]
+        cdef double second = own[k], value = self.start[k] + self.moved[k], target, change
+        cdef int64_t at, n = self.slope.shape[0]
+        target = max(shrunk(value - slope[k] / second, self.l1[k] / second), self.lower[k])
+        target = min(target, self.upper[k])
+        change = target - value
+        if change == 0.0:
+            return 0.0
+        self.moved[k] = target - self.start[k]  # zero is reached exactly
+        for at in range(n):
+            slope[at] += change * own[at]
+        return 0.5 * second * change * change
+
+    def cycle(self, const int32_t[::1] some):
+        """Take some coordinates in turn; return by about how much the model fell, or less."""
+        cdef int64_t k
+        cdef double fallen = 0.0
+        with nogil:
+            for k in range(some.shape[0]):
+                fallen += self.step(some[k])
+        return fallen

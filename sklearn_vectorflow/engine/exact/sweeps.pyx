@@ -192,7 +192,8 @@ def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[
          const int32_t[::1] place, bint ones, const double[::1] weight, double[:, ::1] out, int64_t first, int64_t last):
     """Add the weighted products of some columns with each other, over rows [first, last).
 
-    `place` says where a column is among them, -1 if it is not; a column of ones may stand before them.
+    Those of two columns are added up once, before the diagonal or behind it: the matrix plus its transpose, with the
+    diagonal once, has them all. `place` says where a column is among them, -1 if it is not; a column of ones may stand before them.
     """
     cdef int64_t row, k, i, j, n, longest = 0
     cdef double value
@@ -224,7 +225,7 @@ def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[
             for i in range(n):
                 value = weight[row] * some[i]
                 own = &out[columns[i], 0]
-                for j in range(n):
+                for j in range(i + 1):
                     own[columns[j]] += value * some[j]
     free(some)
     free(columns)
