@@ -1,4 +1,18 @@
-"""Situations in which defaults failed once, beside tuned models: orders of rows, ids, weights of classes, few rows."""
+"""Situations in which defaults failed once, beside tuned models: orders of rows, ids, weights of classes, few rows.
+
+Where the other situations are tested:
+
+- few rows, batch_size=n; noise in a handful of rows: test_untuned, and here
+- rare events; 20 and 60 classes (here 100); claims that are rare; balanced classes: test_untuned, and here
+- empty rows, rows of weight zero; one column much larger; ids taken for numbers: test_untuned, test_encoder_ids
+- targets in two units, far from zero, constant: test_untuned
+- row by row, first blocks that are small or tell nothing: test_streams; updates of copies: test_updates
+- sorted rows: test_sorted_rows, and here (100 classes)
+- sums of a linear part and a net, factorization machines, dead units, many weights: test_net_defaults
+- averages on digits: test_estimators; streams that drift: test_half_life
+- the default loss of rankers: test_ranking, and here; units of Cox and ranking losses: test_untuned
+- warnings of fits that end too early, or worse than they began: test_initial_weights, robustness/test_numbers
+"""
 
 import numpy as np
 import pytest
