@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_number, check_positive
 
+OF_NETS = 0.04  # AdaGrad's rate in nets, in typical weights
 LEAST_OF_OUTPUTS = 0.25  # of raw outputs, which a weight of a net's last layer can make up
 SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
 
@@ -138,7 +139,8 @@ class AdaGrad(Optimizer):
         rate, rowwise = self.learning_rate, self.rowwise
         if rate is None:
             # means take out the noise of larger steps, which come nearer in the same number of epochs
-            rate = (1.0 if averaged else 0.4) * scales.weight if is_linear else 0.04 * _unit_of_net(is_output, scales)
+            of_linear = (1.0 if averaged else 0.4) * scales.weight
+            rate = of_linear if is_linear else OF_NETS * _unit_of_net(is_output, scales)
         if rowwise == "auto":
             rowwise = not is_output and n_out > 1
         epsilon = self.epsilon

@@ -18,6 +18,7 @@ from sklearn_vectorflow.layers import (
     factorization_machine,
     wide_and_deep,
 )
+from sklearn_vectorflow.network.initial_weights import deviation_of
 from sklearn_vectorflow.optimizers import SGD
 
 from datasets import load, needs_data
@@ -62,10 +63,45 @@ def test_a_net_starts_near_a_constant_model(network):
     X, y, *_ = signal(500, 10, 0.5)
     net = VectorFlowRegressor(network=network, optimizer=SGD(1e-30), max_iter=1, random_state=0).fit(X, y + 3).network_
     for place, weights in zip(net.graph.weighted, net.weights()):
-        bound = np.sqrt(3) * place.layer.deviation(place.gain, place.n_in, place.n_weights)
-        share = 0.0 if place.is_convex else 0.3 if place.is_last else 1.0
-        assert share * 0.7 * bound <= np.abs(weights).max() <= share * bound + 1e-20  # a step of the smallest rate
+        bound = 0.0 if place.is_convex else np.sqrt(3) * deviation_of(place, net.scales)
+        assert 0.7 * bound <= np.abs(weights).max() <= bound + 1e-20  # a step of the smallest rate
     assert net.intercepts()[-1] == pytest.approx(np.mean(y) + 3)
+
+
+def test_weights_are_drawn_by_he_or_more_widely_where_rows_are_sparse():
+    X, y, *_ = signal(500, 10, 0.5)
+    dense = VectorFlowRegressor((8, 8), max_iter=1, random_state=0).fit(X, y).network_
+    deviations = [deviation_of(place, dense.scales) for place in dense.graph.weighted]
+    np.testing.assert_allclose(deviations, [np.sqrt(2 / 10), np.sqrt(2 / 8), 0.3 * np.sqrt(2 / 9)])
+    for length in (1.0, 20.0):
+        X = sparse.csr_matrix((np.full(500, length), np.arange(500), np.arange(501)), (500, 200_000))
+        net = VectorFlowRegressor((8, 8), max_iter=1, random_state=0).fit(X, y).network_
+        assert deviation_of(net.graph.weighted[0], net.scales) == pytest.approx(
+            max(np.sqrt(2 / 200_000), 2 * np.sqrt(2) * 0.04 / length**2), rel=1e-5
+        )
+        assert deviation_of(net.graph.weighted[1], net.scales) == np.sqrt(2 / 8)
+
+
+def text(n_rows, n_words, n_classes, seed):
+    """Rows of length one, of many words of a few classes."""
+    rng = np.random.default_rng(seed)
+    frequency = 1 / np.arange(1, n_words + 1)
+    words = rng.choice(n_words, (n_rows, 40), p=frequency / frequency.sum())
+    X = sparse.csr_matrix((np.ones(words.size), words.ravel(), np.arange(0, words.size + 1, 40)), (n_rows, n_words))
+    X.sum_duplicates()
+    X = sparse.csr_matrix(sparse.diags(1 / np.sqrt(X.multiply(X).sum(axis=1).A1)) @ X)
+    score = X @ rng.normal(size=(n_words, n_classes))
+    score = 3 * (score - score.mean(axis=0)) / score.std(axis=0)
+    return X, (score + rng.gumbel(size=score.shape)).argmax(axis=1)
+
+
+def test_hidden_units_of_short_sparse_rows_stay_alive():
+    """Where first steps of intercepts were larger than what units read, most never did anything again."""
+    for seed in range(3):
+        X, y = text(10_000, 10_000, 20, seed)
+        net = VectorFlowClassifier((16,), max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+        is_on = X @ net.coefs_[0] + net.intercepts_[0] > 0
+        assert np.sum(is_on.mean(axis=0) > 0.01) >= 10
 
 
 # ---- how strongly they are held back -------------------------------------------------------------

@@ -1,4 +1,18 @@
-"""Situations in which defaults failed once, beside tuned models: orders of rows, ids, weights of classes, few rows."""
+"""Situations in which defaults failed once, beside tuned models: orders of rows, ids, weights of classes, few rows.
+
+Where the other situations are tested:
+
+- few rows, batch_size=n; noise in a handful of rows: test_untuned, and here
+- rare events; 20 and 60 classes (here 100); claims that are rare; balanced classes: test_untuned, and here
+- empty rows, rows of weight zero; one column much larger; ids taken for numbers: test_untuned, test_encoder_ids
+- targets in two units, far from zero, constant: test_untuned
+- row by row, first blocks that are small or tell nothing: test_streams; updates of copies: test_updates
+- sorted rows: test_sorted_rows, and here (100 classes)
+- sums of a linear part and a net, factorization machines, dead units, many weights: test_net_defaults
+- averages on digits: test_estimators; streams that drift: test_half_life
+- the default loss of rankers: test_ranking, and here; units of Cox and ranking losses: test_untuned
+- warnings of fits that end too early, or worse than they began: test_initial_weights, robustness/test_numbers
+"""
 
 import numpy as np
 import pytest
@@ -7,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor
+from sklearn_vectorflow.optimizers import AdaGrad
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -90,6 +105,29 @@ def test_balanced_classes_have_weights_of_rows_counted():
     total = np.bincount(y, weight)
     by_row = VectorFlowClassifier(**options).fit(X, y, weight * (weight.sum() / (2 * total))[y])
     np.testing.assert_allclose(balanced.coef_, by_row.coef_, rtol=1e-5)
+
+
+def test_classes_are_balanced_in_each_block_of_partial_fit():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 5)), (rng.random(600) < np.repeat([0.1, 0.6], 300)).astype(int)
+    weight = rng.integers(1, 4, 600).astype(float)
+    options = {"optimizer": AdaGrad(0.1), "alpha": 1e-4, "random_state": 0}  # which need no rows to follow
+    balanced = VectorFlowClassifier(class_weight="balanced", **options)
+    by_row = VectorFlowClassifier(**options)
+    for rows in (slice(0, 300), slice(300, 600)):
+        total = np.bincount(y[rows], weight[rows])
+        factors = total.sum() / (2 * total)
+        balanced.partial_fit(X[rows], y[rows], classes=[0, 1], sample_weight=weight[rows])
+        by_row.partial_fit(X[rows], y[rows], classes=[0, 1], sample_weight=weight[rows] * factors[y[rows]])
+    np.testing.assert_allclose(balanced.coef_, by_row.coef_, rtol=1e-5)
+
+
+def test_a_block_without_a_class_is_balanced_among_the_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    y = np.where(X[:, 0] > 0, 1, 0)
+    model = VectorFlowClassifier(class_weight="balanced", random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    assert model.score(X, y) > 0.95
 
 
 # ---- sorted rows ------------------------------------------------------------------------------------

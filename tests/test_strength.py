@@ -145,3 +145,16 @@ def test_what_is_given_or_costs_too_much_is_not_searched_for(monkeypatch, parame
     monkeypatch.setattr(of_estimators, "validated", lambda *_: pytest.fail("searched"))
     rng = np.random.default_rng(0)
     VectorFlowClassifier(random_state=0, **parameters).fit(rng.normal(size=(200, 5)), rng.integers(0, 2, 200))
+
+
+@pytest.mark.parametrize("n_products, stands", [(1 << 10, True), (1 << 24, False)])
+def test_the_guess_stands_where_a_sample_has_too_few_rows_for_each_of_many_classes(monkeypatch, n_products, stands):
+    """With ten rows of each of 1,000 classes, a fifth of them made the strength 1,000 times the best."""
+    monkeypatch.setattr(of_estimators, "MOST_PRODUCTS", n_products * 50)
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((1000, 50), density=0.1, rng=rng, format="csr")
+    y = rng.integers(0, 50, 1000)
+    guess, found = (
+        VectorFlowClassifier(max_iter=n, tol=None, random_state=0).fit(X, y).network_.scales.prior for n in (7, 8)
+    )
+    assert (found == guess) == stands

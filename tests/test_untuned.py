@@ -9,7 +9,12 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import log_loss, mean_poisson_deviance, mean_tweedie_deviance, r2_score
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
+from sklearn_vectorflow import (
+    VectorFlowClassifier,
+    VectorFlowRanker,
+    VectorFlowRegressor,
+    VectorFlowSurvivalEstimator,
+)
 
 WITHIN = 1.02  # of a tuned model's loss
 
@@ -138,10 +143,11 @@ def test_many_classes_are_predicted_as_by_a_tuned_model(n_classes):
     assert plain < np.log(n_classes)
 
 
-def test_class_weights_come_near_the_optimum_of_their_objective():
+@pytest.mark.parametrize("share", [0.007, 0.002])
+def test_class_weights_come_near_the_optimum_of_their_objective(share):
     rng = np.random.default_rng(0)
     X = rows_of_ones(60_000, 1000, 10, rng)
-    y = draw(X @ rng.normal(scale=0.7, size=1000), 0.007, rng)
+    y = draw(X @ rng.normal(scale=0.7, size=1000), share, rng)
     model = VectorFlowClassifier(class_weight="balanced", random_state=0).fit(X, y)
     weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum())
     alpha = model.network_.scales.prior / len(y)
@@ -346,6 +352,39 @@ def test_cox_losses_feel_their_curvature():
     y = np.array([(True, time) for time in times], dtype=[("event", bool), ("time", float)])
     model = VectorFlowSurvivalEstimator("cox", random_state=0).fit(X, y)
     assert 0.3 < model.network_.scales.loss < 0.95  # 1 is what stands for a curvature that is not felt
+
+
+@pytest.mark.parametrize("share", [0.3, 0.03])
+def test_units_of_cox_losses_are_in_proportion_to_the_events(share):
+    """Each event adds about one unit of curvature to the partial likelihood, a censored row none."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 5))
+    times = rng.exponential(np.exp(-X[:, 0]))
+
+    def unit(seen):
+        y = np.rec.fromarrays([seen, times], names="event,time")
+        return VectorFlowSurvivalEstimator("cox", max_iter=1, random_state=0).fit(X, y).network_.scales.loss
+
+    seen = rng.random(4000) < share
+    assert unit(seen) / unit(np.ones(4000, bool)) == pytest.approx(seen.mean(), rel=0.2)
+
+
+@pytest.mark.parametrize("n_documents", [2, 4])
+def test_units_of_ranking_losses_are_those_of_their_curvature(n_documents):
+    """Of a pair whose outputs are moved by 1 in random directions, the curvature is tanh(1) / 2, or 0 if both go alike.
+
+    With one relevant document in a query the mean over its pairs has the same.
+    """
+    rng = np.random.default_rng(0)
+    X, qid = rng.normal(size=(4000, 5)), np.arange(4000) // n_documents
+    y = (np.arange(4000) % n_documents == 0).astype(int)
+    told = qid % 2 == 0  # the other queries tell nothing
+    y[~told] = 0
+    scales = VectorFlowRanker(loss="pairwise_logistic", max_iter=1, random_state=0).fit(X, y, qid=qid).network_.scales
+    curvature = 0.5 * np.tanh(1.0) / 2
+    assert scales.loss == pytest.approx(8 * curvature, rel=0.1)  # the guide: tol is in units of eight typical losses
+    assert scales.prior == pytest.approx(0.03 * curvature * scales.length**2, rel=0.1)
+    assert scales.weight == pytest.approx(1 / scales.length, rel=1e-3)  # q is 1
 
 
 # ---- nearly everything explained -----------------------------------------------------------------

@@ -144,7 +144,7 @@ class VectorFlowClassifier(
         rows. Not available with FTRL.
     class_weight : dict, "balanced" or None, default=None
         Factor on the weights of the rows of each class. "balanced" makes it inversely proportional to the class's
-        frequency, in which rows count by `sample_weight`.
+        frequency, in which rows count by `sample_weight`. In `partial_fit` it is the frequency in the rows of the call.
     warm_start : bool, default=False
         Whether `fit` continues from the existing weights and the state of the optimizer.
     n_jobs : int, default=None

@@ -18,7 +18,7 @@ from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
 from sklearn_vectorflow.training.strength import folds_of, validated
 
-FEW_TELL = 8  # informative rows with which the guess stands
+FEW_TELL = 8  # informative rows with which the guess stands; rows for each output of a part of the data
 FEWEST_TELLING = 256  # informative rows that a sample needs
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
@@ -56,7 +56,10 @@ class StrengthMixin:
         else:
             sample = Sample.of(data, LARGE_SAMPLE)
         products = sample.matrix.rows.n_nonzero * self._n_outputs()
-        folds = folds_of(sample, int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products))))
+        most = int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products)))
+        if most < min(FEW_TELL * self._n_outputs(), data.n_terms):  # of a class, far fewer rows than there are
+            return scales.prior
+        folds = folds_of(sample, most)
         if folds is None:
             return scales.prior
 

@@ -43,7 +43,7 @@ def with_columns(network, n_features, names, random_state, crew=ALONE):
             return
         if place.layer.frozen:
             raise ValueError(f"network: {place.label} is frozen, so it cannot learn more columns.")
-        draw(place, parameters, int(seeds[position]), crew)
+        draw(place, parameters, int(seeds[position]), crew, network.scales)
 
     return _grown(network, graph, spans, [None] * len(spans), drawn)
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Add
+from sklearn_vectorflow.optimizers import OF_NETS
 from sklearn_vectorflow.penalties import bounds
 
 OF_LAST = 0.3  # of the deviation of other weights
+IN_STEPS = 2.0  # deviation of what rectified units read, over a first step of an intercept and the root of their gain
 
 
 class Start(NamedTuple):
@@ -37,10 +39,10 @@ class Start(NamedTuple):
 def initialize(network, start, penalties, crew):
     """Draw the weights of a new net and set the intercepts of its outputs.
 
-    Weights are uniform with the variance of He or Glorot. Layers whose training is convex start from zero or from
-    their prior. Other last layers start near zero: what they were drawn to say has to be unlearnt, but at zero the
-    layers before them would have no gradient. Every weight is drawn from its own place in a stream, so its value
-    depends on nothing but the seed.
+    Weights are uniform with the variance of He or Glorot, or a larger one where rows of X are sparse, see
+    `deviation_of`. Layers whose training is convex start from zero or from their prior. Other last layers start near
+    zero: what they were drawn to say has to be unlearnt, but at zero the layers before them would have no gradient.
+    Every weight is drawn from its own place in a stream, so its value depends on nothing but the seed.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def initialize(network, start, penalties, crew):
     seeds = start.random_state.randint(0, 2**31 - 1, size=len(graph.weighted))
     _start_outputs(network, np.broadcast_to(start.raw, graph.n_outputs))
     for seed, place, parameters, fields in zip(seeds, graph.weighted, network.parameters, penalties):
-        draw(place, parameters, int(seed), crew)
+        draw(place, parameters, int(seed), crew, network.scales)
         if "center" in fields:
             parameters.by_record()[:] = fields["center"]
         weights, intercept = place.layer.given(place.n_in, place.n_weights, f"network: {place.label}")
@@ -75,15 +77,33 @@ def is_drawn(place):
     return isinstance(init, numbers.Real) or not (isinstance(init, str) or place.is_convex)
 
 
-def draw(place, parameters, seed, crew):
+def deviation_of(place, scales):
+    """Return the standard deviation of the weights that a layer is drawn with.
+
+    He and Glorot take all columns to have values of size one. Of many columns, a sparse row has few: units would all
+    start so near zero that the first steps of their intercepts, which all rows share, switch rectified units off for
+    good. So what units read differs by more than such a step.
+
+    Parameters
+    ----------
+    place : Place
+    scales : Scales
+    """
+    own = place.layer.deviation(place.gain, place.n_in, place.n_weights)
+    if place.is_last:
+        return OF_LAST * own
+    if not place.is_input or place.is_factors:
+        return own
+    step = OF_NETS * scales.weight / scales.output
+    return max(own, IN_STEPS * math.sqrt(place.gain) * step / scales.length)
+
+
+def draw(place, parameters, seed, crew, scales):
     """Draw the weights of a layer, if they are."""
     init = place.layer.init
     if not is_drawn(place):
         return
-    if isinstance(init, numbers.Real):
-        deviation = float(init)
-    else:
-        deviation = place.layer.deviation(place.gain, place.n_in, place.n_weights) * (OF_LAST if place.is_last else 1.0)
+    deviation = float(init) if isinstance(init, numbers.Real) else deviation_of(place, scales)
     records, bound = parameters.by_record(), math.sqrt(3.0) * deviation
 
     def fill(span):
