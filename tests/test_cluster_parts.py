@@ -19,7 +19,7 @@ from sklearn_vectorflow.cluster import narrow, samples, schedule
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.cluster.parts import SourcePart, rows_of_arrays
 from sklearn_vectorflow.cluster.schedule import Schedule
-from sklearn_vectorflow.cluster.survey import survey
+from sklearn_vectorflow.cluster.survey import survey, surveys_of
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
@@ -99,6 +99,25 @@ def test_nets_train_more_rows_in_turn_and_no_more_than_half_of_a_part():
 
 
 # ---- samples ---------------------------------------------------------------------------
+
+
+def test_workers_send_no_more_sampled_rows_than_needed(monkeypatch):
+    monkeypatch.setattr(samples, "SAMPLE", 128)
+    monkeypatch.setattr(samples, "OF_MERGES", 64)
+    received = []
+
+    class Watched(Here):
+        def result(self, values):
+            received.extend(len(one.rows) for one in values if isinstance(one, samples.Sample))
+            return values
+
+    parts = [*cut(8), (X[:0], Y[:0])]
+    told = surveys_of(Watched(), classifier()._draft(), parts)
+    assert samples.SAMPLE <= sum(received) < 2 * samples.SAMPLE
+    for fewest in (None, samples.OF_MERGES):
+        mine, theirs = (samples.sampled(one, fewest) for one in (told, surveyed(parts)))
+        np.testing.assert_array_equal(mine.matrix.values.toarray(), theirs.matrix.values.toarray())
+        np.testing.assert_array_equal(mine.y, theirs.y)
 
 
 def surveyed(parts, model=None):

@@ -31,6 +31,7 @@ from sklearn_vectorflow.dask import (  # noqa: E402
     DaskVectorFlowRegressor,
     DaskVectorFlowSurvivalEstimator,
 )
+from sklearn_vectorflow.dask.executor import Cluster, _pickled, _unpickled  # noqa: E402
 
 PATIENCE = 60  # seconds after which a fit hangs
 RNG = np.random.RandomState(0)
@@ -124,6 +125,19 @@ def expected(client):
 
 
 # ---- kinds of rows -----------------------------------------------------------------------
+
+
+def test_arrays_of_constants_are_sent_from_where_they_are(client):
+    values = {"array": np.arange(1000.0), "name": "some", "function": None}
+    travelling = _pickled(values)
+    assert np.shares_memory(travelling.arrays[0], values["array"]) and len(travelling.header) < 1000
+    assert np.shares_memory(_unpickled(travelling)["array"], values["array"])
+    values["function"] = lambda: 0  # which only Dask pickles
+    cluster = Cluster(client)
+    found = cluster.result(
+        cluster.submit(lambda given: (given["array"].sum(), given["function"]()), cluster.constant(values))
+    )
+    assert found == (values["array"].sum(), 0)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])

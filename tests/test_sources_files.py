@@ -24,6 +24,7 @@ from sklearn_vectorflow.io import (
     text,
     write_cache,
 )
+from sklearn_vectorflow.io import parquet as parquet_module
 from sklearn_vectorflow.io.turns import LOCK
 
 pa = pytest.importorskip("pyarrow")
@@ -87,6 +88,52 @@ def test_lists_in_parquet_train_as_the_matrix(parquet):
     np.testing.assert_array_equal(weighted.coef_, model().fit(X, Y, WEIGHT).coef_)
     ones = model().fit(ParquetSource(parquet, "y", indices="columns", n_features=N_FEATURES))
     np.testing.assert_array_equal(ones.coef_, model().fit(X.sign(), Y).coef_)
+
+
+def blocks(source):
+    return [block for piece in source.pieces() for block in source.read(piece)]
+
+
+@pytest.mark.parametrize("options", [LISTS, {"columns": ["w", "day"]}], ids=["lists", "numbers"])
+def test_rows_are_the_same_read_batch_by_batch_or_by_a_scanner(tmp_path, monkeypatch, options):
+    monkeypatch.setattr(parquet_module, "ROWS", 64)
+    monkeypatch.setattr(parquet_module, "DECODED", 16)
+    path = tmp_path / "rows.parquet"
+    pq.write_table(lists(), path, row_group_size=150)
+    source, scanned = (ParquetSource(path, "y", filters=some, **options) for some in (None, [("day", ">", 0)]))
+    for block, other in zip(blocks(source), blocks(scanned), strict=True):
+        X, expected = (one.X.toarray() if sparse.issparse(one.X) else one.X for one in (block, other))
+        np.testing.assert_array_equal(X, expected)
+        np.testing.assert_array_equal(block.y, other.y)
+
+
+def test_columns_that_files_store_in_other_types_are_read_as_the_first_file_has_them(tmp_path):
+    for name, kind in (("a", pa.float64()), ("b", pa.float32())):
+        table = pa.table({"x": pa.array(SIZES.astype(np.float32), kind), "y": Y})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    first, second = blocks(ParquetSource([tmp_path / "a.parquet", tmp_path / "b.parquet"], "y"))
+    assert first.X.dtype == second.X.dtype == np.float64
+    np.testing.assert_array_equal(first.X, second.X)
+
+
+def test_a_row_group_is_not_decoded_as_a_whole(tmp_path, monkeypatch):
+    n_rows, each = 40_000, 64
+    indices = np.tile(np.arange(each, dtype=np.int32), n_rows)
+    starts = np.arange(0, n_rows * each + 1, each, dtype=np.int32)
+    table = pa.table({"columns": pa.ListArray.from_arrays(starts, indices), "y": np.zeros(n_rows)})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    monkeypatch.setattr(parquet_module, "ROWS", 2_000)
+    monkeypatch.setattr(parquet_module, "DECODED", 1_000)
+    source = ParquetSource(tmp_path / "rows.parquet", "y", indices="columns", n_features=each)
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        read = source.read(0)
+        next(read)
+        read.close()
+    finally:
+        pa.set_memory_pool(before)
+    assert 0 < pool.max_memory() < indices.nbytes
 
 
 def test_what_arrow_keeps_for_the_next_rows_is_released(parquet, monkeypatch):

@@ -13,7 +13,7 @@ from sklearn_vectorflow.cluster.coupling import read_by
 from sklearn_vectorflow.cluster.optimum.problem import problem_of
 from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
-from sklearn_vectorflow.cluster.survey import survey
+from sklearn_vectorflow.cluster.survey import surveys_of
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.network.state import begin_of_means
@@ -64,7 +64,7 @@ class PartsFit:
         plain = draft._draft()
         vars(plain).pop("network_", None)
         run = executor.submit
-        surveys = executor.result([run(survey, plain, k, len(parts), *values_of(part)) for k, part in enumerate(parts)])
+        surveys = surveys_of(executor, plain, parts)
         template, state, sample, few, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
         self.template, self.sample = executor.constant(template), executor.constant(few)
@@ -91,7 +91,7 @@ class PartsFit:
         """Go over all rows once; `begins` says whether these are a new model's first steps."""
         run, seed = self.executor.submit, new_seed(self.random_state)
         self._forget()
-        merged = self.executor.constant(tasks.Merged(self.state))
+        merged, self.state = self.executor.constant(tasks.Merged(self.state)), None  # the client has one at a time
         infos, first = [], []
         if begins:
             first = self.schedule.first_pieces()
@@ -106,7 +106,6 @@ class PartsFit:
         self.state, infos = self.executor.result([run(tasks.state_of, merged), infos])
         self.history += infos
         self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
-        self.merged = merged
         return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
 
     def _forget(self):

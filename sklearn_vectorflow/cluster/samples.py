@@ -84,10 +84,14 @@ def _joined(samples):
     return Sample(join_rows([one.rows for one in some]), np.concatenate([one.terms for one in some]), some[0].step)
 
 
+def common_step(surveys, fewest=None):
+    """Return how many rows each row stands for of so many that stand for those of all parts, or of `SAMPLE`."""
+    steps = [one.sample.step for one in surveys if one.n_rows]
+    return max([sample_step(sum(one.n_rows for one in surveys), fewest or SAMPLE), *steps])
+
+
 def sampled(surveys, fewest=None):
     """Return rows that stand for those of all parts, each for as many: so many at least, or `SAMPLE`."""
-    samples = [one.sample for one in surveys if one.n_rows]
-    n_rows = sum(one.n_rows for one in surveys)
-    step = max(sample_step(n_rows, fewest or SAMPLE), *(one.step for one in samples))
+    samples, step = [one.sample for one in surveys if one.n_rows], common_step(surveys, fewest)
     thinned = _joined([one.thinned(step) for one in samples])
     return (thinned if len(thinned.rows) else samples[0]).rows

@@ -1,12 +1,12 @@
 """What is to be known of all parts before training, each of which a task looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.parts import blocks_of, part_of
-from sklearn_vectorflow.cluster.samples import Sampler
+from sklearn_vectorflow.cluster.parts import blocks_of, part_of, values_of
+from sklearn_vectorflow.cluster.samples import Sampler, common_step
 from sklearn_vectorflow.targets.labels import class_array, is_multilabel
 from sklearn_vectorflow.validation.errors import naming
 
@@ -44,6 +44,38 @@ class Survey:
     def n_rows(self):
         """Rows of the part."""
         return sum(self.counts)
+
+
+def surveys_of(executor, estimator, parts):
+    """Return the Survey of every part, with the rows alone that stand for those of all parts.
+
+    A part does not know how many rows the others have, so it draws too many, and they stay where they are.
+
+    Parameters
+    ----------
+    executor : object
+        Runs tasks, see `fit.Here`.
+    estimator : estimator
+    parts : list
+        As `fit.PartsFit` takes them.
+    """
+    run = executor.submit
+    looked = [run(survey, estimator, k, len(parts), *values_of(part)) for k, part in enumerate(parts)]
+    told = executor.result([run(_without_rows, one) for one in looked])
+    step = common_step(told)
+    samples = executor.result([run(_thinned, one, step) for one in looked])
+    return [replace(one, sample=sample) for one, sample in zip(told, samples)]
+
+
+def _without_rows(survey):
+    sample = survey.sample
+    return replace(survey, sample=None if sample is None else replace(sample, rows=None, terms=None))
+
+
+def _thinned(survey, step):
+    """Return a part's sample thinned to a step, or as it is if nothing would be left."""
+    thinned = None if survey.sample is None else survey.sample.thinned(step)
+    return thinned if thinned is not None and len(thinned.rows) else survey.sample
 
 
 def survey(estimator, number, n_parts, *values):

@@ -3,9 +3,11 @@
 import contextlib
 import pickle
 import uuid
+from dataclasses import dataclass
 
 import dask
 import distributed
+import numpy as np
 
 from sklearn_vectorflow.validation.errors import warn
 
@@ -39,7 +41,7 @@ class Cluster:
     def constant(self, value):
         """Return the future of a value, which comes with the task and so can be given again."""
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            return self.submit(_unpickled, pickle.dumps(value, protocol=5) if _is_plain(value) else value)
+            return self.submit(_unpickled, _pickled(value))
 
     def result(self, futures):
         """Return the values of futures in any nesting of lists; an error of one is raised here."""
@@ -69,16 +71,33 @@ def _flat(futures):
         yield from _flat(one)
 
 
-def _is_plain(value):
+@dataclass(frozen=True, eq=False)
+class _Pickled:
+    """A value as it travels: Dask sends its arrays from where they are, and tasks read them where they arrive.
+
+    Parameters
+    ----------
+    header : bytes
+        All of the pickle but its arrays.
+    arrays : list of ndarray of uint8
+    """
+
+    header: bytes
+    arrays: list
+
+
+def _pickled(value):
+    """Return what a value travels as; who gives it must not write to its arrays any more."""
+    buffers = []
     try:
-        pickle.dumps(value, protocol=5)
+        header = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     except Exception:  # functions of users, which Dask pickles by value
-        return False
-    return True
+        return value
+    return _Pickled(header, [np.frombuffer(one.raw(), dtype=np.uint8) for one in buffers])
 
 
 def _unpickled(value):
-    return pickle.loads(value) if isinstance(value, bytes) else value
+    return pickle.loads(value.header, buffers=value.arrays) if isinstance(value, _Pickled) else value
 
 
 def client_of(client):

@@ -16,7 +16,8 @@ from sklearn_vectorflow.io.stamps import check_stamp, stamp
 from sklearn_vectorflow.validation.arrays import check_column_names
 from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
-ROWS = 65_536  # rows decoded and encoded at once
+ROWS = 65_536  # rows encoded at once
+DECODED = 16_384  # rows decoded at once, which takes several times their memory
 
 
 class TableSource(Source):
@@ -149,28 +150,63 @@ class ParquetSource(TableSource):
         """Return the rows of a row group."""
         group = self._groups[piece]
         name, n_rows = f"{group.path}, row group {group.row_groups[0].id}", 0
-        with self._naming(name):
-            scanner = group.scanner(
-                schema=self._dataset.schema,
-                columns=self._needed,
-                filter=self._filters,
-                batch_size=ROWS,
-                use_threads=False,
-            )
-            batches = scanner.to_batches()
-        while True:
-            where = f"{name}, rows from {n_rows}"
-            with self._naming(where):
-                batch = next(batches, None)
-            self._check_unchanged(group.path)
-            if batch is None:
-                break
-            if batch.num_rows:
-                yield self._columns.block(self._arrow.Table.from_batches([batch]), where)
-            n_rows += batch.num_rows
+        with contextlib.closing(self._tables(group)) as tables:
+            while True:
+                where = f"{name}, rows from {n_rows}"
+                with self._naming(where):
+                    table = next(tables, None)
+                self._check_unchanged(group.path)
+                if table is None:
+                    break
+                if table.num_rows:
+                    yield self._columns.block(table, where)
+                n_rows += table.num_rows
         expected = group.row_groups[0].num_rows
         if self._filters is None and n_rows != expected:
             raise ValueError(f"{name} is damaged: it has {n_rows} rows, the file's metadata say {expected}.")
+
+    def _tables(self, group):
+        """Iterate over the rows of a row group as tables."""
+        if self._filters is None and self._is_as_stored(group.physical_schema):
+            yield from self._decoded(group)
+            return
+        scanner = group.scanner(
+            schema=self._dataset.schema,
+            columns=self._needed,
+            filter=self._filters,
+            batch_size=ROWS,
+            use_threads=False,
+        )
+        for batch in scanner.to_batches():
+            yield self._arrow.Table.from_batches([batch])
+
+    def _is_as_stored(self, stored):
+        """Return whether a file has all columns that are needed, of the types that all files are read with."""
+        schema = self._dataset.schema
+        return all(name in stored.names and stored.field(name).type == schema.field(name).type for name in self._needed)
+
+    def _decoded(self, group):
+        """Iterate over the rows of a row group; a scanner would decode all of it at once."""
+        import pyarrow.parquet
+
+        with group.filesystem.open_input_file(group.path) as file:
+            reader = pyarrow.parquet.ParquetFile(file, metadata=group.metadata)
+            some = {"row_groups": [group.row_groups[0].id], "columns": self._needed, "use_threads": False}
+            held, n_rows = [], 0
+            for batch in reader.iter_batches(DECODED, **some):
+                held.append(batch)
+                n_rows += batch.num_rows
+                if n_rows >= ROWS:
+                    yield self._joined(held)
+                    held, n_rows = [], 0
+            if held:
+                yield self._joined(held)
+
+    def _joined(self, batches):
+        """Return a table of batches, which are let go."""
+        table = self._arrow.Table.from_batches(batches).select(self._needed)
+        batches.clear()
+        return table.combine_chunks()
 
     def _check_unchanged(self, path):
         if path in self._stamps:

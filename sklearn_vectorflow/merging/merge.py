@@ -145,14 +145,21 @@ class _Layer:
         n_records = self.base.n_records
         starts = np.arange(0, n_records, max(FEWEST, CHUNK // self.base.layout.stride))
         edges = np.append(starts, n_records)
-        spans = [_spans(layer, edges) for layer in (self.base, *self.layers)]
-        found = [(self.base.places()[:0], self.base.record[:0])]
+        layers = self.base, *self.layers
+        spans = [_spans(layer, edges) for layer in layers]
+        # memory comes with what is written, and the rest goes back: nothing is there twice
+        most, n = min(n_records, sum(len(layer.record) for layer in layers)), 0
+        index = np.empty(most, dtype=np.int64 if self.base.index is None else self.base.index.dtype)
+        record = np.empty((most, self.base.layout.stride), dtype=np.float32)
         for k, start in enumerate(starts):
             there = [own[k + 1] > own[k] for own in spans]
             if any(there):
-                found.append(self._chunk(start, edges[k + 1], [(own[k], own[k + 1]) for own in spans]))
-        index, record = (np.concatenate(parts) for parts in zip(*found))
-        return None if self.base.index is None else index.astype(self.base.index.dtype, copy=False), record
+                places, rows = self._chunk(start, edges[k + 1], [(own[k], own[k + 1]) for own in spans])
+                some = slice(n, n + len(places))
+                index[some], record[some], n = places, rows, some.stop
+        index.resize(n, refcheck=False)
+        record.resize((n, record.shape[1]), refcheck=False)
+        return None if self.base.index is None else index, record
 
     def _chunk(self, start, end, spans):
         """Merge records in a range, of which states have spans of theirs; return which are kept, and those."""
