@@ -107,7 +107,8 @@ def test_crosses_on_the_fly_are_those_written_down(n_features, optimizer, hidden
     written = FeatureCrosser(CROSSES, GROUPS, n_features=n_features).fit_transform(X)
 
     def net(x):
-        return Linear()(x) if hidden is None else Linear()(Linear(hidden)(x))
+        # initial weights follow X, and the crossed X is another
+        return Linear()(x) if hidden is None else Linear()(Linear(hidden, init=0.1)(x))
 
     rule = FTRL(0.05, beta=1.0) if optimizer == "ftrl" else optimizer  # defaults follow X, and the crossed X is another
     options = dict(

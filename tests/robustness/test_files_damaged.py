@@ -139,37 +139,43 @@ def test_damaged_parquet_names_the_file(tmp_path):
         ParquetSource(tmp_path / "other.parquet", "y")
 
 
-def test_what_arrow_has_not_implemented_names_the_file(tmp_path):
+def replaced_by_a_scan(source, scanner):
+    """Let the first row group be read by a scanner, as files are whose columns are of other types."""
+    group = source._groups[0]
+
+    class Group:
+        row_groups, path, physical_schema = group.row_groups, group.path, pa.schema([])
+
+    Group.scanner = staticmethod(scanner)
+    source._groups[0] = Group()
+
+
+@pytest.mark.parametrize("scans", [False, True])
+def test_what_arrow_has_not_implemented_names_the_file(tmp_path, monkeypatch, scans):
     path = tmp_path / "rows.parquet"
     table(path, 300)
     source = ParquetSource(path, "y")
 
-    class Group:
-        row_groups = source._groups[0].row_groups
-        path = source._groups[0].path
+    def fail(*args, **options):
+        raise pa.ArrowNotImplementedError("Unsupported encoding")
 
-        def scanner(self, **options):
-            raise pa.ArrowNotImplementedError("Unsupported encoding")
-
-    source._groups[0] = Group()
-    with pytest.raises(ValueError, match=r"rows.parquet, row group 0: Unsupported encoding") as error:
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+    if scans:
+        replaced_by_a_scan(source, fail)
+    with pytest.raises(ValueError, match=r"rows.parquet, row group 0, rows from 0: Unsupported encoding") as error:
         model().fit(source)
     assert isinstance(error.value.__cause__, pa.ArrowNotImplementedError)
 
 
-def test_a_row_group_with_fewer_rows_than_it_says_is_damaged(tmp_path):
+@pytest.mark.parametrize("scans", [False, True])
+def test_a_row_group_with_fewer_rows_than_it_says_is_damaged(tmp_path, monkeypatch, scans):
     path = tmp_path / "rows.parquet"
     table(path, 300)
     source = ParquetSource(path, "y")
-    group = source._groups[0]
-
-    class Short:
-        row_groups, path = group.row_groups, group.path
-
-        def scanner(self, **options):
-            return ds.Scanner.from_batches(group.to_table().slice(0, 299).to_batches(), schema=group.physical_schema)
-
-    source._groups[0] = Short()
+    rows = source._groups[0].to_table().slice(0, 299)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *args, **options: rows.to_batches())
+    if scans:
+        replaced_by_a_scan(source, lambda **options: ds.Scanner.from_batches(rows.to_batches(), schema=rows.schema))
     with pytest.raises(ValueError, match=r"row group 0 is damaged: it has 299 rows, the file's metadata say 300"):
         model().fit(source)
 
