@@ -184,3 +184,15 @@ def test_second_derivatives_of_a_sure_class_are_no_rounding(ahead):
     assert_allclose(curvature.diagonal()[0, 0], rest / (1.0 + rest) ** 2, rtol=1e-14)
     assert_array_equal(curvature.between(0, 0), curvature.diagonal()[:, 0])
     assert_allclose(curvature.between(0, 0), -curvature.between(0, 1) - curvature.between(0, 2), rtol=1e-14)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_model_ends_once_rounds_gain_nothing(penalty, monkeypatch):
+    """On columns of very different scales a hundred rounds, each with equations, came no nearer."""
+    solve, rounds = DenseCornerModel._solve, []
+    monkeypatch.setattr(DenseCornerModel, "_solve", lambda self: [rounds.append(1), solve(self)])
+    model = model_of(*objective_of("log", PENALTIES[penalty], TWICE if penalty != "bounds" else ROWS))
+    before = model._optimality()
+    model.minimise(0.0)
+    assert 1 < len(rounds) < 20
+    assert model._optimality() < 1e-12 * before

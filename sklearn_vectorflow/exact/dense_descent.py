@@ -15,8 +15,10 @@ MOST = 1_024  # weights: the matrix and its factor stay in the caches, more or l
 MOST_PAIRS = 100  # products of pairs for every entry, about as many as cycles over the entries would read
 CYCLES = 4  # before equations are solved
 MOST_ROUNDS = 100  # of cycles and equations
+GAIN = 0.9  # of the least slope so far: what a round that gains leaves at most
+MOST_VAIN = 3  # rounds in a row that gain nothing, as on columns of very different scales that depend on each other
 MOST_HALVINGS = 3  # of a step that is bent at corners
-RUNAWAY = 1e6  # times the slope at the start: more of it tells of a model without a minimum
+RUNAWAY = 100  # times the slope at the start: more of it tells of a model without a minimum
 PRECISION = 0.1  # of the share of the slope that a step may leave: what is left here costs a step over the rows
 
 
@@ -80,19 +82,22 @@ class DenseCornerModel:
             Of the slope, which may be left.
         """
         every, rng = np.arange(len(self.start), dtype=np.int32), np.random.default_rng(0)
-        before = self._optimality()
-        enough = PRECISION * share * before
+        before = least = self._optimality()
+        enough, vain = PRECISION * share * before, 0
         for _ in range(MOST_ROUNDS):
-            if not self._optimality() <= RUNAWAY * before:
-                self._bend_upwards()
             self.engine.cycle(rng.permutation(every))
             for _ in range(CYCLES):
                 self.engine.cycle(np.flatnonzero(self._value() != 0.0).astype(np.int32))
             if self._optimality() <= enough:
                 break
             self._solve()
-            if self._optimality() <= enough:
+            left = self._optimality()
+            if not left <= RUNAWAY * before:
+                self._bend_upwards()
+            vain = 0 if left <= GAIN * least else vain + 1
+            if left <= enough or vain > MOST_VAIN:
                 break
+            least = min(least, left)
         weights, size = np.zeros(self.moves.shape), len(self.columns)
         weights[self.columns, self.outputs] = self.moved[:size]
         constants = self.moved[size:]
