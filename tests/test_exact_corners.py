@@ -194,5 +194,5 @@ def test_a_model_ends_once_rounds_gain_nothing(penalty, monkeypatch):
     model = model_of(*objective_of("log", PENALTIES[penalty], TWICE if penalty != "bounds" else ROWS))
     before = model._optimality()
     model.minimise(0.0)
-    assert 1 < len(rounds) < 20
+    assert 1 < len(rounds) < 50
     assert model._optimality() < 1e-12 * before
