@@ -8,12 +8,14 @@ from scipy.special import expit
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.exact.corners import Corners
+from sklearn_vectorflow.exact.curvature import SoftmaxCurvature
 from sklearn_vectorflow.exact.dense_descent import DenseCornerModel
 from sklearn_vectorflow.exact.descent import CornerModel
 from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
 from sklearn_vectorflow.exact.newton import Measure, filled, minimise, moving
 from sklearn_vectorflow.exact.objective import Objective
+from sklearn_vectorflow.exact.preconditioner import factor
 from sklearn_vectorflow.exact.stores import RowStore, TwoWayStore
 from sklearn_vectorflow.exact.terms import Terms
 from sklearn_vectorflow.losses import LogLoss, MultinomialLoss, WeibullAFT
@@ -141,3 +143,56 @@ def test_l1_on_real_sets(name):
     size = np.sqrt(np.asarray(rows.multiply(rows).mean(axis=0)).ravel()) + 1e-30  # units of a column
     left = np.where(coef != 0, slope + alpha * np.sign(coef), np.sign(slope) * np.maximum(np.abs(slope) - alpha, 0.0))
     assert np.abs(left / np.maximum(size, 1.0)).max() < 1e-6
+
+
+def model_of(objective, point):
+    gradient, hessian = objective.gradient(point), objective.hessian(point)
+    slope = objective.terms.pseudo_gradient(point.weights, gradient[0]), gradient[1]
+    moves = moving(objective.terms, point, slope[0])
+    return DenseCornerModel(objective, hessian, point, gradient, hessian.diagonal(), moves)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_model_that_rounding_leaves_without_a_minimum_ends_at_finite_weights(penalty):
+    """Cycles ran away along the direction that goes down without end, until numbers overflowed."""
+    objective, point = objective_of("log", PENALTIES[penalty])
+    model = model_of(objective, point)
+    model.l1[:], model.lower[:], model.upper[:] = 0.0, -np.inf, np.inf
+    model.matrix[1, 2] = model.matrix[2, 1] = -1.5 * np.sqrt(model.matrix[1, 1] * model.matrix[2, 2])
+    before = model._optimality()
+    weights, constants, change = model.minimise(1e-3)
+    assert np.all(np.isfinite(weights)) and np.all(np.isfinite(constants)) and np.all(np.isfinite(change))
+    assert model._optimality() <= 1e-3 * before
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_have_a_factor(number):
+    """No more of a diagonal gives them one, and asking for it never ended."""
+    matrix = np.eye(3) * 4.0
+    matrix[0, 1] = matrix[1, 0] = matrix[2, 2] = number
+    found, lower = factor(matrix)
+    assert lower
+    assert_array_equal(found, np.diag([2.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize("ahead", [5.0, 30.0, 36.0, 60.0])
+def test_second_derivatives_of_a_sure_class_are_no_rounding(ahead):
+    """One less a probability near one is rounding, by which the matrix would not curve up."""
+    losses = type("Losses", (), {"weight": np.ones(1)})()
+    raw = np.array([[ahead, 1.0, 0.0]])
+    curvature, rest = SoftmaxCurvature(losses, raw), np.exp(raw[0, 1:] - ahead).sum()
+    assert_allclose(curvature.diagonal()[0, 0], rest / (1.0 + rest) ** 2, rtol=1e-14)
+    assert_array_equal(curvature.between(0, 0), curvature.diagonal()[:, 0])
+    assert_allclose(curvature.between(0, 0), -curvature.between(0, 1) - curvature.between(0, 2), rtol=1e-14)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_model_ends_once_rounds_gain_nothing(penalty, monkeypatch):
+    """On columns of very different scales a hundred rounds, each with equations, came no nearer."""
+    solve, rounds = DenseCornerModel._solve, []
+    monkeypatch.setattr(DenseCornerModel, "_solve", lambda self: [rounds.append(1), solve(self)])
+    model = model_of(*objective_of("log", PENALTIES[penalty], TWICE if penalty != "bounds" else ROWS))
+    before = model._optimality()
+    model.minimise(0.0)
+    assert 1 < len(rounds) < 50
+    assert model._optimality() < 1e-12 * before

@@ -116,11 +116,22 @@ class SoftmaxCurvature:
     def __init__(self, losses, raw):
         self.probability = np.exp(raw - raw.max(axis=1, keepdims=True))
         self.probability /= self.probability.sum(axis=1, keepdims=True)
-        self.weight = losses.weight
+        self.weight, self._others = losses.weight, None
+
+    @property
+    def others(self):
+        """One less each probability: for the largest of a row the sum of the others, as the difference is rounding."""
+        if self._others is None:
+            most = self.probability.argmax(axis=1)[:, None]
+            rest = self.probability.copy()
+            np.put_along_axis(rest, most, 0.0, axis=1)
+            self._others = 1.0 - self.probability
+            np.put_along_axis(self._others, most, rest.sum(axis=1, keepdims=True), axis=1)
+        return self._others
 
     def diagonal(self):
         """Return the second derivative by every output, shape (n_rows, n_outputs)."""
-        return self.weight[:, None] * self.probability * (1.0 - self.probability)
+        return self.weight[:, None] * self.probability * self.others
 
     def times(self, change):
         """Return the change of the gradient for a small change of raw outputs; the argument may be overwritten."""
@@ -129,7 +140,8 @@ class SoftmaxCurvature:
 
     def between(self, one, other):
         """Return the second derivatives by two outputs."""
-        return self.weight * self.probability[:, one] * ((one == other) - self.probability[:, other])
+        by_other = self.others[:, one] if one == other else -self.probability[:, other]
+        return self.weight * self.probability[:, one] * by_other
 
     def by_mode(self):
         """Return the engine's name of it, its numbers and rows' weights."""

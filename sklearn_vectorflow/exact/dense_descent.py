@@ -15,7 +15,10 @@ MOST = 1_024  # weights: the matrix and its factor stay in the caches, more or l
 MOST_PAIRS = 100  # products of pairs for every entry, about as many as cycles over the entries would read
 CYCLES = 4  # before equations are solved
 MOST_ROUNDS = 100  # of cycles and equations
+GAIN = 0.9  # of the least slope so far: what a round that gains leaves at most
+MOST_VAIN = 20  # rounds in a row that gain nothing: rounds that change which weights are at corners may gain late
 MOST_HALVINGS = 3  # of a step that is bent at corners
+RUNAWAY = 100  # times the slope at the start: more of it tells of a model without a minimum
 PRECISION = 0.1  # of the share of the slope that a step may leave: what is left here costs a step over the rows
 
 
@@ -58,10 +61,13 @@ class DenseCornerModel:
 
         self.matrix, self.start = np.ascontiguousarray(matrix), flat(point.weights, point.constants)
         self.slope, self.l1 = flat(*gradient), flat(terms.l1, 0.0)
+        self.first = self.slope.copy()
         self.lower = flat(-np.inf if terms.lower is None else terms.lower, -np.inf)
         self.upper = flat(np.inf if terms.upper is None else terms.upper, np.inf)
         second = np.einsum("jj->j", self.matrix)
-        second[...] = np.where(second > 0, second, flat(*diagonal))
+        straight = ~(second > 0)
+        self.matrix[straight] = self.matrix[:, straight] = 0.0
+        second[straight] = flat(*diagonal)[straight]
         self.moved, self.scale = np.zeros(len(self.start)), 1.0 / np.sqrt(second)
         self.engine = engine.DenseModel(
             self.matrix, self.slope, self.l1, self.lower, self.upper, self.start, self.moved
@@ -76,7 +82,8 @@ class DenseCornerModel:
             Of the slope, which may be left.
         """
         every, rng = np.arange(len(self.start), dtype=np.int32), np.random.default_rng(0)
-        enough = PRECISION * share * self._optimality()
+        before = least = self._optimality()
+        enough, vain = PRECISION * share * before, 0
         for _ in range(MOST_ROUNDS):
             self.engine.cycle(rng.permutation(every))
             for _ in range(CYCLES):
@@ -84,12 +91,22 @@ class DenseCornerModel:
             if self._optimality() <= enough:
                 break
             self._solve()
-            if self._optimality() <= enough:
+            left = self._optimality()
+            if not left <= RUNAWAY * before:
+                self._bend_upwards()
+            vain = 0 if left <= GAIN * least else vain + 1
+            if left <= enough or vain > MOST_VAIN:
                 break
+            least = min(least, left)
         weights, size = np.zeros(self.moves.shape), len(self.columns)
         weights[self.columns, self.outputs] = self.moved[:size]
         constants = self.moved[size:]
         return weights, constants, self.objective.change(weights, constants)
+
+    def _bend_upwards(self):
+        """Start again, with as much more curvature as makes the model bounded: rounding left a way down without end."""
+        factor(self.matrix)
+        self.slope[:], self.moved[:] = self.first, 0.0
 
     def _value(self):
         return self.start + self.moved

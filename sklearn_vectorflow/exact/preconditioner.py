@@ -9,6 +9,7 @@ FEW_OUTPUTS = 3  # whose weights are taken together where there are other column
 WORTH = 3  # products of pairs for every entry, which the rows may cost
 WORTH_ALL = 200  # where these are all columns there are, and the steps become Newton's own
 FEWEST_ROWS = 20  # for every column, which samples have
+HOPELESS = 1e6  # times a diagonal: with so much more of it, any matrix of finite numbers that curves up has a factor
 
 
 def frequent(design, n_outputs, n_blocks):
@@ -27,15 +28,19 @@ def frequent(design, n_outputs, n_blocks):
 
 
 def factor(matrix):
-    """Return a Cholesky factor of a matrix, with as much more on its diagonal as that takes."""
+    """Return a Cholesky factor of a matrix, with as much more on its diagonal as that takes.
+
+    Where none has one, as where numbers are not finite, that of the diagonal alone.
+    """
     diagonal = np.einsum("jj->j", matrix)
-    own, more = diagonal.copy(), 1e-13
-    while True:
+    own, more, is_finite = diagonal.copy(), 1e-13, np.all(np.isfinite(matrix))
+    while more < HOPELESS and is_finite:
         diagonal[...] = own * (1.0 + more)
         try:
             return linalg.cho_factor(matrix, lower=True, check_finite=False)
         except linalg.LinAlgError:
             more = max(100.0 * more, 1e-10)
+    return np.diag(np.sqrt(np.where(np.isfinite(own) & (own > 0), own, 1.0))), True
 
 
 class Preconditioner:
