@@ -17,6 +17,7 @@ from sklearn.linear_model import (
 )
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor
+from sklearn_vectorflow.exact import optimum
 from sklearn_vectorflow.io import ArrowSource, BatchSource
 from sklearn_vectorflow.layers import Input, Linear, ReLU
 from sklearn_vectorflow.losses import HuberLoss, TweedieLoss
@@ -537,3 +538,28 @@ def test_rankings_are_refused():
 def test_parameters_are_checked(params, error, message):
     with pytest.raises(error, match=message):
         VectorFlowClassifier(**params).fit(X, LABEL)
+
+
+def test_a_start_that_is_worse_than_no_weights_is_left():
+    """Weights that a fit starts from may be those of other rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 8))
+    y = X @ rng.normal(size=8) + rng.normal(size=300) > 0
+    options = {"solver": "exact", "alpha": 1e-3, "random_state": 0}
+    exact = VectorFlowClassifier(**options).fit(X, y)
+    network = exact.network_
+    starts = []
+    as_it_is = optimum.Problem.start
+
+    def start(problem):
+        weights = [-1e6 * np.ones_like(one) for one in network.weights()]
+        problem.network.set_weights(weights, problem.network.intercepts())
+        starts.append(as_it_is(problem))
+        return starts[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimum.Problem, "start", start)
+        again = VectorFlowClassifier(**options).fit(X, y)
+    assert starts[0].value > 1e3
+    assert again.n_iter_ <= exact.n_iter_ + 3
+    np.testing.assert_allclose(again.coef_, exact.coef_, rtol=1e-4)

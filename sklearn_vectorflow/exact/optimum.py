@@ -105,9 +105,8 @@ class Problem:
         initial = np.concatenate(self.network.intercepts()) if initial is None else initial
         return self._at(weights, np.broadcast_to(initial, n_outputs).astype(np.float64))
 
-    def measure(self, initial):
-        """Return the measure of projected gradients, in units of that without weights."""
-        bare = self.without_weights(initial)
+    def measure(self, bare):
+        """Return the measure of projected gradients, in units of that of the point without weights."""
         gradient, by_constants = self.objective.gradient(bare)
         slope = self.objective.terms.pseudo_gradient(bare.weights, gradient), by_constants
         diagonal = self.objective.hessian(bare).diagonal()
@@ -163,10 +162,10 @@ def converge(problem, initial, tol, max_iter, say):
     tol, max_iter, say
         See `newton.minimise`.
     """
-    point = problem.start()
-    if not np.isfinite(point.value):
-        point = problem.without_weights(initial)
-    measure = problem.measure(initial)
+    point, bare = problem.start(), problem.without_weights(initial)
+    measure = problem.measure(bare)
+    if not point.value <= bare.value:  # stochastic steps diverged
+        point = bare
     point, report = minimise(problem.objective, point, measure, tol, max_iter, say)
     problem.put(point)
     return report
