@@ -352,7 +352,6 @@ class SGD(Optimizer):
     """
 
     rule = "sgd"
-    clock_size = 1
 
     def __init__(
         self,

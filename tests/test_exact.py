@@ -1,5 +1,7 @@
 """solver="exact": the optimum of linear models, to the last digit that single precision keeps."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -563,3 +565,15 @@ def test_a_start_that_is_worse_than_no_weights_is_left():
     assert starts[0].value > 1e3
     assert again.n_iter_ <= exact.n_iter_ + 3
     np.testing.assert_allclose(again.coef_, exact.coef_, rtol=1e-4)
+
+
+def test_dominant_columns_are_no_matter_to_exact_fits():
+    rng = np.random.default_rng(0)
+    X = sparse.random(300, 40, 0.1, "csr", random_state=0)
+    X = sparse.hstack([X, sparse.csr_matrix(1e6 * rng.random((300, 1)))], "csr")
+    y = np.arange(300) % 2
+    with pytest.warns(UserWarning, match="column"):
+        VectorFlowClassifier(solver="sgd", random_state=0).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VectorFlowClassifier(solver="exact", random_state=0).fit(X, y)

@@ -51,7 +51,24 @@ cdef inline double shrunk(double value, double threshold) noexcept nogil:
     return 0.0
 
 
-cdef class Model:
+cdef class Coordinates:
+    """A quadratic model with corners that is minimised by one coordinate after another."""
+
+    cdef double one(self, int64_t k) noexcept nogil:
+        """Minimise by a coordinate; return by about how much the model fell, or less."""
+        return 0.0
+
+    def cycle(self, const int32_t[::1] some):
+        """Take some coordinates in turn; return by about how much the model fell, or less."""
+        cdef int64_t k
+        cdef double fallen = 0.0
+        with nogil:
+            for k in range(some.shape[0]):
+                fallen += self.one(some[k])
+        return fallen
+
+
+cdef class Model(Coordinates):
     """A quadratic model around a point.
 
     Parameters
@@ -132,17 +149,8 @@ cdef class Model:
             return self.step(&self.floats[0], k)
         return self.step(&self.doubles[0], k)
 
-    def cycle(self, const int32_t[::1] some):
-        """Take some coordinates in turn; return by about how much the model fell, or less."""
-        cdef int64_t k
-        cdef double fallen = 0.0
-        with nogil:
-            for k in range(some.shape[0]):
-                fallen += self.one(some[k])
-        return fallen
 
-
-cdef class DenseModel:
+cdef class DenseModel(Coordinates):
     """A quadratic model whose matrix of second derivatives is stored, so that a coordinate that stays costs nothing.
 
     Parameters
@@ -165,8 +173,7 @@ cdef class DenseModel:
         self.matrix, self.slope, self.l1, self.lower, self.upper = matrix, slope, l1, lower, upper
         self.start, self.moved = start, moved
 
-    cdef double step(self, int64_t k) noexcept nogil:
-        """Minimise by a coordinate; return by about how much the model fell, or less."""
+    cdef double one(self, int64_t k) noexcept nogil:
         cdef const double *own = &self.matrix[k, 0]
         cdef double *slope = &self.slope[0]
         cdef double second = own[k], value = self.start[k] + self.moved[k], target, change
@@ -180,12 +187,3 @@ cdef class DenseModel:
         for at in range(n):
             slope[at] += change * own[at]
         return 0.5 * second * change * change
-
-    def cycle(self, const int32_t[::1] some):
-        """Take some coordinates in turn; return by about how much the model fell, or less."""
-        cdef int64_t k
-        cdef double fallen = 0.0
-        with nogil:
-            for k in range(some.shape[0]):
-                fallen += self.step(some[k])
-        return fallen

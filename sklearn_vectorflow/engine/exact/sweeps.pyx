@@ -193,7 +193,8 @@ def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[
     """Add the weighted products of some columns with each other, over rows [first, last).
 
     Those of two columns are added up once, before the diagonal or behind it: the matrix plus its transpose, with the
-    diagonal once, has them all. `place` says where a column is among them, -1 if it is not; a column of ones may stand before them.
+    diagonal once, has them all. `place` says where a column is among them, -1 if it is not; a column of ones may stand
+    before them.
     """
     cdef int64_t row, k, i, j, n, longest = 0
     cdef double value

@@ -110,8 +110,8 @@ static inline vf_row vf_load(const vf_rows *rows, int64_t row, int32_t *indices,
     return out;
 }
 
-/* Asks for a record. Inlined by force: compilers take a function that only prefetches for one without effect,
- * and drop calls to it. */
+/* Asks for a record, as often for every one: vf_prefetch_lines would look where each begins, which costs more. Inlined
+ * by force: compilers take a function that only prefetches for one without effect, and drop calls to it. */
 VF_INLINE void vf_prefetch_record(const float *record, int64_t size) {
     for (int64_t c = 0; c < size; c += 16)
         VF_PREFETCH_READ(record + c);
