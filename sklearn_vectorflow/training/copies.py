@@ -66,7 +66,7 @@ def hot_records(network, net, matrix, n_workers):
     else:
         features, shift = hottest_by_slot(matrix, BITS)
         hot = engine.Hot(net, features, BITS, shift, FIRST, period)
-    return HotRecords([engine.Copies(hot, worker / n_workers) for worker in range(n_workers)], hot)
+    return HotRecords([engine.Copies(hot, worker / n_workers, n_workers) for worker in range(n_workers)], hot)
 
 
 def _n_parts(rule, share):

@@ -25,8 +25,7 @@ class Hogwild:
         self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
         self.hot = HotRecords([None] * len(self.workers))
         if net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows:
-            if net.merges:
-                self.hot = hot_records(network, net, matrix, len(self.workers))
+            self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and self.workers[0].has_one_hidden(trainer.targets):
             self.workers = self.workers[:MOST_COPIERS]
             hot = hot_wide(network, net, matrix, len(self.workers))

@@ -25,7 +25,7 @@ enum { VF_GROUP = 8 };
 #endif
 #define VF_EACH_LANE(k, n)                                                 \
     for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_GROUP) \
-        VF_APART for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
+        VF_ONE_GROUP for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
 
 /* Where the next VF_GROUP of n >= VF_GROUP numbers start, in loops for (from = 0; from < n; ...): the last ones end at
  * n, and may be among those before, so that all groups are whole. */

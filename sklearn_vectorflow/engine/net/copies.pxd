@@ -12,6 +12,8 @@ cdef class Hot:
     cdef vf_hot hot
     cdef readonly int64_t period   # steps of a worker between two of its merges
     cdef Net net
+    cdef int64_t step              # before the pass
+    cdef int64_t[::1] averaged
     cdef list arrays
     cdef const void *_keep(self, array)
 
@@ -20,7 +22,8 @@ cdef class Hot:
 cdef class Copies:
     cdef readonly Hot hot
     cdef vf_apart apart
-    cdef int64_t merges, part
+    cdef int64_t merges, part, n_workers
+    cdef int64_t[::1] averaged
     cdef list arrays
     cdef void _rewind(self, float *records, int64_t n) noexcept nogil
     cdef void merge_tier(self, int64_t tier) noexcept nogil

@@ -75,6 +75,8 @@ cdef class Hot:
         self.hot.locks = <int32_t *>self._keep(
             np.zeros((self.hot.n_tiers + self.hot.n_parts) * VF_LOCK_STRIDE, dtype=np.int32)
         )
+        self.averaged = np.zeros(self.hot.n_tiers + self.hot.n_parts, dtype=np.int64)
+        self.hot.averaged = &self.averaged[0]
         if bits:
             owner = np.full(self.hot.n_slots, -1, dtype=np.int32)
             owner[slots] = features
@@ -97,18 +99,24 @@ cdef class Hot:
     def load(self, Clock clock):
         """Take the records from a layer of one output, before a pass."""
         cdef Node *node = &self.net.nodes[0]
+        self.step = clock.step
+        self.averaged[:] = max(0, self.step - node.weights.average_from)
         if self.hot.records == NULL:
             self.hot.records = <float *>self._keep(np.zeros((self.hot.n_hot, node.weights.stride), dtype=np.float32))
         cdef vf_clock now = vf_clock(step=clock.step, rate=0.0, elapsed=clock.elapsed)
+        cdef const vf_linear *intercepts[2]
+        self.net.intercepts(intercepts)
         with nogil:
-            node.kernels.single.load(&node.weights, &now, &self.hot)
+            node.kernels.single.load(&node.weights, intercepts, &now, &self.hot)
 
     def store(self, Clock clock):
         """Put the records back, after a pass."""
         cdef Node *node = &self.net.nodes[0]
         cdef vf_clock now = vf_clock(step=clock.step, rate=0.0, elapsed=clock.elapsed)
+        cdef const vf_linear *intercepts[2]
+        self.net.intercepts(intercepts)
         with nogil:
-            node.kernels.single.store(&node.weights, &now, &self.hot)
+            node.kernels.single.store(&node.weights, intercepts, &now, &self.hot)
 
 
 cdef class Copies:
@@ -119,9 +127,11 @@ cdef class Copies:
     hot : Hot
     offset : float
         Where among the parts merging starts, in [0, 1): apart from the other workers.
+    n_workers : int
+        How many have copies.
     """
 
-    def __init__(self, Hot hot, double offset):
+    def __init__(self, Hot hot, double offset, int64_t n_workers):
         stride = hot.net.nodes[0].weights.stride
         layer = int(<uintptr_t>hot.net.nodes[0].weights.record)
 
@@ -133,7 +143,10 @@ cdef class Copies:
             return address + (layer - address) % int(stride * sizeof(float))  # of Python: never negative
 
         self.hot = hot
+        self.n_workers = n_workers
         self.arrays = []
+        self.averaged = np.zeros(hot.hot.n_tiers + hot.hot.n_parts, dtype=np.int64)
+        self.apart.averaged = &self.averaged[0]
         self.part = <int64_t>(offset * hot.hot.n_parts)
         self.apart.records = <float *><uintptr_t>records(hot.hot.n_slots)
         if hot.hot.n_parts:
@@ -151,8 +164,10 @@ cdef class Copies:
         cdef int64_t k, stride = node.weights.stride
         cdef size_t size = stride * sizeof(float)
         cdef int i
+        self.averaged[:] = 0
         with nogil:
             self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
+            self.apart.average_from = max(0, node.weights.average_from - self.hot.step) // self.n_workers
             memcpy(self.apart.hot_before, hot.records, hot.n_hot * size)
             self._rewind(self.apart.hot_before, hot.n_hot)
             if hot.n_parts:
@@ -166,6 +181,7 @@ cdef class Copies:
                 if bias != NULL:
                     memcpy(self.apart.bias_before[i], bias.record, bias.stride * sizeof(float))
                     memcpy(self.apart.bias[i], self.apart.bias_before[i], bias.stride * sizeof(float))
+                    self._rewind(self.apart.bias[i], 1)
 
     cdef void _rewind(self, float *records, int64_t n) noexcept nogil:
         cdef int64_t k, stride = self.hot.net.nodes[0].weights.stride, at = self.hot.net.nodes[0].weights.clock_slot
@@ -185,7 +201,7 @@ cdef class Copies:
     cdef void merge_tier(self, int64_t tier) noexcept nogil:
         cdef Node *node = &self.hot.net.nodes[0]
         cdef const vf_linear *intercepts[2]
-        intercepts[0], intercepts[1] = self.hot.net.intercept(0), self.hot.net.intercept(1)
+        self.hot.net.intercepts(intercepts)
         node.kernels.single.merge_tier(&node.weights, intercepts, &self.hot.hot, &self.apart, tier)
 
     cdef void merge_part(self, int64_t part) noexcept nogil:

@@ -349,11 +349,6 @@ cdef class Net:
                 return False
         return self.sampler is None
 
-    @property
-    def merges(self):
-        """Whether workers on a plain net can have copies of records, which are merged."""
-        return self.is_plain and self.nodes[0].kernels.single.merge_tier != NULL
-
     cdef bint is_one_fixed(self) noexcept nogil:
         """Whether it is one linear layer of one output that is not trained: for kernels/nets/plain_predict.h."""
         cdef Node *node = &self.nodes[0]
@@ -364,6 +359,10 @@ cdef class Net:
         if output >= self.n_nodes or not self.nodes[output].has_bias:
             return NULL
         return &self.nodes[output].bias
+
+    cdef void intercepts(self, const vf_linear **out) noexcept nogil:
+        """Those of both outputs of a plain net."""
+        out[0], out[1] = self.intercept(0), self.intercept(1)
 
     def set_loss(self, capsule, parameters, int n_targets, reads=()):
         """Set the loss: a capsule of the C contract, its parameters (float64), and the dense nodes it reads."""

@@ -134,7 +134,7 @@ cdef class Worker(OneHidden):
             sample_weight=targets.weight, offsets=targets.offsets, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
             indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
-            places=&self.places, ahead=ahead, shared=self.shared)
+            places=&self.places, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
                          int64_t to_chunk, bint shuffle) noexcept nogil:

@@ -92,27 +92,6 @@ VF_INLINE int64_t vf_settle_eager(const vf_linear *layer, int64_t from, int64_t 
     return vf_count_bad(layer, from, to, layer->n_out, layer->stride);
 }
 
-VF_INLINE int64_t vf_settle_lazy(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
-    int64_t bad = 0;
-    for (int64_t feature = from; feature < to; feature++) {
-        float *record = layer->record + feature * layer->stride;
-        if (vf_is_untouched(layer, record))
-            continue;
-        const float row = vf_read_row(kind, layer, record);
-        const vf_rest rest = vf_read_rest(kind, VF_LAZY, layer, clock, record, feature);
-        if (layer->average_slot >= 0)
-            vf_average_record(kind, layer, clock, record, feature, row, rest);
-        for (int64_t c = 0; c < layer->n_out; c++) {
-            const vf_state s = vf_read_state(kind, layer, record, c, row);
-            const vf_value now = vf_now(kind, VF_LAZY, 1, record[c], vf_center(VF_LAZY, layer, feature, c), s, rest, clock, layer);
-            record[c] = now.base + now.change;
-            bad += vf_is_bad(record[c]);
-        }
-        vf_touch(kind, layer, clock, record);
-    }
-    return bad;
-}
-
 /* Row-wise rules without a penalty but L2: features without a gradient yet, most of
  * wide data's, are as they were made, and one number tells. */
 VF_INLINE int64_t vf_settle_rows(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
@@ -202,7 +181,7 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
     }
 
-/* With copies of hot records. */
+/* The net of this layer alone, with copies of hot records. */
 #define VF_DEFINE_SINGLE(name, kind, lazy)                                                              \
     VF_DEFINE_TRAIN(name, kind, lazy)                                                                   \
     VF_SIMD_AVX2 static void vf_merge_tier_##name(const vf_linear *layer, const vf_linear *const *intercepts,   \
@@ -213,20 +192,17 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                              int64_t part) {                                               \
         vf_merge_part(kind, lazy, layer, hot, apart, part);                                                \
     }                                                                                                      \
-    static void vf_load_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {     \
-        vf_load_hot(kind, lazy, layer, clock, hot);                                                        \
+    static void vf_load_hot_##name(const vf_linear *layer, const vf_linear *const *intercepts,             \
+                                   const vf_clock *clock, const vf_hot *hot) {                             \
+        vf_load_hot(kind, lazy, layer, intercepts, clock, hot);                                            \
     }                                                                                                      \
-    static void vf_store_hot_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot) {    \
-        vf_store_hot(kind, lazy, layer, clock, hot);                                                       \
+    static void vf_store_hot_##name(const vf_linear *layer, const vf_linear *const *intercepts,            \
+                                    const vf_clock *clock, const vf_hot *hot) {                            \
+        vf_store_hot(kind, lazy, layer, intercepts, clock, hot);                                           \
     }                                                                                                      \
     static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_tier_##name,                  \
                                                        vf_merge_part_##name, vf_load_hot_##name,           \
                                                        vf_store_hot_##name};
-
-/* Without. */
-#define VF_DEFINE_LONE(name, kind, lazy)    \
-    VF_DEFINE_TRAIN(name, kind, lazy)       \
-    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, NULL, NULL, NULL, NULL};
 
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name,     vf_update_##name, vf_update_each_##name, \

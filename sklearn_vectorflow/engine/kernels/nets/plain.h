@@ -14,7 +14,7 @@ typedef struct {
 } vf_base;
 
 VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *net) {
-    vf_base out = {vf_plain(kind, lazy, net->weights), {0, 0, NULL}, 0};
+    vf_base out = {vf_plain(kind, lazy, net->weights), {0, 0, NULL, 0}, 0};
     if (net->hot == NULL)
         return out;
     if (net->hot->owner)
@@ -25,6 +25,7 @@ VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *ne
     out.own.from = out.slots;
     out.own.size = net->hot->n_slots;
     out.own.clock = &net->apart->clock;
+    out.own.average_from = net->apart->average_from;
     return out;
 }
 
@@ -98,16 +99,19 @@ VF_INLINE vf_one vf_read_one(const int kind, const vf_linear *layer) {
     return out;
 }
 
-VF_INLINE void vf_step_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, vf_one one,
-                           float g) {
+VF_INLINE void vf_step_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, const vf_own *own,
+                           vf_one one, float g) {
     const vf_optimizer *o = &layer->optimizer;
     float *record = layer->record;
     vf_state s = one.state;
     if (lazy == VF_LAZY && layer->average_slot >= 0) { /* it was as it is since the last touch */
-        const vf_rest rest = vf_read_rest(kind, lazy, layer, clock, record, 0);
+        const vf_clock *its = own ? own->clock : clock;
+        const vf_rest rest = vf_read_rest(kind, lazy, layer, its, record, 0);
+        const vf_both_counts counts = vf_both_counts_of(layer, clock, own);
+        const float counted = vf_counted_of(own != NULL, rest.steps, counts);
         float *average = record + layer->average_slot;
-        *average = vf_averaged(*average, one.w, vf_counts_of(layer, clock, rest.steps));
-        vf_touch(kind, layer, clock, record);
+        *average = vf_taken_up(own != NULL, *average, one.w, counted, 1.0f / counts.all.now);
+        vf_touch(kind, layer, its, record);
     }
     const float rate = vf_step_row(kind, &s, g * g, (float)clock->rate, o);
     const float change = vf_step(kind, &s, one.w, 0.0f, g, rate, o);
@@ -141,6 +145,7 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             copies.at = net.places->at + (at % VF_RING) * net.places->room;
         else
             vf_find(&net, &base, x.indices, x.length, copies.at);
+        copies.feature = x.indices;
         vf_take_values(x, vf_readable(net.rows, row, x), copies);
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         for (int64_t k = 0; k < net.n_targets; k++)
@@ -160,16 +165,14 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         if (!isfinite(total))
             break;
         gradient = (float)*net.gradient;
-        if (lazy == VF_LAZY && net.shared) /* without copies of hot records: others' steps must be in what is written back */
-            vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
         if (kind == VF_SGD)
             clock->rate = vf_rate_at(net.schedule, clock->step);
-        vf_step_copies(kind, lazy, &base.weights, clock, x.length, copies, gradient);
+        vf_step_copies(kind, lazy, &base.weights, clock, own, x.length, copies, gradient);
         vf_ask(&base, net.places, INT64_MAX);
         vf_put_copies(kind, lazy, &base.weights, x.length, copies);
         for (int64_t i = 0; i < 2; i++)
             if (net.intercepts[i])
-                vf_step_one(kind, lazy, &inner[i], clock, ones[i], (float)net.gradient[i]);
+                vf_step_one(kind, lazy, &inner[i], clock, own, ones[i], (float)net.gradient[i]);
         if (net.apart) {
             net.apart->clock.elapsed += clock->rate;
             net.apart->clock.step++;

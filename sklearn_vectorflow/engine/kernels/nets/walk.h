@@ -40,7 +40,6 @@ typedef struct {
     vf_apart *apart;   /* this thread's copies */
     vf_places *places;
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
-    int32_t shared;   /* whether other threads write to the records, too */
 } vf_single;
 
 /* Asks for what a coming row has beside its non-zeros. */
@@ -55,8 +54,8 @@ typedef struct {
     double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
     void (*merge_tier)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t tier);
     void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t part);
-    void (*load)(const vf_linear *, const vf_clock *, const vf_hot *);
-    void (*store)(const vf_linear *, const vf_clock *, const vf_hot *);
+    void (*load)(const vf_linear *, const vf_linear *const *intercepts, const vf_clock *, const vf_hot *);
+    void (*store)(const vf_linear *, const vf_linear *const *intercepts, const vf_clock *, const vf_hot *);
 } vf_single_kernels;
 
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for

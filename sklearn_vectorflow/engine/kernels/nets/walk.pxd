@@ -39,13 +39,12 @@ cdef extern from "kernels/nets/walk.h" nogil:
         vf_apart *apart
         vf_places *places
         int64_t ahead
-        int32_t shared
     ctypedef struct vf_single_kernels:
         double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t) noexcept nogil
         void (*merge_tier)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
         void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
-        void (*load)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
-        void (*store)(const vf_linear *, const vf_clock *, const vf_hot *) noexcept nogil
+        void (*load)(const vf_linear *, const vf_linear *const *, const vf_clock *, const vf_hot *) noexcept nogil
+        void (*store)(const vf_linear *, const vf_linear *const *, const vf_clock *, const vf_hot *) noexcept nogil
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil

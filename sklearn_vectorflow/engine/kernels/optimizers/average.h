@@ -32,11 +32,16 @@ typedef struct {
     float counted, now;
 } vf_counts;
 
-VF_INLINE vf_counts vf_counts_of(const vf_linear *layer, const vf_clock *clock, float steps) {
-    const int64_t now = clock->step - layer->average_from;
+/* Of a mean that leaves out the steps before `average_from`. */
+VF_INLINE vf_counts vf_counts_from(int64_t average_from, const vf_clock *clock, float steps) {
+    const int64_t now = clock->step - average_from;
     const float all = now > 0 ? (float)now : 0.0f;
     const vf_counts out = {steps < all ? steps : all, all > 0.0f ? all : 1.0f};
     return out;
+}
+
+VF_INLINE vf_counts vf_counts_of(const vf_linear *layer, const vf_clock *clock, float steps) {
+    return vf_counts_from(layer->average_from, clock, steps);
 }
 
 /* A mean, with steps whose mean is another. */
@@ -44,9 +49,19 @@ VF_INLINE float vf_averaged(float average, float mean, vf_counts counts) {
     return average + (mean - average) * (counts.counted / counts.now);
 }
 
-/* Whether L2 alone acts between touches: sums over steps then have a form that lanes compute. */
-VF_INLINE int vf_decays_alone(const vf_linear *layer) {
-    return layer->penalty.l1 == 0.0f && layer->penalty.lower == -INFINITY && !layer->penalty.sign;
+/* What acts between touches: L2 alone, or L1 alone, whose sums over steps have a form that lanes compute; or anything. */
+enum { VF_DECAY, VF_THRESHOLD, VF_MIXTURE };
+
+VF_INLINE int vf_acting(const vf_linear *layer) {
+    const vf_penalty *p = &layer->penalty;
+    return p->lower != -INFINITY || p->sign ? VF_MIXTURE : p->l1 == 0.0f ? VF_DECAY : p->l2 == 0.0f ? VF_THRESHOLD : VF_MIXTURE;
+}
+
+/* The sum over k steps of a size u that each takes a threshold off, down to zero. */
+VF_INLINE float vf_falling_sum(float u, float threshold, float k) {
+    const float until = threshold > 0.0f ? u / threshold : k;
+    const float m = (float)(int32_t)(until < k ? until : k);
+    return m * (u - 0.5f * threshold * (m + 1.0f));
 }
 
 /* The strength of L2 in a step: times its size, or for SGD times the mean size. */
@@ -67,14 +82,13 @@ VF_INLINE float vf_mean_left(const int kind, float strength, float before, float
     return fall > 1e-30f ? (before - left) / fall : 1.0f;
 }
 
-static inline void vf_average_weight(const int kind, const vf_linear *layer, const vf_clock *clock, float w,
-                                     float center, vf_state s, vf_rest rest, float *average) {
-    const double now = (double)(clock->step - layer->average_from);
+/* The mean of a weight over the last `counted` of the steps that it has rested. */
+static inline float vf_mean_rested(const int kind, const vf_linear *layer, float w, float center, vf_state s, vf_rest rest,
+                                   double counted) {
     const double lower = rest.sign > 0.0f && layer->penalty.lower < 0.0f ? 0.0 : layer->penalty.lower;
-    const double upper = rest.sign < 0.0f ? 0.0 : INFINITY;
-    if (now <= 0.0 || rest.steps <= 0.0f)
-        return;
-    const double counted = rest.steps < now ? rest.steps : now, skipped = rest.steps - counted;
+    const double upper = rest.sign < 0.0f ? 0.0 : INFINITY, skipped = rest.steps - counted;
+    if (counted <= 0.0)
+        return w;
     const double rate = kind == VF_SGD ? rest.time / rest.steps : vf_resting_rate(kind, s, &layer->optimizer);
     const double log_step = kind == VF_SGD ? rate * rest.l2 : log1p(rate * rest.l2);
     const double inside = w < lower ? lower : w > upper ? upper : w, distance = inside - center, u = fabs(distance);
@@ -83,8 +97,7 @@ static inline void vf_average_weight(const int kind, const vf_linear *layer, con
                                                                  : 0.0;
     const double before = skipped > 0.0 ? vf_shrinking_sum(u, rest.l1, rest.l2, log_step, rate, skipped, floor_size) : 0.0;
     const double sum = vf_shrinking_sum(u, rest.l1, rest.l2, log_step, rate, rest.steps, floor_size) - before;
-    const double mean = center + copysign(sum / counted, distance);
-    *average += (float)((mean - *average) * (counted / now));
+    return (float)(center + copysign(sum / counted, distance));
 }
 
 /* Sets `out`: the means of outputs [from, from + n) of a record as of now, before its weights change. */
@@ -97,8 +110,8 @@ VF_INLINE void vf_means_span(const int kind, const vf_linear *layer, const vf_cl
         const vf_state s = vf_read_state(kind, layer, record, from + i, row);
         const float w = record[from + i], center = vf_center(VF_LAZY, layer, feature, from + i);
         const float strength = vf_strength(kind, s, rest, &o);
-        if (!vf_decays_alone(layer)) {
-            vf_average_weight(kind, layer, clock, w, center, s, rest, out + i);
+        if (vf_acting(layer) != VF_DECAY) {
+            out[i] = vf_averaged(out[i], vf_mean_rested(kind, layer, w, center, s, rest, counts.counted), counts);
             continue;
         }
         const float before = vf_left_after(kind, strength, rest.steps - counts.counted);

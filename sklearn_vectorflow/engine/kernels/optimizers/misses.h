@@ -10,10 +10,11 @@
  * have an entry for each where vf_misses_each and vf_holds_weights say so. */
 typedef struct {
     float *left, *threshold;
-    float *w, *s1, *s2, *row; /* copies of records, see row_lanes.h; of several outputs, w is what weights are worth */
+    float *w, *s1, *s2, *row; /* copies of records, see copied_numbers.h; of several outputs, w is what weights are worth */
     float *rate;              /* step sizes, of several outputs */
     float *x;                 /* values of the row, and zeros; of several outputs, mean squares of gradients */
-    int64_t *at;              /* which they are, counted from the layer's first record */
+    int64_t *at;              /* which they are, counted from the layer's first record, */
+    const int32_t *feature;   /* and whose */
     float *l1, *l2, *center;  /* what acts on them, of VF_LAZY, */
     float *sign;              /* and what bounds them */
     float *steps, *time;      /* how long they have rested, and */

@@ -1,5 +1,5 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 cdef extern from "kernels/optimizers/misses.h" nogil:
     ctypedef struct vf_copies:
@@ -12,6 +12,7 @@ cdef extern from "kernels/optimizers/misses.h" nogil:
         float *rate
         float *x
         int64_t *at
+        const int32_t *feature
         float *l1
         float *l2
         float *center

@@ -1,11 +1,11 @@
-/* Copies of records of one output, of any rule whose state adds up. A pass counts a
- * thread's own steps in its copies, and what all of them gained is added up: L2 acts on a
- * copy once a step of its thread. So a merge is the same arithmetic for every number of a
- * record, and runs over many records in vector lanes. */
+/* Copies of records of one output, of any rule. A pass counts a thread's own steps in its
+ * copies, and what all of them gained is added up: a penalty acts on a copy once a step of
+ * its thread, and its running mean becomes that of the steps of all. So a merge is the same
+ * arithmetic for every number of a record, and runs over many records in vector lanes. */
 #ifndef VF_HOT_ONE_H
 #define VF_HOT_ONE_H
 
-#include "kernels/optimizers/row_lanes.h"
+#include "kernels/optimizers/settle_one.h"
 #include "kernels/sharing/slots.h"
 
 /* A thread's copies, and what the shared records were when they were last merged. */
@@ -15,7 +15,14 @@ typedef struct {
     float *hot_before;         /* (n_hot, stride) */
     float *bias[2], *bias_before[2]; /* (stride) of each intercept, see vf_single */
     vf_clock clock;            /* of this thread's steps in this pass */
+    int64_t average_from;      /* the first of them that counts in means */
+    int64_t *averaged;         /* (n_tiers + n_parts) steps that its copies gave to the means of each range */
 } vf_apart;
+
+/* What a range of copies gives to shared means: a sum over so many steps; and one over all steps that are in them then. */
+typedef struct {
+    float gained, weight;
+} vf_tally;
 
 /* The layout of records of one output, as constants (network/records.py has the same). */
 VF_INLINE vf_linear vf_plain(const int kind, const int lazy, const vf_linear *layer) {
@@ -52,41 +59,67 @@ VF_INLINE void vf_find_hot(const vf_hot *hot, int64_t from, const int32_t *VF_RE
     vf_fill_places(at, n);
 }
 
-/* The numbers of a group of records, what they have missed, and room for what is made on the way. */
+/* The numbers of a group of records, what acts on them, what they have missed, and room for what is made on the way. */
 typedef struct {
-    float w[VF_GROUP], s1[VF_GROUP], s2[VF_GROUP], row[VF_GROUP], clock[VF_GROUP], fill[VF_GROUP];
-    float left[2 * VF_GROUP], rested[VF_GROUP];
+    float w[VF_GROUP], s1[VF_GROUP], s2[VF_GROUP], row[VF_GROUP], clock[VF_GROUP], stamp[VF_GROUP], average[VF_GROUP];
+    float left[2 * VF_GROUP], threshold[2 * VF_GROUP], steps[VF_GROUP], time[VF_GROUP];
+    float l1[VF_GROUP], l2[VF_GROUP], center[VF_GROUP], sign[VF_GROUP];
     int64_t at[VF_GROUP];
+    int32_t feature[VF_GROUP];
 } vf_group;
 
 VF_INLINE vf_copies vf_in_group(vf_group *group) {
     vf_copies out = {group->left};
-    out.w = group->w, out.s1 = group->s1, out.s2 = group->s2, out.row = group->row, out.at = group->at;
-    out.clock = group->clock, out.average = group->fill, out.steps = out.time = group->rested;
+    out.threshold = group->threshold, out.at = group->at, out.feature = group->feature;
+    out.w = group->w, out.s1 = group->s1, out.s2 = group->s2, out.row = group->row;
+    out.clock = group->clock, out.stamp = group->stamp, out.average = group->average;
+    out.steps = group->steps, out.time = group->time;
+    out.l1 = group->l1, out.l2 = group->l2, out.center = group->center, out.sign = group->sign;
     return out;
 }
 
-/* Reads the records of a group as they are worth by their thread's clock; NULL: they miss nothing. */
-VF_INLINE void vf_read_group(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             float *records, vf_group *group) {
-    const int catches_up = clock && vf_catches_up(kind, lazy);
+/* Reads shared records, or those that copies were: they miss nothing. */
+VF_INLINE void vf_read_group(const int kind, const int which, const vf_linear *layer, const float *records, vf_group *group) {
+    vf_read_numbers(kind, which, records, layer->stride, VF_GROUP, vf_in_group(group));
+}
+
+/* Reads a thread's copies as they are worth by its clock. */
+VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart, float *records,
+                           vf_group *group) {
+    const vf_own all = {0, INT64_MAX, &apart->clock, apart->average_from};
     const vf_copies copies = vf_in_group(group);
+    const float lower = layer->penalty.lower;
     vf_linear own = *layer;
     own.record = records;
-    if (!catches_up) {
-        vf_read_numbers(kind, VF_STATE, records, layer->stride, VF_GROUP, copies);
+    if (!vf_catches_up(kind, lazy)) {
+        vf_read_group(kind, VF_STATE, layer, records, group);
         return;
     }
-    vf_copy_records(kind, lazy, &own, clock, NULL, VF_GROUP, copies);
-    VF_EACH_LANE(k, VF_GROUP)
-        copies.w[k] += copies.w[k] * copies.left[k];
+    vf_copy_records(kind, lazy, &own, &apart->clock, &all, VF_GROUP, copies);
+    if (lazy == VF_LAZY && layer->average_slot >= 0)
+        vf_average_copies(kind, &own, &apart->clock, &all, VF_GROUP, copies);
+    VF_EACH_LANE(k, VF_GROUP) {
+        const vf_value now = lazy == VF_LAZY ? vf_copied_now(kind, lazy, group->w[k], group->left[k], group->threshold[k],
+                                                             group->center[k], lower, group->sign[k])
+                                             : vf_copied_now(kind, lazy, group->w[k], group->left[k], 0.0f, 0.0f, lower, 0.0f);
+        group->w[k] = now.base + now.change;
+    }
+}
+
+/* A weight that several copies took to its centre, as L1 does, is there and not beyond. (Bounds hold anyhow, since every
+ * reading of a weight applies them.) */
+VF_INLINE float vf_merged_up_to(float merged, float shared, float own, float center) {
+    const float u = merged - center;
+    const int passed = !(u * (shared - center) > 0.0f) & !(u * (own - center) > 0.0f);
+    return passed ? center : merged;
 }
 
 /* Adds to the shared records what copies changed since they were as `before`. Adam's moments are sums that decay with
  * each touch: what a copy's touches added comes on top of what is there, decayed by as many. */
-VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group *VF_RESTRICT shared,
-                            const vf_group *VF_RESTRICT before, const vf_group *VF_RESTRICT own) {
-    const vf_optimizer o = *given;
+VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *layer, vf_tally tally,
+                            vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,
+                            const vf_group *VF_RESTRICT own) {
+    const vf_optimizer o = layer->optimizer;
     VF_EACH_LANE(k, VF_GROUP) {
         float share = 1.0f;
         if (kind == VF_FTRL) {
@@ -110,58 +143,87 @@ VF_INLINE void vf_add_group(const int kind, const vf_optimizer *given, vf_group 
             shared->row[k] = vf_adagrad_merged(shared->row[k], before->row[k], own->row[k], o.epsilon);
             share = vf_adagrad_share(shared->row[k], own->row[k]);
         }
-        if (kind != VF_FTRL)
-            shared->w[k] += share * (own->w[k] - before->w[k]);
+        if (kind != VF_FTRL) {
+            const float w = shared->w[k], merged = w + share * (own->w[k] - before->w[k]);
+            shared->w[k] = lazy == VF_LAZY ? vf_merged_up_to(merged, w, own->w[k], own->center[k]) : merged;
+        }
+        if (lazy == VF_LAZY && kind != VF_FTRL)
+            shared->average[k] += (own->average[k] - tally.gained * shared->average[k]) * tally.weight;
     }
 }
 
-/* Adds what n copies, in the given slots (NULL: in order), changed to the shared records, and copies these anew. The
- * shared record has no clock during a pass: a copy's is its thread's, by which it has missed nothing then. */
-VF_INLINE void vf_merge_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t n,
-                                float *VF_RESTRICT shared, float *VF_RESTRICT own, const int64_t *slots,
-                                float *VF_RESTRICT before) {
+/* Records that are merged together: n shared ones, a thread's copies of them in the given slots (NULL: in order), what
+ * these were, and whose they are (NULL: from `first` on). */
+typedef struct {
+    int64_t n;
+    float *shared, *own, *before;
+    const int64_t *slots;
+    const int32_t *feature;
+    int64_t first;
+} vf_merged;
+
+/* Adds what copies changed to the shared records, and copies these anew. A shared record has no clock during a pass: a
+ * copy's is its thread's, by which it has missed nothing then. */
+VF_INLINE void vf_merge_records(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart,
+                                vf_tally tally, vf_merged range) {
     const int64_t stride = layer->stride;
-    const int which = clock && vf_catches_up(kind, lazy) ? VF_CLOCKS : VF_STATE;
-    for (int64_t from = 0; from < n; from += VF_GROUP) {
-        const int64_t size = n - from < VF_GROUP ? n - from : VF_GROUP;
+    const int which = vf_copied_numbers(kind, lazy, layer), shared_which = which == VF_MEANS ? VF_MEANS : VF_STATE;
+    float none[VF_GROUP] = {0.0f};
+    for (int64_t from = 0; from < range.n; from += VF_GROUP) {
+        const int64_t size = range.n - from < VF_GROUP ? range.n - from : VF_GROUP;
         vf_group in, old, gained;
         for (int64_t i = 0; i < VF_GROUP; i++) {
             in.at[i] = old.at[i] = from + (i < size ? i : 0);
-            gained.at[i] = slots ? slots[in.at[i]] : in.at[i];
+            gained.at[i] = range.slots ? range.slots[in.at[i]] : in.at[i];
+            gained.feature[i] = range.feature ? range.feature[in.at[i]] : (int32_t)(range.first + in.at[i]);
         }
-        vf_read_group(kind, lazy, layer, NULL, shared, &in);
-        vf_read_group(kind, lazy, layer, NULL, before, &old);
-        vf_read_group(kind, lazy, layer, clock, own, &gained);
-        vf_add_group(kind, &layer->optimizer, &in, &old, &gained);
+        vf_read_group(kind, shared_which, layer, range.shared, &in);
+        vf_read_group(kind, VF_STATE, layer, range.before, &old);
+        vf_read_own(kind, lazy, layer, apart, range.own, &gained);
+        vf_add_group(kind, lazy, layer, tally, &in, &old, &gained);
         vf_copies anew = vf_in_group(&in);
-        vf_write_numbers(kind, VF_STATE, shared, stride, size, anew);
-        vf_write_numbers(kind, VF_STATE, before, stride, size, anew);
-        anew.at = gained.at, anew.clock = gained.clock, anew.average = gained.fill;
-        vf_write_numbers(kind, which, own, stride, size, anew);
+        vf_write_numbers(kind, shared_which, range.shared, stride, size, anew);
+        vf_write_numbers(kind, VF_STATE, range.before, stride, size, anew);
+        anew.at = gained.at, anew.clock = gained.clock, anew.stamp = gained.stamp, anew.average = none;
+        vf_write_numbers(kind, which, range.own, stride, size, anew);
     }
 }
 
 /* The same for FTRL's records that lie one after the other: they need no places. */
-VF_INLINE void vf_merge_sums(int64_t n, float *VF_RESTRICT shared, float *VF_RESTRICT own, float *VF_RESTRICT before) {
-    for (int64_t k = 0; k < 2 * n; k += 2) {
+VF_INLINE void vf_merge_sums(vf_merged range) {
+    float *VF_RESTRICT shared = range.shared, *VF_RESTRICT own = range.own, *VF_RESTRICT before = range.before;
+    for (int64_t k = 0; k < 2 * range.n; k += 2) {
         shared[k] = own[k] = before[k] = shared[k] + (own[k] - before[k]);
         shared[k + 1] = own[k + 1] = before[k + 1] = vf_ftrl_grown(shared[k + 1], before[k + 1], own[k + 1]);
     }
+}
+
+/* The steps that a range of copies (a tier, or a part behind all tiers) gives to the means, and all that are in these then. */
+VF_INLINE vf_tally vf_take_tally(const vf_hot *hot, vf_apart *apart, int64_t range) {
+    const int64_t now = apart->clock.step > apart->average_from ? apart->clock.step - apart->average_from : 0;
+    const int64_t gained = now - apart->averaged[range], all = hot->averaged[range] += gained;
+    const vf_tally out = {(float)gained, all > 0 ? 1.0f / (float)all : 0.0f};
+    apart->averaged[range] = now;
+    return out;
 }
 
 VF_INLINE void vf_merge_tier(const int kind, const int lazy, const vf_linear *weights,
                              const vf_linear *const *intercepts, const vf_hot *hot, vf_apart *apart, int64_t tier) {
     const vf_linear layer = vf_plain(kind, lazy, weights);
     const int64_t from = vf_tier_start(hot, tier), end = vf_tier_start(hot, tier + 1);
-    const int64_t to = end < hot->n_hot ? end : hot->n_hot;
+    const int64_t n = (end < hot->n_hot ? end : hot->n_hot) - from;
     int32_t *lock = hot->locks + tier * VF_LOCK_STRIDE;
     vf_lock(lock);
-    vf_merge_records(kind, lazy, &layer, &apart->clock, to - from, hot->records + from * layer.stride, apart->records,
-                     hot->slot + from, apart->hot_before + from * layer.stride);
+    const vf_tally tally = vf_take_tally(hot, apart, tier);
+    const vf_merged range = {n, hot->records + from * layer.stride, apart->records,
+                             apart->hot_before + from * layer.stride, hot->slot + from, hot->feature + from, 0};
+    vf_merge_records(kind, lazy, &layer, apart, tally, range);
     for (int64_t i = 0; tier == 0 && i < 2; i++)
-        if (intercepts[i])
-            vf_merge_records(kind, lazy, &layer, NULL, 1, intercepts[i]->record, apart->bias[i], NULL,
-                             apart->bias_before[i]);
+        if (intercepts[i]) {
+            const vf_linear intercept = vf_plain(kind, lazy, intercepts[i]);
+            const vf_merged one = {1, intercept.record, apart->bias[i], apart->bias_before[i], NULL, NULL, 0};
+            vf_merge_records(kind, lazy, &intercept, apart, tally, one);
+        }
     VF_UNLOCK(lock);
 }
 
@@ -181,47 +243,67 @@ VF_INLINE void vf_merge_part(const int kind, const int lazy, const vf_linear *we
         memcpy(kept + k * stride, apart->records + at, size);
         memcpy(apart->before + at, apart->records + at, size);
     }
-    float *shared = weights->record + from * stride, *own = apart->records + from * stride;
-    float *before = apart->before + from * stride;
+    const vf_merged range = {to - from, weights->record + from * stride, apart->records + from * stride,
+                             apart->before + from * stride, NULL, NULL, from};
     vf_lock(lock);
     if (kind == VF_FTRL)
-        vf_merge_sums(to - from, shared, own, before);
+        vf_merge_sums(range);
     else
-        vf_merge_records(kind, lazy, &layer, &apart->clock, to - from, shared, own, NULL, before);
+        vf_merge_records(kind, lazy, &layer, apart, vf_take_tally(hot, apart, hot->n_tiers + part), range);
     VF_UNLOCK(lock);
     for (int64_t k = 0; k < n_hot; k++)
         memcpy(apart->records + hot->hot_slot[first + k] * stride, kept + k * stride, size);
 }
 
+VF_INLINE void vf_settle_one(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t from,
+                             int64_t to) {
+    if (lazy == VF_LAZY)
+        vf_settle_lazy(kind, layer, clock, from, to);
+    else
+        vf_settle_copied(kind, lazy, layer, clock, from, to);
+}
+
 /* Takes the hot records out of the layer before a pass. What features have missed is
  * applied: in the pass each thread's own steps count. */
-VF_INLINE void vf_load_hot(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const vf_hot *hot) {
+VF_INLINE void vf_load_hot(const int kind, const int lazy, const vf_linear *layer, const vf_linear *const *intercepts,
+                           const vf_clock *clock, const vf_hot *hot) {
     const int64_t stride = layer->stride;
-    const int catches_up = lazy && kind != VF_FTRL;
+    const int catches_up = vf_catches_up(kind, lazy);
     if (hot->n_parts && catches_up)
-        vf_settle_copied(kind, lazy, layer, clock, 0, layer->n_in);
+        vf_settle_one(kind, lazy, layer, clock, 0, layer->n_in);
+    for (int64_t i = 0; i < 2; i++)
+        if (intercepts[i] && catches_up)
+            vf_settle_one(kind, lazy, intercepts[i], clock, 0, 1);
     for (int64_t k = 0; k < hot->n_hot; k++) {
         if (!hot->n_parts && catches_up)
-            vf_settle_copied(kind, lazy, layer, clock, hot->feature[k], hot->feature[k] + 1);
+            vf_settle_one(kind, lazy, layer, clock, hot->feature[k], hot->feature[k] + 1);
         memcpy(hot->records + k * stride, layer->record + hot->feature[k] * stride, sizeof(float) * (size_t)stride);
     }
 }
 
-/* Puts them back after it. */
-VF_INLINE void vf_store_hot(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                            const vf_hot *hot) {
-    const int64_t stride = layer->stride;
-    for (int64_t k = 0; k < hot->n_hot; k++) {
-        float *record = layer->record + hot->feature[k] * stride;
-        memcpy(record, hot->records + k * stride, sizeof(float) * (size_t)stride);
-        if (lazy && !vf_is_untouched(layer, record))
+/* The clocks of records go on to now: they have missed nothing. */
+VF_INLINE void vf_touch_range(const int kind, const vf_linear *layer, const vf_clock *clock, int64_t from, int64_t to) {
+    for (int64_t feature = from; feature < to; feature++) {
+        float *record = layer->record + feature * layer->stride;
+        if (!vf_is_untouched(layer, record))
             vf_touch(kind, layer, clock, record);
     }
-    if (hot->n_parts && lazy && kind != VF_FTRL)
-        for (int64_t feature = 0; feature < layer->n_in; feature++)
-            if (!vf_is_untouched(layer, layer->record + feature * stride))
-                vf_touch(kind, layer, clock, layer->record + feature * stride);
+}
+
+/* Puts them back after it. */
+VF_INLINE void vf_store_hot(const int kind, const int lazy, const vf_linear *layer, const vf_linear *const *intercepts,
+                            const vf_clock *clock, const vf_hot *hot) {
+    const int64_t stride = layer->stride;
+    for (int64_t k = 0; k < hot->n_hot; k++) {
+        memcpy(layer->record + hot->feature[k] * stride, hot->records + k * stride, sizeof(float) * (size_t)stride);
+        if (vf_catches_up(kind, lazy))
+            vf_touch_range(kind, layer, clock, hot->feature[k], hot->feature[k] + 1);
+    }
+    if (hot->n_parts && vf_catches_up(kind, lazy))
+        vf_touch_range(kind, layer, clock, 0, layer->n_in);
+    for (int64_t i = 0; i < 2; i++)
+        if (intercepts[i] && vf_catches_up(kind, lazy))
+            vf_touch_range(kind, intercepts[i], clock, 0, 1);
 }
 
 #endif

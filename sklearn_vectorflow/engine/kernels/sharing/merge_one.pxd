@@ -1,4 +1,6 @@
 # cython: language_level=3
+from libc.stdint cimport int64_t
+
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
 
 cdef extern from "kernels/sharing/merge_one.h" nogil:
@@ -9,3 +11,5 @@ cdef extern from "kernels/sharing/merge_one.h" nogil:
         float *bias[2]
         float *bias_before[2]
         vf_clock clock
+        int64_t average_from
+        int64_t *averaged

@@ -25,6 +25,7 @@ typedef struct {
     int64_t first;            /* features of the first tier; each further tier has as many as all before it */
     int64_t n_tiers;
     int32_t *locks;           /* of tiers, then of parts */
+    int64_t *averaged;        /* steps that are in the means of their records; of layers of one output */
     /* of layers of one output alone (merge_one.h): */
     float *records;           /* (n_hot, stride) shared: during a pass they are not in the layer */
     int64_t n_parts;          /* ranges of the other features, if these have copies too; else 0 */

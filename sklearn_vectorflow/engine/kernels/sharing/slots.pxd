@@ -12,6 +12,7 @@ cdef extern from "kernels/sharing/slots.h" nogil:
         const int64_t *slot
         int64_t first, n_tiers
         int32_t *locks
+        int64_t *averaged
         float *records
         int64_t n_parts
         const int64_t *part_hot
