@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 
 from sklearn_vectorflow.engine.net import copies as engine
+from sklearn_vectorflow.engine.net import replicas
 from sklearn_vectorflow.training.column_counts import hottest
 
 BITS = 13  # 2**BITS slots for hot features, whose records fit into the first cache
@@ -15,38 +16,65 @@ FIRST = 16  # features in each merge
 UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features
 PARTS, MOST_PARTS = 64, 128  # times the number of workers: parts in which the other features are merged
 MOST_PARTS_OF_SUMS = 512  # maximum number of parts if the state consists of sums, which add up exactly
-N_HOT_WIDE = 2048  # maximum number of hot features in nets with a hidden layer,
+N_HOT_WIDE = 2048  # maximum number of hot features in other nets,
 HOT_BYTES = 400_000  # and bytes of their records
-FIRST_WIDE = 256  # as FIRST
-UNSEEN_WIDE = 512  # and UNSEEN, of these
-MOST_COPIERS = 4  # workers on such a net: with more, merges of wide records wait, or copies diverge
+FIRST_WIDE = 64  # as FIRST
+UNSEEN_WIDE = 128  # and UNSEEN, of these
+UNSEEN_INNER = 64  # and of inner layers
+
+
+class NoCopies:
+    """All records are shared."""
+
+    def __init__(self, n_workers):
+        self.copies = [None] * n_workers
+
+    def in_use(self, clock, crew):
+        return contextlib.nullcontext()
 
 
 class HotRecords:
-    """The records of the hot features of a net, and their copies in each worker.
+    """The records of the hot features of a linear net, and their copies in each worker.
 
     Parameters
     ----------
-    copies : list of engine.Copies or None
-        One for each worker; None if no feature is hot.
-    hot : engine.Hot, default=None
+    copies : list of engine.Copies
+        One for each worker.
+    hot : engine.Hot
     """
 
-    def __init__(self, copies, hot=None):
+    def __init__(self, copies, hot):
         self.copies = copies
         self._hot = hot
 
     @contextlib.contextmanager
     def in_use(self, clock, crew):
         """Move the records out of the layer for a pass, and back."""
-        if self._hot is None:
-            yield
-            return
         self._hot.load(clock)
         crew.map(engine.Copies.begin, self.copies)
         yield
         crew.map(engine.Copies.finish, self.copies)
         self._hot.store(clock)
+
+
+class Replicas:
+    """What all rows of any other net touch, of each worker's own.
+
+    Parameters
+    ----------
+    copies : list of engine.Replica
+        One for each worker.
+    """
+
+    def __init__(self, copies):
+        self.copies = copies
+
+    @contextlib.contextmanager
+    def in_use(self, clock, crew):
+        """Copy the records for a pass, and merge them."""
+        crew.map(replicas.Replica.begin, self.copies)
+        yield
+        crew.map(lambda replica: replica.finish(clock), self.copies)
 
 
 def hot_records(network, net, matrix, n_workers):
@@ -55,8 +83,6 @@ def hot_records(network, net, matrix, n_workers):
     These are all features of a small layer, and the most frequent features of a sample of rows for a large one, as many
     as fit into the cache.
     """
-    if n_workers == 1:
-        return HotRecords([None] * n_workers)
     parameters = network.parameters[0]
     period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))
     if parameters.is_small:
@@ -75,13 +101,13 @@ def _n_parts(rule, share):
     return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS_OF_SUMS if rule == "ftrl" else MOST_PARTS)
 
 
-def hot_wide(network, net, matrix, n_workers):
-    """Choose the hot features of a net with a hidden layer that several workers train."""
-    stride = network.parameters_of_rows[0].layout.stride
-    n_hot = min(N_HOT_WIDE, HOT_BYTES // (4 * stride))
-    bits = (2 * n_hot - 1).bit_length()  # at least two slots for each
-    features, shift = hottest_by_slot(matrix, bits)
-    return engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
+def replicas_of(net, matrix, n_workers):
+    """Choose the hot features of any net that several workers train."""
+    n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
+    bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
+    features, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), SHIFTS[0])
+    hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
+    return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers)) for _ in range(n_workers)])
 
 
 def hottest_by_slot(matrix, bits):

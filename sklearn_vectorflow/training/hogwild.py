@@ -4,7 +4,7 @@ import math
 
 from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.threads import by_worker
-from sklearn_vectorflow.training.copies import MOST_COPIERS, HotRecords, hot_records, hot_wide
+from sklearn_vectorflow.training.copies import NoCopies, hot_records, replicas_of
 
 
 class Hogwild:
@@ -23,14 +23,13 @@ class Hogwild:
     def __init__(self, trainer, sizes, n_workers):
         network, net, matrix = trainer.network, trainer.net, trainer.matrix
         self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
-        self.hot = HotRecords([None] * len(self.workers))
-        if net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows:
+        single = net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows
+        if len(self.workers) > 1 and single:
             self.hot = hot_records(network, net, matrix, len(self.workers))
-        elif len(self.workers) > 1 and self.workers[0].has_one_hidden(trainer.targets):
-            self.workers = self.workers[:MOST_COPIERS]
-            hot = hot_wide(network, net, matrix, len(self.workers))
-            for worker in self.workers:
-                worker.share(hot)
+        elif len(self.workers) > 1 and net.can_have_replicas:
+            self.hot = replicas_of(net, matrix, len(self.workers))
+        else:
+            self.hot = NoCopies(len(self.workers))
 
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""

@@ -11,6 +11,7 @@ from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_input_dropout
 from sklearn_vectorflow.engine.net.plan cimport *
+from sklearn_vectorflow.engine.net.replicas cimport Replica
 from sklearn_vectorflow.engine.net.sampling cimport Candidates
 
 cdef enum:
@@ -32,7 +33,10 @@ cdef class Buffers:
     cdef float **out          # by node: (batch_size, width)
     cdef double **gradient    # by node: (batch_size, width)
     cdef float **mask         # by dropout node
+    cdef Node *plan           # the net's nodes, or those of this worker's replica
+    cdef Replica replica      # None: all records are shared
     cdef Held *held           # by sparse node
+    cdef Held *placed         # by node that reads rows and whose hot features have copies
     cdef vf_bags *bags        # by node of crosses
     cdef float **sums         # by node of pairs: (batch_size, outputs times rank)
     cdef vf_gathered *gathered  # by linear node
@@ -65,6 +69,7 @@ cdef class Buffers:
     cdef vf_places places     # of coming rows
     cdef bint training, shared
     cdef bint reads_anew      # weights have been stepped since the forward pass read them
+    cdef _use(self, Replica replica)
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_copies(self, vf_copies *copies, const vf_linear *layer, int rule, int lazy, int64_t most)
     cdef bint _reads_rows(self, Node *node)

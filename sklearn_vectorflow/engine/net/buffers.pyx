@@ -57,7 +57,9 @@ cdef class Buffers:
         self.out = <float **>self._take(net.n_nodes * sizeof(void *))
         self.gradient = <double **>self._take(net.n_nodes * sizeof(void *))
         self.mask = <float **>self._take(net.n_nodes * sizeof(void *))
+        self.plan = net.nodes
         self.held = <Held *>self._take(net.n_nodes * sizeof(Held))
+        self.placed = <Held *>self._take(net.n_nodes * sizeof(Held))
         self.bags = <vf_bags *>self._take(net.n_nodes * sizeof(vf_bags))
         self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
         self.pairs = <vf_pairs *>self._take(net.n_nodes * sizeof(vf_pairs))
@@ -106,6 +108,16 @@ cdef class Buffers:
             self.starts = <int64_t *>self._take((batch_size + 1) * sizeof(int64_t))
             self.loss.starts = self.starts
         self._take_read()
+
+    cdef _use(self, Replica replica):
+        """Walk over a replica of the net; None: over the net itself."""
+        cdef int i
+        self.replica = replica
+        self.plan = self.net.nodes if replica is None else replica.nodes
+        for i in range(self.net.n_nodes):
+            self.pairs[i].layer = &self.plan[i].weights
+            if replica is not None and replica.weights[i].own != NULL and self.placed[i].indices == NULL:
+                self.placed[i].indices = <int32_t *>self._take(self.longest * sizeof(int32_t))
 
     def __dealloc__(self):
         for address in self.owned or ():

@@ -73,7 +73,7 @@ cdef class Hot:
         self.hot.feature = <const int32_t *>self._keep(features)
         self.hot.slot = <const int64_t *>self._keep(slots)
         self.hot.locks = <int32_t *>self._keep(
-            np.zeros((self.hot.n_tiers + self.hot.n_parts) * VF_LOCK_STRIDE, dtype=np.int32)
+            np.zeros((self.hot.n_tiers + self.hot.n_parts + 1) * VF_LOCK_STRIDE, dtype=np.int32)
         )
         self.averaged = np.zeros(self.hot.n_tiers + self.hot.n_parts, dtype=np.int64)
         self.hot.averaged = &self.averaged[0]

@@ -2,7 +2,6 @@
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.data cimport Targets
-from sklearn_vectorflow.engine.net.copies cimport Hot
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
@@ -36,19 +35,10 @@ cdef extern from "kernels/nets/one_hidden.h" nogil:
 cdef class OneHidden(Walk):
     cdef vf_hidden hidden
     cdef vf_inner inner
-    cdef Hot hot              # None: weights are no other thread's
-    cdef float *hot_own       # (n_hot, stride): records of hot features
-    cdef float *hot_before    # the same when they were merged last
-    cdef float *inner_own     # records of the output layer and of both intercepts
-    cdef float *inner_before
-    cdef bint loaded
-    cdef int64_t until_merge, n_merges
     cdef bint _serves(self)
     cdef bint _has_one_hidden(self, Targets targets)
-    cdef float *_bias_of(self, float *records, int which) noexcept nogil
+    cdef float *_bias_of(self, int which) noexcept nogil
     cdef void _open(self, vf_single data) noexcept nogil
-    cdef void _load(self) noexcept nogil
-    cdef double _train_hidden(self, int64_t n) noexcept nogil
-    cdef void _merge_and_unlock(self) noexcept nogil
-    cdef void _merge(self, int64_t n_tiers) noexcept nogil
+    cdef void _open_inner(self) noexcept nogil
     cdef void _close(self) noexcept nogil
+    cdef double _train_hidden(self, int64_t n) noexcept nogil

@@ -89,7 +89,7 @@ cdef class Net:
     cdef bint is_one_fixed(self) noexcept nogil
     cdef const vf_linear *intercept(self, int output) noexcept nogil
     cdef void intercepts(self, const vf_linear **out) noexcept nogil
-    cdef bint _is_beside(self, Node *node)
+    cdef int leader_of(self, int i) noexcept nogil
     cdef Node *_add(self, int kind, parents) except NULL
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from)
     cdef _fill_penalty(self, vf_penalty *penalty, dict values)

@@ -261,7 +261,7 @@ cdef class Net:
         node.orthogonal = orthogonal
         node.n_draws = n_draws
         self._fill(&node.weights, record, values, n_out, layout, optimizer, average_from)
-        node.beside = self._is_beside(node)
+        node.beside = self.leader_of(self.n_added - 1) != self.n_added - 1
         self._fill_penalty(&node.weights.penalty, penalty)
         node.kernels = VF_KERNELS[kind][lazy]
         node.has_bias = bias is not None
@@ -275,15 +275,15 @@ cdef class Net:
             node.bias_lazy = VF_LAZY if lazy_bias else VF_EAGER
             node.bias_kernels = VF_KERNELS[kind][node.bias_lazy]
 
-    cdef bint _is_beside(self, Node *node):
-        """Whether who asks for the records of an earlier node has asked for the node's, too."""
+    cdef int leader_of(self, int i) noexcept nogil:
+        """The first node whose records lie in the same lines as those of node i: who asks for its has asked for both."""
         cdef int k
         cdef int64_t behind
-        for k in range(self.n_added - 1):
-            behind = node.weights.record - self.nodes[k].weights.record
-            if self.nodes[k].parent == node.parent and 0 < behind < self.nodes[k].weights.stride:
-                return True
-        return False
+        for k in range(i):
+            behind = self.nodes[i].weights.record - self.nodes[k].weights.record
+            if self.nodes[k].parent == self.nodes[i].parent and 0 < behind < self.nodes[k].weights.stride:
+                return k
+        return i
 
     cdef _fill(self, vf_linear *linear, record, values, int n_out, layout, dict optimizer, int64_t average_from):
         cdef const float[:, :] view = record  # read-only where the rule is "fixed"
@@ -336,6 +336,29 @@ cdef class Net:
                 return False
         return (self.n_nodes in (1, 3) and node.kind == LINEAR and node.orthogonal == 0.0 and not self.reads
                 and node.kernels.single != NULL and vf_is_plain(node.rule, node.lazy, &node.weights))
+
+    @property
+    def can_have_replicas(self):
+        """Whether workers can step copies of its records (a `Replica`), which are merged.
+
+        Copies are found by their places, not by their features, which strengths and centres of features need; and running
+        means, which LAZY layers can have, do not add up. Orthogonality reads all weights of a layer as they are now.
+        """
+        cdef int i
+        for i in range(self.n_nodes):
+            if self.nodes[i].orthogonal > 0.0 or not self.nodes[i].frozen and self.nodes[i].lazy == VF_LAZY:
+                return False
+        return True
+
+    @property
+    def hot_size(self):
+        """How many numbers a feature has in layers that read rows of X."""
+        cdef int i
+        size = 0
+        for i in range(self.n_nodes):
+            if self.nodes[i].kind in (LINEAR, PAIRS) and self.nodes[i].parent == INPUT and not self.nodes[i].beside:
+                size += self.nodes[i].weights.stride
+        return size
 
     @property
     def can_be_divided(self):

@@ -13,6 +13,8 @@ cdef class Walk(Buffers):
     cdef vf_row _row_of(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef void _join(self, Node *node, Held *held, Rows rows, int64_t row, int64_t r) noexcept nogil
+    cdef vf_row _placed(self, int i, int64_t row, vf_row x) noexcept nogil
+    cdef void _place_gathered(self, int i, vf_gathered *g) noexcept nogil
     cdef void _forget_rows(self) noexcept nogil
     cdef void _prefetch(self, Rows rows, int64_t row, int64_t part, int64_t n_parts) noexcept nogil
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil

@@ -30,7 +30,11 @@ from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport (
 from sklearn_vectorflow.engine.kernels.rows.rows cimport (
     vf_compress, vf_load, vf_portion, vf_prefetch_row, vf_row, vf_row_length,
 )
+from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
 from sklearn_vectorflow.engine.net.plan cimport *
+
+cdef extern from "kernels/sharing/merge_wide.h" nogil:
+    void vf_place_row(const vf_hot *hot, int64_t first, const int32_t *indices, int64_t n, int32_t *places)
 
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
@@ -46,16 +50,16 @@ cdef class Walk(Buffers):
         cdef vf_row x
         if i == INPUT:
             return vf_load(&rows.rows, row, self.row_indices, self.row_values, &self.input_dropout)
-        if is_sparse(self.net.nodes[i].kind):
+        if is_sparse(self.plan[i].kind):
             return self._sparse_row(i, rows, row, r)
-        x.length = vf_compress(self.out[i] + r * self.net.nodes[i].width, self.net.nodes[i].width,
+        x.length = vf_compress(self.out[i] + r * self.plan[i].width, self.plan[i].width,
                                self.inner_indices, self.inner_values)
         x.indices = self.inner_indices
         x.values = self.inner_values
         return x
 
     cdef vf_row _sparse_row(self, int i, Rows rows, int64_t row, int64_t r) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef Held *held = &self.held[i]
         cdef vf_row x
         if node.kind == JOIN:
@@ -81,10 +85,30 @@ cdef class Walk(Buffers):
                 held.values[held.length] = part.values[entry]
                 held.length += 1
 
+    cdef vf_row _placed(self, int i, int64_t row, vf_row x) noexcept nogil:
+        """A row that node i reads, with the places of records in place of features: hot ones have copies."""
+        cdef Held *placed
+        cdef int leader
+        if self.replica is None or self.replica.weights[i].own == NULL or self.plan[i].parent != INPUT:
+            return x
+        leader = self.replica.leader[i]
+        placed = &self.placed[leader]
+        if placed.row != row:
+            vf_place_row(&self.replica.hot.hot, self.replica.places[leader], x.indices, x.length, placed.indices)
+            placed.row = row
+        x.indices = placed.indices
+        return x
+
+    cdef void _place_gathered(self, int i, vf_gathered *g) noexcept nogil:
+        """The same for the features of a mini-batch."""
+        if self.replica is not None and self.replica.weights[i].own != NULL and self.plan[i].parent == INPUT:
+            vf_place_row(&self.replica.hot.hot, self.replica.places[i], g.features, g.n_slots, g.features)
+
     cdef void _forget_rows(self) noexcept nogil:
         cdef int i
         for i in range(self.net.n_nodes):
             self.held[i].row = -1
+            self.placed[i].row = -1
 
     cdef void _prefetch(self, Rows rows, int64_t row, int64_t part, int64_t n_parts) noexcept nogil:
         """Asks for the weights that a part of a row needs.
@@ -96,13 +120,13 @@ cdef class Walk(Buffers):
         cdef Node *node
         cdef vf_portion portion = vf_portion(part, n_parts)
         for i in range(self.net.n_nodes):
-            node = &self.net.nodes[i]
+            node = &self.plan[i]
             if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
             if node.parent == INPUT:
                 vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
-            elif self.net.nodes[node.parent].kind == COLUMNS:
-                vf_prefetch_columns(&self.net.nodes[node.parent].columns, &rows.rows, row, portion,
+            elif self.plan[node.parent].kind == COLUMNS:
+                vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
                                     node.weights.record, node.weights.stride)
 
     # ---- forward --------------------------------------------------------------------
@@ -114,28 +138,29 @@ cdef class Walk(Buffers):
         cdef float *out
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         for i in range(self.net.n_nodes):
-            node = &self.net.nodes[i]
+            node = &self.plan[i]
             out = self.out[i] + r * node.width
             if node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, node.width * sizeof(float))
                 if node.has_bias:
                     node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
             if node.kind == LINEAR:
-                node.kernels.forward(&node.weights, &self.clock, self._row_of(node.parent, rows, row, r),
-                                     self.copies[i], out)
+                node.kernels.forward(&node.weights, &self.clock,
+                                     self._placed(i, row, self._row_of(node.parent, rows, row, r)), self.copies[i], out)
             elif node.kind == ACTIVATION:
                 vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
             elif node.kind != CONSTANT and not is_sparse(node.kind):
                 self._forward_other(i, rows, row, r, out)
 
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef int k
         cdef int64_t width = node.width
         cdef vf_row x
         cdef vf_outputs outputs
         if node.kind == PAIRS:
-            node.pairs.forward(&self.pairs[i], self._row_of(node.parent, rows, row, r), self.sums[i] + r * node.weights.n_out, out)
+            node.pairs.forward(&self.pairs[i], self._placed(i, row, self._row_of(node.parent, rows, row, r)),
+                               self.sums[i] + r * node.weights.n_out, out)
         elif node.kind == OUTPUTS:
             outputs = self._outputs(i)
             vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
@@ -147,7 +172,7 @@ cdef class Walk(Buffers):
             vf_scatter(x.indices, x.values, x.length, out, width)
         elif node.kind == CONCAT:
             for k in range(node.n_parents):
-                vf_place(self._out_of(node.parents[k], r), self.net.nodes[node.parents[k]].width, out, width,
+                vf_place(self._out_of(node.parents[k], r), self.plan[node.parents[k]].width, out, width,
                          node.firsts[k], 1)
         else:
             vf_place(self._out_of(node.parent, r), width, out, width, 0, 1)
@@ -158,10 +183,10 @@ cdef class Walk(Buffers):
                     vf_multiply(self._out_of(node.parents[k], r), out, width)
 
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
-        return self.out[i] + r * self.net.nodes[i].width
+        return self.out[i] + r * self.plan[i].width
 
     cdef vf_outputs _outputs(self, int i) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_outputs outputs = vf_outputs(
             first=&node.weights, bias=NULL, kernels=node.kernels, bias_kernels=node.bias_kernels, clock=&self.clock,
             copies=self.copies[i], bias_copies=self.bias_copies[i])
@@ -173,7 +198,7 @@ cdef class Walk(Buffers):
         return self.candidates.candidates.outputs + r * self.candidates.candidates.most
 
     cdef void _drop(self, int i, int64_t r, float *out) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef int64_t c, width = node.width
         cdef float keep = 1.0
         for c in range(width):
@@ -191,7 +216,7 @@ cdef class Walk(Buffers):
 
     cdef void _pass_back(self, int i, int64_t n) noexcept nogil:
         """Adds to the gradients of node i's parents."""
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef int64_t c
         cdef int k
         cdef double *gradient = self.gradient[i]
@@ -205,7 +230,7 @@ cdef class Walk(Buffers):
         elif node.kind == CONCAT:
             for k in range(node.n_parents):
                 vf_place_back(gradient, node.width, node.firsts[k], self.gradient[node.parents[k]],
-                              self.net.nodes[node.parents[k]].width, n)
+                              self.plan[node.parents[k]].width, n)
         elif node.kind == ADD:
             for k in range(node.n_parents):
                 vf_add_back(gradient, self.gradient[node.parents[k]], n * node.width)
@@ -217,20 +242,20 @@ cdef class Walk(Buffers):
                                  n * node.width)
 
     cdef void _pass_back_weighted(self, int i, int64_t n) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef Node *join
         cdef int k
-        if node.parent != INPUT and not is_sparse(self.net.nodes[node.parent].kind):
+        if node.parent != INPUT and not is_sparse(self.plan[node.parent].kind):
             self._pass_on(i, node.parent, 0, n)
-        elif node.parent != INPUT and self.net.nodes[node.parent].kind == JOIN:
-            join = &self.net.nodes[node.parent]
+        elif node.parent != INPUT and self.plan[node.parent].kind == JOIN:
+            join = &self.plan[node.parent]
             for k in range(join.n_parents):
-                if join.parents[k] != INPUT and not is_sparse(self.net.nodes[join.parents[k]].kind):
+                if join.parents[k] != INPUT and not is_sparse(self.plan[join.parents[k]].kind):
                     self._pass_on(i, join.parents[k], join.firsts[k], n)
 
     cdef void _update(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps the weights of node i, if it has some that are trained."""
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         if node.kind == CONSTANT:
             self._step_bias(i, n)
         if node.kind != LINEAR and node.kind != PAIRS and node.kind != OUTPUTS or node.frozen:
@@ -244,10 +269,10 @@ cdef class Walk(Buffers):
 
     cdef void _pass_on(self, int i, int parent, int64_t first, int64_t n) noexcept nogil:
         """Adds to the gradient of a dense parent, which are node i's inputs from `first` on."""
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_linear part
         cdef vf_outputs outputs
-        cdef int64_t r, width = self.net.nodes[parent].width
+        cdef int64_t r, width = self.plan[parent].width
         if node.kind == OUTPUTS:
             outputs = self._outputs(i)
             for r in range(n):
@@ -274,16 +299,16 @@ cdef class Walk(Buffers):
         return True
 
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef int64_t c
-        cdef vf_row x = self._row_to_step(node.parent, rows, 0)
+        cdef vf_row x = self._placed(i, self.queue[self.taken], self._row_to_step(node.parent, rows, 0))
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
         if node.kind == PAIRS:
             self._update_pairs(i, x)
             return
-        if self.reads_anew or self.shared and node.width == 1:
-            # copies are written back: others' steps must be in them
+        if self.reads_anew or self.shared and node.width == 1 and self.replica is None:
+            # what was read is written back: others' steps must be in it
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias and self._steps_bias(i):
@@ -291,14 +316,14 @@ cdef class Walk(Buffers):
 
     cdef void _update_bias(self, int i) noexcept nogil:
         """Steps the intercepts of node i by `delta`."""
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
         if self.reads_anew:
             node.bias_kernels.read(&node.bias, &self.clock, one, self.bias_copies[i])
         node.bias_kernels.update(&node.bias, &self.clock, one, self.bias_copies[i], self.delta)
 
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef int64_t o, c
         for o in range(node.width):
             for c in range(o * node.rank, (o + 1) * node.rank):
@@ -308,7 +333,7 @@ cdef class Walk(Buffers):
         node.pairs.update(&self.pairs[i], x, self.pair_delta, self.delta)
 
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_gathered *g = &self.gathered[i]
         cdef int64_t r
         cdef vf_row x
@@ -333,23 +358,25 @@ cdef class Walk(Buffers):
     cdef int64_t _most_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         """At most how many features of node i the next n rows touch."""
         cdef int64_t r, most = 0
-        if self.net.nodes[i].parent != INPUT or rows.rows.indices == NULL:
-            return self.net.nodes[i].weights.n_in
+        if self.plan[i].parent != INPUT or rows.rows.indices == NULL:
+            return self.plan[i].weights.n_in
         for r in range(n):
             most += vf_row_length(&rows.rows, self.queue[self.taken + r])
         return most
 
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
+        self._place_gathered(i, g)
         node.kernels.read(&node.weights, &self.clock, vf_gathered_features(g), self.copies[i])
         node.kernels.update_each(&node.weights, &self.clock, g, self.copies[i])
 
     cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil:
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_pairs pairs = self.pairs[i]
         cdef const float *gradient
         cdef int64_t k
         cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        self._place_gathered(i, g)
         node.pairs.read(&pairs, vf_gathered_features(g))
         for k in range(g.n_slots):
             gradient = vf_rounded(g, k * g.n_out, g.n_out)
@@ -359,7 +386,7 @@ cdef class Walk(Buffers):
 
     cdef void _update_outputs(self, int i, Rows rows, int64_t n) noexcept nogil:
         """Steps every output that is a candidate of some row, once."""
-        cdef Node *node = &self.net.nodes[i]
+        cdef Node *node = &self.plan[i]
         cdef vf_candidates *c = &self.candidates.candidates
         cdef vf_gathered *g = &self.gathered[i]
         cdef vf_outputs outputs = self._outputs(i)
@@ -387,7 +414,7 @@ cdef class Walk(Buffers):
             vf_gathered_clear(g)
 
     cdef void _step_bias(self, int i, int64_t n) noexcept nogil:
-        cdef int64_t r, c, width = self.net.nodes[i].width
+        cdef int64_t r, c, width = self.plan[i].width
         cdef double total
         if not self._steps_bias(i):
             return

@@ -9,6 +9,7 @@ from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
 
 
 cdef class Worker(OneHidden):
+    cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil
     cdef bint _is_single(self, Targets targets)
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies)
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,

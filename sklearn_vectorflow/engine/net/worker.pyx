@@ -26,6 +26,7 @@ from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_prefetch_data, vf_ro
 from sklearn_vectorflow.engine.kernels.sharing.merge_one cimport vf_apart
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
 from sklearn_vectorflow.engine.net.plan cimport *
+from sklearn_vectorflow.engine.net.replicas cimport Replica
 
 cdef extern from "kernels/nets/plain_predict.h" nogil:
     void vf_predict_one(const vf_linear *layer, const vf_linear *bias, const vf_rows *rows, int64_t from_row,
@@ -40,7 +41,7 @@ cdef class Worker(OneHidden):
 
     def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
               int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead, bint shared=True,
-              Copies copies=None):
+              copies=None):
         """Train on the rows of chunks order[from_chunk:to_chunk], one step a batch.
 
         Parameters
@@ -53,8 +54,8 @@ cdef class Worker(OneHidden):
             Rows between asking for a row's weights and using them; 0: don't ask.
         shared : bool
             Whether other workers train the same weights meanwhile.
-        copies : Copies, default=None
-            This worker's copies of hot features.
+        copies : Copies or Replica, default=None
+            This worker's copies of records.
 
         Returns
         -------
@@ -70,6 +71,8 @@ cdef class Worker(OneHidden):
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
         cdef bint single = self._is_single(targets), hidden = self._has_one_hidden(targets)
+        cdef Copies apart = copies if isinstance(copies, Copies) else None
+        self._use(copies if isinstance(copies, Replica) else None)
         self.random = vf_mix(seed)
         self.input_dropout.rate = input_dropout
         self.input_dropout.seed = vf_mix(seed + 1)
@@ -77,9 +80,11 @@ cdef class Worker(OneHidden):
         self.shared = shared
         self.queued = self.taken = 0
         if single or hidden:
-            net = self._single(rows, targets, clock.schedule, ahead, copies)
-            if copies is not None:
-                at_most = copies.hot.period
+            net = self._single(rows, targets, clock.schedule, ahead, apart)
+            if apart is not None:
+                at_most = apart.hot.period
+            if self.replica is not None:
+                at_most = min(at_most, self.replica.inner_period)
         with nogil:
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
@@ -94,10 +99,10 @@ cdef class Worker(OneHidden):
                     break
                 self.n_last = 1 if single or hidden else n
                 if single:
-                    batch_loss = self.net.nodes[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
+                    batch_loss = self.plan[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
                                                                         self.taken + n, self.queued)
                     if net.apart != NULL:
-                        copies.merge_due()
+                        apart.merge_due()
                 elif hidden:
                     batch_loss = self._train_hidden(n)
                 else:
@@ -110,6 +115,8 @@ cdef class Worker(OneHidden):
                 self.taken += n
                 if not isfinite(batch_loss):
                     break
+                if self.replica is not None:
+                    self._merge_due(n, hidden)
                 if self.clock.step - seen.step >= PUBLISH:
                     clock.exchange(&self.clock, &seen)
             clock.exchange(&self.clock, &seen)
@@ -118,12 +125,22 @@ cdef class Worker(OneHidden):
             vf_restore_denormals(mode)
         return loss, n_means
 
+    cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil:
+        """After n rows: merges this worker's copies, if it is time."""
+        if not self.replica.due(n):
+            return
+        if hidden:
+            self._close()
+        self.replica.merge(&self.clock)
+        if hidden:
+            self._open_inner()
+
     cdef bint _is_single(self, Targets targets):
         """Whether the kernel for the plainest net serves (kernels/nets/plain.h)."""
         return self.direct and not self.group_rows and self.net.is_plain and targets.dense != NULL
 
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies):
-        cdef Node *node = &self.net.nodes[0]
+        cdef Node *node = &self.plan[0]
         cdef vf_hot *hot = NULL
         cdef vf_apart *apart = NULL
         if copies is not None:
@@ -224,9 +241,9 @@ cdef class Worker(OneHidden):
         cdef int i, last = self.net.n_nodes - 1
         cdef double loss, scale = 1.0 / (self.loss.n_groups if self.group_rows else n)
         for i in range(self.net.n_nodes):
-            if self.net.nodes[i].orthogonal > 0.0:  # reads every weight as it is now
-                self.net.nodes[i].kernels.settle(&self.net.nodes[i].weights, &self.clock, 0,
-                                                 self.net.nodes[i].weights.n_in)
+            if self.plan[i].orthogonal > 0.0:  # reads every weight as it is now
+                self.plan[i].kernels.settle(&self.plan[i].weights, &self.clock, 0,
+                                                 self.plan[i].weights.n_in)
         if self.net.sampler is not None:
             self._choose_candidates(targets, n)
         for r in range(n):
@@ -249,9 +266,9 @@ cdef class Worker(OneHidden):
         cdef int i, last = self.net.n_nodes - 1
         cdef double *gradient = self.gradient[last]
         for i in range(last):
-            if not is_sparse(self.net.nodes[i].kind):
-                memset(self.gradient[i], 0, n * self.net.nodes[i].width * sizeof(double))
-        n_outputs = self.net.nodes[last].width
+            if not is_sparse(self.plan[i].kind):
+                memset(self.gradient[i], 0, n * self.plan[i].width * sizeof(double))
+        n_outputs = self.plan[last].width
         for c in range(n * n_outputs):
             gradient[c] = self.loss_gradient[c] * scale
         self._add_gradients_of_nodes(n, scale)
@@ -313,17 +330,18 @@ cdef class Worker(OneHidden):
         """
         cdef int64_t row
         cdef int which = self.net.n_nodes - 1 if node < 0 else node
-        cdef size_t n_bytes = self.net.nodes[which].width * sizeof(float)
-        if out.shape[1] != self.net.nodes[which].width:
+        cdef size_t n_bytes = self.plan[which].width * sizeof(float)
+        if out.shape[1] != self.plan[which].width:
             raise ValueError(
-                f"network: the node gives {self.net.nodes[which].width} outputs, not {out.shape[1]}; a parameter of a "
+                f"network: the node gives {self.plan[which].width} outputs, not {out.shape[1]}; a parameter of a "
                 "layer has changed since the net was made. Reset it, or call fit."
             )
         if self.net.is_one_fixed() and from_row < to_row:
             with nogil:
-                vf_predict_one(&self.net.nodes[0].weights, self.net.intercept(0), &rows.rows, from_row, to_row, ahead,
+                vf_predict_one(&self.plan[0].weights, self.net.intercept(0), &rows.rows, from_row, to_row, ahead,
                                self.row_indices, self.row_values, &out[from_row - first, 0])
             return
+        self._use(None)
         self.training = False
         self.input_dropout.rate = 0.0
         self.clock.step = clock.step

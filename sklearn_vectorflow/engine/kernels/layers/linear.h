@@ -7,6 +7,7 @@
 #include "kernels/layers/linear_one.h"
 #include "kernels/layers/linear_wide.h"
 #include "kernels/nets/plain.h"
+#include "kernels/sharing/merge_wide.h"
 
 /* The sum of n products, in double precision. */
 VF_INLINE double vf_dot_wide(const float *w, const double *delta, int64_t n) {
@@ -173,6 +174,10 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     VF_SIMD static int64_t vf_settle_##name(const vf_linear *layer, const vf_clock *clock,             \
                                             int64_t from, int64_t to) {                                \
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
+    }                                                                                                  \
+    VF_SIMD static void vf_merge_##name(const vf_linear *layer, const vf_clock *clock,                 \
+                                        const int32_t *features, int64_t n, float *own, float *before) { \
+        vf_merge_wide(kind, lazy, layer, clock, features, n, own, before);                             \
     }
 
 #define VF_DEFINE_TRAIN(name, kind, lazy)                                                              \
@@ -206,7 +211,7 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
 
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name,     vf_update_##name, vf_update_each_##name, \
-     vf_backward_##name, vf_settle_##name, single}
+     vf_backward_##name, vf_settle_##name, vf_merge_##name,   single}
 
 /* All kernels of a rule, by what its weights have to catch up on; see linear_kernels.h. */
 #define VF_DEFINE_RULE(name, kind, lazy_single)                   \

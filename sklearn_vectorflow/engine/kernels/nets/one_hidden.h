@@ -5,7 +5,7 @@
 #define VF_HIDDEN_H
 
 #include "kernels/layers/activations.h"
-#include "kernels/sharing/merge_wide.h"
+#include "kernels/sharing/slots.h"
 #include "kernels/layers/linear_wide.h"
 #include "kernels/nets/walk.h"
 

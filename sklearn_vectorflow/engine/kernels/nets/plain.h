@@ -23,7 +23,7 @@ VF_INLINE vf_base vf_base_of(const int kind, const int lazy, const vf_single *ne
     else
         out.weights.record = net->apart->records;
     out.own.from = out.slots;
-    out.own.size = net->hot->n_slots;
+    out.own.size = net->hot->owner ? net->hot->n_slots : VF_ALL;
     out.own.clock = &net->apart->clock;
     out.own.average_from = net->apart->average_from;
     return out;

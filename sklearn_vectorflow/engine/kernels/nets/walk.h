@@ -59,7 +59,8 @@ typedef struct {
 } vf_single_kernels;
 
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for
- * other sets of features. `update_each` steps features by a gradient each. `single` is for the net of this layer alone; NULL: not here. */
+ * other sets of features. `update_each` steps features by a gradient each. `merge` is that of copies (merge_wide.h). `single`
+ * is for the net of this layer alone; NULL: not here. */
 typedef struct {
     void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *);
     void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies);
@@ -67,6 +68,7 @@ typedef struct {
     void (*update_each)(const vf_linear *, const vf_clock *, const vf_gathered *, vf_copies);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
+    void (*merge)(const vf_linear *, const vf_clock *, const int32_t *, int64_t, float *, float *);
     const vf_single_kernels *single;
 } vf_linear_kernels;
 

@@ -39,8 +39,11 @@ VF_INLINE float vf_mean_of_lane(const int kind, const int skips, const int thres
     return u * vf_mean_left(kind, strength, before, left, counted);
 }
 
+/* Which of the records that are read together are a thread's own. */
+enum { VF_NONE_OWN, VF_SOME_OWN, VF_ALL_OWN };
+
 /* Where L2 alone, or L1 alone, acts between touches. */
-VF_INLINE void vf_means_lanes(const int kind, const int skips, const int threshold, const vf_linear *layer,
+VF_INLINE void vf_means_lanes(const int kind, const int whose, const int skips, const int threshold, const vf_linear *layer,
                               vf_both_counts counts, const vf_own *own, int64_t n, vf_copies copies) {
     const vf_optimizer o = layer->optimizer;
     const vf_own none = {0, 0, NULL, 0}, its_own = own ? *own : none;
@@ -52,7 +55,7 @@ VF_INLINE void vf_means_lanes(const int kind, const int skips, const int thresho
     float *VF_RESTRICT average = copies.average;
     const float rate = 1.0f / counts.all.now;
     VF_EACH_LANE(k, n) {
-        const int is_own = own && vf_is_own(&its_own, at[k]);
+        const int is_own = whose == VF_SOME_OWN ? vf_is_own(&its_own, at[k]) : whose == VF_ALL_OWN;
         const vf_rest rest = {steps[k], time[k], 0.0f, acts[k], 0.0f};
         const vf_state s = vf_copied_state(kind, s1, s2, row, k);
         const float counted = vf_counted_of(is_own, steps[k], counts), u = w[k] - center[k];
@@ -78,14 +81,14 @@ VF_INLINE void vf_means_each(const int kind, const vf_linear *layer, vf_both_cou
 VF_INLINE void vf_means_acting(const int kind, const int threshold, const vf_linear *layer, vf_both_counts counts,
                                const vf_own *own, int64_t n, vf_copies copies) {
     const int skips = vf_largest(copies.steps, n) > counts.all.counted || (own && own->average_from > 0);
-    if (own && skips)
-        vf_means_lanes(kind, 1, threshold, layer, counts, own, n, copies);
-    else if (own)
-        vf_means_lanes(kind, 0, threshold, layer, counts, own, n, copies);
-    else if (skips)
-        vf_means_lanes(kind, 1, threshold, layer, counts, NULL, n, copies);
+    if (skips)
+        vf_means_lanes(kind, VF_SOME_OWN, 1, threshold, layer, counts, own, n, copies);
+    else if (!own)
+        vf_means_lanes(kind, VF_NONE_OWN, 0, threshold, layer, counts, NULL, n, copies);
+    else if (own->size == VF_ALL)
+        vf_means_lanes(kind, VF_ALL_OWN, 0, threshold, layer, counts, own, n, copies);
     else
-        vf_means_lanes(kind, 0, threshold, layer, counts, NULL, n, copies);
+        vf_means_lanes(kind, VF_SOME_OWN, 0, threshold, layer, counts, own, n, copies);
 }
 
 /* copies.average become the means as of now, before the weights change. own: NULL where no other thread trains. */

@@ -7,10 +7,12 @@
 /* Records that only this thread writes: its steps alone make their clocks go on. In place of means they hold sums of
  * what weights were worth in the steps since the last merge, from `average_from` on. */
 typedef struct {
-    int64_t from, size; /* which they are, as in vf_copies.at */
+    int64_t from, size; /* which they are, as in vf_copies.at; VF_ALL: all that are read */
     const vf_clock *clock;
     int64_t average_from;
 } vf_own;
+
+#define VF_ALL INT64_MAX
 
 VF_INLINE int vf_is_own(const vf_own *own, int64_t at) { return (uint64_t)(at - own->from) < (uint64_t)own->size; }
 
@@ -107,11 +109,11 @@ VF_INLINE float vf_rest_lane(const int timed, vf_now_at now, float *mark) {
 
 VF_INLINE void vf_rest_lanes(const int timed, const vf_clock *clock, const vf_own *own, int64_t n,
                              const int64_t *VF_RESTRICT at, float *VF_RESTRICT marks, float *VF_RESTRICT rested) {
-    const vf_own none = {0, 0, clock, 0}, its_own = own ? *own : none;
+    const vf_own none = {0, VF_ALL, clock, 0}, its_own = own ? *own : none;
     const vf_now_at now = vf_now_of(clock), own_now = vf_now_of(its_own.clock);
-    if (!own)
+    if (its_own.size == VF_ALL)
         VF_EACH_LANE(k, n)
-            rested[k] = vf_rest_lane(timed, now, marks + k);
+            rested[k] = vf_rest_lane(timed, own_now, marks + k);
     else
         VF_EACH_LANE(k, n) {
             const int is_own = vf_is_own(&its_own, at[k]);

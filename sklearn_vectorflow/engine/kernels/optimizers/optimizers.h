@@ -94,6 +94,25 @@ VF_INLINE float vf_adam_moment(float old, float new, float decay) {
     return decay * old + (1.0f - decay) * new;
 }
 
+/* A copy's touches since `before` decay the moments of all, and what they added comes on top of these. */
+typedef struct {
+    float first, second;
+} vf_decay;
+
+VF_INLINE vf_decay vf_adam_decay(float touches, const vf_optimizer *o) {
+    const vf_decay out = {1.0f + vf_expm1_negative(touches * o->log_decay1), 1.0f + vf_expm1_negative(touches * o->log_decay2)};
+    return out;
+}
+
+VF_INLINE float vf_adam_first(float shared, float before, float own, vf_decay decay) {
+    return decay.first * (shared - before) + own;
+}
+
+VF_INLINE float vf_adam_second(float shared, float before, float own, vf_decay decay) {
+    const float merged = decay.second * (shared - before) + own;
+    return merged > 0.0f ? merged : 0.0f;
+}
+
 VF_INLINE float vf_adam_bias(float touches, float log_decay) {
     return touches > 0.0f ? -vf_expm1_negative(touches * log_decay) : 1.0f;
 }

@@ -86,7 +86,7 @@ VF_INLINE void vf_read_group(const int kind, const int which, const vf_linear *l
 /* Reads a thread's copies as they are worth by its clock. */
 VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart, float *records,
                            vf_group *group) {
-    const vf_own all = {0, INT64_MAX, &apart->clock, apart->average_from};
+    const vf_own all = {0, VF_ALL, &apart->clock, apart->average_from};
     const vf_copies copies = vf_in_group(group);
     const float lower = layer->penalty.lower;
     vf_linear own = *layer;
@@ -114,8 +114,7 @@ VF_INLINE float vf_merged_up_to(float merged, float shared, float own, float cen
     return passed ? center : merged;
 }
 
-/* Adds to the shared records what copies changed since they were as `before`. Adam's moments are sums that decay with
- * each touch: what a copy's touches added comes on top of what is there, decayed by as many. */
+/* Adds to the shared records what copies changed since they were as `before`. */
 VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *layer, vf_tally tally,
                             vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,
                             const vf_group *VF_RESTRICT own) {
@@ -128,11 +127,9 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
         }
         if (VF_IS_ADAM(kind)) {
             const float touches = own->row[k] - before->row[k];
-            const float left1 = 1.0f + vf_expm1_negative(touches * o.log_decay1);
-            const float left2 = 1.0f + vf_expm1_negative(touches * o.log_decay2);
-            const float second = left2 * (shared->s2[k] - before->s2[k]) + own->s2[k];
-            shared->s1[k] = left1 * (shared->s1[k] - before->s1[k]) + own->s1[k];
-            shared->s2[k] = second > 0.0f ? second : 0.0f;
+            const vf_decay decay = vf_adam_decay(touches, &o);
+            shared->s1[k] = vf_adam_first(shared->s1[k], before->s1[k], own->s1[k], decay);
+            shared->s2[k] = vf_adam_second(shared->s2[k], before->s2[k], own->s2[k], decay);
             shared->row[k] += touches;
         }
         if (kind == VF_ADAGRAD) {

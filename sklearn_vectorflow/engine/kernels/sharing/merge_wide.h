@@ -1,4 +1,4 @@
-/* Copies of records of many outputs, and of layers behind them, under AdaGrad. A copy keeps
+/* Copies of records of any number of outputs, and of layers behind them. A copy keeps
  * the clock of all threads, so that one which its thread has not touched since the last merge
  * has nothing to add and is only read anew; else what its weights gained is what they are
  * worth now, less what those it started from would be. */
@@ -14,7 +14,7 @@ VF_INLINE float vf_worth(const int kind, const int lazy, const vf_linear *layer,
     if (!lazy)
         return record[output];
     if (!VF_ROW_RATE(kind)) {
-        const vf_state s = vf_read_state(kind, layer, record, output, 0.0f);
+        const vf_state s = vf_read_state(kind, layer, record, output, vf_read_row(kind, layer, record));
         left = vf_missed_by(kind, 1, s, vf_read_rest(kind, lazy, layer, clock, record, 0), &layer->optimizer).left;
     }
     return record[output] + record[output] * left;
@@ -22,38 +22,82 @@ VF_INLINE float vf_worth(const int kind, const int lazy, const vf_linear *layer,
 
 VF_INLINE float vf_left_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                            const float *record) {
-    const vf_state s = {0.0f, 0.0f, vf_read_row(kind, layer, record)};
     if (!lazy || !VF_ROW_RATE(kind))
         return 0.0f;
+    const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
     return vf_missed_by(kind, 1, s, vf_read_rest(kind, lazy, layer, clock, record, 0), &layer->optimizer).left;
 }
 
-VF_INLINE int vf_same_clock(const vf_linear *layer, const float *a, const float *b) {
-    return memcmp(a + layer->clock_slot, b + layer->clock_slot, 4) == 0;
+/* Weights and AdaGrad's state. A copy's steps are shortened as much as others' gradients would have shortened them. */
+VF_INLINE void vf_merge_weights(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                float *VF_RESTRICT shared, const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
+    const float epsilon = layer->optimizer.epsilon;
+    const float left = vf_left_of(kind, lazy, layer, clock, shared), own_left = vf_left_of(kind, lazy, layer, clock, own);
+    const float left_before = vf_left_of(kind, lazy, layer, clock, before);
+    const int64_t s1 = layer->slot1, row = layer->row_slot;
+    float share = 1.0f;
+    if (kind == VF_ADAGRAD_ROWWISE) {
+        const float merged = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
+        share = vf_adagrad_share(merged, own[row]);
+    }
+    for (int64_t c = 0; c < layer->n_out; c++) {
+        const float worth = vf_worth(kind, lazy, layer, clock, shared, c, left);
+        const float gained = vf_worth(kind, lazy, layer, clock, own, c, own_left)
+                           - vf_worth(kind, lazy, layer, clock, before, c, left_before);
+        if (kind == VF_ADAGRAD) {
+            const float merged = vf_adagrad_merged(shared[s1 + c], before[s1 + c], own[s1 + c], epsilon);
+            share = vf_adagrad_share(merged, own[s1 + c]);
+            shared[s1 + c] = merged;
+        }
+        shared[c] = worth + share * gained;
+    }
+    if (kind == VF_ADAGRAD_ROWWISE)
+        shared[row] = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
+}
+
+/* FTRL's sums. What z takes off for the weights is that of roots that grow by the gradients of others, too: else weights that
+ * begin far from zero, as those of hidden layers do, would grow with each merge. */
+VF_INLINE void vf_merge_sums_of(const vf_linear *layer, const vf_clock *clock, float *VF_RESTRICT shared,
+                                const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
+    const vf_optimizer o = layer->optimizer;
+    const int64_t s1 = layer->slot1, s2 = layer->slot2;
+    const float steps = (float)clock->step, rate = 1.0f / o.learning_rate;
+    for (int64_t c = 0; c < layer->n_out; c++) {
+        const float root = vf_ftrl_grown(shared[s2 + c], before[s2 + c], own[s2 + c]);
+        const float more = (own[s2 + c] - before[s2 + c]) - (root - shared[s2 + c]);
+        const float w = vf_ftrl_weight(own[s1 + c], own[s2 + c], 0.0f, layer->penalty.l1, layer->penalty.l2, steps, &o);
+        shared[s1 + c] += own[s1 + c] - before[s1 + c] + w * more * rate;
+        shared[s2 + c] = root;
+    }
+}
+
+/* Adam's moments, as in vf_add_group of merge_one.h. */
+VF_INLINE void vf_merge_moments(const int kind, const vf_linear *layer, float *VF_RESTRICT shared,
+                                const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
+    const int64_t s1 = layer->slot1, s2 = kind == VF_ADAM_ROWWISE ? layer->row_slot + 1 : layer->slot2, row = layer->row_slot;
+    const vf_decay decay = vf_adam_decay(own[row] - before[row], &layer->optimizer);
+    for (int64_t c = 0; c < layer->n_out; c++)
+        shared[s1 + c] = vf_adam_first(shared[s1 + c], before[s1 + c], own[s1 + c], decay);
+    for (int64_t c = 0; c < (kind == VF_ADAM_ROWWISE ? 1 : layer->n_out); c++)
+        shared[s2 + c] = vf_adam_second(shared[s2 + c], before[s2 + c], own[s2 + c], decay);
+    shared[row] += own[row] - before[row];
 }
 
 /* Adds what a copy gained since `before` to the shared record; all three are then the same. */
 VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                                float *VF_RESTRICT shared, float *VF_RESTRICT own, float *VF_RESTRICT before) {
-    const size_t n_bytes = (size_t)layer->stride * sizeof(float);
-    const float epsilon = layer->optimizer.epsilon;
-    const int touched = !lazy || !vf_same_clock(layer, own, before);
-    if (touched && lazy && vf_same_clock(layer, shared, before))
+    const size_t n_bytes = (size_t)layer->size * sizeof(float); /* records of other layers may lie between */
+    const int touched = memcmp(own, before, n_bytes) != 0;
+    if (touched && memcmp(shared, before, n_bytes) == 0)
         memcpy(shared, own, n_bytes); /* nobody else came here */
     else if (touched) {
-        const float left = vf_left_of(kind, lazy, layer, clock, shared);
-        const float own_left = vf_left_of(kind, lazy, layer, clock, own);
-        const float left_before = vf_left_of(kind, lazy, layer, clock, before);
-        for (int64_t c = 0; c < layer->n_out; c++)
-            shared[c] = vf_worth(kind, lazy, layer, clock, shared, c, left)
-                      + (vf_worth(kind, lazy, layer, clock, own, c, own_left)
-                         - vf_worth(kind, lazy, layer, clock, before, c, left_before));
-        const int64_t s1 = layer->slot1, row = layer->row_slot;
-        for (int64_t c = s1; VF_USES_S1(kind) && c < s1 + layer->n_out; c++)
-            shared[c] = vf_adagrad_merged(shared[c], before[c], own[c], epsilon);
-        if (VF_USES_ROW(kind))
-            shared[row] = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
-        if (lazy)
+        if (kind == VF_FTRL)
+            vf_merge_sums_of(layer, clock, shared, own, before);
+        else
+            vf_merge_weights(kind, lazy, layer, clock, shared, own, before);
+        if (VF_IS_ADAM(kind))
+            vf_merge_moments(kind, layer, shared, own, before);
+        if (lazy && kind != VF_FTRL)
             vf_touch(kind, layer, clock, shared);
     }
     memcpy(own, shared, n_bytes);
@@ -62,30 +106,29 @@ VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *
 
 enum { VF_MERGE_AHEAD = 8 }; /* records between asking for one and merging it */
 
-/* Merges n records, with AdaGrad's state: those of the hottest features, or the layer's first n. */
-VF_INLINE void vf_merge_as(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const vf_hot *hot, int64_t n, float *own, float *before) {
+/* Merges n records: of the features given, or (NULL) the layer's first. */
+VF_INLINE void vf_merge_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                             const int32_t *features, int64_t n, float *own, float *before) {
     const int64_t stride = layer->stride;
     for (int64_t k = 0; k < n; k++) {
-        const int64_t record = hot ? hot->feature[k] : k;
-        if (hot && k + VF_MERGE_AHEAD < n)
-            for (int64_t line = 0; line < stride; line += 16)
-                VF_PREFETCH(layer->record + hot->feature[k + VF_MERGE_AHEAD] * stride + line);
-        vf_merge_record(kind, lazy, layer, clock, layer->record + record * stride, own + k * stride,
-                        before + k * stride);
+        const int64_t record = features ? features[k] : k;
+        if (features && k + VF_MERGE_AHEAD < n)
+            for (int64_t line = 0; line < layer->size; line += 16)
+                VF_PREFETCH(layer->record + features[k + VF_MERGE_AHEAD] * stride + line);
+        vf_merge_record(kind, lazy, layer, clock, layer->record + record * stride, own + k * stride, before + k * stride);
     }
 }
 
-VF_SIMD static void vf_merge(int rowwise, int lazy, const vf_linear *layer, const vf_clock *clock, const vf_hot *hot,
-                             int64_t n, float *own, float *before) {
-    if (rowwise && lazy)
-        vf_merge_as(VF_ADAGRAD_ROWWISE, VF_DECAYING, layer, clock, hot, n, own, before);
-    else if (rowwise)
-        vf_merge_as(VF_ADAGRAD_ROWWISE, VF_EAGER, layer, clock, hot, n, own, before);
-    else if (lazy)
-        vf_merge_as(VF_ADAGRAD, VF_DECAYING, layer, clock, hot, n, own, before);
-    else
-        vf_merge_as(VF_ADAGRAD, VF_EAGER, layer, clock, hot, n, own, before);
+/* The places of a row's features for layers whose copies begin at record `from`, counted from the layer's first: a hot
+ * feature's is that of its copy. */
+static inline void vf_place_row(const vf_hot *hot, int64_t from, const int32_t *VF_RESTRICT indices, int64_t n,
+                                int32_t *VF_RESTRICT places) {
+    for (int64_t k = 0; k < n; k++) {
+        const int32_t feature = indices[k];
+        const int64_t slot = vf_slot_of(feature, hot->bits, hot->shift);
+        const int32_t copy = (int32_t)(from + hot->rank[slot]);
+        places[k] = hot->owner[slot] == feature ? copy : feature;
+    }
 }
 
 #endif

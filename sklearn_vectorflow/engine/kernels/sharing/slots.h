@@ -24,7 +24,7 @@ typedef struct {
     const int64_t *slot;      /* (n_hot); the order of copies of one output */
     int64_t first;            /* features of the first tier; each further tier has as many as all before it */
     int64_t n_tiers;
-    int32_t *locks;           /* of tiers, then of parts */
+    int32_t *locks;           /* of tiers, then of parts, or that of inner layers */
     int64_t *averaged;        /* steps that are in the means of their records; of layers of one output */
     /* of layers of one output alone (merge_one.h): */
     float *records;           /* (n_hot, stride) shared: during a pass they are not in the layer */

@@ -1,0 +1,187 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""One worker's copies of what all rows touch: records of hot features, inner layers and intercepts of any net.
+
+Nothing in the walk over a net knows of them. Copies of hot features lie whole records away from those of their layer, so
+that their place is a number in a row, as a feature is; inner layers and intercepts are those of a plan of the worker's own.
+"""
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.string cimport memcpy
+
+from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
+from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
+from sklearn_vectorflow.engine.kernels.platform cimport VF_TRY_LOCK, VF_UNLOCK, vf_lock
+from sklearn_vectorflow.engine.kernels.sharing.slots cimport VF_LOCK_STRIDE, vf_tier_start, vf_tiers_due
+from sklearn_vectorflow.engine.net.plan cimport *
+
+cdef enum:
+    LINE = 16             # floats in a cache line
+    LATEST = 2            # periods that a merge may be late
+
+MOST_INNER = 1 << 16      # numbers of an inner layer: of larger ones all workers step the same records
+cdef int64_t _MOST_INNER = MOST_INNER
+
+
+cdef class Replica:
+    """A worker's copies of the records of a net.
+
+    Parameters
+    ----------
+    hot : Hot
+        The features that have copies in the layers that read rows of X.
+    inner_period : int
+        Rows of the worker between two merges of inner layers and intercepts, which every step changes.
+    """
+
+    def __init__(self, Hot hot, int64_t inner_period):
+        cdef int i
+        cdef Node *node
+        self.hot = hot
+        self.inner_period = inner_period
+        self.net = hot.net
+        self.arrays = []
+        self.nodes = <Node *>self._take(self.net.n_nodes * sizeof(Node))
+        self.leader = <int *>self._take(self.net.n_nodes * sizeof(int))
+        self.weights = <Part *>self._take(self.net.n_nodes * sizeof(Part))
+        self.biases = <Part *>self._take(self.net.n_nodes * sizeof(Part))
+        self.places = <int64_t *>self._take(self.net.n_nodes * sizeof(int64_t))
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            self.leader[i] = self.net.leader_of(i)
+            if node.frozen or node.kind == OUTPUTS:
+                continue
+            if node.kind == LINEAR or node.kind == PAIRS:
+                self._take_weights(i)
+            if node.has_bias:
+                self._take_part(&self.biases[i], &node.bias, 1)
+
+    cdef void *_take(self, size_t n_bytes) except NULL:
+        array = np.zeros(n_bytes // sizeof(float) + 2 * LINE, dtype=np.float32)
+        self.arrays.append(array)
+        return <void *><uintptr_t>(array.ctypes.data + LINE * sizeof(float))
+
+    cdef float *_records(self, const vf_linear *layer, int64_t n) except NULL:
+        """Room for n records, which lie whole ones away from the layer's, and a cache line away from all else."""
+        cdef int64_t size = layer.stride * sizeof(float)
+        address = int(<uintptr_t>self._take((n + 1) * size))
+        address += (int(<uintptr_t>layer.record) - address) % int(size)  # of Python: never negative
+        return <float *><uintptr_t>address
+
+    cdef _take_part(self, Part *part, const vf_linear *layer, int64_t n):
+        part.own = self._records(layer, n)
+        part.before = self._records(layer, n)
+        part.n = n
+
+    cdef _take_weights(self, int i):
+        cdef Node *node = &self.net.nodes[i]
+        cdef Node *first = &self.net.nodes[self.leader[i]]
+        cdef Part *part = &self.weights[i]
+        cdef int64_t behind = node.weights.record - first.weights.record
+        if node.parent != INPUT and is_sparse(self.net.nodes[node.parent].kind):
+            return
+        if node.parent != INPUT and node.weights.n_in * node.weights.stride > _MOST_INNER:
+            return
+        if self.leader[i] == i:
+            self._take_part(part, &node.weights, self.hot.hot.n_hot if node.parent == INPUT else node.weights.n_in)
+        elif self.weights[self.leader[i]].own == NULL:
+            return
+        else:
+            part[0] = self.weights[self.leader[i]]
+            part.own += behind
+            part.before += behind
+        if node.parent == INPUT:
+            self.places[i] = (part.own - node.weights.record) // node.weights.stride
+            if not -(1 << 31) <= self.places[i] < (1 << 31) - part.n:  # where memory is that wide, all is shared
+                part.own = NULL
+
+    def begin(self):
+        """Copy the records, before a pass."""
+        cdef int i
+        cdef Node *node
+        with nogil:
+            self.until_merge = self.inner_period
+            memcpy(self.nodes, self.net.nodes, self.net.n_nodes * sizeof(Node))
+            for i in range(self.net.n_nodes):
+                node = &self.net.nodes[i]
+                self._copy(&self.weights[i], &node.weights, self.hot.hot.feature if node.parent == INPUT else NULL)
+                self._copy(&self.biases[i], &node.bias, NULL)
+                if self.weights[i].own != NULL and node.parent != INPUT:
+                    self.nodes[i].weights.record = self.weights[i].own
+                if self.biases[i].own != NULL:
+                    self.nodes[i].bias.record = self.biases[i].own
+
+    cdef void _copy(self, Part *part, const vf_linear *layer, const int32_t *features) noexcept nogil:
+        cdef int64_t k, record, stride = layer.stride
+        cdef size_t size = layer.size * sizeof(float)
+        if part.own == NULL:
+            return
+        for k in range(part.n):
+            record = features[k] if features != NULL else k
+            memcpy(part.own + k * stride, layer.record + record * stride, size)
+            memcpy(part.before + k * stride, layer.record + record * stride, size)
+
+    def finish(self, Clock clock):
+        """Merge all, after a pass."""
+        cdef vf_clock now = vf_clock(step=clock.step, rate=0.0, elapsed=clock.elapsed)
+        with nogil:
+            vf_lock(self._inner_lock())
+            self._merge_inner(&now)
+            VF_UNLOCK(self._inner_lock())
+            self._merge_tiers(self.hot.hot.n_tiers, &now)
+
+    cdef int32_t *_inner_lock(self) noexcept nogil:
+        return self.hot.hot.locks + self.hot.hot.n_tiers * VF_LOCK_STRIDE
+
+    cdef bint due(self, int64_t n_rows) noexcept nogil:
+        """Whether to merge after so many more rows. The lock of inner layers is held then."""
+        self.until_merge -= n_rows
+        if self.until_merge > 0:
+            return False
+        # a few rows later is as good, but not many: who holds the lock may have to wait for a core
+        if self.until_merge <= -LATEST * self.inner_period:
+            vf_lock(self._inner_lock())
+        elif not VF_TRY_LOCK(self._inner_lock()):
+            return False
+        return True
+
+    cdef void merge(self, const vf_clock *clock) noexcept nogil:
+        """Merges inner layers and intercepts, and now and then hot features. The lock of inner layers is held."""
+        cdef int64_t seldom = max(1, self.hot.period // self.inner_period)
+        self.until_merge = self.inner_period
+        self.n_merges += 1
+        self._merge_inner(clock)
+        VF_UNLOCK(self._inner_lock())
+        if self.n_merges % seldom == 0:
+            self._merge_tiers(vf_tiers_due(&self.hot.hot, self.n_merges // seldom), clock)
+
+    cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil:
+        cdef int64_t tier
+        for tier in range(n_tiers):
+            vf_lock(self.hot.hot.locks + tier * VF_LOCK_STRIDE)
+            self._merge_tier(tier, clock)
+            VF_UNLOCK(self.hot.hot.locks + tier * VF_LOCK_STRIDE)
+
+    cdef void _merge_tier(self, int64_t tier, const vf_clock *clock) noexcept nogil:
+        cdef int i
+        cdef Node *node
+        cdef Part *part
+        cdef int64_t first = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier))
+        cdef int64_t n = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier + 1)) - first
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            part = &self.weights[i]
+            if part.own != NULL and node.parent == INPUT:
+                node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n,
+                                   part.own + first * node.weights.stride, part.before + first * node.weights.stride)
+
+    cdef void _merge_inner(self, const vf_clock *clock) noexcept nogil:
+        cdef int i
+        cdef Node *node
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if self.weights[i].own != NULL and node.parent != INPUT:
+                node.kernels.merge(&node.weights, clock, NULL, self.weights[i].n, self.weights[i].own,
+                                   self.weights[i].before)
+            if self.biases[i].own != NULL:
+                node.bias_kernels.merge(&node.bias, clock, NULL, 1, self.biases[i].own, self.biases[i].before)
