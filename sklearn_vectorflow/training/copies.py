@@ -19,7 +19,7 @@ MOST_PARTS_OF_SUMS = 512  # maximum number of parts if the state consists of sum
 N_HOT_WIDE = 2048  # maximum number of hot features in other nets,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 64  # as FIRST
-UNSEEN_WIDE = 128  # and UNSEEN, of these
+UNSEEN_WIDE = 256  # and UNSEEN, of these
 UNSEEN_INNER = 64  # and of inner layers
 
 
