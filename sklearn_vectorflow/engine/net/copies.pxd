@@ -10,7 +10,8 @@ from sklearn_vectorflow.engine.net.plan cimport Net
 @cython.final
 cdef class Hot:
     cdef vf_hot hot
-    cdef readonly int64_t period   # steps of a worker between two of its merges
+    cdef readonly int64_t period, n_parts  # period: steps of a worker between two of its merges
+    cdef readonly object features  # the hottest first
     cdef Net net
     cdef int64_t step              # before the pass
     cdef int64_t[::1] averaged

@@ -61,6 +61,8 @@ cdef class Hot:
             raise ValueError("too many hot features")
         self.net = net
         self.period = period
+        self.features = features
+        self.n_parts = 0 if bits else n_parts
         self.hot.n_hot = n_hot
         self.hot.bits = bits
         self.hot.shift = shift
@@ -89,6 +91,12 @@ cdef class Hot:
             edges = self.hot.n_slots * np.arange(n_parts + 1) // n_parts
             self.hot.hot_slot = <const int64_t *>self._keep(hot_slot)
             self.hot.part_hot = <const int64_t *>self._keep(np.searchsorted(hot_slot, edges))
+
+    @property
+    def tiers(self):
+        """How many features are merged after every period, after every second, fourth, ... one."""
+        edges = [min(self.hot.n_hot, vf_tier_start(&self.hot, tier)) for tier in range(self.hot.n_tiers + 1)]
+        return [last - first for first, last in zip(edges, edges[1:])]
 
     cdef const void *_keep(self, array):
         if self.arrays is None:

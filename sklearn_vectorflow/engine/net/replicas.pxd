@@ -23,7 +23,8 @@ cdef class Replica:
     cdef Part *weights    # by node
     cdef Part *biases     # by node
     cdef int64_t *places  # by node that reads rows: where its copies begin, counted in records from its first one
-    cdef int64_t inner_period, until_merge, n_merges
+    cdef readonly int64_t inner_period
+    cdef int64_t until_merge, n_merges
     cdef list arrays
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef float *_records(self, const vf_linear *layer, int64_t n) except NULL
