@@ -18,6 +18,7 @@ from sklearn_vectorflow.engine.net.sampling cimport Candidates
 
 cdef enum:
     LINE = 64            # bytes of a cache line, and of the widest vectors
+    MOST_PLACES = 1 << 16  # of features in a table that has one for each, which is quicker than hashing while it is small
 
 
 cdef class Buffers:
@@ -220,9 +221,9 @@ cdef class Buffers:
         return min(self.batch_size * self._most(node.parent), node.weights.n_in)
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
-        cdef int64_t k, n_places = slots
+        cdef int64_t k, n_places = node.weights.n_in
         g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
-        if slots < node.weights.n_in:
+        if slots < node.weights.n_in and not (g.n_out == 1 and node.weights.n_in <= MOST_PLACES):
             g.most_bits = 1
             while (<int64_t>1 << g.most_bits) < 2 * slots:
                 g.most_bits += 1
