@@ -9,6 +9,7 @@ from sklearn_vectorflow.engine.net.replicas import Replica
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers import Add, Concat, Input, Linear, Tanh, factorization_machine, wide_and_deep
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
+from sklearn_vectorflow.penalties import L1
 from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.trainer import Trainer
 
@@ -100,11 +101,26 @@ SHAPES = {
 RULES = [SGD(0.05), AdaGrad(0.1), AdaGrad(0.1, rowwise=True), Adam(1e-2), FTRL(0.1)]
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+MISSED = {
+    "nothing": {"alpha": 0.0},
+    "L2": {"alpha": 1e-3},
+    "L1": {"alpha": 0.0, "penalty": L1(1e-3)},
+    "means": {"alpha": 1e-3, "average": True},
+    "means under L1": {"alpha": 0.0, "penalty": L1(1e-3), "average": True},
+}
+
+
+def wants_means(rule, missed):
+    return isinstance(rule, FTRL) and MISSED[missed].get("average", False)
+
+
+@pytest.mark.parametrize("missed", MISSED)
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_copies_of_one_worker_are_the_weights(monkeypatch, shape, rule, alpha):
-    options = dict(SHAPES[shape], optimizer=rule, alpha=alpha, max_iter=2)
+def test_copies_of_one_worker_are_the_weights(monkeypatch, shape, rule, missed):
+    if wants_means(rule, missed):
+        pytest.skip("FTRL has no averages")
+    options = dict(SHAPES[shape], optimizer=rule, max_iter=2, **MISSED[missed])
     X, y = problem(n_classes=options.pop("n_classes", 2))
     alone = fit(X, y, n_jobs=1, **options)
     used = driven(monkeypatch, (0, 0, 256), (0, 256, N_ROWS))
@@ -118,11 +134,14 @@ def test_copies_of_one_worker_are_the_weights(monkeypatch, shape, rule, alpha):
 SMALL_STEPS = [SGD(0.005), AdaGrad(0.01), AdaGrad(0.01, rowwise=True), Adam(1e-3), FTRL(0.01)]
 
 
+@pytest.mark.parametrize("missed", MISSED)
 @pytest.mark.parametrize("rule", SMALL_STEPS, ids=repr)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_steps_of_all_workers_count_once(monkeypatch, shape, rule):
+def test_steps_of_all_workers_count_once(monkeypatch, shape, rule, missed):
     # where steps are small, two workers that take turns and merge at every step are as one: a row is late, now and then
-    options = dict(SHAPES[shape], optimizer=rule, alpha=1e-3)
+    if wants_means(rule, missed):
+        pytest.skip("FTRL has no averages")
+    options = dict(SHAPES[shape], optimizer=rule, **MISSED[missed])
     X, y = problem(n_classes=options.pop("n_classes", 2))
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
     monkeypatch.setattr(copies, "FIRST_WIDE", N_FEATURES)

@@ -341,12 +341,11 @@ cdef class Net:
     def can_have_replicas(self):
         """Whether workers can step copies of its records (a `Replica`), which are merged.
 
-        Copies are found by their places, not by their features, which strengths and centres of features need; and running
-        means, which LAZY layers can have, do not add up. Orthogonality reads all weights of a layer as they are now.
+        Orthogonality reads all weights of a layer as they are now.
         """
         cdef int i
         for i in range(self.n_nodes):
-            if self.nodes[i].orthogonal > 0.0 or not self.nodes[i].frozen and self.nodes[i].lazy == VF_LAZY:
+            if self.nodes[i].orthogonal > 0.0:
                 return False
         return True
 

@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
+from sklearn_vectorflow.engine.kernels.optimizers.penalties cimport vf_penalty
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.platform cimport VF_TRY_LOCK, VF_UNLOCK, vf_lock
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport VF_LOCK_STRIDE, vf_tier_start, vf_tiers_due
@@ -21,6 +22,11 @@ cdef enum:
 
 MOST_INNER = 1 << 16      # numbers of an inner layer: of larger ones all workers step the same records
 cdef int64_t _MOST_INNER = MOST_INNER
+
+
+cdef bint has_numbers_of_features(const vf_penalty *penalty) noexcept nogil:
+    """Whether a penalty asks whose weights it acts on: a copy has a place, but no feature."""
+    return (penalty.l1_each != NULL or penalty.l2_each != NULL or penalty.center != NULL or penalty.sign != NULL)
 
 
 cdef class Replica:
@@ -79,6 +85,8 @@ cdef class Replica:
         cdef Part *part = &self.weights[i]
         cdef int64_t behind = node.weights.record - first.weights.record
         if node.parent != INPUT and is_sparse(self.net.nodes[node.parent].kind):
+            return
+        if node.parent == INPUT and has_numbers_of_features(&node.weights.penalty):
             return
         if node.parent != INPUT and node.weights.n_in * node.weights.stride > _MOST_INNER:
             return

@@ -75,4 +75,12 @@ VF_INLINE vf_value vf_shrunk(const int lazy, float w, float center, vf_missed mi
     return out;
 }
 
+/* A weight that several copies took to its centre, as L1 does, is there and not beyond. (Bounds hold anyhow, since every
+ * reading of a weight applies them.) */
+VF_INLINE float vf_merged_up_to(float merged, float shared, float own, float center) {
+    const float u = merged - center;
+    const int passed = !(u * (shared - center) > 0.0f) & !(u * (own - center) > 0.0f);
+    return passed ? center : merged;
+}
+
 #endif

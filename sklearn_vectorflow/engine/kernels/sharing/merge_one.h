@@ -106,14 +106,6 @@ VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *laye
     }
 }
 
-/* A weight that several copies took to its centre, as L1 does, is there and not beyond. (Bounds hold anyhow, since every
- * reading of a weight applies them.) */
-VF_INLINE float vf_merged_up_to(float merged, float shared, float own, float center) {
-    const float u = merged - center;
-    const int passed = !(u * (shared - center) > 0.0f) & !(u * (own - center) > 0.0f);
-    return passed ? center : merged;
-}
-
 /* Adds to the shared records what copies changed since they were as `before`. */
 VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *layer, vf_tally tally,
                             vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,

@@ -5,51 +5,94 @@
 #ifndef VF_HOT_WIDE_H
 #define VF_HOT_WIDE_H
 
+#include "kernels/optimizers/average.h"
 #include "kernels/sharing/slots.h"
-#include "kernels/optimizers/misses.h"
 
-/* What weight `output` of a record is worth now. */
-VF_INLINE float vf_worth(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                         const float *record, int64_t output, float left) {
+/* A record, and what its weights have missed by now. */
+typedef struct {
+    const float *numbers;
+    int64_t feature;
+    float row, left; /* left: of all weights alike, where they miss the same */
+    vf_rest rest;
+} vf_rested;
+
+VF_INLINE vf_rested vf_rested_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                                 const float *record, int64_t feature) {
+    vf_rested out = {record, feature, vf_read_row(kind, layer, record), 0.0f, {0.0f, 0.0f, 0.0f, 0.0f, 0.0f}};
     if (!lazy)
-        return record[output];
-    if (!VF_ROW_RATE(kind)) {
-        const vf_state s = vf_read_state(kind, layer, record, output, vf_read_row(kind, layer, record));
-        left = vf_missed_by(kind, 1, s, vf_read_rest(kind, lazy, layer, clock, record, 0), &layer->optimizer).left;
-    }
-    return record[output] + record[output] * left;
+        return out;
+    out.rest = vf_read_rest(kind, lazy, layer, clock, record, feature);
+    if (VF_ROW_RATE(kind))
+        out.left = vf_missed_by(kind, 1, vf_read_state(kind, layer, record, 0, out.row), out.rest, &layer->optimizer).left;
+    return out;
 }
 
-VF_INLINE float vf_left_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                           const float *record) {
-    if (!lazy || !VF_ROW_RATE(kind))
-        return 0.0f;
-    const vf_state s = vf_read_state(kind, layer, record, 0, vf_read_row(kind, layer, record));
-    return vf_missed_by(kind, 1, s, vf_read_rest(kind, lazy, layer, clock, record, 0), &layer->optimizer).left;
+/* What weight c is worth now. */
+VF_INLINE float vf_worth(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                         const vf_rested *rested, int64_t c) {
+    const float w = rested->numbers[c];
+    if (!lazy)
+        return w;
+    if (lazy == VF_DECAYING && VF_ROW_RATE(kind))
+        return w + w * rested->left;
+    const vf_state s = vf_read_state(kind, layer, rested->numbers, c, rested->row);
+    const vf_value now = vf_now(kind, lazy, 1, w, vf_center(lazy, layer, rested->feature, c), s, rested->rest, clock, layer);
+    return now.base + now.change;
+}
+
+/* A record with what it was, and what a copy of it became. */
+typedef struct {
+    vf_rested shared, own, before;
+} vf_three;
+
+VF_INLINE vf_three vf_three_of(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
+                               const float *shared, const float *own, const float *before, int64_t feature) {
+    const vf_three out = {vf_rested_of(kind, lazy, layer, clock, shared, feature),
+                          vf_rested_of(kind, lazy, layer, clock, own, feature),
+                          vf_rested_of(kind, lazy, layer, clock, before, feature)};
+    return out;
+}
+
+/* Means, before the weights change: a copy's weights differ from what they would have been by what its steps gained, and
+ * so do its means. */
+VF_INLINE void vf_merge_means(const int kind, const vf_linear *layer, const vf_clock *clock, const vf_three *three,
+                              float *shared) {
+    float now[VF_MEANS_SPAN], own[VF_MEANS_SPAN], before[VF_MEANS_SPAN];
+    const vf_rested *r = &three->shared, *o = &three->own, *b = &three->before;
+    for (int64_t from = 0; from < layer->n_out; from += VF_MEANS_SPAN) {
+        const int64_t n = layer->n_out - from < VF_MEANS_SPAN ? layer->n_out - from : VF_MEANS_SPAN;
+        vf_means_span(kind, layer, clock, r->numbers, r->feature, r->row, r->rest, from, n, now);
+        vf_means_span(kind, layer, clock, o->numbers, o->feature, o->row, o->rest, from, n, own);
+        vf_means_span(kind, layer, clock, b->numbers, b->feature, b->row, b->rest, from, n, before);
+        for (int64_t c = 0; c < n; c++)
+            shared[layer->average_slot + from + c] = now[c] + (own[c] - before[c]);
+    }
 }
 
 /* Weights and AdaGrad's state. A copy's steps are shortened as much as others' gradients would have shortened them. */
 VF_INLINE void vf_merge_weights(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                                float *VF_RESTRICT shared, const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
+                                float *shared, const float *VF_RESTRICT own, const float *VF_RESTRICT before,
+                                int64_t feature) {
     const float epsilon = layer->optimizer.epsilon;
-    const float left = vf_left_of(kind, lazy, layer, clock, shared), own_left = vf_left_of(kind, lazy, layer, clock, own);
-    const float left_before = vf_left_of(kind, lazy, layer, clock, before);
+    const vf_three three = vf_three_of(kind, lazy, layer, clock, shared, own, before, feature);
     const int64_t s1 = layer->slot1, row = layer->row_slot;
     float share = 1.0f;
-    if (kind == VF_ADAGRAD_ROWWISE) {
-        const float merged = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
-        share = vf_adagrad_share(merged, own[row]);
-    }
+    if (lazy == VF_LAZY && layer->average_slot >= 0)
+        vf_merge_means(kind, layer, clock, &three, shared);
+    if (kind == VF_ADAGRAD_ROWWISE)
+        share = vf_adagrad_share(vf_adagrad_merged(shared[row], before[row], own[row], epsilon), own[row]);
     for (int64_t c = 0; c < layer->n_out; c++) {
-        const float worth = vf_worth(kind, lazy, layer, clock, shared, c, left);
-        const float gained = vf_worth(kind, lazy, layer, clock, own, c, own_left)
-                           - vf_worth(kind, lazy, layer, clock, before, c, left_before);
+        const float worth = vf_worth(kind, lazy, layer, clock, &three.shared, c);
+        const float own_worth = vf_worth(kind, lazy, layer, clock, &three.own, c);
+        const float gained = own_worth - vf_worth(kind, lazy, layer, clock, &three.before, c);
         if (kind == VF_ADAGRAD) {
             const float merged = vf_adagrad_merged(shared[s1 + c], before[s1 + c], own[s1 + c], epsilon);
             share = vf_adagrad_share(merged, own[s1 + c]);
             shared[s1 + c] = merged;
         }
-        shared[c] = worth + share * gained;
+        shared[c] = lazy == VF_LAZY ? vf_merged_up_to(worth + share * gained, worth, own_worth,
+                                                      vf_center(lazy, layer, feature, c))
+                                    : worth + share * gained;
     }
     if (kind == VF_ADAGRAD_ROWWISE)
         shared[row] = vf_adagrad_merged(shared[row], before[row], own[row], epsilon);
@@ -85,7 +128,8 @@ VF_INLINE void vf_merge_moments(const int kind, const vf_linear *layer, float *V
 
 /* Adds what a copy gained since `before` to the shared record; all three are then the same. */
 VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                               float *VF_RESTRICT shared, float *VF_RESTRICT own, float *VF_RESTRICT before) {
+                               int64_t feature, float *VF_RESTRICT shared, float *VF_RESTRICT own,
+                               float *VF_RESTRICT before) {
     const size_t n_bytes = (size_t)layer->size * sizeof(float); /* records of other layers may lie between */
     const int touched = memcmp(own, before, n_bytes) != 0;
     if (touched && memcmp(shared, before, n_bytes) == 0)
@@ -94,7 +138,7 @@ VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *
         if (kind == VF_FTRL)
             vf_merge_sums_of(layer, clock, shared, own, before);
         else
-            vf_merge_weights(kind, lazy, layer, clock, shared, own, before);
+            vf_merge_weights(kind, lazy, layer, clock, shared, own, before, feature);
         if (VF_IS_ADAM(kind))
             vf_merge_moments(kind, layer, shared, own, before);
         if (lazy && kind != VF_FTRL)
@@ -115,7 +159,8 @@ VF_INLINE void vf_merge_wide(const int kind, const int lazy, const vf_linear *la
         if (features && k + VF_MERGE_AHEAD < n)
             for (int64_t line = 0; line < layer->size; line += 16)
                 VF_PREFETCH(layer->record + features[k + VF_MERGE_AHEAD] * stride + line);
-        vf_merge_record(kind, lazy, layer, clock, layer->record + record * stride, own + k * stride, before + k * stride);
+        vf_merge_record(kind, lazy, layer, clock, record, layer->record + record * stride, own + k * stride,
+                        before + k * stride);
     }
 }
 
