@@ -44,6 +44,8 @@
 /* Lanes of arithmetic done together: a multiple of every vector width. */
 #define VF_LANES 16
 
+/* VF_PREFETCH asks for a cache line that is to be written: other cores lose it at once, and the write need not wait for
+ * that. VF_PREFETCH_READ leaves it to all. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)
 #include <intrin.h>
@@ -54,7 +56,12 @@
 #define VF_PREFETCH_READ(address) ((void)(address))
 #endif
 #else
+#if defined(__x86_64__)
+/* Compilers ask for a line to read unless they are told that the processor knows better. One that does not does nothing. */
+#define VF_PREFETCH(address) __asm__ volatile("prefetchw %0" ::"m"(*(const char *)(address)))
+#else
 #define VF_PREFETCH(address) __builtin_prefetch((address), 1, 3)
+#endif
 #define VF_PREFETCH_READ(address) __builtin_prefetch((address), 0, 3)
 #endif
 

@@ -28,7 +28,7 @@ VF_INLINE vf_linear vf_output(const vf_linear *first, int64_t output) {
 static inline void vf_prefetch_output(const vf_linear *first, int64_t output, vf_row x) {
     const float *record = first->record + output * first->n_in * first->stride;
     for (int64_t k = 0; k < x.length; k++)
-        VF_PREFETCH(record + x.indices[k] * (int64_t)first->stride);
+        VF_PREFETCH_READ(record + x.indices[k] * (int64_t)first->stride);
 }
 
 /* Writes the row's scores of n outputs. */

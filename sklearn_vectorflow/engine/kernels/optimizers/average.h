@@ -100,25 +100,56 @@ static inline float vf_mean_rested(const int kind, const vf_linear *layer, float
     return (float)(center + copysign(sum / counted, distance));
 }
 
-/* Sets `out`: the means of outputs [from, from + n) of a record as of now, before its weights change. */
-VF_INLINE void vf_means_span(const int kind, const vf_linear *layer, const vf_clock *clock, const float *VF_RESTRICT record,
-                             int64_t feature, float row, vf_rest rest, int64_t from, int64_t n, float *VF_RESTRICT out) {
-    const vf_counts counts = vf_counts_of(layer, clock, rest.steps);
-    const vf_optimizer o = layer->optimizer;
-    memcpy(out, record + layer->average_slot + from, sizeof(float) * (size_t)n);
+/* The mean of a weight over the steps that its record has rested, as a share of what it is. `skips`: whether there are some
+ * that do not count. */
+VF_INLINE float vf_share_rested(const int kind, const int skips, const vf_linear *layer, vf_state s, vf_rest rest, float counted) {
+    const float strength = vf_strength(kind, s, rest, &layer->optimizer);
+    const float before = skips ? vf_left_after(kind, strength, rest.steps - counted) : 0.0f;
+    return vf_mean_left(kind, strength, before, vf_left_after(kind, strength, rest.steps), counted);
+}
+
+/* As below where L2 alone acts, and towards zero: in lanes, and once for all outputs where all shrink alike. */
+VF_INLINE void vf_means_decayed(const int kind, const int skips, const vf_linear *layer, vf_counts counts,
+                                const float *VF_RESTRICT record, float row, vf_rest rest, int64_t from, int64_t n,
+                                float *VF_RESTRICT out) {
+    const float *VF_RESTRICT s1 = record + (VF_USES_S1(kind) ? layer->slot1 : 0) + from;
+    const float *VF_RESTRICT s2 = record + (VF_USES_S2(kind) ? layer->slot2 : 0) + from, *VF_RESTRICT w = record + from;
+    const float taken = counts.counted / counts.now;
+    const vf_linear fixed = *layer;
+    if (VF_ROW_RATE(kind)) {
+        const vf_state s = vf_read_state(kind, layer, record, 0, row);
+        const float share = vf_share_rested(kind, skips, &fixed, s, rest, counts.counted);
+        for (int64_t i = 0; i < n; i++)
+            out[i] += (w[i] * share - out[i]) * taken;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const vf_state s = {VF_USES_S1(kind) ? s1[i] : 0.0f, VF_USES_S2(kind) ? s2[i] : 0.0f, row};
+        out[i] += (w[i] * vf_share_rested(kind, skips, &fixed, s, rest, counts.counted) - out[i]) * taken;
+    }
+}
+
+/* Where anything acts. */
+VF_INLINE void vf_means_of_any(const int kind, const vf_linear *layer, vf_counts counts, const float *record,
+                               int64_t feature, float row, vf_rest rest, int64_t from, int64_t n, float *out) {
     for (int64_t i = 0; i < n; i++) {
         const vf_state s = vf_read_state(kind, layer, record, from + i, row);
         const float w = record[from + i], center = vf_center(VF_LAZY, layer, feature, from + i);
-        const float strength = vf_strength(kind, s, rest, &o);
-        if (vf_acting(layer) != VF_DECAY) {
-            out[i] = vf_averaged(out[i], vf_mean_rested(kind, layer, w, center, s, rest, counts.counted), counts);
-            continue;
-        }
-        const float before = vf_left_after(kind, strength, rest.steps - counts.counted);
-        const float left = vf_left_after(kind, strength, rest.steps);
-        const float mean = center + (w - center) * vf_mean_left(kind, strength, before, left, counts.counted);
-        out[i] = vf_averaged(out[i], mean, counts);
+        out[i] = vf_averaged(out[i], vf_mean_rested(kind, layer, w, center, s, rest, counts.counted), counts);
     }
+}
+
+/* Sets `out`: the means of outputs [from, from + n) of a record as of now, before its weights change. */
+VF_INLINE void vf_means_span(const int kind, const vf_linear *layer, const vf_clock *clock, const float *record,
+                             int64_t feature, float row, vf_rest rest, int64_t from, int64_t n, float *out) {
+    const vf_counts counts = vf_counts_of(layer, clock, rest.steps);
+    memcpy(out, record + layer->average_slot + from, sizeof(float) * (size_t)n);
+    if (vf_acting(layer) != VF_DECAY || layer->penalty.center)
+        vf_means_of_any(kind, layer, counts, record, feature, row, rest, from, n, out);
+    else if (rest.steps > counts.counted)
+        vf_means_decayed(kind, 1, layer, counts, record, row, rest, from, n, out);
+    else
+        vf_means_decayed(kind, 0, layer, counts, record, row, rest, from, n, out);
 }
 
 enum { VF_MEANS_SPAN = 16 }; /* outputs of a record whose means are worked out together */

@@ -6,6 +6,7 @@
 #define VF_HOT_WIDE_H
 
 #include "kernels/optimizers/average.h"
+#include "kernels/rows/rows.h"
 #include "kernels/sharing/slots.h"
 
 /* A record, and what its weights have missed by now. */
@@ -164,15 +165,29 @@ VF_INLINE void vf_merge_wide(const int kind, const int lazy, const vf_linear *la
     }
 }
 
-/* The places of a row's features for layers whose copies begin at record `from`, counted from the layer's first: a hot
- * feature's is that of its copy. */
-static inline void vf_place_row(const vf_hot *hot, int64_t from, const int32_t *VF_RESTRICT indices, int64_t n,
-                                int32_t *VF_RESTRICT places) {
-    for (int64_t k = 0; k < n; k++) {
-        const int32_t feature = indices[k];
-        const int64_t slot = vf_slot_of(feature, hot->bits, hot->shift);
-        const int32_t copy = (int32_t)(from + hot->rank[slot]);
-        places[k] = hot->owner[slot] == feature ? copy : feature;
+/* The place of a feature in a layer whose copies begin at record `first`, counted from the layer's own first: that of its copy
+ * if it is hot. */
+VF_INLINE int64_t vf_place_in(const vf_hot *hot, int64_t first, int32_t feature) {
+    const int64_t slot = vf_slot_of(feature, hot->bits, hot->shift), copy = first + hot->rank[slot];
+    return hot->owner[slot] == feature ? copy : feature;
+}
+
+/* Those of a row's features. */
+static inline void vf_place_row(const vf_hot *hot, int64_t first, const int32_t *indices, int64_t n, int32_t *places) {
+    for (int64_t k = 0; k < n; k++)
+        places[k] = (int32_t)vf_place_in(hot, first, indices[k]);
+}
+
+/* Asks for the records of a coming row, which it will write. hot: NULL where there are no copies. */
+VF_INLINE void vf_prefetch_places(const vf_rows *rows, int64_t row, vf_portion portion, const vf_hot *hot, int64_t first,
+                                  float *record, int64_t stride) {
+    if (rows->indices == NULL)
+        return;
+    const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
+    const int64_t to = vf_portion_end(start, end, portion.part + 1, portion.n_parts);
+    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++) {
+        const int32_t feature = vf_index_at(rows, k);
+        vf_prefetch_to_write(record + (hot ? vf_place_in(hot, first, feature) : feature) * stride, stride < 64 ? stride : 64);
     }
 }
 
