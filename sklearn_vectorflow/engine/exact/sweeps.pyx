@@ -7,15 +7,10 @@ in one order: ranges can be handed to any number of threads, and the bits stay t
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
-cdef extern from "kernels/rows/lines.h" nogil:
-    void vf_sum_lines_f32_i32(const float *, const int32_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_spread_line_f32_i32(const float *, const int32_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_sum_lines_f32_i64(const float *, const int64_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_spread_line_f32_i64(const float *, const int64_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_sum_lines_f64_i32(const double *, const int32_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_spread_line_f64_i32(const double *, const int32_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_sum_lines_f64_i64(const double *, const int64_t *, int64_t, const double *, int64_t, bint, double *)
-    void vf_spread_line_f64_i64(const double *, const int64_t *, int64_t, const double *, int64_t, bint, double *)
+from sklearn_vectorflow.engine.kernels.rows.lines cimport (
+    vf_sum_lines_f32_i32, vf_spread_line_f32_i32, vf_sum_lines_f32_i64, vf_spread_line_f32_i64, vf_sum_lines_f64_i32,
+    vf_spread_line_f64_i32, vf_sum_lines_f64_i64, vf_spread_line_f64_i64,
+)
 
 
 ctypedef fused value_t:
