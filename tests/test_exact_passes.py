@@ -15,6 +15,7 @@ from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
 from sklearn_vectorflow.exact.newton import Model
 from sklearn_vectorflow.exact.objective import Objective
+from sklearn_vectorflow.exact.preconditioner import Preconditioner
 from sklearn_vectorflow.exact.stores import RowStore, TwoWayStore
 from sklearn_vectorflow.exact.streamed import StreamedStore
 from sklearn_vectorflow.exact.terms import Terms
@@ -280,6 +281,25 @@ def test_gradient_and_second_derivatives_of_the_objective(name):
     flat = np.append(step.T.ravel(), of_constants)
     assert_allclose(full @ flat, np.append(product[0].T.ravel(), product[1]), rtol=1e-6, atol=1e-9)
     assert_allclose(np.diag(full), np.append(hessian.diagonal()[0].T.ravel(), hessian.diagonal()[1]), rtol=1e-8)
+
+
+def test_factors_stay_while_curvature_hardly_changes():
+    losses, _, _ = losses_of("log")
+    design = Design(RowStore(ARRAYS, P, ALONE), True)
+    objective = Objective(design, losses, Terms({"l2": 1e-3}, design, 1))
+    moves = np.ones((P + 1, 1), dtype=bool)
+
+    def preconditioner(size, design=design, before=None):
+        point = objective.at(np.full((P + 1, 1), size), np.empty(0))
+        _, hessian, diagonal = objective.derivatives(point)
+        return Preconditioner(hessian, design, objective.terms.l2, diagonal, moves, before)
+
+    first = preconditioner(0.0)
+    near, far = preconditioner(0.01, before=first), preconditioner(3.0, before=first)
+    assert near.factors is first.factors and not np.array_equal(near.inverse, first.inverse)
+    assert far.factors is not first.factors
+    others = Design(RowStore(ARRAYS, P, ALONE), True)  # other columns, perhaps
+    assert preconditioner(0.01, others, first).factors is not first.factors
 
 
 def test_conjugate_gradients_solve():

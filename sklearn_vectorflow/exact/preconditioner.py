@@ -62,7 +62,8 @@ class Preconditioner:
 
     def __init__(self, hessian, design, l2, diagonal, moves, before=None):
         self.inverse, self.inverse_of_constants = (1.0 / np.where(one > 0, one, 1.0) for one in diagonal)
-        self.whole, self.by_rows = bool(np.all(moves)), hessian.by_rows() if design.in_memory else None
+        self.design, self.whole = design, bool(np.all(moves))
+        self.by_rows = hessian.by_rows() if design.in_memory else None
         if not self.whole:
             self.inverse[~moves] = 0.0
         if before is not None and before.serves(self):
@@ -96,7 +97,7 @@ class Preconditioner:
 
     def serves(self, other):
         """Return whether the factors here do for another point."""
-        if not (self.whole and other.whole) or other.by_rows is None:
+        if self.design is not other.design or not (self.whole and other.whole) or self.by_rows is None:
             return False
         return np.sum(np.abs(other.by_rows - self.by_rows)) <= NEAR * np.sum(other.by_rows)
 
