@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ from scipy.special import logsumexp
 GAP = 1e-6
 LEAST = 1e-9  # that a picture shows
 CLOCKS = {"wall": 1, "cores": 2}  # where their seconds are in a point
+VW_CONSTANT = 11650396  # the number of Vowpal Wabbit's intercept, modulo that of all weights
 COMPILES = {"skglm": 1e-4}  # at a tolerance that is not met from the start
 RESERVE = 1e-9  # of the optimum, to which the reference is solved
 
@@ -107,6 +109,36 @@ class Logistic:
             family="binomial", alpha=self.alpha, gradient_tol=tol, fit_intercept=self.intercept, max_iter=10_000
         ).fit(sparse.csc_matrix(self.X, dtype=np.float64), self.y)
         return model.coef_, model.intercept_
+
+    def vw(self, tol, threads):
+        """L-BFGS of Vowpal Wabbit; the first fit, which is not timed, writes its file and its cache."""
+        from vowpalwabbit import Workspace
+
+        if not hasattr(self, "_folder"):
+            self._folder = tempfile.TemporaryDirectory()
+            write_vw(Path(self._folder.name, "rows.vw"), self.X, self.y)
+        width = self.X.shape[1]
+        bits = next(bits for bits in range(18, 32) if VW_CONSTANT % (1 << bits) >= width and 1 << bits > width)
+        rows, cache = (Path(self._folder.name, f"rows.{kind}") for kind in ("vw", "cache"))
+        intercept = "--no_bias_regularization" if self.intercept else "--noconstant"
+        penalty, steps = f"--l2 {1.0 / self.C} {intercept}", f"--termination {tol} --passes 10000 --mem 15"
+        files = f"-b {bits} -d {rows} --cache_file {cache}"
+        model = Workspace(f"--bfgs --holdout_off --quiet --loss_function logistic {penalty} {steps} {files}")
+
+        def weights():
+            coef = np.array([model.get_weight(column) for column in range(width)])
+            return coef, model.get_weight(VW_CONSTANT % (1 << bits)) if self.intercept else 0.0
+
+        return weights
+
+
+def write_vw(path, X, y):
+    """Write rows and classes in Vowpal Wabbit's format."""
+    with open(path, "w") as file:
+        for row, label in enumerate(y):
+            span = slice(X.indptr[row], X.indptr[row + 1])
+            entries = " ".join(f"{column}:{value:.9g}" for column, value in zip(X.indices[span], X.data[span]))
+            file.write(f"{2 * label - 1} | {entries}\n")
 
 
 class Exponential:
@@ -230,8 +262,8 @@ def cox(folder, quick):
 
 
 TIGHTER = [10.0**-power for power in range(1, 13)]
-SMOOTH = ("ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum")
-COLOURS = ["ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum", "skglm", "poisson"]
+SMOOTH = ("ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum", "vw")
+COLOURS = ["ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum", "skglm", "poisson", "vw"]
 CASES = {
     "text": (made("text"), SMOOTH),
     "ctr": (made("ctr"), SMOOTH),
@@ -260,6 +292,7 @@ def run(case, solver, folder, quick, threads, reference, pipe):
             pipe.send(f"{type(error).__name__}: {str(error)[:100]}")
             return
         seconds, cores = time.perf_counter() - begun, time.process_time() - worked
+        found = found() if callable(found) else found
         gap = (problem.value(*found) - reference) / abs(reference)
         if k:
             pipe.send((tol, seconds, cores, gap))

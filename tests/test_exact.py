@@ -18,8 +18,9 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor
-from sklearn_vectorflow.exact import optimum
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, threads
+from sklearn_vectorflow.estimators.exact import EPOCHS
+from sklearn_vectorflow.exact import compact, optimum
 from sklearn_vectorflow.io import ArrowSource, BatchSource
 from sklearn_vectorflow.layers import Input, Linear, ReLU
 from sklearn_vectorflow.losses import HuberLoss, TweedieLoss
@@ -284,8 +285,35 @@ def test_bits_of_the_start_do_not_depend_on_threads():
     y = rows @ WEIGHTS > 0
     starts = [exact(alpha=1e-4, exact_tol=1.0, n_jobs=n_jobs).fit(rows, y) for n_jobs in (1, 2, 4)]
     for start in starts:
-        assert start.n_iter_ == len(start.loss_curve_) == 3  # no Newton step
+        assert start.n_iter_ == len(start.loss_curve_) == EPOCHS  # no Newton step
         assert_array_equal(start.coef_, starts[0].coef_)
+
+
+def test_a_compact_copy_of_wide_rows_gives_the_same_model_with_any_number_of_threads(monkeypatch):
+    rows = sparse.random_array((4_000, 60_000), density=4e-4, rng=0, format="csr", dtype=np.float32)
+    y = rows @ np.random.default_rng(1).normal(size=60_000) > 0
+    for name, size in (("CACHED", 1 << 12), ("COMMON", 1 << 12), ("WORTH", 1 << 14)):
+        monkeypatch.setattr(compact, name, size)
+    monkeypatch.setattr("sklearn_vectorflow.exact.design.CACHED", 1 << 12)
+    monkeypatch.setattr(threads, "WORTHWHILE", 10_000)
+    made = []
+    monkeypatch.setattr(compact.CompactStore, "_groups_of_blocks", noting(made, compact.CompactStore._groups_of_blocks))
+    coefs = [exact(alpha=1e-5, n_jobs=n_jobs).fit(rows, y).coef_ for n_jobs in (1, 2, 4)]
+    assert made
+    assert_array_equal(coefs[1], coefs[0])
+    assert_array_equal(coefs[2], coefs[0])
+    monkeypatch.setattr(compact, "WORTH", np.inf)
+    assert_same(exact(alpha=1e-5).fit(rows, y).coef_, coefs[0], 1e-6)
+
+
+def noting(calls, function):
+    """Return a method that notes its calls in a list."""
+
+    def noted(self, *args):
+        calls.append(args)
+        return function(self, *args)
+
+    return noted
 
 
 def test_bits_of_several_classes_do_not_depend_on_threads():

@@ -8,14 +8,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sklearn_vectorflow.exact import compact
+from sklearn_vectorflow.exact.compact import CompactStore
 from sklearn_vectorflow.exact.curvature import curvature_of, structure_of
 from sklearn_vectorflow.exact.design import Design
 from sklearn_vectorflow.exact.losses import Losses
 from sklearn_vectorflow.exact.newton import Model
 from sklearn_vectorflow.exact.objective import Objective
+from sklearn_vectorflow.exact.preconditioner import Preconditioner
 from sklearn_vectorflow.exact.stores import RowStore, TwoWayStore
 from sklearn_vectorflow.exact.streamed import StreamedStore
 from sklearn_vectorflow.exact.terms import Terms
+from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.losses import (
     GammaLoss,
     HuberLoss,
@@ -28,7 +32,7 @@ from sklearn_vectorflow.losses import (
     TweedieLoss,
     WeibullAFT,
 )
-from sklearn_vectorflow.losses.doors import kernel_of
+from sklearn_vectorflow.losses.doors import kernel_of, second_derivatives_of
 from sklearn_vectorflow.threads import ALONE, Crew
 
 N, P = 700, 40
@@ -38,8 +42,17 @@ ROWS = sparse.csr_array(DENSE)
 ARRAYS = ROWS.data, ROWS.indices, ROWS.indptr
 
 
-@pytest.fixture(params=[RowStore, TwoWayStore])
-def store(request):
+def compact_store(arrays, n_columns, crew):
+    """Return a store whose columns all have the places that they have."""
+    counts = np.bincount(arrays[1], minlength=n_columns).astype(np.int32)
+    store = CompactStore(arrays, np.arange(n_columns, dtype=np.int32), counts, crew)
+    store.by_frequency = False
+    return store
+
+
+@pytest.fixture(params=[RowStore, TwoWayStore, compact_store])
+def store(request, monkeypatch):
+    monkeypatch.setattr(compact, "COMMON", 11)
     return request.param(ARRAYS, P, ALONE)
 
 
@@ -50,14 +63,17 @@ def test_products(store, width):
     assert_allclose(store.times(factors), DENSE @ factors, atol=1e-12)
     assert_allclose(store.turned_times(values), DENSE.T @ values, atol=1e-12)
     assert_allclose(store.turned_times(values, squares=True), DENSE.T**2 @ values, atol=1e-12)
+    for found, expected in zip(store.turned_pair(values, values**2), (DENSE.T @ values, DENSE.T**2 @ values**2)):
+        assert_allclose(found, expected, atol=1e-12)
 
 
 def test_products_with_curvature(store):
     rng = np.random.default_rng(0)
     factors, weight = rng.normal(size=P), rng.random(N)
     change = weight * (DENSE @ factors + 0.5)
-    found, total = store.curved(factors, 0.5, weight)
+    found, total, unweighted = store.curved(factors, 0.5, weight)
     assert_allclose(found, DENSE.T @ change, atol=1e-12)
+    assert_allclose(unweighted, DENSE @ factors + 0.5, atol=1e-12)
     assert_allclose(total, change.sum())
 
 
@@ -87,8 +103,9 @@ def test_some_columns_alone(store):
     assert design.n_passes == 2
 
 
-@pytest.mark.parametrize("kind", [RowStore, TwoWayStore])
-def test_bits_of_sums_do_not_depend_on_threads(kind):
+@pytest.mark.parametrize("kind", [RowStore, TwoWayStore, compact_store])
+def test_bits_of_sums_do_not_depend_on_threads(kind, monkeypatch):
+    monkeypatch.setattr(compact, "COMMON", 60)
     rows = sparse.random_array((60_000, 500), density=0.02, rng=0, format="csr")
     values, factors = np.random.default_rng(0).normal(size=(60_000, 1)), np.random.default_rng(1).normal(size=(500, 1))
     found = []
@@ -102,12 +119,63 @@ def test_bits_of_sums_do_not_depend_on_threads(kind):
                     store.times(factors),
                     store.turned_times(values),
                     *store.curved(factors[:, 0], 0.1, np.abs(values[:, 0])),
+                    *store.turned_pair(values, np.abs(values)),
                     design.gram(np.abs(values[:, 0]), columns),
                 )
             )
     for other in found[1:]:
         for one, same in zip(found[0], other):
             assert_array_equal(one, same)
+
+
+def test_values_that_are_all_one_are_not_stored(monkeypatch):
+    monkeypatch.setattr(compact, "COMMON", 11)
+    ones = np.ones(ROWS.nnz, dtype=np.float32), *ARRAYS[1:]
+    store, rows = compact_store(ones, P, ALONE), RowStore(ones, P, ALONE)
+    assert all(block.common[0].size + block.rare[2].size <= 2 + block.rare[1].size for block in store.blocks)
+    rng = np.random.default_rng(0)
+    factors, values, weight = rng.normal(size=(P, 1)), rng.normal(size=(N, 1)), rng.random(N)
+    place = np.where(np.arange(P) < 6, np.arange(P), -1).astype(np.int32)
+    for found, expected in (
+        (store.times(factors), rows.times(factors)),
+        (store.turned_times(values, True), rows.turned_times(values, True)),
+        *zip(store.turned_pair(values, values), rows.turned_pair(values, values)),
+        *zip(store.curved(factors[:, 0], 0.5, weight), rows.curved(factors[:, 0], 0.5, weight)),
+        (store.gram(weight, place, 0, 6, 1.0), rows.gram(weight, place, 0, 6, 1.0)),
+    ):
+        assert_allclose(found, expected, atol=1e-12)
+
+
+def test_columns_of_many_rows_are_sorted():
+    """More columns than two bytes have numbers, and rows than a block has, against sums by scipy."""
+    rows = sparse.random_array((70_000, 300_000), density=5e-5, rng=0, format="csr")
+    design = Design.of(Matrix(rows), 1, True, ALONE)
+    assert isinstance(design.rows, CompactStore) and len(design.rows.blocks[-1].rare[1]) > 0
+    factors, values = (
+        np.random.default_rng(0).normal(size=(300_000, 1)),
+        np.random.default_rng(1).normal(size=(70_000, 1)),
+    )
+    assert_allclose(design.forward(design.gathered(factors, 0.0)), rows @ factors, atol=1e-12)
+    one, other = design.backward_pair(values, values**2)
+    assert_allclose(design.scattered(one, 300_000), rows.T @ values, atol=1e-12)
+    assert_allclose(design.scattered(other, 300_000), rows.power(2).T @ values**2, atol=1e-12)
+    assert_array_equal(design.hottest(20)[1][1:], np.sort(np.diff(rows.tocsc().indptr))[::-1][:20])
+
+
+@pytest.mark.parametrize("kind", [LogLoss, PoissonLoss])
+def test_losses_tell_their_second_derivatives(kind):
+    loss, raw = kind(), np.linspace(-30.0, 8.0, 50)[:, None]
+    y, h = np.ones_like(raw), 1e-4
+    ups, downs = loss(y, raw + h)[1], loss(y, raw - h)[1]
+    assert_allclose(loss.second_derivatives(y, raw), (ups - downs) / (2 * h), rtol=1e-5, atol=1e-9)
+    assert second_derivatives_of(loss) == loss.second_derivatives
+
+
+def test_another_function_has_other_second_derivatives():
+    class Weighted(LogLoss):
+        kernel = PoissonLoss.kernel
+
+    assert second_derivatives_of(Weighted()) is None
 
 
 class Blocks:
@@ -130,6 +198,8 @@ def test_products_of_rows_in_blocks(share):
     factors, values, weight = rng.normal(size=(P, 2)), rng.normal(size=(N, 2)), rng.random(N)
     assert_allclose(streamed.times(factors), store.times(factors), atol=1e-12)
     assert_allclose(streamed.turned_times(values), store.turned_times(values), atol=1e-12)
+    for found, expected in zip(streamed.turned_pair(values, values**2), store.turned_pair(values, values**2)):
+        assert_allclose(found, expected, atol=1e-12)
     column = factors[:, 0].copy()
     for found, expected in zip(streamed.curved(column, 0.5, weight), store.curved(column, 0.5, weight)):
         assert_allclose(found, expected, atol=1e-12)
@@ -211,6 +281,25 @@ def test_gradient_and_second_derivatives_of_the_objective(name):
     flat = np.append(step.T.ravel(), of_constants)
     assert_allclose(full @ flat, np.append(product[0].T.ravel(), product[1]), rtol=1e-6, atol=1e-9)
     assert_allclose(np.diag(full), np.append(hessian.diagonal()[0].T.ravel(), hessian.diagonal()[1]), rtol=1e-8)
+
+
+def test_factors_stay_while_curvature_hardly_changes():
+    losses, _, _ = losses_of("log")
+    design = Design(RowStore(ARRAYS, P, ALONE), True)
+    objective = Objective(design, losses, Terms({"l2": 1e-3}, design, 1))
+    moves = np.ones((P + 1, 1), dtype=bool)
+
+    def preconditioner(size, design=design, before=None):
+        point = objective.at(np.full((P + 1, 1), size), np.empty(0))
+        _, hessian, diagonal = objective.derivatives(point)
+        return Preconditioner(hessian, design, objective.terms.l2, diagonal, moves, before)
+
+    first = preconditioner(0.0)
+    near, far = preconditioner(0.01, before=first), preconditioner(3.0, before=first)
+    assert near.factors is first.factors and not np.array_equal(near.inverse, first.inverse)
+    assert far.factors is not first.factors
+    others = Design(RowStore(ARRAYS, P, ALONE), True)  # other columns, perhaps
+    assert preconditioner(0.01, others, first).factors is not first.factors
 
 
 def test_conjugate_gradients_solve():

@@ -24,7 +24,7 @@ from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
-EPOCHS = 3  # of stochastic steps before Newton's: more of them gain less than those do
+EPOCHS = 2  # of stochastic steps before Newton's: more of them gain less than those do
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
 PRODUCTS_OF_PAIRS = 1 << 26  # the same, times the values of a row, for several steps
 PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs that take tenths of a second

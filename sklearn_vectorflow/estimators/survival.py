@@ -171,7 +171,7 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     verbose : int, default=0
         If not 0, each epoch prints a line.
     solver : {"auto", "sgd", "exact"}, default="auto"
-        "sgd" trains by stochastic steps alone. "exact" starts with at most three epochs of them on one thread. It then
+        "sgd" trains by stochastic steps alone. "exact" starts with at most two epochs of them on one thread. It then
         takes Newton steps over all rows, on `n_jobs` threads, to the minimum of the penalised mean loss. It needs a
         linear model and a loss with a continuous gradient. The same `random_state` gives the same bits for any
         `n_jobs`. "auto" is "sgd".

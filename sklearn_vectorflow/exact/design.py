@@ -2,27 +2,24 @@
 
 import numpy as np
 
-from sklearn_vectorflow.engine.exact import sweeps
-from sklearn_vectorflow.exact.stores import CACHED, arrays_of, kept, store
+from sklearn_vectorflow.exact.compact import placed_store
+from sklearn_vectorflow.exact.stores import CACHED, arrays_of, counted, store
+from sklearn_vectorflow.exact.vectors import Vectors
 
 OFTEN = 8  # entries of a column, on average, from which on it is not worth to leave empty ones out
 RAREST = 2**16 - 1  # counts from which on columns are alike: numbers of two bytes are sorted in linear time
 
 
-def columns_of(arrays, n_features, width):
-    """Return which columns take part, and in which order; None for all as they are.
-
-    Where columns are few and full that is the cheapest. Else those that occur, the most frequent first:
-    their weights then are side by side in memory.
-    """
-    values, indices, indptr = arrays
-    if n_features * width <= CACHED and OFTEN * n_features <= indptr[-1] - indptr[0]:
-        return None
-    counts = np.zeros(n_features, dtype=np.int32)
-    sweeps.count_columns(indices, int(indptr[0]), int(indptr[-1]), counts)
+def by_frequency(counts):
+    """Return the columns that occur, the most frequent first: their weights then are side by side in memory."""
     present = np.flatnonzero(counts)
     rarity = (RAREST - np.minimum(counts[present], RAREST)).astype(np.uint16)
     return present[np.argsort(rarity, kind="stable")]
+
+
+def few_and_full(n_entries, n_features, width):
+    """Return whether columns are cheapest as they are; the store is multiplied with `width` columns at a time."""
+    return n_features * width <= CACHED and OFTEN * n_features <= n_entries
 
 
 class Design:
@@ -47,23 +44,30 @@ class Design:
         self.rows, self.intercept, self.columns = rows, bool(intercept), columns
         self.n_rows, self.n = rows.n_rows, rows.n_columns + self.intercept
         self._passes = [0] if passes is None else passes
+        self._vectors, self._hottest = {}, {}
 
     @classmethod
     def of(cls, matrix, width, intercept, crew):
         """Return the design of a `Matrix` that is multiplied with `width` columns at a time."""
-        arrays, n_columns = arrays_of(matrix), matrix.shape[1]
-        columns = columns_of(arrays, n_columns, width)
-        if columns is not None:
-            place = np.full(n_columns, -1, dtype=np.int32)
-            n_columns = len(columns)
-            place[columns] = np.arange(n_columns, dtype=np.int32)
-            arrays = kept(arrays, place, crew)
-        return cls(store(arrays, n_columns, width, crew), intercept, columns)
+        arrays, n_features = arrays_of(matrix), matrix.shape[1]
+        first, last = int(arrays[2][0]), int(arrays[2][-1])
+        if few_and_full(last - first, n_features, width):
+            return cls(store(arrays, n_features, width, crew), intercept)
+        counts = counted(arrays[1][first:last], n_features, crew)
+        columns = by_frequency(counts)
+        place = np.full(n_features, -1, dtype=np.int32)
+        place[columns] = np.arange(len(columns), dtype=np.int32)
+        return cls(placed_store(arrays, place, counts[columns], width, crew), intercept, columns)
 
     @property
     def n_passes(self):
         """How often all rows were read; a share of them counts as that."""
         return int(np.ceil(self._passes[0]))
+
+    @property
+    def in_memory(self):
+        """Whether rows are at hand."""
+        return self.rows.restrictable
 
     @property
     def parts(self):
@@ -93,6 +97,8 @@ class Design:
 
     def forward(self, factors):
         """Return the design times factors, shape (n_rows, width)."""
+        if not np.any(factors[self.intercept :]):  # as in a model without weights, which costs no pass
+            return np.tile(factors[0] if self.intercept else np.zeros(factors.shape[1]), (self.n_rows, 1))
         self._passes[0] += 1
         if not self.intercept:
             return self.rows.times(factors)
@@ -106,16 +112,41 @@ class Design:
         out = self.rows.turned_times(values, squares)
         return np.concatenate([values.sum(axis=0)[None, :], out]) if self.intercept else out
 
+    def backward_pair(self, one, other):
+        """Return the transpose times values, and that of squares times other ones."""
+        self._passes[0] += 1
+        found = self.rows.turned_pair(one, other)
+        if not self.intercept:
+            return found
+        return tuple(np.concatenate([own.sum(axis=0)[None, :], out]) for own, out in zip((one, other), found))
+
     def curved(self, factors, weight):
-        """Return what `backward` makes of weight times `forward`, for one column of factors."""
+        """Return what `backward` makes of weight times `forward`, for one column of factors, and what this makes."""
+        if not np.any(factors[self.intercept :]):
+            change = self.forward(factors)
+            return self.backward(change * weight[:, None]), change
         self._passes[0] += 1
         shift, factors = (factors[0, 0], factors[1:, 0]) if self.intercept else (0.0, factors[:, 0])
-        out, total = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
-        return np.concatenate([[total], out])[:, None] if self.intercept else out[:, None]
+        out, total, change = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
+        out = np.concatenate([[total], out]) if self.intercept else out
+        return out[:, None], change[:, None]
+
+    def vectors(self, width):
+        """Return the arithmetic of arrays with a line for every column."""
+        if width not in self._vectors:
+            self._vectors[width] = Vectors((self.n, width), getattr(self.rows, "crew", None))
+        return self._vectors[width]
 
     def hottest(self, most):
         """Return the most frequent columns, that of ones first, and how many entries each has."""
+        if most not in self._hottest:
+            self._hottest[most] = self._most_frequent(most)
+        return self._hottest[most]
+
+    def _most_frequent(self, most):
         counts = self.rows.counts()
+        if self.rows.by_frequency:
+            counts = counts[: max(most, np.count_nonzero(counts >= RAREST))]
         some = min(most, len(counts))
         columns = np.sort(np.argpartition(-counts, some - 1)[:some]) if some else np.empty(0, int)
         columns = columns[np.argsort(-counts[columns], kind="stable")]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.losses import MultinomialLoss
+from sklearn_vectorflow.losses.doors import second_derivatives_of
 
 
 class Losses:
@@ -51,6 +52,21 @@ class Losses:
     def gradient(self, raw):
         """Return the gradient of the sum by raw outputs."""
         return self.value_and_gradient(raw)[1]
+
+    def second_derivatives(self, raw):
+        """Return the second derivatives by each raw output; None if the loss does not tell them."""
+        function = second_derivatives_of(self.kernel.loss)
+        if function is None or self.couples_rows or len(raw) == 0:
+            return None
+
+        def evaluate(span):
+            some = slice(*span)
+            found = function(self.y[some], raw[some])
+            return None if found is None else np.multiply(found, self.weight[some, None], out=out[some])
+
+        out = np.empty_like(raw)
+        found = self.crew.map(evaluate, self.ranges)
+        return None if any(one is None for one in found) else out
 
     def bound(self, raw):
         """Return bounds of Cox's second derivatives: what rows would have if others' risks were fixed."""

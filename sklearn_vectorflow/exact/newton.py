@@ -95,6 +95,9 @@ def filled(diagonal, slope, point):
     """Return second derivatives, for a coordinate without one that which lets a step go as far as to zero."""
     found = []
     for own, one, value in zip(diagonal, slope, (point.weights, point.constants)):
+        if np.all(own > 0):
+            found.append(own)
+            continue
         other = np.ones_like(own)
         np.divide(np.abs(one), np.abs(value), out=other, where=(one != 0) & (value != 0))
         found.append(np.where(own > 0, own, other))
@@ -151,11 +154,9 @@ def minimise(objective, point, measure, tol, max_iter, say):
     say : callable
         Told of every step.
     """
-    stalls, region, corners = 0, Region(), Corners(objective)
+    stalls, region, corners, preconditioner = 0, Region(), Corners(objective), None
     for step in range(max_iter + 1):
-        gradient, by_constants = objective.gradient(point)
-        hessian = objective.hessian(point)
-        diagonal = hessian.diagonal()
+        (gradient, by_constants), hessian, diagonal = objective.derivatives(point)
         slope = objective.terms.pseudo_gradient(point.weights, gradient), by_constants
         optimality = measure.of(slope, diagonal)
         say(step, point.value, optimality)
@@ -169,7 +170,8 @@ def minimise(objective, point, measure, tol, max_iter, say):
         if model is not None:
             moved = led(objective, point, (gradient, by_constants), *model.minimise(GAIN * forcing))
         else:
-            model = Model(objective, hessian, slope, diagonal, moves)
+            model = Model(objective, hessian, slope, diagonal, moves, preconditioner)
+            preconditioner = model.preconditioner
             patience = min(PATIENCE, optimality**0.5)
             moved = searched(objective, point, slope, *model.direction(forcing, None, patience, region), region, model)
         if moved is None:
@@ -194,7 +196,7 @@ def moving(terms, point, slope):
 class Model:
     """The quadratic model around a point, for the weights that may move."""
 
-    def __init__(self, objective, hessian, slope, diagonal, moves):
+    def __init__(self, objective, hessian, slope, diagonal, moves, preconditioner=None):
         self.hessian, self.slope = hessian, slope
         self.design, self.l2, self.some = objective.design, objective.terms.l2, None
         if not np.all(moves):
@@ -207,14 +209,19 @@ class Model:
                 diagonal = diagonal[0][some], diagonal[1]
         self.held = None if np.all(moves) else ~moves
         self.side = -np.where(moves, slope[0], 0.0), -slope[1]
-        self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves)
+        self.preconditioner = Preconditioner(hessian, self.design, self.l2, diagonal, moves, preconditioner)
+        self.vectors, self.change = self.design.vectors(hessian.n_linear), None
 
-    def times(self, weights, constants):
-        """Return the product of second derivatives and a direction."""
-        product, of_constants = self.hessian.times(weights, constants, self.design, self.l2)
+    def along(self, weights, constants):
+        """Return the product of second derivatives and a direction; see `Hessian.along`."""
+        (product, of_constants), curvature, change = self.hessian.along(weights, constants, self.design, self.l2)
         if self.held is not None:
             product[self.held] = 0.0
-        return product, of_constants
+        return (product, of_constants), curvature, change
+
+    def _note_change(self, length, change):
+        if change is not None:
+            self.change = length * change if self.change is None else self.change + length * change
 
     def direction(self, forcing, side=None, patience=0.0, region=None):
         """Return about the minimum of the model, or the solution of equations of its second derivatives with a side.
@@ -235,35 +242,40 @@ class Model:
             side = side[0][self.some], side[1]
         residual = tuple(one.copy() for one in side)
         direction = tuple(np.zeros_like(one) for one in residual)
-        solved = self.preconditioner.times(*residual)
-        toward, norm = tuple(one.copy() for one in solved), _dot(residual, solved)
+        solved, norm = self.preconditioner.times(*residual)
+        toward = tuple(one.copy() for one in solved)
+        self.change = None
         enough, fallen = forcing**2 * norm, 0.0
         reach = Reach(norm, region)
         for k in range(MOST_PRODUCTS):
             if norm <= enough or norm <= 0.0:
                 break
-            product = self.times(*toward)
-            curvature = _dot(toward, product)
+            product, curvature, change = self.along(*toward)
             bent = curvature <= 1e-16 * norm  # flat or downwards
             length, on_rim = reach.length(np.inf if bent else norm / curvature)
             if bent and not on_rim:
                 length = 1.0 if k == 0 else 0.0
-            for own, change in zip(direction, toward):
-                own += length * change
-            fall = length * (norm - 0.5 * length * curvature)  # of the model
+            if region is not None:
+                self._note_change(length, change)
+            before, norm = norm, self._advance(length, toward, product, direction, residual, solved)
+            fall = length * (before - 0.5 * length * curvature)  # of the model
             fallen += fall
             self.fallen, self.reached, self.on_rim = fallen, np.sqrt(max(reach.reached, 0.0)), on_rim
             if on_rim or bent or (k + 1) * fall <= patience * fallen:
                 break
-            for own, change in zip(residual, product):
-                own -= length * change
-            solved = self.preconditioner.times(*residual)
-            before, norm = norm, _dot(residual, solved)
-            for own, change in zip(toward, solved):
-                own *= norm / before
-                own += change
+            self.vectors.turn(norm / before, solved[0], toward[0])
+            toward[1][...] = norm / before * toward[1] + solved[1]
             reach.turn(length, before, norm)
         return self._whole(direction)
+
+    def _advance(self, length, toward, product, direction, residual, solved):
+        """Go along a direction; return the norm of what is left."""
+        by_diagonal = self.preconditioner.inverse
+        norm = self.vectors.advance(length, toward[0], product[0], by_diagonal, direction[0], residual[0], solved[0])
+        direction[1][...] += length * toward[1]
+        residual[1][...] -= length * product[1]
+        solved[1][...], more = self.preconditioner.complete(*residual, solved[0])
+        return norm + more
 
     def _whole(self, direction):
         if self.some is None:
@@ -341,7 +353,7 @@ def searched(objective, point, slope, direction, of_constants, region, model):
         inside = weights if low is None else np.clip(weights, low, high)
         if np.array_equal(inside, weights):
             if change is None:
-                change = objective.change(direction, of_constants)
+                change = objective.change(direction, of_constants) if model.change is None else model.change
             moved = objective.moved(point, weights, constants, length, change)
         else:
             moved = objective.at(inside, constants)

@@ -85,6 +85,17 @@ class Objective:
         by_constants = point.slopes[:, n_linear:].sum(axis=0) / self.losses.total
         return by_weights, by_constants
 
+    def derivatives(self, point):
+        """Return the gradient, the second derivatives, and their diagonal, at a point."""
+        hessian, n_linear, total = self.hessian(point), point.weights.shape[1], self.losses.total
+        slopes, curvature = point.slopes, hessian.by_rows()
+        by_linear = (np.ascontiguousarray(one[:, :n_linear]) for one in (slopes, curvature))
+        gradient, diagonal = (one / total for one in self.design.backward_pair(*by_linear))
+        gradient += self.terms.l2 * point.weights
+        diagonal += self.terms.l2
+        by_constants, of_constants = (one[:, n_linear:].sum(axis=0) / total for one in (slopes, curvature))
+        return (gradient, by_constants), hessian, (diagonal, of_constants)
+
     def hessian(self, point):
         """Return the second derivatives at a point."""
         if self.structure is None:
@@ -110,15 +121,23 @@ class Hessian:
         self.losses, self.structure, self.curvature = objective.losses, objective.structure, curvature
         self.n_linear, self.n_constant = n_linear, n_constant
 
+    def by_rows(self):
+        """Return the second derivatives by raw outputs, those that are negative as zero."""
+        return np.maximum(self.curvature.diagonal(), 0.0)
+
     def diagonal(self):
         """Return the second derivatives by every weight and every constant."""
-        diagonal = np.maximum(self.curvature.diagonal(), 0.0)
+        diagonal = self.by_rows()
         by_rows = np.ascontiguousarray(diagonal[:, : self.n_linear])
         by_weights = self.design.backward(by_rows, squares=True) / self.losses.total + self.terms.l2
         return by_weights, diagonal[:, self.n_linear :].sum(axis=0) / self.losses.total
 
     def times(self, weights, constants, design=None, l2=None):
-        """Return the product with a direction.
+        """Return the product with a direction; see `along`."""
+        return self.along(weights, constants, design, l2)[0]
+
+    def along(self, weights, constants, design=None, l2=None):
+        """Return the product with a direction, the direction's with that, and how raw outputs change along it.
 
         Parameters
         ----------
@@ -129,14 +148,14 @@ class Hessian:
         design, l2 = design or self.design, self.terms.l2 if l2 is None else l2
         of_constants = constants
         if self.structure == "diagonal" and self.n_linear == 1 and self.n_constant == 0:
-            product = design.curved(weights, self.curvature.values[:, 0])
+            product, change = design.curved(weights, self.curvature.values[:, 0])
         else:
-            change = self.curvature.times(Objective.with_constants(design.forward(weights), constants))
-            of_constants = change[:, self.n_linear :].sum(axis=0) / self.losses.total
-            product = design.backward(np.ascontiguousarray(change[:, : self.n_linear]))
-        product /= self.losses.total
-        product += l2 * weights
-        return product, of_constants
+            change = Objective.with_constants(design.forward(weights), constants)
+            curved = self.curvature.times(change.copy())
+            of_constants = curved[:, self.n_linear :].sum(axis=0) / self.losses.total
+            product = design.backward(np.ascontiguousarray(curved[:, : self.n_linear]))
+        total = design.vectors(self.n_linear).finish_product(product, self.losses.total, l2, weights)
+        return (product, of_constants), total + float(of_constants @ constants), change
 
     def matrix(self, columns):
         """Return the matrix of second derivatives by some columns' weights from products, for a loss of one output."""

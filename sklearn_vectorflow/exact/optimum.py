@@ -107,9 +107,8 @@ class Problem:
 
     def measure(self, bare):
         """Return the measure of projected gradients, in units of that of the point without weights."""
-        gradient, by_constants = self.objective.gradient(bare)
+        (gradient, by_constants), _, diagonal = self.objective.derivatives(bare)
         slope = self.objective.terms.pseudo_gradient(bare.weights, gradient), by_constants
-        diagonal = self.objective.hessian(bare).diagonal()
         norm = norm_of(slope, diagonal)
         size = max(abs(bare.value), self.network.scales.loss)
         norm = max(norm, FLAT * np.sqrt(size), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0

@@ -9,6 +9,7 @@ FEW_OUTPUTS = 3  # whose weights are taken together where there are other column
 WORTH = 3  # products of pairs for every entry, which the rows may cost
 WORTH_ALL = 200  # where these are all columns there are, and the steps become Newton's own
 FEWEST_ROWS = 20  # for every column, which samples have
+NEAR = 0.25  # of second derivatives by raw outputs: with less of a change, factors stay
 HOPELESS = 1e6  # times a diagonal: with so much more of it, any matrix of finite numbers that curves up has a factor
 
 
@@ -55,12 +56,20 @@ class Preconditioner:
         Second derivatives by every weight, shape (n, n_linear), and by every constant.
     moves : ndarray of bool, shape (n, n_linear)
         Which weights do.
+    before : Preconditioner, default=None
+        Of a point before, whose factors stay if second derivatives by raw outputs have hardly changed.
     """
 
-    def __init__(self, hessian, design, l2, diagonal, moves):
-        own, of_constants = (np.where(one > 0, one, 1.0) for one in diagonal)
-        own[~moves] = np.inf
-        self.inverse, self.inverse_of_constants = 1.0 / own, 1.0 / of_constants
+    def __init__(self, hessian, design, l2, diagonal, moves, before=None):
+        self.inverse, self.inverse_of_constants = (1.0 / np.where(one > 0, one, 1.0) for one in diagonal)
+        self.design, self.whole = design, bool(np.all(moves))
+        self.by_rows = hessian.by_rows() if design.in_memory else None
+        if not self.whole:
+            self.inverse[~moves] = 0.0
+        if before is not None and before.serves(self):
+            self.columns, self.groups, self.factors = before.columns, before.groups, before.factors
+            self.with_constants, self.by_rows = before.with_constants, before.by_rows
+            return
         n_linear = hessian.n_linear
         together = hessian.structure != "diagonal" and n_linear > 1
         columns, share = frequent(design, n_linear, n_linear * (n_linear + 1) // 2 if together else n_linear)
@@ -86,20 +95,36 @@ class Preconditioner:
         diagonal[fixed | (diagonal <= 0)] = 1.0
         return factor(block)
 
+    def serves(self, other):
+        """Return whether the factors here do for another point."""
+        if self.design is not other.design or not (self.whole and other.whole) or self.by_rows is None:
+            return False
+        return np.sum(np.abs(other.by_rows - self.by_rows)) <= NEAR * np.sum(other.by_rows)
+
     def times(self, weights, constants):
-        """Return an approximate quotient."""
-        out, out_constants = weights * self.inverse, constants * self.inverse_of_constants
-        size = len(self.columns)
+        """Return an approximate quotient, and its product with what is divided."""
+        out = weights * self.inverse
+        out_constants, more = self.complete(weights, constants, out)
+        return (out, out_constants), float(np.vdot(weights, weights * self.inverse)) + more
+
+    def complete(self, weights, constants, out):
+        """Write the quotients of frequent columns where those by the diagonal are; return those of constants.
+
+        Also return what the product of the quotient with what is divided is more than without these.
+        """
+        out_constants, size, more = constants * self.inverse_of_constants, len(self.columns), 0.0
         for group, factor in zip(self.groups, self.factors):
             some = np.ix_(self.columns, group)
-            side = weights[some].T.ravel()
+            side, before = weights[some], out[some]
+            flat = side.T.ravel()
             if self.with_constants:
-                side = np.append(side, constants)
-            solved = linalg.cho_solve(factor, side, check_finite=False)
-            out[some] = solved[: size * len(group)].reshape(len(group), -1).T
+                flat = np.append(flat, constants)
+            solved = linalg.cho_solve(factor, flat, check_finite=False)
+            out[some] = own = solved[: size * len(group)].reshape(len(group), -1).T
+            more += float(np.sum(side * (own - before)))
             if self.with_constants:
                 out_constants = solved[size * len(group) :]
-        return out, out_constants
+        return out_constants, more + float(constants @ out_constants)
 
 
 def _hold_sums(block, free, n_outputs):

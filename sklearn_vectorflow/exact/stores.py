@@ -12,6 +12,7 @@ PARTS = 32  # of a pass, for threads to share
 FEWEST = 50_000  # entries that are worth a part
 MOST_SUMS = 1 << 22  # numbers that sums over parts of the rows take at most
 CACHED = 1 << 18  # numbers that a core's own cache keeps, about
+MOST_COUNTERS = 4  # threads that count columns, each with a number for every column
 RUNS = 64  # of neighbouring rows, which a sample of a part is drawn in
 
 
@@ -89,22 +90,26 @@ class RowStore:
     ----------
     restrictable : bool
         Whether some columns alone can be read sooner.
+    by_frequency : bool
+        Whether columns are in the order of their counts, of which those are alike that no two bytes hold.
     """
 
-    restrictable = True
+    restrictable, by_frequency = True, False
 
     def __init__(self, arrays, n_columns, crew):
-        self.arrays, self.crew = arrays, crew
-        indptr = arrays[2]
-        self.n_rows, self.n_columns = len(indptr) - 1, n_columns
+        self.arrays = arrays
+        self._begin(arrays[2], n_columns, crew)
+
+    def _begin(self, indptr, n_columns, crew):
+        self.crew, self.indptr, self.n_rows, self.n_columns = crew, indptr, len(indptr) - 1, n_columns
         self.n_nonzero = int(indptr[-1]) - int(indptr[0])
         self.parts = even_parts(indptr)
-        self._cuts, self._turned = {}, None
+        self._cuts, self._turned, self._sums = {}, None, np.empty(0)
 
     def times(self, factors):
         """Return the matrix times a dense one."""
-        out = np.empty((self.n_rows, factors.shape[1]))
-        self.crew.map(lambda span: sweeps.product(*self.arrays, factors, out, *span), self.parts)
+        out, arrays = np.empty((self.n_rows, factors.shape[1])), self.arrays
+        self.crew.map(lambda span: sweeps.product(*arrays, factors, out, *span), self.parts)
         return out
 
     def _parts_of_sums(self, size):
@@ -115,37 +120,64 @@ class RowStore:
 
     def turned_times(self, factors, squares=False):
         """Return the transpose, or that of squared values, times a dense matrix."""
-        shape = self.n_columns, factors.shape[1]
+        shape, arrays = (self.n_columns, factors.shape[1]), self.arrays
 
-        def sums(span):
-            out = np.zeros(shape)
-            sweeps.add_transposed(*self.arrays, factors, out, *span, squares)
-            return out
+        def add(span, out):
+            sweeps.add_transposed(*arrays, factors, out.reshape(shape), *span, squares)
 
-        return _total(self.crew.map(sums, self._parts_of_sums(shape[0] * shape[1])))
+        return self._total(add, shape[0] * shape[1])[0].reshape(shape)
+
+    def _total(self, add, size):
+        """Return the total of what a function adds to so many numbers for each part of rows, and what it returns."""
+        parts = self._parts_of_sums(size)
+        if self._sums.size < len(parts) * size:
+            self._sums = np.empty(len(parts) * size)  # kept: memory is cleared sooner than given by the system
+        sums, out = self._sums[: len(parts) * size].reshape(len(parts), size), np.empty(size)
+
+        def of_part(k):
+            sums[k] = 0.0
+            return add(parts[k], sums[k])
+
+        found = self.crew.map(of_part, range(len(parts)))
+        spans = even_parts(np.arange(size + 1) * len(parts))
+        self.crew.map(lambda span: sweeps.add_up(sums, out, *span), spans)
+        return out, found
+
+    def turned_pair(self, one, other):
+        """Return the transpose times a dense matrix, and that of squared values times another."""
+        shape, arrays = (self.n_columns, one.shape[1], 2), self.arrays
+
+        def add(span, out):
+            sweeps.add_transposed_pair(*arrays, one, other, out.reshape(shape), *span)
+
+        total = self._total(add, 2 * shape[0] * shape[1])[0].reshape(shape)
+        return np.ascontiguousarray(total[..., 0]), np.ascontiguousarray(total[..., 1])
 
     def curved(self, factors, shift, weight):
-        """Return X^T c and the sum of c, where c is weight times (X factors + shift)."""
+        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+        change = np.empty(self.n_rows)
 
-        def sums(span):
-            out = np.zeros(self.n_columns)
-            return out, sweeps.add_curved(*self.arrays, factors, shift, weight, out, *span)
+        def add(span, out):
+            return sweeps.add_curved(*self.arrays, factors, shift, weight, change, out, *span)
 
-        found = self.crew.map(sums, self._parts_of_sums(self.n_columns))
-        return _total([out for out, _ in found]), sum(total for _, total in found)
+        out, totals = self._total(add, self.n_columns)
+        return out, sum(totals), change
 
     def gram(self, weight, place, ones, width, share):
         """Return the weighted products of columns that have a place; about, from a share of the rows."""
-        most = min(MOST_SUMS, self.n_nonzero) // max(width, 1) ** 2  # sums of a part are no more than its entries
-        parts = row_parts(self.arrays[2], int(np.clip(most, 1, 8)))
+        parts, arrays = row_parts(self.indptr, self._most_grams(width)), self.arrays
 
         def sums(span):
             out = np.zeros((width, width))
-            for run in _runs(*span, share):
-                sweeps.gram(*self.arrays, place, ones, weight, out, *run)
+            for run in runs(*span, share):
+                sweeps.gram(*arrays, place, ones, weight, out, *run)
             return out
 
-        return whole(_total(self.crew.map(sums, parts))) * (1.0 / share)
+        return whole(total_of(self.crew.map(sums, parts))) * (1.0 / share)
+
+    def _most_grams(self, width):
+        """Return how many sums of products of pairs there are at most: those of a part are no more than its entries."""
+        return int(np.clip(min(MOST_SUMS, self.n_nonzero) // max(width, 1) ** 2, 1, 8))
 
     def counts(self):
         """Return how many entries each column has."""
@@ -189,12 +221,16 @@ class TwoWayStore(RowStore):
         self.crew.map(lambda span: sweeps.product(*self.turned, factors, out, *span, squares), self.parts_of_columns)
         return out
 
+    def turned_pair(self, one, other):
+        """Return the transpose times a dense matrix, and that of squared values times another."""
+        return self.turned_times(one), self.turned_times(other, squares=True)
+
     def curved(self, factors, shift, weight):
-        """Return X^T c and the sum of c, where c is weight times (X factors + shift)."""
-        change = self.times(factors[:, None])
+        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+        change = self.times(factors[:, None])[:, 0]
         change += shift
-        change *= weight[:, None]
-        return self.turned_times(change)[:, 0], change.sum()
+        weighted = change * weight
+        return self.turned_times(weighted[:, None])[:, 0], weighted.sum(), change
 
     def counts(self):
         """Return how many entries each column has."""
@@ -203,6 +239,18 @@ class TwoWayStore(RowStore):
     def restricted(self, place, n_columns):
         """Return the columns alone that have a place, in its order."""
         return store(kept(self.arrays, place, self.crew), n_columns, 1, self.crew)
+
+
+def counted(indices, n_columns, crew):
+    """Return how often each column is among indices."""
+    edges = np.linspace(0, len(indices), min(crew.n_workers, MOST_COUNTERS) + 1).astype(int)
+
+    def count(span):
+        counts = np.zeros(n_columns, dtype=np.int32)
+        sweeps.count_columns(indices, *span, counts)
+        return counts
+
+    return total_of(crew.map(count, list(zip(edges[:-1], edges[1:]))))
 
 
 def store(arrays, n_columns, width, crew):
@@ -218,14 +266,14 @@ def whole(half):
     return found
 
 
-def _total(sums):
+def total_of(sums):
     total = sums[0]
     for more in sums[1:]:
         total += more
     return total
 
 
-def _runs(start, end, share):
+def runs(start, end, share):
     """Return runs of rows that make up a share of those in [start, end)."""
     if share >= 1.0:
         return [(start, end)]

@@ -34,6 +34,7 @@ class StreamedStore:
     crew : Crew
     """
 
+    by_frequency = False
     restrictable = False  # some columns alone would be read as slowly as all
 
     def __init__(self, data, n_rows, crew):
@@ -84,12 +85,21 @@ class StreamedStore:
         return out
 
     def curved(self, factors, shift, weight):
-        """Return X^T c and the sum of c, where c is weight times (X factors + shift)."""
-        out, total = np.zeros(self.n_columns), 0.0
+        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+        out, change, total = np.zeros(self.n_columns), np.empty(self.n_rows), 0.0
         for first, arrays in self._blocks():
             n_rows = len(arrays[2]) - 1
-            total += sweeps.add_curved(*arrays, factors, shift, weight[first : first + n_rows], out, 0, n_rows)
-        return out, total
+            own = slice(first, first + n_rows)
+            total += sweeps.add_curved(*arrays, factors, shift, weight[own], change[own], out, 0, n_rows)
+        return out, total, change
+
+    def turned_pair(self, one, other):
+        """Return the transpose times a dense matrix, and that of squared values times another."""
+        out = np.zeros((self.n_columns, one.shape[1], 2))
+        for first, arrays in self._blocks():
+            own, n_rows = slice(first, first + len(arrays[2]) - 1), len(arrays[2]) - 1
+            sweeps.add_transposed_pair(*arrays, one[own], other[own], out, 0, n_rows)
+        return np.ascontiguousarray(out[..., 0]), np.ascontiguousarray(out[..., 1])
 
     def gram(self, weight, place, ones, width, share):
         """Return the weighted products of columns that have a place; about, from a share of the rows."""

@@ -119,6 +119,8 @@ class Terms:
         l1, l2, weights = self.l1[penalised], self.l2[penalised], weights[penalised]
         if not np.all(l2 > 0):
             return np.nan
+        if self.smooth:
+            return 0.5 * float(np.sum(gradient[penalised] ** 2 / l2))
         by_rows = gradient[penalised] - l2 * weights
         best = np.sign(-by_rows) * np.maximum(np.abs(by_rows) - l1, 0.0) / l2
         if self.lower is not None:

@@ -102,6 +102,14 @@ class Loss(BaseEstimator):
         """
         return None
 
+    def second_derivatives(self, y: Array, raw: Array) -> Array | None:
+        """Return the second derivatives by each raw output, of the shape of raw.
+
+        None means that ``solver="exact"`` takes differences of gradients, which cost two evaluations. They are for the
+        function of the class that defines this method: a subclass with another function is as one without.
+        """
+        return None
+
     def check_block(self, y: Array, raw: Array) -> None:
         """Raise ValueError unless the shapes of targets and raw outputs fit the compiled function."""
         if y.shape != raw.shape:

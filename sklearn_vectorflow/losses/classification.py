@@ -65,6 +65,11 @@ class LogLoss(ClassificationLoss):
         """Return the probability of the class of each output."""
         return expit(raw)
 
+    def second_derivatives(self, y: Array, raw: Array) -> Array:
+        """Return the variances of the labels."""
+        odds = np.exp(-np.abs(raw))  # of the less probable class
+        return odds / (1.0 + odds) ** 2
+
     def predict_proba(self, raw: Array) -> Array:
         """Return the probabilities of the classes, of shape (n_rows, n_classes)."""
         positive = self.inverse_link(raw)

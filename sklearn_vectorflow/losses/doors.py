@@ -6,6 +6,14 @@ from sklearn_vectorflow.losses.kernels import Kernel, PythonKernel
 WAYS = ("__call__", "block", "kernel")
 
 
+def second_derivatives_of(loss):
+    """Return the method that gives the second derivatives of a loss; None if they are of another function than its."""
+    classes = type(loss).__mro__
+    owner = next(cls for cls in classes if "second_derivatives" in vars(cls))
+    function = next((cls for cls in classes if any(way in vars(cls) for way in WAYS)), None)
+    return loss.second_derivatives if function is not None and issubclass(owner, function) else None
+
+
 def kernel_of(loss):
     """Return the kernel of a loss: of the way that its class, or the nearest above it, gives.
 

@@ -332,6 +332,10 @@ class PoissonLoss(LogLinkLoss):
     y_low = 0.0
     deviance_power = 1.0
 
+    def second_derivatives(self, y: Array, raw: Array) -> Array:
+        """Return the means of y."""
+        return np.exp(raw)
+
     def log_likelihood(self, y: Array, raw: Array, sample_weight: Array, dispersion: float) -> float:
         """Return the log-likelihood of rows."""
         return float(np.sum(sample_weight[:, None] * (y * raw - np.exp(raw) - gammaln(y + 1.0))))

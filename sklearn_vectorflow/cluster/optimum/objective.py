@@ -20,6 +20,7 @@ class SpreadRows:
         How many entries each column has that occurs.
     """
 
+    by_frequency = False
     restrictable = False  # some columns alone would be read as slowly as all
 
     def __init__(self, n_rows, counts):
@@ -151,6 +152,11 @@ class SpreadObjective:
         """Return the gradient of the smooth part by weights and by constants."""
         return point.slope[0] + self.terms.l2 * point.weights, point.slope[1]
 
+    def derivatives(self, point):
+        """Return the gradient, the second derivatives, and their diagonal, at a point."""
+        hessian = self.hessian(point)
+        return self.gradient(point), hessian, hessian.diagonal()
+
     def hessian(self, point):
         """Return the second derivatives at a point."""
         return SpreadHessian(self, point)
@@ -173,6 +179,11 @@ class SpreadHessian:
         direction = self.passes.executor.constant((weights, constants))
         sums = self.passes.totals(len(weights), tasks.product, self.point, direction)
         return sums.lines / self.total + self.terms.l2 * weights, sums.rest / self.total
+
+    def along(self, weights, constants, design=None, l2=None):
+        """Return the product with a direction, and the direction's with that; raw outputs are where the rows are."""
+        product = self.times(weights, constants)
+        return product, float(np.vdot(weights, product[0]) + constants @ product[1]), None
 
     def block(self, design, l2, columns, outputs, with_constants, share=1.0):
         """Return the matrix of second derivatives by some columns' weights of some outputs, and by constants."""

@@ -6,7 +6,11 @@ in one order: ranges can be handed to any number of threads, and the bits stay t
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+
+from sklearn_vectorflow.engine.kernels.rows.lines cimport (
+    vf_sum_lines_f32_i32, vf_spread_line_f32_i32, vf_sum_lines_f32_i64, vf_spread_line_f32_i64, vf_sum_lines_f64_i32,
+    vf_spread_line_f64_i32, vf_sum_lines_f64_i64, vf_spread_line_f64_i64,
+)
 
 
 ctypedef fused value_t:
@@ -100,36 +104,33 @@ cdef inline double _sum_of_squares(const value_t *values, const index_t *indices
 
 cdef inline void _sums(const value_t *values, const index_t *indices, int64_t n, const double *factors,
                        int64_t width, bint squares, double *out) noexcept nogil:
-    cdef int64_t k, c
-    cdef double value
-    cdef const double *row
-    memset(out, 0, width * sizeof(double))
-    for k in range(n):
-        value = values[k]
-        if squares:
-            value *= value
-        row = factors + <int64_t>indices[k] * width
-        for c in range(width):
-            out[c] += value * row[c]
+    if value_t is float and index_t is int32_t:
+        vf_sum_lines_f32_i32(values, indices, n, factors, width, squares, out)
+    elif value_t is float:
+        vf_sum_lines_f32_i64(values, indices, n, factors, width, squares, out)
+    elif index_t is int32_t:
+        vf_sum_lines_f64_i32(values, indices, n, factors, width, squares, out)
+    else:
+        vf_sum_lines_f64_i64(values, indices, n, factors, width, squares, out)
 
 
 cdef inline void _spread(const value_t *values, const index_t *indices, int64_t n, const double *factors,
                          int64_t width, bint squares, double *out) noexcept nogil:
     """Add a row's entries times its factors to their columns' sums."""
-    cdef int64_t k, c
+    cdef int64_t k
     cdef double value
-    cdef double *to
-    if width == 1 and not squares:
+    if width == 1:
         for k in range(n):
-            out[indices[k]] += values[k] * factors[0]
-        return
-    for k in range(n):
-        value = values[k]
-        if squares:
-            value *= value
-        to = out + <int64_t>indices[k] * width
-        for c in range(width):
-            to[c] += value * factors[c]
+            value = values[k]
+            out[indices[k]] += (value * value if squares else value) * factors[0]
+    elif value_t is float and index_t is int32_t:
+        vf_spread_line_f32_i32(values, indices, n, factors, width, squares, out)
+    elif value_t is float:
+        vf_spread_line_f32_i64(values, indices, n, factors, width, squares, out)
+    elif index_t is int32_t:
+        vf_spread_line_f64_i32(values, indices, n, factors, width, squares, out)
+    else:
+        vf_spread_line_f64_i64(values, indices, n, factors, width, squares, out)
 
 
 def product(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
@@ -166,10 +167,63 @@ def add_transposed(const value_t[::1] values, const index_t[::1] indices, const 
                     &out[0, 0])
 
 
+cdef inline void _spread_pair(const value_t *values, const index_t *indices, int64_t n, double one, double other,
+                              double *out) noexcept nogil:
+    cdef int64_t k
+    cdef double value
+    cdef double *to
+    for k in range(n):
+        value = values[k]
+        to = out + 2 * <int64_t>indices[k]
+        to[0] += value * one
+        to[1] += value * value * other
+
+
+def add_up(const double[:, ::1] sums, double[::1] out, int64_t first, int64_t last):
+    """Write totals of sums over parts of the rows, of numbers [first, last)."""
+    cdef int64_t part, k
+    with nogil:
+        for k in range(first, last):
+            out[k] = sums[0, k]
+        for part in range(1, sums.shape[0]):
+            for k in range(first, last):
+                out[k] += sums[part, k]
+
+
+def add_transposed_pair(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
+                        const double[:, ::1] one, const double[:, ::1] other, double[:, :, ::1] out, int64_t first,
+                        int64_t last):
+    """Add the transpose of rows [first, last) times one dense matrix, and that of squared values times another.
+
+    Both are in `out`, of shape (n_columns, width, 2).
+    """
+    cdef int64_t row, k, c, width = out.shape[1]
+    cdef double value, square
+    cdef double *to
+    if last <= first or width == 0 or values.shape[0] == 0:
+        return
+    with nogil:
+        for row in range(first, last):
+            if width == 1:
+                _spread_pair(&values[0] + indptr[row], &indices[0] + indptr[row], indptr[row + 1] - indptr[row],
+                             one[row, 0], other[row, 0], &out[0, 0, 0])
+                continue
+            for k in range(indptr[row], indptr[row + 1]):
+                value = values[k]
+                square = value * value
+                to = &out[0, 0, 0] + <int64_t>indices[k] * 2 * width
+                for c in range(width):
+                    to[2 * c] += value * one[row, c]
+                    to[2 * c + 1] += square * other[row, c]
+
+
 def add_curved(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
-               const double[::1] factors, double shift, const double[::1] weight, double[::1] out, int64_t first,
-               int64_t last):
-    """Add X^T (weight (X factors + shift)), of rows [first, last) in one pass; return the sum of what is spread."""
+               const double[::1] factors, double shift, const double[::1] weight, double[::1] changes,
+               double[::1] out, int64_t first, int64_t last):
+    """Add X^T (weight (X factors + shift)), of rows [first, last) in one pass; return the sum of what is spread.
+
+    X factors + shift is written to `changes`.
+    """
     cdef int64_t row, start, n
     cdef double change, total = 0.0
     if last <= first:
@@ -181,6 +235,7 @@ def add_curved(const value_t[::1] values, const index_t[::1] indices, const poin
             change = shift
             if n:
                 change += _sum(&values[0] + start, &indices[0] + start, n, &factors[0])
+            changes[row] = change
             change *= weight[row]
             total += change
             if n:
