@@ -415,19 +415,25 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         several = isinstance(self.eval_at, (list, tuple)) or isinstance(self.eval_at, np.ndarray) and self.eval_at.ndim
         return self.eval_at if several else (self.eval_at,)
 
-    def _train(self, network, start, data, validation, task):
-        vars(self).pop("validation_ndcg_", None)  # of another fit
-        return super()._train(network, start, data, validation, task)
+    def _forget_validation(self):
+        super()._forget_validation()
+        vars(self).pop("validation_ndcg_", None)
 
-    def _note_validation(self, network, validation, crew):
+    def _note_validation(self, pairs, crew):
         if not len(self._ranks):
             return
         if not hasattr(self, "validation_ndcg_"):
             self.validation_ndcg_ = {int(k): [] for k in self._ranks}
+        scores = [self._ndcg_of(network, validation, crew) for network, validation in pairs]
+        for k, found in self.validation_ndcg_.items():
+            found.append(float(np.mean([score[k] for score in scores])))
+
+    def _ndcg_of(self, network, validation, crew):
+        """Return the mean NDCG of validation queries at each rank."""
         score = validation.with_offset(raw_outputs(network, validation.matrix, crew))[:, 0]
         qid = np.repeat(np.arange(validation.n_terms), np.diff(validation.starts))
-        for k, found in self.validation_ndcg_.items():
-            found.append(mean_ndcg(validation.encoded[:, 0], score, qid, k=k, sample_weight=validation.weight))
+        y, weight = validation.encoded[:, 0], validation.weight
+        return {k: mean_ndcg(y, score, qid, k=k, sample_weight=weight) for k in self.validation_ndcg_}
 
     def _encode(self, y, n_rows, *, reset):
         with naming("y"):

@@ -24,13 +24,16 @@ class TrainerMixin(StrengthMixin):
 
     _column_sizes = None  # of columns that are unlike, while a model that minds is fitted
 
-    def _trainer(self, network, start, data, crew, more=False):
-        """Return the trainer of a net on rows; `more` says whether other rows may follow."""
+    def _trainer(self, network, start, data, crew, more=False, scales=None):
+        """Return the trainer of a net on rows.
+
+        `more` says whether other rows may follow; `scales` are the units of a new net, if they are known.
+        """
         kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0], more)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
         if start is not None:
-            network.scales = self._scales(network, start, data, batch_size, more)
+            network.scales = scales or self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
         alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
