@@ -347,8 +347,9 @@ class BaseVectorFlow(
     def _new_network_for(self, data):
         return self._new_network(data.matrix.shape[1], getattr(self, "feature_names_in_", None))
 
-    def _new_network(self, n_features, names=None):
-        network = self.network
+    def _new_network(self, n_features, names=None, network=None):
+        """Return a net of new layers, or of those that are given."""
+        network = self.network if network is None else network
         if network is None:
             network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
         heads = heads_of(network)
