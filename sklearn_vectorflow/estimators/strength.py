@@ -89,7 +89,8 @@ class StrengthMixin:
         residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
         n_counted = counted(data.n_losses, data.weight, True, False)
         weight = some.weight * (n_counted / some.weight.sum())
-        return likely_prior(some.values, residuals, weight, scales.prior, self.fit_intercept)
+        half_explained = scales.length**2  # of targets; the guess expects more of few rows
+        return likely_prior(some.values, residuals, weight, half_explained, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that computes the norms of gradients before training."""
