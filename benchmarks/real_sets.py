@@ -236,7 +236,7 @@ TASKS = {
         DummyClassifier,
         {logistic: tens(-3, 4), sgd_classifier: tens(-7, -2)},
     ),
-    "labels": Task(loss_of_labels, VectorFlowClassifier, lambda: Constant("labels"), {logistic_of_labels: tens(-2, 2)}),
+    "labels": Task(loss_of_labels, VectorFlowClassifier, lambda: Constant("labels"), {logistic_of_labels: tens(-1, 1)}),
     "numbers": Task(rmse_of, VectorFlowRegressor, DummyRegressor, {ridge: tens(-4, 4), sgd_regressor: tens(-7, -2)}),
     "rates": Task(
         deviance_of,

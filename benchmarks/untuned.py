@@ -38,7 +38,7 @@ def score(model, metric, train, test):
     X, y, weight = train
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y, sample_weight=weight)
+        model.fit(X, y, **({} if weight is None else {"sample_weight": weight}))
     return metric(model, *test)
 
 

@@ -61,6 +61,8 @@ class RehearsalMixin:
             network, start = self._network(data)
             start = self._started_from(network, start, *initial)
             trainer = self._trainer(network, start, data, crew, scales=scales)
+            if self.verbose:
+                print(f"with the held-out rows: {n_epochs} epochs")
             for _ in range(n_epochs):
                 self._epoch(trainer)
             self._raise_if_diverged(network.settle(crew) == 0)
@@ -78,11 +80,7 @@ class RehearsalMixin:
             network, start = self._network(rest)
             start = self._started_from(network, start, *initial)
             self._check_exact(network, rest)
-            if (
-                not found
-                and validation.n_terms < ENOUGH_HELD_OUT
-                and network.n_parameters * N_MODELS <= MOST_PARAMETERS
-            ):
+            if _is_small(network, validation):
                 n_models = N_MODELS
             trainer = self._trainer(network, start, rest, crew, scales=scales)
             scales = network.scales
