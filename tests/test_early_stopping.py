@@ -133,20 +133,6 @@ def test_training_continues_from_a_fitted_model():
     assert 0 < np.abs(model.coef_ - first).max() < 0.5 * np.abs(first).max()
 
 
-def test_early_stopping_on_few_rows_loses_little_to_the_best_epoch():
-    """Without a model of all rows, the loss was 3 % above that of the best epoch of one."""
-    stopped, best = [], []
-    for seed in range(6):
-        X, y = problem(3500, seed, 2000)
-        train, test = slice(0, 500), slice(500, None)
-        options = {"random_state": 0, "n_jobs": 1}
-        of_all = VectorFlowClassifier(tol=None, **options).fit(X[train], y[train], X_val=X[test], y_val=y[test])
-        best.append(-of_all.best_validation_score_)
-        model = VectorFlowClassifier(early_stopping=True, **options).fit(X[train], y[train])
-        stopped.append(log_loss(y[test], model.predict_proba(X[test])))
-    assert np.mean(stopped) < 1.01 * np.mean(best)
-
-
 # ---- other estimators ----------------------------------------------------------------------
 
 
