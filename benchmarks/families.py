@@ -27,11 +27,12 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, Vector
 from sklearn_vectorflow.losses import QuantileLoss, TweedieLoss
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)  # times the mean squared length of rows
-FEW_STRENGTHS = (0.03, 0.1, 0.3, 1)  # for many classes, which take long
+FEW_STRENGTHS = (0.03, 0.1, 0.3, 1)  # for many classes and rows, which take long
+MANY_ROWS = 200_000
 LEAST_TEST_ROWS = 2000
 POWER = 1.5  # of Tweedie's variance
 TRAITS = ("scales", "mean", "offset", "empty", "sorted")
-DRAWS = {300: 8, 3000: 4}  # of sets of up to so many rows
+DRAWS = {40: 40, 300: 8, 3000: 4}  # of sets of up to so many rows
 CLASSES = ("log", "multinomial")
 
 # columns, values a row, Zipf's exponent, kind of values
@@ -104,6 +105,8 @@ def unusual(quick):
     if not quick:
         found += [family("multinomial", 10_000, wide, 3.0, n_classes) for n_classes in (300, 1000)]
         found += [family("log", 100_000, (30_000, 10, 1.0, "ones"), 1.5, share) for share in (0.5, 0.01)]
+        found += [family(task, 300_000, (30_000, 10, 1.0, "ones"), 1.5, 0.5) for task in ("log", "squared")]
+        found.append(family("log", 1_000_000, (100_000, 10, 1.0, "ones"), 1.5, 0.1))
     return found
 
 
@@ -295,19 +298,23 @@ def standardized(family, X, X_test):
     return tuple(sparse.csr_matrix(scaler.transform(rows.toarray())) for rows in (X, X_test))
 
 
+def constants(family, data):
+    """Return the losses of a constant model, draw by draw."""
+    at = [family["of_y"]] if family["task"] == "quantile" else []
+    return np.array([losses_of(family, Constant(family["task"]).fit(X, y, *at), *test) for X, y, *test in data])
+
+
 def tuned(family, data):
     """Return the losses of scikit-learn's model at the strength whose mean loss is least, and of a constant model."""
-    constant, grid = [], {}
+    grid = {}
     for X, y, X_test, y_test in data:
-        model = Constant(family["task"]).fit(X, y, *([family["of_y"]] if family["task"] == "quantile" else []))
-        constant.append(losses_of(family, model, X_test, y_test))
         X, X_test = standardized(family, X, X_test)
-        is_slow = family["task"] == "multinomial" and family["of_y"] > 20
+        is_slow = family["n_rows"] > MANY_ROWS or (family["task"] == "multinomial" and family["of_y"] > 20)
         for strength in FEW_STRENGTHS if is_slow else STRENGTHS:
             losses = losses_of(family, peer(family, strength, X, y).fit(X, y), X_test, y_test)
             grid.setdefault(strength, []).append(losses)
     best = min(grid.values(), key=np.mean)
-    return np.array(best).tolist(), float(np.mean(constant))
+    return np.array(best).tolist(), float(np.mean(constants(family, data)))
 
 
 def ours(family, data, **parameters):

@@ -14,113 +14,18 @@ standard errors above 1 are no fault of a rule.
 import argparse
 import json
 import os
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import families
 import numpy as np
-from sklearn.dummy import DummyClassifier, DummyRegressor
+import real_sets
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier, SGDRegressor
-from sklearn.metrics import log_loss, mean_poisson_deviance, root_mean_squared_error
-from sklearn.model_selection import train_test_split
-
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-
-CLASSES = (
-    "a9a",
-    "phishing",
-    "agaricus",
-    "clickbait",
-    "sms_spam",
-    "rcv1_small",
-    "news20",
-    "banking77",
-    "stackoverflow20",
-)
-NUMBERS = ("insteval",)
-RATES = ("ins_bemtpl97", "ins_swmotorcycle")
-
-TENS = [10.0**power for power in range(-4, 5)]
-
-
-def log_loss_of(model, X, y, weight):
-    return log_loss(y, model.predict_proba(X), labels=model.classes_)
-
-
-def rmse_of(model, X, y, weight):
-    return root_mean_squared_error(y, model.predict(X))
-
-
-def deviance_of(model, X, y, weight):
-    return mean_poisson_deviance(y, model.predict(X), sample_weight=weight)
-
-
-def logistic(strength=1.0):
-    return LogisticRegression(C=strength, max_iter=2000)
-
-
-def sgd_classifier(strength=1e-4):
-    return SGDClassifier(loss="log_loss", alpha=strength, random_state=0)
-
-
-def sgd_regressor(strength=1e-4):
-    return SGDRegressor(alpha=strength, random_state=0)
-
-
-def ridge(strength=1.0):
-    return Ridge(alpha=strength)
-
-
-def poisson(strength=1.0):
-    return PoissonRegressor(alpha=strength, max_iter=1000)
-
-
-TASKS = {
-    "classes": (
-        log_loss_of,
-        lambda **options: VectorFlowClassifier(**options),
-        {logistic: TENS[1:], sgd_classifier: [10.0**power for power in range(-7, -1)]},
-    ),
-    "numbers": (
-        rmse_of,
-        lambda **options: VectorFlowRegressor(**options),
-        {ridge: TENS, sgd_regressor: [10.0**power for power in range(-7, -1)]},
-    ),
-    "rates": (
-        deviance_of,
-        lambda **options: VectorFlowRegressor(loss="poisson", **options),
-        {poisson: [10.0**power for power in range(-7, 2)]},
-    ),
-}
 
 
 def task_of(name):
-    return "numbers" if name in NUMBERS else "rates" if name in RATES else "classes"
-
-
-def read(folder, name):
-    """Return training and test rows, each X, y and weights; only columns that training rows have."""
-    sys.path.insert(0, str(folder))
-    from load import load
-
-    data = load(folder, name)
-    X, y, weight = data["X"], data["y"], None
-    if name in RATES:
-        exposed = data["exposure"] > 0
-        X, weight = X[exposed], data["exposure"][exposed].astype(np.float64)
-        y = y[exposed] / weight
-    if "Xt" in data:
-        width = max(X.shape[1], data["Xt"].shape[1])
-        for rows in (X, data["Xt"]):
-            rows.resize(rows.shape[0], width)
-        return (X, y, weight), (data["Xt"], data["yt"], None)
-    train, test = train_test_split(
-        np.arange(len(y)), test_size=0.25, random_state=0, stratify=y if name in CLASSES else None
-    )
-    return tuple((X[rows], y[rows], None if weight is None else weight[rows]) for rows in (train, test))
+    return real_sets.TASKS[real_sets.SETS[name]]
 
 
 def without_empty_columns(train, test):
@@ -133,16 +38,17 @@ def score(model, metric, train, test):
     X, y, weight = train
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y, sample_weight=weight)
+        model.fit(X, y, **({} if weight is None else {"sample_weight": weight}))
     return metric(model, *test)
 
 
 def peers(name, train, test):
     """Return the losses of scikit-learn's models: {model: {"default" or strength: loss}}."""
-    metric, _, grids = TASKS[task_of(name)]
+    task = task_of(name)
+    metric = task.metric
     train, test = without_empty_columns(train, test)
     losses = {}
-    for make, grid in grids.items():
+    for make, grid in task.peers.items():
         losses[make.__name__] = {"default": score(make(), metric, train, test)}
         for strength in grid:
             losses[make.__name__][f"{strength:g}"] = score(make(strength), metric, train, test)
@@ -174,7 +80,8 @@ class Row:
     constant: float
     losses: list
     epochs: int
-    error: float = 0.0  # of the first loss less the tuned one
+    error: float = 0.0  # standard error of the first loss less the tuned one
+    error_to_constant: float = 0.0  # the same, less that of the constant model
 
     @property
     def unit(self):
@@ -191,6 +98,11 @@ class Row:
         """Whether the first ratio is above 1.05 by more than chance."""
         return self.ratios[0] - 2 * self.error / self.unit > 1.05
 
+    @property
+    def is_above_constant(self):
+        """Whether a loss is above that of the constant model by more than chance: the first, and those of variants."""
+        return [loss > 1.001 * self.constant + 2 * self.error_to_constant for loss in self.losses]
+
     def __str__(self):
         first, *others = (f"{ratio:.3f}" for ratio in self.ratios)
         ratios = " | ".join([f"{first} ± {self.error / self.unit:.3f}" if self.error else first, *others])
@@ -199,25 +111,25 @@ class Row:
 
 def ours(name, train, test, **options):
     """Return the loss of a model with defaults on a real set, and its epochs."""
-    metric, make, _ = TASKS[task_of(name)]
-    model = make(**{"random_state": 0, **options})
-    return score(model, metric, train, test), model.n_iter_
+    task = task_of(name)
+    model = task.make(**{"random_state": 0, **options})
+    return score(model, task.metric, train, test), model.n_iter_
 
 
 def constant_loss(name, train, test):
     """Return the loss of the best model that knows no column."""
-    metric, _, _ = TASKS[task_of(name)]
-    dummy = DummyClassifier() if task_of(name) == "classes" else DummyRegressor()
-    return score(dummy, metric, train, test)
+    return score(task_of(name).constant(), task_of(name).metric, train, test)
 
 
 def row_of_set(name, arguments):
     """Return the row of a real set."""
-    train, test = read(arguments.data, name)
+    train, test = real_sets.read(arguments.data, name)
     losses = cached(arguments.cache, name, lambda: peers(name, train, test))
     found = [ours(name, train, test, **options) for options in VARIANTS.values()]
     tuned = min(loss for grid in losses.values() for loss in grid.values())
-    return Row(name, tuned, constant_loss(name, train, test), [loss for loss, _ in found], found[0][1])
+    row = Row(name, tuned, constant_loss(name, train, test), [loss for loss, _ in found], found[0][1])
+    print(f"# {row}", flush=True)
+    return row
 
 
 def row_of_family(family, arguments):
@@ -226,8 +138,10 @@ def row_of_family(family, arguments):
     tuned, constant = cached(arguments.cache, families.key(family), lambda: families.tuned(family, data))
     found = [families.ours(family, data, **options) for options in VARIANTS.values()]
     error = families.standard_error(found[0][0], tuned)
+    to_constant = families.standard_error(found[0][0], families.constants(family, data))
     losses = [float(losses.mean()) for losses, _ in found]
-    row = Row(families.name(family), float(np.mean(tuned)), constant, losses, found[0][1], float(error))
+    errors = float(error), float(to_constant)
+    row = Row(families.name(family), float(np.mean(tuned)), constant, losses, found[0][1], *errors)
     print(f"# {row}", flush=True)
     return row
 
@@ -240,7 +154,8 @@ def tell(title, rows):
         print(
             f"{variant}: mean log ratio {np.log(ratios).mean():.4f}, worst {ratios.max():.3f}, above 1.02 "
             f"{(ratios > 1.02).sum()}, above 1.05 {(ratios > 1.05).sum()}, worse than a constant model "
-            f"{sum(row.losses[k] > 1.001 * row.constant for row in rows)}"
+            f"{sum(row.losses[k] > 1.001 * row.constant for row in rows)}, by more than two standard errors "
+            f"{sum(row.is_above_constant[k] for row in rows)}"
         )
     print(f"defaults above 1.05 by more than two standard errors: {sum(row.is_above for row in rows)}")
     print(f"\n| | tuned | {' | '.join(VARIANTS)} | to constant | epochs |\n|---|---|{'---|' * len(VARIANTS)}---|---|")
@@ -253,7 +168,7 @@ def main():
     parser.add_argument("--data", default=os.environ.get("VECTORFLOW_DATA"), help="folder of the sets and of load.py")
     parser.add_argument("--cache", help="folder that keeps the losses of tuned models for the next run")
     parser.add_argument("--families", choices=("all", "quick", "none"), default="all")
-    parser.add_argument("sets", nargs="*", default=[*CLASSES, *NUMBERS, *RATES])
+    parser.add_argument("sets", nargs="*", default=list(real_sets.SETS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.data:

@@ -353,6 +353,8 @@ LINE = r"epoch \d+: loss \d+\.\d+(, validation \d+\.\d+)?, [\d.e+-]+ M rows/s, [
 def test_verbose_prints_a_line_for_every_epoch(validation, capsys):
     model = classifier(verbose=1, max_iter=4, tol=None, early_stopping=validation).fit(X, LABELS)
     lines = capsys.readouterr().out.splitlines()
+    if validation:
+        assert re.fullmatch(r"with the held-out rows: [1-4] epochs", lines.pop())
     assert len(lines) == model.n_iter_ == 4
     for epoch, line in enumerate(lines):
         assert re.fullmatch(LINE, line), line

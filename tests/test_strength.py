@@ -8,6 +8,7 @@ from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.estimators import strength as of_estimators
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
+from sklearn_vectorflow.layers import wide_and_deep
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.strength import folds_of, validated
@@ -104,7 +105,7 @@ def test_the_search_finds_the_valley(lowest):
 
 
 def test_it_ends_far_away():
-    assert validated(1.0, valley(1e9)) == validated(1.0, valley(1e8)) == 4.0**5
+    assert validated(1.0, valley(1e9)) == validated(1.0, valley(1e8)) == 4.0**8
 
 
 def test_a_weaker_strength_must_be_better_beyond_doubt_and_a_stronger_one_need_not():
@@ -140,11 +141,40 @@ def test_the_noise_of_a_sample_is_taken_out_of_the_strength(monkeypatch):
     assert model.network_.scales.prior == pytest.approx(guess, rel=1e-6)
 
 
-@pytest.mark.parametrize("parameters", [{"alpha": 1e-4}, {"max_iter": 7}, {"hidden_layer_sizes": (4,)}], ids=repr)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"alpha": 1e-4},
+        {"max_iter": 7},
+        {"network": wide_and_deep((4,))},
+        {"hidden_layer_sizes": (4,), "alpha": 1e-4},
+        {"hidden_layer_sizes": (4,), "learning_rate": 0.1},
+    ],
+    ids=str,
+)
 def test_what_is_given_or_costs_too_much_is_not_searched_for(monkeypatch, parameters):
     monkeypatch.setattr(of_estimators, "validated", lambda *_: pytest.fail("searched"))
     rng = np.random.default_rng(0)
     VectorFlowClassifier(random_state=0, **parameters).fit(rng.normal(size=(200, 5)), rng.integers(0, 2, 200))
+
+
+def test_nets_have_a_weaker_prior_where_linear_models_do_and_no_stronger_one(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 5)), rng.integers(0, 2, 200)
+
+    def prior(ratio):
+        monkeypatch.setattr(of_estimators, "validated", lambda guess, _: ratio * guess)
+        return VectorFlowClassifier((4,), random_state=0).fit(X, y).network_.scales.prior
+
+    assert prior(0.01) == pytest.approx(0.1 * prior(1.0))
+    assert prior(100.0) == prior(1.0)
+
+
+def test_nets_of_many_rows_are_not_preceded_by_linear_models(monkeypatch):
+    monkeypatch.setattr(of_estimators, "FEW_ROWS", 200)
+    monkeypatch.setattr(of_estimators, "validated", lambda *_: pytest.fail("searched"))
+    rng = np.random.default_rng(0)
+    VectorFlowClassifier((4,), random_state=0).fit(rng.normal(size=(200, 5)), rng.integers(0, 2, 200))
 
 
 @pytest.mark.parametrize("n_products, stands", [(1 << 10, True), (1 << 24, False)])

@@ -1,5 +1,7 @@
 """How strong the penalty is by default."""
 
+import math
+
 import numpy as np
 
 from sklearn_vectorflow.defaults.scales import RANGE
@@ -35,6 +37,21 @@ def strengths_of_columns(alpha, scales, sizes, n_values):
     """
     strengths = alpha * (n_values / scales.length**2) * sizes**2
     return np.clip(strengths, *RANGE).astype(np.float32)
+
+
+def prior_of_net(guess, ratio):
+    """Return the prior of a net, given that of linear models that cross-validation found, over the guess.
+
+    Where the rows follow a linear model clearly, nets need a weaker prior, too, although not in the same ratio: it
+    also holds units that the linear model lacks. A stronger one is left to early stopping.
+
+    Parameters
+    ----------
+    guess : float
+        Of the net.
+    ratio : float
+    """
+    return float(np.float32(guess * math.sqrt(min(1.0, ratio))))
 
 
 def times_of_layer(scales, is_convex, is_factors, n_outputs):

@@ -1,6 +1,7 @@
 """The fit of all estimators: check, train in epochs, stop, store the result."""
 
 import contextlib
+import itertools
 import time
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from sklearn_vectorflow.estimators.parameters import (
     check_training_parameters,
 )
 from sklearn_vectorflow.estimators.raw_outputs import FittedMixin
+from sklearn_vectorflow.estimators.rehearsal import FEW_HELD_OUT, RehearsalMixin
 from sklearn_vectorflow.estimators.saving import SaveMixin
 from sklearn_vectorflow.estimators.trainers import TrainerMixin
 from sklearn_vectorflow.estimators.updates import UpdateMixin
@@ -54,6 +56,7 @@ class BaseVectorFlow(
     GrowMixin,
     UpdateMixin,
     TrainerMixin,
+    RehearsalMixin,
     AssessmentMixin,
     ExactMixin,
     CallbackSupportMixin,
@@ -155,21 +158,34 @@ class BaseVectorFlow(
             can_validate = X_val is not None or isinstance(data, Data)
             self._choose_stopping(self._new_network_for(data).graph, data.n_losses, can_validate)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val, offsets[1])
-            self._choose_solver(data, validation)
-            network, start = self._network(data)
-            start = self._started_from(network, start, *initial)
-            self._check_exact(network, data)
-            stopped = False
-            with self._even_if_diverged(network, start):
-                stopped = self._train(network, start, data, validation, task)
-            if not stopped:
-                self._finish_exactly(network, start, data)
+            holds_out = validation is None and self._stops_early
+            splits = self._splits(data)
+            rest, validation = next(splits) if holds_out else (data, validation)
+            self._choose_solver(rest, validation)
+            self._forget_validation()
+            if holds_out and validation.n_terms < FEW_HELD_OUT:
+                network = self._fit_rehearsed(data, itertools.chain([(rest, validation)], splits), initial, task)
+            else:
+                data = rest
+                network = self._fit_once(data, validation, initial, task)
         self.network_ = network
         vars(self).pop("_first_rows", None)
         vars(self).pop("_n_remembered", None)
         self._finish(data)
         for name in ("_prefers_exact", "_column_sizes", "_stops_early"):
             vars(self).pop(name)
+
+    def _fit_once(self, data, validation, initial, task):
+        """Return a net trained on rows, until their loss or that of validation rows ends training."""
+        network, start = self._network(data)
+        start = self._started_from(network, start, *initial)
+        self._check_exact(network, data)
+        stopped = False
+        with self._even_if_diverged(network, start):
+            stopped = self._train(network, start, data, validation, task)
+        if not stopped:
+            self._finish_exactly(network, start, data)
+        return network
 
     @property
     def _scales_targets(self):
@@ -261,7 +277,7 @@ class BaseVectorFlow(
         return lambda encoded, weight, some=True: weight
 
     def _validation(self, data, X_val, y_val, sample_weight_val, groups_val, offset_val):
-        """Return the validation rows, given or held out, or None."""
+        """Return the validation rows that `fit` got, or None."""
         if X_val is not None:
             if y_val is None and not is_source(X_val):
                 raise ValueError("X_val was given without y_val.")
@@ -281,13 +297,14 @@ class BaseVectorFlow(
         for name, value in ((f"{self._groups_name}_val", groups_val), ("offset_val", offset_val)):
             if value is not None:
                 raise ValueError(f"{name} needs X_val.")
-        if not self._stops_early:
-            return None
-        with naming(f"validation_fraction={self.validation_fraction} does not split the rows"):
-            return data.split(self.validation_fraction, self._strata(data), check_random_state(self.random_state))
+        return None
 
-    def _note_validation(self, network, validation, crew):
-        """Compute other metrics of the validation rows after an epoch."""
+    def _forget_validation(self):
+        """Drop what validation rows told in another fit."""
+        vars(self).pop("validation_scores_", None)
+
+    def _note_validation(self, pairs, crew):
+        """Compute other metrics after an epoch, given pairs of a net and its validation rows."""
 
     def _strata(self, data):
         return None
@@ -330,8 +347,9 @@ class BaseVectorFlow(
     def _new_network_for(self, data):
         return self._new_network(data.matrix.shape[1], getattr(self, "feature_names_in_", None))
 
-    def _new_network(self, n_features, names=None):
-        network = self.network
+    def _new_network(self, n_features, names=None, network=None):
+        """Return a net of new layers, or of those that are given."""
+        network = self.network if network is None else network
         if network is None:
             network = chain(self.hidden_layer_sizes, self.activation, self.dropout)
         heads = heads_of(network)
@@ -381,7 +399,7 @@ class BaseVectorFlow(
                 watched = loss_curve[-1]
                 if validation is not None:
                     validation_scores.append(-self._mean_loss(network, validation, crew))
-                    self._note_validation(network, validation, crew)
+                    self._note_validation([(network, validation)], crew)
                     if self._stops_early:
                         watched = -validation_scores[-1]
                         best.offer(watched, network)
@@ -403,7 +421,6 @@ class BaseVectorFlow(
         if not self._is_exact:
             self._warn_if_worse(network, losses, best.loss, data, validation, start, factor)
         vars(self).update(self._attributes(network, loss_curve))
-        vars(self).pop("validation_scores_", None)
         if validation is not None:
             self.validation_scores_ = validation_scores
         return stop

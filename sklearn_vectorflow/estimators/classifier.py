@@ -128,10 +128,11 @@ class VectorFlowClassifier(
         Training stops when the loss has not fallen by more than `tol` times the typical loss (see the user guide) for
         `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
-        Whether to monitor the loss on validation rows instead of the training loss, and to keep the weights of the best
-        epoch. "auto" does so for nets if `max_iter` is at least 8, `tol` is not None, and the first layer has many
-        weights: a tenth of the number of rows if there are at least 10,000 rows, ten times that number if there are at
-        least 1,000. Sources also need `X_val`.
+        Whether the loss of validation rows ends training instead of the training loss. Of `X_val`, or of 10,000
+        held-out rows or more, the weights of the best epoch are kept. With fewer held-out rows, a new model then trains
+        on all rows for the best number of epochs. "auto" stops early if the model is a net, `max_iter` is at least 8,
+        `tol` is not None, and the first layer has many weights: a tenth of the number of rows if there are at least
+        10,000 rows, ten times that number if there are at least 1,000. Sources also need `X_val`.
     validation_fraction : float, default=0.1
         Fraction of the rows, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
@@ -199,7 +200,8 @@ class VectorFlowClassifier(
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a data frame with string column names.
     n_iter_ : int
-        Number of epochs, plus Newton steps with ``solver="exact"``.
+        Number of epochs, plus Newton steps with ``solver="exact"``. If early stopping holds out rows, this and the two
+        lists below are of the models without these rows.
     loss_curve_ : list of float
         Mean training loss of each epoch, without the penalty. The loss of a row is computed before the row's own step.
     best_loss_ : float

@@ -87,10 +87,11 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         Training stops when the loss has not fallen by more than `tol` times the typical loss (see the user guide) for
         `n_iter_no_change` epochs. None trains for `max_iter` epochs.
     early_stopping : bool or "auto", default="auto"
-        Whether to monitor the loss on validation queries instead of the training loss, and to keep the weights of the
-        best epoch. "auto" does so for nets if `max_iter` is at least 8, `tol` is not None, and the first layer has many
-        weights: a tenth of the number of queries if there are at least 10,000, ten times that number if there are at
-        least 1,000.
+        Whether the loss of validation queries ends training instead of the training loss. Of `X_val`, or of 10,000
+        held-out queries or more, the weights of the best epoch are kept. With fewer held-out queries, a new model then
+        trains on all of them for the best number of epochs. "auto" stops early if the model is a net, `max_iter` is at
+        least 8, `tol` is not None, and the first layer has many weights: a tenth of the number of queries if there are
+        at least 10,000, ten times that number if there are at least 1,000.
     validation_fraction : float, default=0.1
         Fraction of the queries, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
@@ -152,7 +153,8 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a data frame with string column names.
     n_iter_ : int
-        Number of epochs.
+        Number of epochs. If early stopping holds out queries, this and the lists below are of the models without these
+        queries.
     loss_curve_ : list of float
         Mean training loss of each epoch over queries, without the penalty. The loss of a query is computed before its
         own step.
@@ -415,19 +417,25 @@ class VectorFlowRanker(LinearModelMixin, NodeFeaturesMixin, BaseVectorFlow):
         several = isinstance(self.eval_at, (list, tuple)) or isinstance(self.eval_at, np.ndarray) and self.eval_at.ndim
         return self.eval_at if several else (self.eval_at,)
 
-    def _train(self, network, start, data, validation, task):
-        vars(self).pop("validation_ndcg_", None)  # of another fit
-        return super()._train(network, start, data, validation, task)
+    def _forget_validation(self):
+        super()._forget_validation()
+        vars(self).pop("validation_ndcg_", None)
 
-    def _note_validation(self, network, validation, crew):
+    def _note_validation(self, pairs, crew):
         if not len(self._ranks):
             return
         if not hasattr(self, "validation_ndcg_"):
             self.validation_ndcg_ = {int(k): [] for k in self._ranks}
+        scores = [self._ndcg_of(network, validation, crew) for network, validation in pairs]
+        for k, found in self.validation_ndcg_.items():
+            found.append(float(np.mean([score[k] for score in scores])))
+
+    def _ndcg_of(self, network, validation, crew):
+        """Return the mean NDCG of validation queries at each rank."""
         score = validation.with_offset(raw_outputs(network, validation.matrix, crew))[:, 0]
         qid = np.repeat(np.arange(validation.n_terms), np.diff(validation.starts))
-        for k, found in self.validation_ndcg_.items():
-            found.append(mean_ndcg(validation.encoded[:, 0], score, qid, k=k, sample_weight=validation.weight))
+        y, weight = validation.encoded[:, 0], validation.weight
+        return {k: mean_ndcg(y, score, qid, k=k, sample_weight=weight) for k in self.validation_ndcg_}
 
     def _encode(self, y, n_rows, *, reset):
         with naming("y"):

@@ -10,6 +10,7 @@ from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, copies_of, counte
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
+from sklearn_vectorflow.layers import chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.initial_weights import Start
 from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
@@ -20,26 +21,33 @@ from sklearn_vectorflow.training.strength import folds_of, validated
 
 FEW_TELL = 8  # informative rows with which the guess stands; rows for each output of a part of the data
 FEWEST_TELLING = 256  # informative rows that a sample needs
+FEW_ROWS = 100_000  # of nets, which train on more without any pass over them before
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
 MOST_PRODUCTS = 1 << 24  # non-zeros times outputs of the sample
 
 
 class StrengthMixin:
-    """Chooses the strength of the penalty of linear models."""
+    """Chooses the strength of the penalty by linear models of parts of a sample."""
 
-    def _validates_strength(self, kernel, batch_size):
-        """Return whether cross-validation on a sample chooses the strength of the penalty.
+    def _validates_strength(self, kernel, batch_size, n_losses):
+        """Return whether cross-validation of linear models on a sample chooses the strength of the penalty.
 
-        It does so if no parameter sets the strength, the model is linear, models of parts of a sample are cheap and
-        informative (losses of ranks replace another measure), and training is long enough for the penalty to matter.
+        It does so if no parameter sets the strength, the model is linear, or a chain of layers with few rows, models of
+        parts of a sample are cheap and informative (losses of ranks replace another measure), and training is long
+        enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
         is_open = is_open and self._column_sizes is None
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
-        return is_open and self._is_plainly_linear and not is_slow
+        return is_open and (self._is_plainly_linear or self._is_small_chain(n_losses)) and not is_slow
+
+    def _is_small_chain(self, n_losses):
+        """Whether hidden layers read X, all steps are the default ones, and rows are few."""
+        steps = self.optimizer, self.learning_rate, self.batch_size
+        return self.network is None and n_losses < FEW_ROWS and steps == ("auto", None, "auto")
 
     @property
     def _is_plainly_linear(self):
@@ -81,7 +89,8 @@ class StrengthMixin:
         residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
         n_counted = counted(data.n_losses, data.weight, True, False)
         weight = some.weight * (n_counted / some.weight.sum())
-        return likely_prior(some.values, residuals, weight, scales.prior, self.fit_intercept)
+        half_explained = scales.length**2  # of targets; the guess expects more of few rows
+        return likely_prior(some.values, residuals, weight, half_explained, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that computes the norms of gradients before training."""
@@ -98,7 +107,7 @@ class StrengthMixin:
 
     def _small_network(self, scales, start, data, batch_size):
         """Return a linear net trained on some rows; None if training diverges."""
-        network = self._new_network(data.matrix.shape[1])
+        network = self._new_network(data.matrix.shape[1], network=chain((), "identity", 0.0))
         # a row that represents several counts like a step on as many rows
         network.scales = replace(scales, batch_size=scales.batch_size * data.n_losses / data.n_terms)
         alpha = default_strength(scales, data.n_losses)

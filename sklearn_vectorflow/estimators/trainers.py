@@ -7,7 +7,12 @@ from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.defaults.batch_size import passes_in_epoch
 from sklearn_vectorflow.defaults.scales import counted, scales_of
-from sklearn_vectorflow.defaults.strength import default_strength, strengths_of_columns, times_of_layer
+from sklearn_vectorflow.defaults.strength import (
+    default_strength,
+    prior_of_net,
+    strengths_of_columns,
+    times_of_layer,
+)
 from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
@@ -24,13 +29,16 @@ class TrainerMixin(StrengthMixin):
 
     _column_sizes = None  # of columns that are unlike, while a model that minds is fitted
 
-    def _trainer(self, network, start, data, crew, more=False):
-        """Return the trainer of a net on rows; `more` says whether other rows may follow."""
+    def _trainer(self, network, start, data, crew, more=False, scales=None):
+        """Return the trainer of a net on rows.
+
+        `more` says whether other rows may follow; `scales` are the units of a new net, if they are known.
+        """
         kernel, batch_size = kernel_of(self._loss), self._batch_size(data.matrix.shape[0], more)
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         kernel.check_first(lambda: self._first_block(data, network.n_outputs, [place.width for place in read]))
         if start is not None:
-            network.scales = self._scales(network, start, data, batch_size, more)
+            network.scales = scales or self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
         alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
@@ -44,24 +52,32 @@ class TrainerMixin(StrengthMixin):
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, estimated on a sample of the rows."""
         sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
+        scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
+        check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
+        if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
+            warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
+        if more or data.once or not self._validates_strength(kernel, batch_size, data.n_losses):
+            return scales
+        if network.is_linear:
+            return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+        linear = self._scales_of(sample, network, start, data, batch_size, True)
+        validated = self._validated_prior(linear, start, data, batch_size)
+        return replace(scales, prior=prior_of_net(scales.prior, validated / linear.prior))
+
+    def _scales_of(self, sample, network, start, data, batch_size, is_linear):
+        """Return the units of a model that a sample tells."""
         scales = scales_of(
-            kernel,
+            kernel_of(self._loss),
             sample,
             data.matrix.shape[0] if data.of_all is None else data.of_all.n_rows,
-            self._n_counted(network, data),
+            counted(data.n_losses, data.weight, is_linear, self._coupled),
             start.raw,
             network.n_outputs,
             self._output_scale(data),
             batch_size,
-            network.is_linear,
+            is_linear,
         )
-        scales = self._adjusted(scales, network.is_linear)
-        check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
-        if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
-            warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
-        if more or data.once or not self._validates_strength(kernel, batch_size):
-            return scales
-        return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
+        return self._adjusted(scales, is_linear)
 
     def _n_counted(self, network, data):
         return counted(data.n_losses, data.weight, network.is_linear, self._coupled)

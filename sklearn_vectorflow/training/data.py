@@ -1,5 +1,7 @@
 """Rows, targets and weights of a fit, checked and encoded."""
 
+import copy
+
 import numpy as np
 
 from sklearn_vectorflow.engine.data import Targets
@@ -111,7 +113,7 @@ class Data:
         return raw if self.offset is None else raw + self.offset[start:end]
 
     def split(self, fraction, strata, random_state):
-        """Hold out a fraction of the rows for validation. Their training weight becomes zero.
+        """Return all rows, of which a fraction has weight zero, and this fraction.
 
         Each of the `strata` is divided alike.
         """
@@ -141,9 +143,17 @@ class Data:
         weight = np.ones(self.matrix.shape[0]) if self.weight is None else self.weight.copy()
         offset = None if self.offset is None else self.offset[taken]
         validation = Data(self.matrix.take(taken), self.encoded[taken], weight[taken], starts, offset)
-        weight[taken] = 0.0
-        self.weight = weight
-        return validation
+        rest = copy.copy(self)
+        rest.weight = weight
+        rest.weight[taken] = 0.0
+        return rest, validation
+
+    def part(self, terms):
+        """Return some of the rows, or of the groups."""
+        rows, starts = self.rows_of(terms)
+        weight = None if self.weight is None else self.weight[rows]
+        offset = None if self.offset is None else self.offset[rows]
+        return Data(self.matrix.take(rows), self.encoded[rows], weight, starts, offset)
 
 
 def moderate(weight):

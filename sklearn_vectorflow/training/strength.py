@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 STEP = 4.0  # between two strengths that are tried
-MOST_STEPS = 5  # to each side of the guess
+MOST_WEAKER, MOST_STRONGER = 5, 8  # steps from the guess; the strongest leaves little more than a constant model
 FEWEST = 36  # rows, or groups, in a sample that tells
 N_BLOCKS = 16  # of test rows, over which losses are compared
 DOUBT = 1.0  # standard errors by which a weaker strength must be better than the guess
@@ -67,8 +67,8 @@ def validated(guess, losses_of):
         Returns the losses of blocks of test rows, an ndarray, of models with a strength.
     """
     losses = {0: losses_of(guess)}
-    for side in (1, -1):
-        for step in range(side, side * (MOST_STEPS + 1), side):
+    for side, most in ((1, MOST_STRONGER), (-1, MOST_WEAKER)):
+        for step in range(side, side * (most + 1), side):
             losses[step] = losses_of(guess * STEP**step)
             before = losses[step - side].mean()
             if math.isfinite(before) and not losses[step].mean() < before:
