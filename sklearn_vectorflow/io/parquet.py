@@ -161,6 +161,8 @@ class ParquetSource(TableSource):
                 if table.num_rows:
                     yield self._columns.block(table, where)
                 n_rows += table.num_rows
+        del table
+        self.release()  # what a thread has decoded into, Arrow keeps for that thread, and only it can give it back
         expected = group.row_groups[0].num_rows
         if self._filters is None and n_rows != expected:
             raise ValueError(f"{name} is damaged: it has {n_rows} rows, the file's metadata say {expected}.")

@@ -13,7 +13,7 @@ from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
 COUPLING = 4.0
-CHUNK = 1 << 15  # numbers merged at a time: for sums of more, the system gives memory anew
+CHUNK = 1 << 14  # numbers merged at a time: for more, the system gives memory anew, and takes it back
 FEWEST = 1 << 8  # records of them
 
 
@@ -146,6 +146,7 @@ class _Layer:
         layers = self.base, *self.layers
         every = self._every(layers)
         size = max(FEWEST, CHUNK // self.base.layout.stride)
+        self.sums = Gathered(self.base, False, min(size, len(every)), self.since, self.coupling)
         starts = np.arange(0, len(every), size)
         edges = every[starts]
         spans = [_spans(layer, edges) for layer in layers]
@@ -178,7 +179,7 @@ class _Layer:
         rows = np.zeros((len(places), self.base.layout.stride), dtype=np.float32)
         rows[in_base] = given
         base = replace(self.base, index=places, record=rows, bias=None)
-        touched, merged = self._merge(base, states, False)
+        touched, merged = self._merge(self.sums, base, states, False)
         rows[touched] = merged
         kept = np.zeros(len(places), dtype=bool)
         kept[in_base] = True
@@ -188,15 +189,16 @@ class _Layer:
     def _intercepts(self):
         every = np.arange(len(self.base.bias))
         base = replace(self.base, n_records=len(every), index=None, record=self.base.bias)
-        touched, merged = self._merge(base, [(every, layer.bias) for layer in self.layers], True)
+        sums = Gathered(base, True, len(every), self.since, self.coupling)
+        touched, merged = self._merge(sums, base, [(every, layer.bias) for layer in self.layers], True)
         bias = self.base.bias.copy()
         bias[touched] = merged
         return bias
 
-    def _merge(self, base, given, of_bias):
+    def _merge(self, sums, base, given, of_bias):
         """Merge some records; return the places among them of those that any state touched, and those."""
         catches_up = is_lazy(base)
-        sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
+        sums.begin(records_of(base, of_bias), base.record)
         for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
             if len(at):
                 missed = without_gradient(base, at, self.since, gained, elapsed) if catches_up and not of_bias else None
