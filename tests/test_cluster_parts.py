@@ -432,14 +432,17 @@ class Batches(Source):
 
     def __init__(self, edges):
         super().__init__()
-        self.edges, self.n_parts, self.made = edges, len(edges), []
+        self.edges, self.n_parts = edges, len(edges)
+        self.made, self.held = [], []  # of every block, whether its values are there, and how many were before it
 
     def read(self, piece):
         edges = self.edges[piece]
         for start, end in zip(edges[:-1], edges[1:]):
-            rows = X[start:end].copy()
-            self.made.append(weakref.ref(rows))
-            yield Block(rows, Y[start:end])
+            self.held.append(sum(one() is not None for one in self.made))
+            block = Block(X[start:end].copy(), Y[start:end])
+            self.made.append(weakref.ref(block.X.data))
+            yield block
+            del block
 
 
 @pytest.mark.parametrize("numbers", [[(0,), (1,), (2,), (3,)], [(0, 1), (2, 3)], [(0,), (1, 2), (3,)]], ids=str)
@@ -453,11 +456,11 @@ def test_parts_of_a_source_may_be_empty(numbers):
             fitted(classifier(), [SourcePart(source, (1,)), SourcePart(source, (2,))])
 
 
-def test_no_more_blocks_of_a_part_are_held_than_one_in_use_and_the_next():
-    source, held = Batches([[0, 500, 1000, 1500, 2000]]), []
-    for _ in source.checked_parts([0]):
-        held.append(sum(one() is not None for one in source.made))
-    assert len(held) == 4 and max(held) <= 2
+def test_tasks_hold_one_block_of_a_part():
+    source = Batches([[0, 400, 800, 1200, 1500], [1500, 2000, 2500, 3000]])
+    parts = [SourcePart(source, (0,)), SourcePart(source, (1,))]
+    fitted(classifier(), parts, validation=parts)
+    assert len(source.held) > 50 and not any(source.held)
 
 
 # ---- going on, and stopping ----------------------------------------------------------------

@@ -111,8 +111,10 @@ def blocks_of(estimator, part, reset=False):
     try:
         for block in part.source.checked_parts(part.numbers):
             as_matrix(estimator, block.matrix, reset=reset)
-            yield Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
+            rows = Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
             del block
+            yield rows
+            del rows
     finally:
         part.source.release()  # the next task may be on other rows, or far away
 

@@ -29,8 +29,10 @@ class Piece:
         """Iterate over its rows, block after block."""
         for first, rows in self.spans(estimator, part):
             some = self.within(first, rows)
+            del rows
             if some is not None:
                 yield some
+            del some
 
     def within(self, first, rows):
         """Return its rows of a block, before which there are so many; None if there are none."""
@@ -42,6 +44,7 @@ class Piece:
         first, counts = 0, iter(self.counts)
         for rows in blocks_of(estimator, part):
             yield first, rows
+            del rows  # as all who take blocks do, so that there is one at a time
             first += next(counts)
             if first >= self.end:
                 return
@@ -98,6 +101,9 @@ def places(template, pieces, *values):
                         every[position] = True
                     else:
                         own[position].add(touched)
+                    del touched
+                del some
+            del rows
     return [
         [None if every else one.listed() for one, every in zip(own, of_layers)] for own, of_layers in zip(marks, whole)
     ]
@@ -122,6 +128,7 @@ def train(template, states, where, piece, seed, *values):
                 mean = estimator._epoch(estimator._trainer(network, None, data, crew))
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
+            del rows, data
     gained = narrow.taken(network, state) if narrow else bare(take(network, where), where)
     return Gain(gained, loss, weight, time.perf_counter() - begun)
 
@@ -144,4 +151,5 @@ def loss_of_part(template, share, number, *values):
                 with Crew(estimator._n_workers(data, network)) as crew:
                     loss += own * estimator._mean_loss(network, data, crew)
                 weight += own
+            del rows, data
     return loss, weight
