@@ -136,7 +136,8 @@ class PartsFit:
     @property
     def history(self):
         """What is told of each round so far."""
-        self._note(self.executor.result(self._merging))
+        if self._merging:
+            self._note(self.executor.result(self._merging))
         return self._told
 
     def _note(self, seconds):
