@@ -1,12 +1,17 @@
 """A fit on Dask: time a round, bytes over the wire, and memory of client and workers (Linux only).
 
-    python benchmarks/cluster.py [--rows 1000000] [--parts 8] [--workers 1 2] [--epochs 3] [--folder FOLDER]
+    python benchmarks/cluster.py [--rows 1000000] [--parts 8] [--workers 1 2] [--epochs 6] [--tasks] [--folder FOLDER]
 
 Writes a Parquet file of rows like those of the workload `ctr`, with 34 non-zeros each, and fits to it over worker
-processes of one thread each. Says besides what the same arithmetic gives for 10**9 rows on 32 machines.
+processes of one thread each. From the third epoch on, an epoch is a round; as the next one begins while the last merge
+goes on, each but the first includes the merge of the one before. Memory is what processes grow by at most, from when
+they have imported all and have fitted to a few rows. Says besides what the same arithmetic gives for 10**9 rows on 32
+machines, and with ``--tasks`` where the time of the last epoch goes.
 """
 
 import argparse
+import collections
+import contextlib
 import os
 import tempfile
 import threading
@@ -23,7 +28,7 @@ from workloads import zipf
 from sklearn_vectorflow.cluster import fit as cluster_fit
 from sklearn_vectorflow.cluster import merges
 from sklearn_vectorflow.dask import DaskVectorFlowClassifier
-from sklearn_vectorflow.io import ParquetSource
+from sklearn_vectorflow.io import ParquetSource, parquet
 
 WIDTH, PER_ROW = 10_000_000, 34
 NETWORK = 10e9 / 8  # bytes a second of a machine of the arithmetic
@@ -72,11 +77,29 @@ class Peak:
         return self.peaks[process] - self.first[process]
 
 
+class Tasks:
+    """What workers did when, of each kind of task."""
+
+    def __init__(self, client, wanted):
+        self.stream = distributed.get_task_stream(client=client) if wanted else contextlib.nullcontext()
+
+    def between(self, begun, ended):
+        """Return for each kind of task, or of transfer for one, how many there were, and seconds in all."""
+        kinds = collections.defaultdict(list)
+        for task in getattr(self.stream, "data", []):
+            for span in task["startstops"]:
+                if begun <= span["start"] <= ended:
+                    kind = str(task["key"]).rpartition("-")[0], span["action"]
+                    kinds[kind].append(span["stop"] - span["start"])
+        return {kind: (len(own), sum(own)) for kind, own in kinds.items()}
+
+
 def measure(source, n_workers, arguments):
-    """Fit, and return seconds of each epoch, what is told of each round, and memory."""
-    seconds, fits, epoch = [], [], cluster_fit.PartsFit.epoch
+    """Fit, and return seconds of each epoch, the fit, memory, and tasks of the last epoch."""
+    seconds, fits, epoch, begun_at = [], [], cluster_fit.PartsFit.epoch, []
 
     def timed(fit, number):
+        begun_at.append(time.time())
         begun = time.perf_counter()
         loss = epoch(fit, number)
         seconds.append(time.perf_counter() - begun)
@@ -90,12 +113,16 @@ def measure(source, n_workers, arguments):
         workers = list(client.run(os.getpid).values())
         peak = Peak([os.getpid(), *workers])
         cluster_fit.PartsFit.epoch = timed
+        tasks = Tasks(client, arguments.tasks)
         try:
-            model.fit(source.source)
+            with tasks.stream:
+                model.fit(source.source)
         finally:
             cluster_fit.PartsFit.epoch = epoch
+        last = tasks.between(begun_at[-1], begun_at[-1] + seconds[-1])
+        assert fits[-1].history  # which the cluster tells
         memory = {"client": peak.grown(os.getpid()), "workers": [peak.grown(process) for process in workers]}
-    return seconds, fits[-1], memory
+    return seconds, fits[-1], memory, last
 
 
 class Sources:
@@ -109,8 +136,9 @@ class Sources:
         self.few = ParquetSource(folder / "few.parquet", "y", **lists)
 
 
-def tell(n_workers, seconds, fit, memory, n_rows):
+def tell(n_workers, seconds, fit, memory, n_rows, n_parts):
     """Print what was measured."""
+    part, block = (n * PER_ROW * 8 / 1e6 for n in (n_rows / n_parts, min(parquet.ROWS, n_rows / n_parts)))
     last = fit.history[-1]
     model = fit.state.nbytes / 1e6
     touched = last.n_bytes / 8
@@ -120,8 +148,9 @@ def tell(n_workers, seconds, fit, memory, n_rows):
         f"{last.n_bytes / 1e6:.1f} MB of gains, {last.n_bytes / max(touched, 1):.0f} bytes a touched record"
     )
     print(
-        f"  model {model:.0f} MB; grown by: client {memory['client']:.0f} MB, workers "
-        f"{[round(one) for one in memory['workers']]} MB; {n_rows / seconds[-1] / 1e6:.2f} M rows/s",
+        f"  model {model:.0f} MB, a part's rows {part:.0f} MB in blocks of {block:.0f} MB; grown by: client "
+        f"{memory['client']:.0f} MB, workers {[round(one) for one in memory['workers']]} MB; "
+        f"{n_rows / seconds[-1] / 1e6:.2f} M rows/s",
         flush=True,
     )
 
@@ -134,7 +163,7 @@ def arithmetic(fit, n_rows):
     rows = ROWS / MACHINES
     touched = min(WIDTH, last.n_bytes / 8 / fit.schedule.counts.__len__() * (rows / (n_rows / len(fit.parts))) ** 0.5)
     shares = min(MACHINES, merges.MOST_SHARES)
-    training, wire = rows * train / CORES, (1 + 1 / shares) * MACHINES * touched * 8 / NETWORK
+    training, wire = rows * train / CORES, 2 / shares * MACHINES * touched * 8 / NETWORK
     merging = MACHINES * touched * merge / shares
     total = training + wire + merging
     print(
@@ -149,15 +178,24 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--tasks", action="store_true")
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     print(describe())
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         sources = Sources(Path(folder), arguments.rows, arguments.parts)
+        rounds = []
         for n_workers in arguments.workers:
-            seconds, fit, memory = measure(sources, n_workers, arguments)
-            tell(n_workers, seconds, fit, memory, arguments.rows)
+            seconds, fit, memory, tasks = measure(sources, n_workers, arguments)
+            tell(n_workers, seconds, fit, memory, arguments.rows, arguments.parts)
+            for (name, action), (n, total) in sorted(tasks.items(), key=lambda item: -item[1][1]):
+                print(f"    {name:18} {action:12} {n:3d} times, {total:.3f} s")
+            rounds.append(np.median(seconds[2:] or seconds))
+            print(
+                f"  a round {rounds[-1]:.2f} s, {rounds[0] / rounds[-1]:.2f} times as fast as with "
+                f"{arguments.workers[0]} worker(s)"
+            )
         arithmetic(fit, arguments.rows)
 
 

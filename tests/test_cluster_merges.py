@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.cluster import coupling, merges, schedule
+from sklearn_vectorflow.cluster import coupling, fit, merges, schedule, tasks
 from sklearn_vectorflow.cluster.coupling import COUPLINGS, glimpsed
 from sklearn_vectorflow.cluster.fit import Here, PartsFit
 from sklearn_vectorflow.network.portable import take
@@ -20,20 +20,25 @@ class Many(Here):
     """Runs tasks here as on a cluster of so many workers, and counts shares."""
 
     def __init__(self, n_workers):
-        self.n_workers, self.shares = n_workers, 0
+        self.n_workers, self.shares, self.looks, self.constants = n_workers, 0, 0, 0
 
     def submit(self, function, *arguments):
         self.shares += function is merges.share
+        self.looks += function is tasks.places
         return function(*arguments)
+
+    def constant(self, value):
+        self.constants += 1
+        return value
 
 
 def trained(executor, **params):
     edges = np.linspace(0, N_ROWS, 5).astype(int)
     parts = [(X[start:end], Y[start:end]) for start, end in zip(edges[:-1], edges[1:])]
-    fit = PartsFit(VectorFlowClassifier(random_state=0, **params)._draft(), parts, executor)
+    run = PartsFit(VectorFlowClassifier(random_state=0, **params)._draft(), parts, executor)
     for number in range(2):
-        fit.epoch(number)
-    return fit
+        run.epoch(number)
+    return run
 
 
 def numbers_of(state):
@@ -69,6 +74,39 @@ def test_shares_do_not_show_in_the_bits(params, n_workers):
     for one, other in zip(alone.history, shared.history):
         for name in ("loss", "weight", "n_bytes", "coupling"):
             assert getattr(one, name) == getattr(other, name)
+
+
+@pytest.mark.parametrize("anchor_after", [0, np.inf])
+@pytest.mark.parametrize("params", [{}, {"average": True}, {"hidden_layer_sizes": (4,)}], ids=str)
+def test_states_that_stay_where_they_are_give_the_same_bits(monkeypatch, params, anchor_after):
+    """A state that begins anew from the one here is one share, the others stay as many as they were."""
+    default = trained(Many(3), **params)
+    monkeypatch.setattr(fit, "ANCHOR_AFTER", anchor_after)
+    other = trained(executor := Many(3), **params)
+    assert executor.constants == (4 if anchor_after == 0 else 3)  # the template, sampled rows, states
+    for one, another in zip(numbers_of(default.state), numbers_of(other.state)):
+        np.testing.assert_array_equal(one, another)
+
+
+def test_parts_are_looked_at_once_an_epoch_and_not_again_if_pieces_stay():
+    one = trained(executor := Many(1))
+    assert executor.looks == 2 * len(one.parts)  # pieces of the first epoch, and whole parts
+    one.epoch(2)
+    assert executor.looks == 2 * len(one.parts)
+
+
+def test_more_workers_get_more_shares(monkeypatch):
+    """Also while a fit runs; and fewer workers leave the shares as they are."""
+    monkeypatch.setattr(fit, "ANCHOR_AFTER", np.inf)
+    params = {"optimizer": "adagrad", "alpha": 1e-3}
+    alone, shared = trained(Here(), **params), trained(executor := Many(1), **params)
+    for n_workers in (4, 9, 2):
+        executor.n_workers = n_workers
+        alone.epoch(3)
+        shared.epoch(3)
+        assert len(shared.shares.shares) == (4 if n_workers == 4 else 9)
+        for one, another in zip(numbers_of(alone.state), numbers_of(shared.state)):
+            np.testing.assert_array_equal(one, another)
 
 
 def test_small_merges_are_not_shared_out(monkeypatch):

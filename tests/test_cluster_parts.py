@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from sklearn_vectorflow.cluster.survey import survey, surveys_of
 from sklearn_vectorflow.defaults.batch_size import PASSES
 from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
+from sklearn_vectorflow.io.blocks import Block
+from sklearn_vectorflow.io.source import Source
 from sklearn_vectorflow.layers import Concat, Input, Linear, ReLU, factorization_machine
 from sklearn_vectorflow.merging import get_state
 
@@ -422,6 +425,42 @@ def test_parts_of_a_source():
     parts = [SourcePart(source, (number,)) for number in range(source.n_parts)]
     model = fitted(classifier(), parts)
     assert model.score(X, Y) > 0.9
+
+
+class Batches(Source):
+    """Parts of some blocks, which are made when they are asked for."""
+
+    def __init__(self, edges):
+        super().__init__()
+        self.edges, self.n_parts = edges, len(edges)
+        self.made, self.held = [], []  # of every block, whether its values are there, and how many were before it
+
+    def read(self, piece):
+        edges = self.edges[piece]
+        for start, end in zip(edges[:-1], edges[1:]):
+            self.held.append(sum(one() is not None for one in self.made))
+            block = Block(X[start:end].copy(), Y[start:end])
+            self.made.append(weakref.ref(block.X.data))
+            yield block
+            del block
+
+
+@pytest.mark.parametrize("numbers", [[(0,), (1,), (2,), (3,)], [(0, 1), (2, 3)], [(0,), (1, 2), (3,)]], ids=str)
+def test_parts_of_a_source_may_be_empty(numbers):
+    """As where a filter leaves nothing of a row group."""
+    source = Batches([[0, 800, 1500], [], [1500, 1500], [1500, 3000]])
+    model = fitted(classifier(), [SourcePart(source, some) for some in numbers])
+    assert model.score(X, Y) > 0.9
+    if (1,) in numbers:
+        with pytest.raises(ValueError, match="all parts are empty"):
+            fitted(classifier(), [SourcePart(source, (1,)), SourcePart(source, (2,))])
+
+
+def test_tasks_hold_one_block_of_a_part():
+    source = Batches([[0, 400, 800, 1200, 1500], [1500, 2000, 2500, 3000]])
+    parts = [SourcePart(source, (0,)), SourcePart(source, (1,))]
+    fitted(classifier(), parts, validation=parts)
+    assert len(source.held) > 50 and not any(source.held)
 
 
 # ---- going on, and stopping ----------------------------------------------------------------

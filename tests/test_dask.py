@@ -346,6 +346,16 @@ def test_warm_starts_validation_and_verbose(client, capsys):
         classifier(client=client, early_stopping=True).fit(rows, y)
 
 
+def test_errors_name_what_users_gave(client):
+    source, rows, y = CSRSource(X, y=Y), spread(X), spread(Y)
+    with pytest.raises(ValueError, match="^y, sample_weight, groups and offset must be None for a source"):
+        classifier(client=client).fit(source, Y)
+    with pytest.raises(ValueError, match="^y_val, sample_weight_val, groups_val and offset_val must be None"):
+        classifier(client=client).fit(source, X_val=source, y_val=Y)
+    with pytest.raises(ValueError, match="y_val has"):
+        classifier(client=client).fit(rows, y, X_val=rows, y_val=Y[:-1])
+
+
 def test_what_another_fit_left_is_gone(client):
     model = classifier(client=client).partial_fit(X[:100], Y[:100], [0, 1])
     model.fit(spread(X), spread(Y), X_val=X, y_val=Y)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.cluster.narrow import Narrow
+from sklearn_vectorflow.engine.places import Marks, find
 from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
@@ -50,8 +51,16 @@ def read_by(template, sample):
     found = []
     for place in template.network.graph.weighted:
         some = template.network.graph.touched(place, sample.matrix)
-        found.append(None if isinstance(some, slice) else np.unique(some).astype(np.int32))
+        found.append(None if isinstance(some, slice) else marked(place.n_in, some).listed())
     return found
+
+
+def marked(n, *numbers):
+    """Return marks on some of the numbers below n."""
+    marks = Marks(n)
+    for some in numbers:
+        marks.add(some)
+    return marks
 
 
 def glimpsed(state, read):
@@ -63,7 +72,4 @@ def _common(some, index):
     """Return which of some records have an entry in an index; None is all."""
     if some is None or index is None:
         return index if some is None else some
-    if not len(index):
-        return index
-    at = np.minimum(np.searchsorted(index, some), len(index) - 1)
-    return some[index[at] == some]
+    return some[find(index, some) >= 0]

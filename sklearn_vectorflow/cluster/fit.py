@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,14 +12,16 @@ from sklearn_vectorflow.cluster.coupling import read_by
 from sklearn_vectorflow.cluster.optimum.problem import problem_of
 from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
+from sklearn_vectorflow.cluster.shares import Share, Shares
 from sklearn_vectorflow.cluster.survey import surveys_of
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.losses.blocks import name_of
-from sklearn_vectorflow.network.state import begin_of_means
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.training.trainer import new_seed
+
+ANCHOR_AFTER = 20  # times what bringing a state here takes: less often, a lost worker costs more rounds
 
 
 class Here:
@@ -60,7 +61,8 @@ class PartsFit:
         self.draft = draft
         self.parts = parts
         self.executor = executor
-        self.history, self.scores = [], []  # of RoundInfo, and of the loss of rows for validation, negated
+        self._told, self._merging = [], []  # of RoundInfo, and of what stands for the seconds that last merges take
+        self.scores = []  # of the loss of rows for validation, negated
         plain = draft._draft()
         vars(plain).pop("network_", None)
         run = executor.submit
@@ -68,7 +70,8 @@ class PartsFit:
         template, state, sample, few, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
         self.template, self.sample = executor.constant(template), executor.constant(few)
-        self.sample_here, self.state = sample, state
+        self.sample_here, self._state, self._seconds_to_here = sample, state, 0.0
+        self._anchor()
         self.read = run(read_by, self.template, self.sample)
         self.n_passes = draft._n_passes(self.known.n_rows)
         self.schedule = Schedule([one.counts for one in surveys], template.network.graph.is_linear)
@@ -76,12 +79,35 @@ class PartsFit:
         self.validation = validation(self) if callable(validation) else validation
         draft._choose_stopping(template.network.graph, self.known.n_terms, self.validation is not None)
         self._check_solver()
-        self._places = {}
+        self._places = {}  # what stands for the records that pieces touch
+
+    # ---- the state -----------------------------------------------------------------
+
+    @property
+    def state(self):
+        """The state by now, brought here."""
+        if self._state is None:
+            begun = time.perf_counter()
+            self._state = self.shares.here()
+            self._seconds_to_here = time.perf_counter() - begun
+        return self._state
+
+    def _anchor(self):
+        """Begin anew from the state here: a lost worker then costs no more than the rounds that follow."""
+        whole = self.executor.constant(Share(self.state))
+        self.shares = Shares(self.executor, self.template, [whole])
+        self._anchored, self._state = time.perf_counter(), None  # the client has one at a time
+
+    def _anchor_if_due(self):
+        """Begin anew from the state here if it is long ago."""
+        since = time.perf_counter() - self._anchored
+        if self._told and since > ANCHOR_AFTER * self._seconds_to_here:
+            self._anchor()
 
     # ---- rounds --------------------------------------------------------------------
 
     def epoch(self, number):
-        """Run an epoch, from the state that is here to the next one; return the mean loss of its last pass."""
+        """Run an epoch, from one state to the next one; return the mean loss of its last pass."""
         begins = number == 0 and self.start is not None
         for again in range(self.n_passes):
             loss = self._pass(number, begins and again == 0)
@@ -89,47 +115,61 @@ class PartsFit:
 
     def _pass(self, number, begins):
         """Go over all rows once; `begins` says whether these are a new model's first steps."""
-        run, seed = self.executor.submit, new_seed(self.random_state)
-        self._forget()
-        merged, self.state = self.executor.constant(tasks.Merged(self.state)), None  # the client has one at a time
-        infos, first = [], []
-        if begins:
-            first = self.schedule.first_pieces()
-            for piece in first:
-                merged = self._round(merged, [piece], seed)
-                infos.append(run(tasks.info_of, merged))
+        seed, told = new_seed(self.random_state), []
+        self._anchor_if_due()
+        self._state = None
+        if self.draft.average is True:
+            self.shares = self.shares.with_means_begun()
+        first = self.schedule.first_pieces() if begins else []
         rounds = self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None)
+        rounds = [[piece] for piece in first] + [pieces for pieces in rounds if pieces]
+        self._look_at([piece for pieces in rounds for piece in pieces])
         for pieces in rounds:
-            if pieces:
-                merged = self._round(merged, pieces, seed)
-                infos.append(run(tasks.info_of, merged))
-        self.state, infos = self.executor.result([run(tasks.state_of, merged), infos])
-        self.history += infos
-        self._places = {piece: self._places[piece] for pieces in rounds for piece in pieces}
+            told.append(self._round(pieces, seed))
+        infos, merging = zip(*told)
+        infos, before = self.executor.result([list(infos), self._merging])  # meanwhile the last merge goes on
+        self._note(before)
+        self._told += infos
+        self._merging = list(merging)
         return sum(info.loss for info in infos) / max(sum(info.weight for info in infos), 1e-300)
 
-    def _forget(self):
-        """Let running means begin anew where a local fit does, see `Network.begin_pass`."""
-        if self.draft.average is True:
-            self.state = replace(self.state, average_from=begin_of_means(self.state.step, self.state.average_from))
+    @property
+    def history(self):
+        """What is told of each round so far."""
+        if self._merging:
+            self._note(self.executor.result(self._merging))
+        return self._told
 
-    def _round(self, merged, pieces, seed):
-        run, gains = self.executor.submit, []
+    def _note(self, seconds):
+        """Tell of the last rounds for how many seconds their shares were merged."""
+        for k, own in enumerate(seconds, len(self._told) - len(seconds)):
+            self._told[k] = self._told[k].with_merge(sum(own))
+        self._merging = []
+
+    def _look_at(self, pieces):
+        """Ask which records pieces touch: once for all of a part, and kept where they are trained, until others are."""
+        run, parts = self.executor.submit, {}
         for piece in pieces:
-            part, where = self.parts[piece.part], self._where(piece)
-            state = run(tasks.select, merged, where)
-            own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
-            gains.append(run(tasks.train, self.template, state, where, piece, own, *values_of(part)))
-        places = [self._where(piece) for piece in pieces]
-        given = self.template, merged, gains, places, self.sample, self.read
-        return merges.merged(self.executor, self.template_here.n_records, *given)
+            if piece not in self._places:
+                parts.setdefault(piece.part, []).append(piece)
+        for number, own in parts.items():
+            found = run(tasks.places, self.template, own, *values_of(self.parts[number]))
+            self._places.update({piece: run(tasks.nth, found, k) for k, piece in enumerate(own)})
+        self._places = {piece: self._places[piece] for piece in pieces}
 
-    def _where(self, piece):
-        """Which records a piece touches; asked once, and kept where the piece is trained."""
-        if piece not in self._places:
+    def _round(self, pieces, seed):
+        """Train on pieces and merge what they gave; return what is told of it, see `merges.merged`."""
+        run, gains, places = self.executor.submit, [], [self._places[piece] for piece in pieces]
+        n_shares = merges.n_shares_of(self.executor, self.template_here.n_records, len(pieces))
+        self.shares = self.shares.among(n_shares, places[0])
+        selected = [self.shares.selected(where) for where in places]  # all first: who has a share may train for long
+        for piece, where, states in zip(pieces, places, selected):
             part = self.parts[piece.part]
-            self._places[piece] = self.executor.submit(tasks.places, self.template, piece, *values_of(part))
-        return self._places[piece]
+            own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
+            gains.append(run(tasks.train, self.template, states, where, piece, own, *values_of(part)))
+        given = self.template, self.shares, gains, places, self.sample, self.read
+        self.shares, told = merges.merged(self.executor, *given)
+        return told
 
     def network(self):
         """Return the net as it is by now."""
@@ -139,9 +179,9 @@ class PartsFit:
         """Return the mean loss of the rows for validation."""
         if isinstance(self.validation, Data):
             return self.draft._mean_loss(network, self.validation, ALONE)
-        run, merged = self.executor.submit, self.executor.constant(tasks.Merged(self.state))
+        run, whole = self.executor.submit, self.shares.whole()
         parts = enumerate(self.validation)
-        losses = [run(tasks.loss_of_part, self.template, merged, k, *values_of(part)) for k, part in parts]
+        losses = [run(tasks.loss_of_part, self.template, whole, k, *values_of(part)) for k, part in parts]
         found = self.executor.result(losses)
         return sum(loss for loss, _ in found) / max(sum(weight for _, weight in found), 1e-300)
 

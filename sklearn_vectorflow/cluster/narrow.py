@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
+from sklearn_vectorflow.engine.places import Marks
 from sklearn_vectorflow.io.matrix import Matrix, csr
 from sklearn_vectorflow.network.graph import Graph
 from sklearn_vectorflow.network.network import Network
@@ -30,8 +31,8 @@ class Narrow:
         self.columns = next(some for some in where if some is not None)
         self.n_features = graph.n_features
         self.graph = Graph(graph.heads, len(self.columns), graph.n_outputs, None, graph.n_active)
-        self._number = np.empty(graph.n_features, dtype=np.int32)
-        self._number[self.columns] = np.arange(len(self.columns), dtype=np.int32)
+        self._marks = Marks(graph.n_features)  # a table of all columns would be larger than most parts
+        self._marks.add(self.columns)
 
     @staticmethod
     def fits(template, state, where):
@@ -62,7 +63,7 @@ class Narrow:
     def squeezed(self, state):
         """Return a state that has records of some of these columns as a state of these columns."""
         layers = [
-            replace(layer, n_records=len(self.columns), index=self._number[layer.index]) if reads else layer
+            replace(layer, n_records=len(self.columns), index=self._marks.numbered(layer.index)) if reads else layer
             for layer, reads in zip(state.layers, self.reads)
         ]
         return replace(state, layers=layers, signature=self.graph.signature())
@@ -72,7 +73,8 @@ class Narrow:
         X = matrix.values
         if not sparse.issparse(X):
             return Matrix(np.ascontiguousarray(X[:, self.columns]))
-        triplet = X.data, self._number[X.indices], X.indptr
+        n = X.indptr[-1]  # what stands behind may be no column
+        triplet = X.data[:n], self._marks.numbered(X.indices[:n]), X.indptr
         found = matrix.rows.longest, matrix.rows.canonical
         return Matrix(csr(triplet, (X.shape[0], len(self.columns))), found=found)
 

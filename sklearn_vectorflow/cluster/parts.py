@@ -109,10 +109,12 @@ def blocks_of(estimator, part, reset=False):
             yield rows_of_arrays(estimator, X, *of_rows, reset=reset)
         return
     try:
-        with part.source.checked(list(part.numbers)) as blocks:
-            for block in blocks:
-                as_matrix(estimator, block.matrix, reset=reset)
-                yield Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
+        for block in part.source.checked_parts(part.numbers):
+            as_matrix(estimator, block.matrix, reset=reset)
+            rows = Rows(block.matrix, plain_targets(block.y), block.weight, offset=block.offset)
+            del block
+            yield rows
+            del rows
     finally:
         part.source.release()  # the next task may be on other rows, or far away
 

@@ -111,6 +111,7 @@ class _Survey:
             self._add_totals(totals, rows.y, weight, has_classes)
             classes = np.array(sorted(totals)) if has_classes else None
             self.sampler.add(rows)
+            del rows, weight
         if len(weighted) > 1:
             raise ValueError("either all blocks have sample_weight or none has.")
         found = [totals[name] for name in sorted(totals)] if totals else [[0.0, 0.0]]

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from sklearn_vectorflow.cluster.narrow import Narrow
-from sklearn_vectorflow.cluster.parts import SourcePart, blocks_of, part_of
+from sklearn_vectorflow.cluster.parts import blocks_of, part_of
+from sklearn_vectorflow.cluster.shares import bare, placed, together
+from sklearn_vectorflow.engine.places import Marks
 from sklearn_vectorflow.network.portable import take
 from sklearn_vectorflow.threads import Crew
 from sklearn_vectorflow.validation.errors import naming
@@ -27,24 +27,27 @@ class Piece:
 
     def of(self, estimator, part):
         """Iterate over its rows, block after block."""
-        ends = np.cumsum(self.counts)
-        starts = ends - self.counts
-        some = np.flatnonzero((starts < self.end) & (ends > self.start))
-        if isinstance(part, SourcePart):
-            spans = self._spans_of_source(part, estimator, starts)
-        else:
-            spans = zip(blocks_of(estimator, part), starts[some])
-        for rows, first in spans:
-            start, end = max(self.start - first, 0), min(self.end - first, len(rows))
-            if start < end:
-                yield rows.between(start, end)
+        for first, rows in self.spans(estimator, part):
+            some = self.within(first, rows)
+            del rows
+            if some is not None:
+                yield some
+            del some
 
-    def _spans_of_source(self, part, estimator, starts):
-        """Blocks of a source with the rows before them; `counts` are those of its blocks, some of one part."""
-        for number, rows in enumerate(blocks_of(estimator, part)):
-            if starts[number] >= self.end:
+    def within(self, first, rows):
+        """Return its rows of a block, before which there are so many; None if there are none."""
+        start, end = max(self.start - first, 0), min(self.end - first, len(rows))
+        return rows.between(start, end) if start < end else None
+
+    def spans(self, estimator, part):
+        """Iterate over the blocks of its part up to its end: rows before them, and those of them."""
+        first, counts = 0, iter(self.counts)
+        for rows in blocks_of(estimator, part):
+            yield first, rows
+            del rows  # as all who take blocks do, so that there is one at a time
+            first += next(counts)
+            if first >= self.end:
                 return
-            yield rows, starts[number]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,20 +69,6 @@ class Gain:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
-class Merged:
-    """A state between two rounds.
-
-    Parameters
-    ----------
-    state : NetState
-    info : RoundInfo or None
-    """
-
-    state: Any
-    info: Any = None
-
-
 @dataclass(frozen=True)
 class RoundInfo:
     """What is told of a round: its loss, the number of terms, bytes of gains, seconds of training and of merging."""
@@ -91,41 +80,43 @@ class RoundInfo:
     seconds: float
     merge_seconds: float
 
-
-def places(template, piece, *values):
-    """Return which records of every layer a piece touches, increasing; None is all."""
-    read = [np.zeros(place.n_in, dtype=bool) for place in template.network.graph.weighted]
-    whole = [False] * len(read)
-    with naming(f"part {piece.part}"):
-        for rows in piece.of(template.estimator, part_of(values)):
-            for position, place in enumerate(template.network.graph.weighted):
-                some = template.network.graph.touched(place, rows.matrix)
-                if isinstance(some, slice):
-                    whole[position] = True
-                else:
-                    read[position][some] = True
-    return [None if every else np.flatnonzero(mask).astype(np.int32) for every, mask in zip(whole, read)]
+    def with_merge(self, seconds):
+        """Return the same with more seconds of merging."""
+        return replace(self, merge_seconds=self.merge_seconds + seconds)
 
 
-def select(merged, where):
-    """Return the state of some records alone, without saying which."""
-    return _bare(merged.state.select(where), where)
+def places(template, pieces, *values):
+    """Return which records of every layer each of some pieces of a part touches, increasing; None is all."""
+    weighted = template.network.graph.weighted
+    marks = [[Marks(place.n_in) for place in weighted] for _ in pieces]
+    whole = [[False] * len(weighted) for _ in pieces]
+    all_of_them = replace(pieces[0], start=0, end=max(piece.end for piece in pieces))
+    with naming(f"part {pieces[0].part}"):
+        for first, rows in all_of_them.spans(template.estimator, part_of(values)):
+            for piece, own, every in zip(pieces, marks, whole):
+                some = piece.within(first, rows)
+                for position, place in enumerate(weighted if some is not None else []):
+                    touched = template.network.graph.touched(place, some.matrix)
+                    if isinstance(touched, slice):
+                        every[position] = True
+                    else:
+                        own[position].add(touched)
+                    del touched
+                del some
+            del rows
+    return [
+        [None if every else one.listed() for one, every in zip(own, of_layers)] for own, of_layers in zip(marks, whole)
+    ]
 
 
-def _bare(state, where):
-    layers = [layer if some is None else replace(layer, index=None) for layer, some in zip(state.layers, where)]
-    return replace(state, layers=layers)
+def nth(found, k):
+    """Return one of what a task found."""
+    return found[k]
 
 
-def placed(state, where):
-    """Say of a bare state again which records it has: who gets it knows."""
-    layers = [layer if some is None else replace(layer, index=some) for layer, some in zip(state.layers, where)]
-    return replace(state, layers=layers)
-
-
-def train(template, state, where, piece, seed, *values):
-    """Train on a piece, from a state of the records it touches on."""
-    begun = time.perf_counter()
+def train(template, states, where, piece, seed, *values):
+    """Train on a piece, from a state of the records it touches on, which came in shares."""
+    begun, state = time.perf_counter(), together(states)
     estimator, loss, weight = template.seeded(seed), 0.0, 0.0
     narrow = Narrow(template, where) if Narrow.fits(template, state, where) else None
     network = narrow.network(state, False) if narrow else template.with_state(placed(state, where), to_predict=False)
@@ -137,7 +128,8 @@ def train(template, state, where, piece, seed, *values):
                 mean = estimator._epoch(estimator._trainer(network, None, data, crew))
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
-    gained = narrow.taken(network, state) if narrow else _bare(take(network, where), where)
+            del rows, data
+    gained = narrow.taken(network, state) if narrow else bare(take(network, where), where)
     return Gain(gained, loss, weight, time.perf_counter() - begun)
 
 
@@ -148,19 +140,9 @@ def _n_terms(data):
     return data.matrix.shape[0] if data.weight is None else float(data.weight.sum() * (data.scale or 1.0))
 
 
-def info_of(merged):
-    """Return what is told of a round."""
-    return merged.info
-
-
-def state_of(merged):
-    """Return the state."""
-    return merged.state
-
-
-def loss_of_part(template, merged, number, *values):
+def loss_of_part(template, share, number, *values):
     """Return the sum of the loss of a part's rows, and how many terms count."""
-    estimator, network, loss, weight = template.seeded(0), template.with_state(merged.state), 0.0, 0.0
+    estimator, network, loss, weight = template.seeded(0), template.with_state(share.state), 0.0, 0.0
     with naming(f"part {number} of X_val"):
         for rows in blocks_of(estimator, part_of(values)):
             data = template.data(estimator, rows)
@@ -169,4 +151,5 @@ def loss_of_part(template, merged, number, *values):
                 with Crew(estimator._n_workers(data, network)) as crew:
                     loss += own * estimator._mean_loss(network, data, crew)
                 weight += own
+            del rows, data
     return loss, weight

@@ -155,7 +155,9 @@ class DaskMixin:
                 return None
             if not is_spread(held_out[0]):
                 return draft._validation(fit.sample_here, *held_out)
-            given[" of X_val"] = parts_of(cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:])
+            given[" of X_val"] = parts_of(
+                cluster, Encoded(held_out[0], X.encoder, X.sizes), *held_out[1:], suffix="_val"
+            )
             return given[" of X_val"]
 
         given = {"": parts_of(cluster, X, *beside)}

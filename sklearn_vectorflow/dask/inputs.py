@@ -49,7 +49,7 @@ def _is_lazy(value):
     return isinstance(value, (Delayed, distributed.Future))
 
 
-def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
+def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None, suffix=""):
     """Return parts, each a tuple of futures or a SourcePart.
 
     Parameters
@@ -57,6 +57,8 @@ def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
     cluster : Cluster
     X : Encoded
     y, weight, groups, offset : dask collections, arrays or None
+    suffix : str, default=""
+        What follows their names where users give them.
 
     Raises
     ------
@@ -65,6 +67,7 @@ def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
     """
     encoder, sizes, X = X.encoder, X.sizes and is_list(X.X), X.X
     beside = {"y": y, "sample_weight": weight, "groups": groups, "offset": offset}
+    beside = {name + suffix: value for name, value in beside.items()}
     if isinstance(X, Source):
         _check_alone(beside)
         return _parts_of_source(X)
@@ -85,8 +88,9 @@ def parts_of(cluster, X, y=None, weight=None, groups=None, offset=None):
 
 def _check_alone(beside):
     if any(one is not None for one in beside.values()):
+        *names, last = beside
         raise ValueError(
-            "y, sample_weight, groups and offset must be None for a source or a list, whose parts include them."
+            f"{', '.join(names)} and {last} must be None for a source or a list, whose parts include them."
         )
 
 

@@ -59,13 +59,14 @@ cdef inline double weight(const Numbers *o, const float *record, int64_t c, doub
     return lower if now < lower else upper if now > upper else now
 
 
-def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[::1] upper, double coupling, double steps, double new_steps,
+def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[::1] upper, double coupling, double steps,
+              double new_steps,
               const int64_t[::1] at, const float[:, ::1] record, const float[:, ::1] missed, bint stayed,
               const float[:, ::1] before,
-              const double[:, ::1] learned, const double[:, ::1] weights, const double[:, ::1] stiff,
+              double[:, ::1] learned, double[:, ::1] weights, double[:, ::1] stiff,
               const double[::1] l1, const double[::1] l2, const double[:, ::1] centers,
               int64_t[::1] count, float[:, ::1] last, double[:, ::1] way, double[:, ::1] gains,
-              double[:, ::1] of_weights, double[:, ::1] of_learned, double[:, :, ::1] of_state,
+              double[:, ::1] of_weights, double[:, ::1] of_learned, double[:, :, :] of_state,
               const int64_t[:, ::1] moved):
     """Add what the records of a state gained, where a gradient changed them.
 
@@ -89,12 +90,15 @@ def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[
     before : ndarray of shape (m, stride)
         The common records.
     learned, stiff : ndarray of shape (m, n_learned)
-        Their information and inverse step sizes.
+        Their information and inverse step sizes, written where a state is the first to touch a record.
     weights : ndarray of shape (m, n_out)
+        Written there too.
     l1, l2 : ndarray of shape (1,) or (m,)
         Strengths.
     centers : ndarray of shape (1, 1) or (m, n_out)
-    count, last, way, gains, of_weights, of_learned, of_state
+    count : ndarray of int64, shape (m,)
+        How many states have touched a record. Where it is zero, the other sums are begun.
+    last, way, gains, of_weights, of_learned, of_state
         The sums.
     moved : ndarray of int, shape (len(of_state), n_out)
         Where in a record numbers are that move with the weights.
@@ -115,6 +119,8 @@ def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[
     o.n_out, o.slot1, o.slot2, o.row = layout.n_out, layout.slot1, layout.slot2, layout.row
     o.rate, o.epsilon, o.beta = numbers.get("learning_rate", 1.0), numbers.get("epsilon", 0.0), numbers.get("beta", 0.0)
     o.steps, o.new_steps = steps, new_steps
+    cdef Numbers first = o
+    first.steps = steps - new_steps
     touched = bytearray(at.shape[0])
     cdef unsigned char[::1] marks = touched
     with nogil:
@@ -127,10 +133,22 @@ def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[
             if same:
                 continue
             marks[i] = 1
-            count[p] += 1
             for c in range(stride):
                 last[p, c] = row[c]
             strength1, strength2 = l1[p * step_l1], l2[p * step_l2]
+            if count[p] == 0:
+                for g in range(n_learned):
+                    own = learned[p, g] = information(&first, &before[p, 0], g)
+                    stiff[p, g] = stiffness(&first, own, strength2)
+                    way[p, g] = gains[p, g] = of_learned[p, g] = 0.0
+                    for c in range(g if n_learned > 1 else 0, g + 1 if n_learned > 1 else o.n_out):
+                        center = centers[p * step_center, c if step_center else 0]
+                        weights[p, c] = weight(&first, &before[p, 0], c, own, strength1, strength2, center,
+                                               lower[p * step_lower], upper[p * step_upper])
+                        of_weights[p, c] = 0.0
+                        for k in range(of_state.shape[0]):
+                            of_state[k, p, c] = 0.0
+            count[p] += 1
             for g in range(n_learned):
                 own = information(&o, row, g)
                 gain = own - learned[p, g] if o.kind != SGD else o.new_steps

@@ -18,6 +18,7 @@ from sklearn_vectorflow.validation.types import FilePath, FilePaths
 
 ROWS = 65_536  # rows encoded at once
 DECODED = 16_384  # rows decoded at once, which takes several times their memory
+BUFFER = 1 << 16  # bytes of a local file read at once; elsewhere requests are slow, and all of a column is read ahead
 
 
 class TableSource(Source):
@@ -161,6 +162,8 @@ class ParquetSource(TableSource):
                 if table.num_rows:
                     yield self._columns.block(table, where)
                 n_rows += table.num_rows
+        del table
+        self.release()  # what a thread has decoded into, Arrow keeps for that thread, and only it can give it back
         expected = group.row_groups[0].num_rows
         if self._filters is None and n_rows != expected:
             raise ValueError(f"{name} is damaged: it has {n_rows} rows, the file's metadata say {expected}.")
@@ -187,10 +190,13 @@ class ParquetSource(TableSource):
 
     def _decoded(self, group):
         """Iterate over the rows of a row group; a scanner would decode all of it at once."""
+        import pyarrow.fs
         import pyarrow.parquet
 
+        local = isinstance(group.filesystem, pyarrow.fs.LocalFileSystem)
+        how = {"pre_buffer": False, "buffer_size": BUFFER} if local else {}
         with group.filesystem.open_input_file(group.path) as file:
-            reader = pyarrow.parquet.ParquetFile(file, metadata=group.metadata)
+            reader = pyarrow.parquet.ParquetFile(file, metadata=group.metadata, **how)
             some = {"row_groups": [group.row_groups[0].id], "columns": self._needed, "use_threads": False}
             held, n_rows = [], 0
             for batch in reader.iter_batches(DECODED, **some):

@@ -113,15 +113,35 @@ class Source:
         held = {} if held is None else held
         return self._ahead(lambda piece: self._checked(piece, held), self.pieces() if order is None else order)
 
+    def checked_parts(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """Iterate over the checked blocks of some parts, which may have none.
+
+        Threads read several parts ahead. Of a single one, each block is read when it is asked for, and none is kept.
+        """
+        if len(numbers) == 1:
+            yield from self._checked_part(numbers[0])
+            return
+        with self._ahead(lambda piece: self._checked(piece, {}), numbers, may_be_empty=True) as blocks:
+            yield from blocks
+
+    def _checked_part(self, number):
+        blocks = _checked_each(self.read(number), number)
+        while True:
+            block = self._placing(lambda _: next(blocks, None), number)
+            if block is None:
+                return
+            yield block
+            del block
+
     def unchecked(self) -> Any:
         """Return a context manager that yields an iterator over blocks of `read`, which threads read ahead."""
         return self._ahead(lambda piece: list(self.read(piece)), self.pieces())
 
-    def _ahead(self, read, pieces):
+    def _ahead(self, read, pieces, may_be_empty=False):
         n_threads = n_allowed(self.n_jobs)
         if self.n_parts is not None:
             n_threads = min(n_threads, self.n_parts)
-        return _Flat(Ahead(lambda piece: self._placing(read, piece), pieces, n_threads, 1), self)
+        return _Flat(Ahead(lambda piece: self._placing(read, piece), pieces, n_threads, 1), self, may_be_empty)
 
     def _checked(self, piece, held):
         part = None if self.n_parts is None else piece
@@ -166,16 +186,25 @@ def _located(blocks):
 
 
 def _check_each(blocks, part=None):
-    checked = (Checked.of(block, part) for block in blocks)
-    return [block for block in checked if block.matrix.shape[0]]
+    return list(_checked_each(blocks, part))
+
+
+def _checked_each(blocks, part=None):
+    for block in blocks:
+        checked = Checked.of(block, part)
+        del block  # while the next is read, only who uses this one keeps it
+        if checked.matrix.shape[0]:
+            yield checked
+        del checked
 
 
 class _Flat:
-    """The blocks of lists that come ahead of time; there must be one."""
+    """The blocks of lists that come ahead of time; there must be one, unless none is needed."""
 
-    def __init__(self, ahead, source):
+    def __init__(self, ahead, source, may_be_empty):
         self.ahead = ahead
         self.source = source
+        self.may_be_empty = may_be_empty
 
     def __enter__(self):
         self.ahead.__enter__()
@@ -187,7 +216,7 @@ class _Flat:
             for block in blocks:
                 empty = False
                 yield block
-        if empty:
+        if empty and not self.may_be_empty:
             raise ValueError(f"The source gave no rows: {self.source}.")
 
     def __exit__(self, *error):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sklearn_vectorflow.engine.places import Marks, find
 from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.merging.shares import Gathered
 from sklearn_vectorflow.merging.touched import is_lazy, settle_if_lazy, without_gradient
@@ -12,7 +13,7 @@ from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
 
 COUPLING = 4.0
-CHUNK = 1 << 15  # numbers merged at a time: for sums of more, the system gives memory anew
+CHUNK = 1 << 14  # numbers merged at a time: for more, the system gives memory anew, and takes it back
 FEWEST = 1 << 8  # records of them
 
 
@@ -142,58 +143,62 @@ class _Layer:
 
     def _records(self):
         """Return which records are kept, and those."""
-        n_records = self.base.n_records
-        starts = np.arange(0, n_records, max(FEWEST, CHUNK // self.base.layout.stride))
-        edges = np.append(starts, n_records)
         layers = self.base, *self.layers
+        every = self._every(layers)
+        size = max(FEWEST, CHUNK // self.base.layout.stride)
+        self.sums = Gathered(self.base, False, min(size, len(every)), self.since, self.coupling)
+        starts = np.arange(0, len(every), size)
+        edges = every[starts]
         spans = [_spans(layer, edges) for layer in layers]
         # memory comes with what is written, and the rest goes back: nothing is there twice
-        most, n = min(n_records, sum(len(layer.record) for layer in layers)), 0
-        index = np.empty(most, dtype=np.int64 if self.base.index is None else self.base.index.dtype)
-        record = np.empty((most, self.base.layout.stride), dtype=np.float32)
+        n, index = 0, np.empty(len(every), dtype=every.dtype)
+        record = np.empty((len(every), self.base.layout.stride), dtype=np.float32)
         for k, start in enumerate(starts):
-            there = [own[k + 1] > own[k] for own in spans]
-            if any(there):
-                places, rows = self._chunk(start, edges[k + 1], [(own[k], own[k + 1]) for own in spans])
-                some = slice(n, n + len(places))
-                index[some], record[some], n = places, rows, some.stop
+            places = every[start : start + size]
+            kept, rows = self._chunk(places, [(own[k], own[k + 1]) for own in spans])
+            some = slice(n, n + len(rows))
+            index[some], record[some], n = places[kept], rows, some.stop
         index.resize(n, refcheck=False)
         record.resize((n, record.shape[1]), refcheck=False)
-        return None if self.base.index is None else index, record
+        return None if n == self.base.n_records else index, record
 
-    def _chunk(self, start, end, spans):
-        """Merge records in a range, of which states have spans of theirs; return which are kept, and those."""
-        spans = [_span(layer, start, *span) for layer, span in zip((self.base, *self.layers), spans)]
-        kept = np.zeros(end - start, dtype=bool)
-        for places, _ in spans:
-            kept[places] = True
-        places = np.flatnonzero(kept)
-        number = np.empty(end - start, dtype=np.int64)
-        number[places] = np.arange(len(places))
-        in_base, given = spans[0]
+    def _every(self, layers):
+        """Return which records any of some layers has."""
+        if any(layer.index is None for layer in layers):
+            return np.arange(self.base.n_records)
+        marks = Marks(self.base.n_records)
+        for layer in layers:
+            marks.add(layer.index)
+        return marks.listed()
+
+    def _chunk(self, places, spans):
+        """Merge some records, of which states have spans of theirs; return which are kept, and those."""
+        (in_base, given), *states = (
+            _span(layer, places, *span) for layer, span in zip((self.base, *self.layers), spans)
+        )
         rows = np.zeros((len(places), self.base.layout.stride), dtype=np.float32)
-        rows[number[in_base]] = given
-        base = replace(self.base, index=places + start, record=rows, bias=None)
-        touched, merged = self._merge(base, [(number[own], record) for own, record in spans[1:]], False)
+        rows[in_base] = given
+        base = replace(self.base, index=places, record=rows, bias=None)
+        touched, merged = self._merge(self.sums, base, states, False)
         rows[touched] = merged
-        kept[:] = False
+        kept = np.zeros(len(places), dtype=bool)
         kept[in_base] = True
-        kept[places[touched]] = True
-        some = kept[places]
-        return places[some] + start, rows[some]
+        kept[touched] = True
+        return (slice(None), rows) if kept.all() else (kept, rows[kept])
 
     def _intercepts(self):
         every = np.arange(len(self.base.bias))
         base = replace(self.base, n_records=len(every), index=None, record=self.base.bias)
-        touched, merged = self._merge(base, [(every, layer.bias) for layer in self.layers], True)
+        sums = Gathered(base, True, len(every), self.since, self.coupling)
+        touched, merged = self._merge(sums, base, [(every, layer.bias) for layer in self.layers], True)
         bias = self.base.bias.copy()
         bias[touched] = merged
         return bias
 
-    def _merge(self, base, given, of_bias):
+    def _merge(self, sums, base, given, of_bias):
         """Merge some records; return the places among them of those that any state touched, and those."""
         catches_up = is_lazy(base)
-        sums = Gathered(records_of(base, of_bias), base.record, self.since, self.coupling)
+        sums.begin(records_of(base, of_bias), base.record)
         for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
             if len(at):
                 missed = without_gradient(base, at, self.since, gained, elapsed) if catches_up and not of_bias else None
@@ -203,13 +208,13 @@ class _Layer:
 
 
 def _spans(layer, edges):
-    """Return where in a layer's records ranges between edges begin and end."""
+    """Return where in a layer's records stretches that start with some begin and end."""
     # of the same type, else all of the index is converted
-    return edges if layer.index is None else np.searchsorted(layer.index, edges.astype(layer.index.dtype))
+    starts = edges if layer.index is None else np.searchsorted(layer.index, edges.astype(layer.index.dtype))
+    return np.append(starts, len(layer.record))
 
 
-def _span(layer, start, first, last):
-    """Return the places, from the start of a range on, of a layer's records in it, and those."""
-    if layer.index is None:
-        return np.arange(last - first), layer.record[first:last]
-    return layer.index[first:last] - start, layer.record[first:last]
+def _span(layer, places, first, last):
+    """Return where among some records those are that a layer has of them, and those."""
+    own = np.arange(first, last) if layer.index is None else layer.index[first:last]
+    return find(places, own), layer.record[first:last]

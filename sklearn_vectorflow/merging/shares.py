@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.engine.merging import add_gains
+from sklearn_vectorflow.merging.records import records_of
 from sklearn_vectorflow.network.records import stamp
 
 
@@ -19,41 +20,60 @@ def progress_weight(rho):
 
 
 class Gathered:
-    """Sums over states of what some records gained.
+    """Sums over states of what some records gained, in memory that serves one stretch of records after the other.
 
     Parameters
     ----------
-    records : Records
-    before : ndarray of float32, shape (n, stride)
-        The records that all states began from.
+    layer : LayerState
+        Any of the layer.
+    of_bias : bool
+        Whether its intercepts are meant.
+    most : int
+        Records of a stretch.
     since : NetState
-        The state they are of.
+        The state that all began from.
     coupling : float
         How many times over a weight's own information its optimum depends on what the other weights gained.
     """
 
-    def __init__(self, records, before, since, coupling):
-        self.records = records
-        self.before = before
+    def __init__(self, layer, of_bias, most, since, coupling):
         self.since = since
         self.coupling = coupling
-        n, n_out = len(before), records.layout.n_out
-        self.information = records.information(before)
-        self.weights = records.weights(before, since.step)
-        self.stiffness = records.stiffness(self.information, since.step)
+        records, layout = records_of(layer, of_bias), layer.layout
+        n_learned = records.information(np.zeros((1, layout.stride), dtype=np.float32)).shape[1]
+        self.moved = np.array(records.moved, dtype=np.int64).reshape(-1, layout.n_out)
+        self._count = np.empty(most, dtype=np.int64)
+        self._last = np.empty((most, layout.stride), dtype=np.float32)
+        self._steps, self._elapsed = np.empty((most, 1), dtype=np.int64), np.empty((most, 1))
+        self._learned = np.empty((5, most, n_learned))
+        self._of_weights = np.empty((2, most, layout.n_out))
+        self._of_state = np.empty((len(self.moved), most, layout.n_out))
+        self._means = None if layout.average < 0 else np.empty((most, layout.n_out))
+
+    def begin(self, records, before):
+        """Begin with some records.
+
+        Parameters
+        ----------
+        records : Records
+        before : ndarray of float32, shape (n, stride)
+            What all states began from.
+        """
+        some = slice(len(before))
+        self.records, self.before = records, before
         self.penalty = [*(one[:, 0] for one in records.bounds)], records.strengths("l1"), records.strengths("l2")
         self.centers = records.centers
-        self.count = np.zeros(n, dtype=np.int64)
-        self.last = before.copy()
-        self.steps = np.zeros((n, 1), dtype=np.int64)
-        self.elapsed = np.zeros((n, 1))
-        self.way = np.zeros_like(self.information)
-        self.gain = np.zeros_like(self.information)
-        self.of_weights = np.zeros((n, n_out))
-        self.of_information = np.zeros_like(self.information)
-        self.moved = np.array(records.moved, dtype=np.int64).reshape(-1, n_out)
-        self.of_state = np.zeros((len(self.moved), n, n_out))
-        self.means = None if records.layout.average < 0 else np.zeros((n, n_out))
+        self.count, self.steps, self.elapsed = self._count[some], self._steps[some], self._elapsed[some]
+        for sums in (self.count, self.steps, self.elapsed):
+            sums[:] = 0
+        self.last = self._last[some]
+        # the engine begins these where a state touches a record
+        self.information, self.stiffness, self.way, self.gain, self.of_information = self._learned[:, some]
+        self.weights, self.of_weights = self._of_weights[:, some]
+        self.of_state = self._of_state[:, some]
+        self.means = self._means if self._means is None else self._means[some]
+        if self.means is not None:
+            self.means[:] = 0
 
     def add(self, at, record, missed, steps, elapsed):
         """Add what a state gained.

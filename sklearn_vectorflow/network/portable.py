@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_vectorflow.engine.net import plan as engine
+from sklearn_vectorflow.engine.places import gather
 from sklearn_vectorflow.network.memory import LINE
 from sklearn_vectorflow.network.records import CHUNK, Layout
 from sklearn_vectorflow.network.rules import Rule
@@ -53,13 +54,7 @@ class LayerState:
         """Return copies of some records, increasing; zeros where none is kept."""
         if self.index is None:
             return self.record[places]
-        at = np.searchsorted(self.index, places)
-        at[at == len(self.index)] = 0
-        if not len(self.index):
-            return np.zeros((len(places), self.layout.stride), dtype=np.float32)
-        found = self.record[at]
-        found[self.index[at] != places] = 0.0
-        return found
+        return gather(self.index, self.record, places)
 
     def some(self, places):
         """Return a state of some records alone, increasing."""
