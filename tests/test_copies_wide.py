@@ -156,6 +156,17 @@ def test_steps_of_all_workers_count_once(monkeypatch, shape, rule, missed):
     assert np.linalg.norm(two - one) < 0.1 * np.linalg.norm(one - zero)
 
 
+@pytest.mark.parametrize("n_numbers", [0, 1 << 16])
+def test_copies_lie_near_wherever_the_records_do(monkeypatch, n_numbers):
+    # allocators keep small arrays in a store of their own, far from large ones
+    X, y = problem()
+    X = sparse.hstack([X, sparse.csr_matrix((N_ROWS, n_numbers), dtype=np.float32)], format="csr")
+    used = driven(monkeypatch, (0, 0, N_ROWS))
+    monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
+    fit(X, y)
+    assert used[0][0].n_hot_layers == 1
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

@@ -26,7 +26,7 @@ cdef class Replica:
     cdef readonly int64_t inner_period
     cdef int64_t until_merge, n_merges
     cdef list arrays
-    cdef void *_take(self, size_t n_bytes) except NULL
+    cdef void *_take(self, size_t n_bytes, make=*) except NULL
     cdef float *_records(self, const vf_linear *layer, int64_t n) except NULL
     cdef _take_part(self, Part *part, const vf_linear *layer, int64_t n)
     cdef _take_weights(self, int i)

@@ -4,6 +4,8 @@
 Nothing in the walk over a net knows of them. Copies of hot features lie whole records away from those of their layer, so
 that their place is a number in a row, as a feature is; inner layers and intercepts are those of a plan of the worker's own.
 """
+import mmap
+
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
@@ -22,6 +24,16 @@ cdef enum:
 
 MOST_INNER = 1 << 16      # numbers of an inner layer: of larger ones all workers step the same records
 cdef int64_t _MOST_INNER = MOST_INNER
+
+
+def _mapped(n, dtype):
+    """Return zeros that the system gives, beside other large arrays."""
+    return np.frombuffer(mmap.mmap(-1, int(n) * np.dtype(dtype).itemsize), dtype=dtype)
+
+
+def _is_a_place(place, n):
+    """Whether rows can hold the numbers of n records from this one on, counted from the layer's first."""
+    return -(1 << 31) <= place < (1 << 31) - n
 
 
 cdef bint has_numbers_of_features(const vf_penalty *penalty) noexcept nogil:
@@ -62,16 +74,23 @@ cdef class Replica:
             if node.has_bias:
                 self._take_part(&self.biases[i], &node.bias, 1)
 
-    cdef void *_take(self, size_t n_bytes) except NULL:
-        array = np.zeros(n_bytes // sizeof(float) + 2 * LINE, dtype=np.float32)
+    cdef void *_take(self, size_t n_bytes, make=np.zeros) except NULL:
+        array = make(n_bytes // sizeof(float) + 2 * LINE, dtype=np.float32)
         self.arrays.append(array)
         return <void *><uintptr_t>(array.ctypes.data + LINE * sizeof(float))
 
     cdef float *_records(self, const vf_linear *layer, int64_t n) except NULL:
-        """Room for n records, which lie whole ones away from the layer's, and a cache line away from all else."""
+        """Room for n records, which lie whole ones away from the layer's, and a cache line away from all else.
+
+        As near as can be: what allocators take from the system for one array, and from their own store for another, may lie
+        further apart than a place can say.
+        """
         cdef int64_t size = layer.stride * sizeof(float)
-        address = int(<uintptr_t>self._take((n + 1) * size))
-        address += (int(<uintptr_t>layer.record) - address) % int(size)  # of Python: never negative
+        for make in (np.zeros, _mapped):
+            address = int(<uintptr_t>self._take((n + 1) * size, make))
+            address += (int(<uintptr_t>layer.record) - address) % int(size)  # of Python: never negative
+            if _is_a_place((address - int(<uintptr_t>layer.record)) // int(size), n):
+                break
         return <float *><uintptr_t>address
 
     cdef _take_part(self, Part *part, const vf_linear *layer, int64_t n):
@@ -100,8 +119,13 @@ cdef class Replica:
             part.before += behind
         if node.parent == INPUT:
             self.places[i] = (part.own - node.weights.record) // node.weights.stride
-            if not -(1 << 31) <= self.places[i] < (1 << 31) - part.n:  # where memory is that wide, all is shared
+            if not _is_a_place(self.places[i], part.n):  # all is shared then
                 part.own = NULL
+
+    @property
+    def n_hot_layers(self):
+        """In how many layers that read rows of X hot features have copies."""
+        return sum([self.net.nodes[i].parent == INPUT and self.weights[i].own != NULL for i in range(self.net.n_nodes)])
 
     def begin(self):
         """Copy the records, before a pass."""
