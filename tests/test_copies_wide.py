@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, threads
-from sklearn_vectorflow.engine.net.replicas import Replica
+from sklearn_vectorflow.engine.net.replicas import MOST_INNER, Replica
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers import Add, Concat, Input, Linear, Tanh, factorization_machine, wide_and_deep
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
@@ -242,3 +242,15 @@ def test_two_threads_do_not_take_longer_steps(monkeypatch, alpha):
     options = {"activation": "tanh", "alpha": alpha, "shuffle": True}
     size = {n_jobs: np.linalg.norm(fit(X, y, n_jobs, **options).coefs_[0]) for n_jobs in (1, 2)}
     assert size[2] == pytest.approx(size[1], rel=0.1)
+
+
+def test_a_large_inner_layer_has_the_steps_of_all_workers():
+    # it has no copies, and is no worker's to take out of its records and put back
+    rng = np.random.default_rng(0)
+    X = sparse.random(3000, 2000, 0.01, format="csr", dtype=np.float32, random_state=0)
+    y = np.argmax(X @ rng.normal(size=(2000, 120)), axis=1)
+    options = {"hidden_layer_sizes": (300,), "max_iter": 3, "shuffle": True}
+    alone, together = fit(X, y, n_jobs=1, **options), fit(X, y, **options)
+    assert alone.coefs_[1].size * 2 > MOST_INNER  # weights, and sums of squares
+    start, gained = alone.loss_curve_[0], alone.loss_curve_[0] - alone.loss_curve_[-1]
+    assert start - together.loss_curve_[-1] > 0.9 * gained

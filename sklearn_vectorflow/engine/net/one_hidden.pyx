@@ -60,8 +60,12 @@ cdef class OneHidden(Walk):
                 and first.orthogonal == 0.0 and last.orthogonal == 0.0)
 
     cdef bint _has_one_hidden(self, Targets targets):
-        """Whether the shorter way serves."""
-        return self.hidden.at != NULL and not self.group_rows and targets.dense != NULL
+        """Whether the shorter way serves.
+
+        It takes the inner layer out of its records for a while, and would put it back over the steps of other workers.
+        """
+        return (self.hidden.at != NULL and not self.group_rows and targets.dense != NULL
+                and (not self.shared or self._has_copies(2)))
 
     cdef float *_bias_of(self, int which) noexcept nogil:
         """The intercepts of node `which`, or NULL."""
@@ -76,7 +80,7 @@ cdef class OneHidden(Walk):
         self.hidden.activation = self.plan[1].activation
         self.hidden.lazy = last.lazy
         self.hidden.hot = NULL
-        if self.replica is not None and self.replica.weights[0].own != NULL:
+        if self._has_copies(0):
             self.hidden.hot = &self.replica.hot.hot
             self.hidden.own = self.replica.weights[0].own
         self._open_inner()

@@ -91,7 +91,7 @@ cdef class Walk(Buffers):
         """A row that node i reads, with the places of records in place of features: hot ones have copies."""
         cdef Held *placed
         cdef int leader
-        if self.replica is None or self.replica.weights[i].own == NULL or self.plan[i].parent != INPUT:
+        if not self._has_copies(i) or self.plan[i].parent != INPUT:
             return x
         leader = self.replica.leader[i]
         placed = &self.placed[leader]
@@ -103,7 +103,7 @@ cdef class Walk(Buffers):
 
     cdef void _place_gathered(self, int i, vf_gathered *g) noexcept nogil:
         """The same for the features of a mini-batch."""
-        if self.replica is not None and self.replica.weights[i].own != NULL and self.plan[i].parent == INPUT:
+        if self._has_copies(i) and self.plan[i].parent == INPUT:
             vf_place_row(&self.replica.hot.hot, self.replica.places[i], g.features, g.n_slots, g.features)
 
     cdef void _forget_rows(self) noexcept nogil:
@@ -314,12 +314,16 @@ cdef class Walk(Buffers):
         if node.kind == PAIRS:
             self._update_pairs(i, x)
             return
-        if self.reads_anew or self.shared and node.width == 1 and self.replica is None:
+        if self.reads_anew or self.shared and node.width == 1 and not self._has_copies(i):
             # what was read is written back: others' steps must be in it
             node.kernels.read(&node.weights, &self.clock, x, self.copies[i])
         node.kernels.update(&node.weights, &self.clock, x, self.copies[i], self.delta)
         if node.has_bias and self._steps_bias(i):
             self._update_bias(i)
+
+    cdef bint _has_copies(self, int i) noexcept nogil:
+        """Whether this worker has copies of records of node i."""
+        return self.replica is not None and self.replica.weights[i].own != NULL
 
     cdef void _update_bias(self, int i) noexcept nogil:
         """Steps the intercepts of node i by `delta`."""

@@ -70,7 +70,7 @@ cdef class Worker(OneHidden):
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef bint single = self._is_single(targets), hidden = self._has_one_hidden(targets)
+        cdef bint single, hidden
         cdef Copies apart = copies if isinstance(copies, Copies) else None
         self._use(copies if isinstance(copies, Replica) else None)
         self.random = vf_mix(seed)
@@ -78,6 +78,7 @@ cdef class Worker(OneHidden):
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
         self.shared = shared
+        single, hidden = self._is_single(targets), self._has_one_hidden(targets)
         self.queued = self.taken = 0
         if single or hidden:
             net = self._single(rows, targets, clock.schedule, ahead, apart)
