@@ -15,7 +15,7 @@ from sklearn_vectorflow.validation.errors import naming
 
 FEW_HELD_OUT = 10_000  # rows that training misses, as a tenth of all
 N_MODELS = 4  # that hold out different rows, where those of one hardly tell epochs apart
-MOST_PARAMETERS = 1 << 25  # of these models together
+MOST_PARAMETERS = 1 << 23  # of these models together
 N_BLOCKS = 16  # of all held-out rows
 
 
