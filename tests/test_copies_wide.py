@@ -193,6 +193,7 @@ def test_gains_of_both_add_up(monkeypatch, optimizer):
 
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 10**6)
+    monkeypatch.setattr(copies, "UNSEEN_SHARE", 10**6)
     monkeypatch.setattr(copies, "UNSEEN_INNER", 10**6)
     start, first, second = trained((0, 0, 0)), trained((0, 0, half)), trained((1, half, N_ROWS))
     both = trained((0, 0, half), (1, half, N_ROWS))
@@ -221,6 +222,7 @@ def test_rests_are_charged_once(monkeypatch):
     X[half:, 0::2] = 0
     X = X.tocsr()
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 10**6)
+    monkeypatch.setattr(copies, "UNSEEN_SHARE", 10**6)
     monkeypatch.setattr(copies, "UNSEEN_INNER", 10**6)
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
     options = {"alpha": 0.01, "activation": "tanh"}

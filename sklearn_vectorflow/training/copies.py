@@ -21,6 +21,7 @@ HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 64  # as FIRST
 UNSEEN_WIDE = 256  # and UNSEEN, of these
 UNSEEN_INNER = 64  # and of inner layers
+UNSEEN_SHARE = 0.5  # of the root of the rows so far: at most as many are unseen
 
 
 class NoCopies:
@@ -72,7 +73,7 @@ class Replicas:
     @contextlib.contextmanager
     def in_use(self, clock, crew):
         """Copy the records for a pass, and merge them."""
-        crew.map(replicas.Replica.begin, self.copies)
+        crew.map(lambda replica: replica.begin(clock), self.copies)
         yield
         crew.map(lambda replica: replica.finish(clock), self.copies)
 
@@ -101,13 +102,14 @@ def _n_parts(rule, share):
     return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS_OF_SUMS if rule == "ftrl" else MOST_PARTS)
 
 
-def replicas_of(net, matrix, n_workers):
+def replicas_of(net, matrix, n_workers, batch_size):
     """Choose the hot features of any net that several workers train."""
     n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
     bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
     features, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), SHIFTS[0])
     hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
-    return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers)) for _ in range(n_workers)])
+    unseen = UNSEEN_SHARE * np.sqrt(batch_size) / n_workers
+    return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers), unseen) for _ in range(n_workers)])
 
 
 def hottest_by_slot(matrix, bits):

@@ -27,7 +27,7 @@ class Hogwild:
         if len(self.workers) > 1 and single:
             self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and net.can_have_replicas:
-            self.hot = replicas_of(net, matrix, len(self.workers))
+            self.hot = replicas_of(net, matrix, len(self.workers), trainer.batch_size)
         else:
             self.hot = NoCopies(len(self.workers))
 

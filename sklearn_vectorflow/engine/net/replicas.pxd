@@ -24,7 +24,8 @@ cdef class Replica:
     cdef Part *biases     # by node
     cdef int64_t *places  # by node that reads rows: where its copies begin, counted in records from its first one
     cdef readonly int64_t inner_period
-    cdef int64_t until_merge, n_merges
+    cdef int64_t until_merge, wait, n_merges
+    cdef double unseen
     cdef list arrays
     cdef void *_take(self, size_t n_bytes, make=*) except NULL
     cdef float *_records(self, const vf_linear *layer, int64_t n) except NULL
@@ -34,6 +35,7 @@ cdef class Replica:
     cdef int32_t *_inner_lock(self) noexcept nogil
     cdef bint due(self, int64_t n_rows) noexcept nogil
     cdef void merge(self, const vf_clock *clock) noexcept nogil
+    cdef int64_t _most_unseen(self, int64_t step) noexcept nogil
     cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil
     cdef void _merge_tier(self, int64_t tier, const vf_clock *clock) noexcept nogil
     cdef void _merge_inner(self, const vf_clock *clock) noexcept nogil

@@ -8,6 +8,7 @@ import mmap
 
 import numpy as np
 
+from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 
@@ -49,14 +50,17 @@ cdef class Replica:
     hot : Hot
         The features that have copies in the layers that read rows of X.
     inner_period : int
-        Rows of the worker between two merges of inner layers and intercepts, which every step changes.
+        Most rows of the worker between two merges of inner layers and intercepts, which every step changes.
+    unseen : float
+        Times the root of the steps so far, as many rows at most: steps are longest in the beginning.
     """
 
-    def __init__(self, Hot hot, int64_t inner_period):
+    def __init__(self, Hot hot, int64_t inner_period, double unseen):
         cdef int i
         cdef Node *node
         self.hot = hot
         self.inner_period = inner_period
+        self.unseen = unseen
         self.net = hot.net
         self.arrays = []
         self.nodes = <Node *>self._take(self.net.n_nodes * sizeof(Node))
@@ -127,12 +131,12 @@ cdef class Replica:
         """In how many layers that read rows of X hot features have copies."""
         return sum([self.net.nodes[i].parent == INPUT and self.weights[i].own != NULL for i in range(self.net.n_nodes)])
 
-    def begin(self):
+    def begin(self, Clock clock):
         """Copy the records, before a pass."""
         cdef int i
         cdef Node *node
         with nogil:
-            self.until_merge = self.inner_period
+            self.until_merge = self.wait = min(self.inner_period, self._most_unseen(clock.step))
             memcpy(self.nodes, self.net.nodes, self.net.n_nodes * sizeof(Node))
             for i in range(self.net.n_nodes):
                 node = &self.net.nodes[i]
@@ -171,7 +175,7 @@ cdef class Replica:
         if self.until_merge > 0:
             return False
         # a few rows later is as good, but not many: who holds the lock may have to wait for a core
-        if self.until_merge <= -LATEST * self.inner_period:
+        if self.until_merge <= -LATEST * self.wait:
             vf_lock(self._inner_lock())
         elif not VF_TRY_LOCK(self._inner_lock()):
             return False
@@ -179,13 +183,17 @@ cdef class Replica:
 
     cdef void merge(self, const vf_clock *clock) noexcept nogil:
         """Merges inner layers and intercepts, and now and then hot features. The lock of inner layers is held."""
-        cdef int64_t seldom = max(1, self.hot.period // self.inner_period)
-        self.until_merge = self.inner_period
+        cdef int64_t seldom, most = self._most_unseen(clock.step)
+        self.until_merge = self.wait = min(self.inner_period, most)
+        seldom = max(1, min(self.hot.period, most) // self.wait)
         self.n_merges += 1
         self._merge_inner(clock)
         VF_UNLOCK(self._inner_lock())
         if self.n_merges % seldom == 0:
             self._merge_tiers(vf_tiers_due(&self.hot.hot, self.n_merges // seldom), clock)
+
+    cdef int64_t _most_unseen(self, int64_t step) noexcept nogil:
+        return max(1, <int64_t>(self.unseen * sqrt(step + 1.0)))
 
     cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil:
         cdef int64_t tier
