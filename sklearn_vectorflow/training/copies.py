@@ -21,7 +21,7 @@ HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 64  # as FIRST
 UNSEEN_WIDE = 256  # and UNSEEN, of these
 UNSEEN_INNER = 64  # and of inner layers
-UNSEEN_SHARE = 0.5  # of the root of the rows so far: at most as many are unseen
+UNSEEN_SHARE = 1 / 256  # of the rows so far: at most as many are unseen
 
 
 class NoCopies:
@@ -108,7 +108,7 @@ def replicas_of(net, matrix, n_workers, batch_size):
     bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
     features, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), SHIFTS[0])
     hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
-    unseen = UNSEEN_SHARE * np.sqrt(batch_size) / n_workers
+    unseen = UNSEEN_SHARE * batch_size / n_workers
     return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers), unseen) for _ in range(n_workers)])
 
 

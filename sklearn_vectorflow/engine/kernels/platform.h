@@ -44,8 +44,8 @@
 /* Lanes of arithmetic done together: a multiple of every vector width. */
 #define VF_LANES 16
 
-/* VF_PREFETCH asks for a cache line that is to be written: other cores lose it at once, and the write need not wait for
- * that. VF_PREFETCH_READ leaves it to all. */
+/* VF_PREFETCH asks for a cache line that is to be written. Compilers for x86-64 make a request to read of it: forced to ask
+ * for the line alone, threads on mini-batches took lines from each other before either had written to them. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)
 #include <intrin.h>
@@ -56,12 +56,7 @@
 #define VF_PREFETCH_READ(address) ((void)(address))
 #endif
 #else
-#if defined(__x86_64__)
-/* Compilers ask for a line to read unless they are told that the processor knows better. One that does not does nothing. */
-#define VF_PREFETCH(address) __asm__ volatile("prefetchw %0" ::"m"(*(const char *)(address)))
-#else
 #define VF_PREFETCH(address) __builtin_prefetch((address), 1, 3)
-#endif
 #define VF_PREFETCH_READ(address) __builtin_prefetch((address), 0, 3)
 #endif
 

@@ -13,6 +13,11 @@ cdef struct Part:
     float *before         # what they were when they were merged last
     int64_t n             # records
 
+# When a worker merges next.
+cdef struct Turn:
+    int64_t until_merge, wait  # rows
+    int64_t n_merges
+
 
 @cython.final
 cdef class Replica:
@@ -24,7 +29,7 @@ cdef class Replica:
     cdef Part *biases     # by node
     cdef int64_t *places  # by node that reads rows: where its copies begin, counted in records from its first one
     cdef readonly int64_t inner_period
-    cdef int64_t until_merge, wait, n_merges
+    cdef Turn *turn       # in memory of its own: every row changes it, and objects of two workers lie side by side
     cdef double unseen
     cdef list arrays
     cdef void *_take(self, size_t n_bytes, make=*) except NULL

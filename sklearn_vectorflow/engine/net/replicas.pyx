@@ -8,7 +8,6 @@ import mmap
 
 import numpy as np
 
-from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 
@@ -52,7 +51,7 @@ cdef class Replica:
     inner_period : int
         Most rows of the worker between two merges of inner layers and intercepts, which every step changes.
     unseen : float
-        Times the root of the steps so far, as many rows at most: steps are longest in the beginning.
+        Times the steps so far, as many rows at most: steps are longest in the beginning.
     """
 
     def __init__(self, Hot hot, int64_t inner_period, double unseen):
@@ -64,6 +63,7 @@ cdef class Replica:
         self.net = hot.net
         self.arrays = []
         self.nodes = <Node *>self._take(self.net.n_nodes * sizeof(Node))
+        self.turn = <Turn *>self._take(sizeof(Turn))
         self.leader = <int *>self._take(self.net.n_nodes * sizeof(int))
         self.weights = <Part *>self._take(self.net.n_nodes * sizeof(Part))
         self.biases = <Part *>self._take(self.net.n_nodes * sizeof(Part))
@@ -136,7 +136,7 @@ cdef class Replica:
         cdef int i
         cdef Node *node
         with nogil:
-            self.until_merge = self.wait = min(self.inner_period, self._most_unseen(clock.step))
+            self.turn.until_merge = self.turn.wait = min(self.inner_period, self._most_unseen(clock.step))
             memcpy(self.nodes, self.net.nodes, self.net.n_nodes * sizeof(Node))
             for i in range(self.net.n_nodes):
                 node = &self.net.nodes[i]
@@ -171,11 +171,11 @@ cdef class Replica:
 
     cdef bint due(self, int64_t n_rows) noexcept nogil:
         """Whether to merge after so many more rows. The lock of inner layers is held then."""
-        self.until_merge -= n_rows
-        if self.until_merge > 0:
+        self.turn.until_merge -= n_rows
+        if self.turn.until_merge > 0:
             return False
         # a few rows later is as good, but not many: who holds the lock may have to wait for a core
-        if self.until_merge <= -LATEST * self.wait:
+        if self.turn.until_merge <= -LATEST * self.turn.wait:
             vf_lock(self._inner_lock())
         elif not VF_TRY_LOCK(self._inner_lock()):
             return False
@@ -184,16 +184,16 @@ cdef class Replica:
     cdef void merge(self, const vf_clock *clock) noexcept nogil:
         """Merges inner layers and intercepts, and now and then hot features. The lock of inner layers is held."""
         cdef int64_t seldom, most = self._most_unseen(clock.step)
-        self.until_merge = self.wait = min(self.inner_period, most)
-        seldom = max(1, min(self.hot.period, most) // self.wait)
-        self.n_merges += 1
+        self.turn.until_merge = self.turn.wait = min(self.inner_period, most)
+        seldom = max(1, min(self.hot.period, most) // self.turn.wait)
+        self.turn.n_merges += 1
         self._merge_inner(clock)
         VF_UNLOCK(self._inner_lock())
-        if self.n_merges % seldom == 0:
-            self._merge_tiers(vf_tiers_due(&self.hot.hot, self.n_merges // seldom), clock)
+        if self.turn.n_merges % seldom == 0:
+            self._merge_tiers(vf_tiers_due(&self.hot.hot, self.turn.n_merges // seldom), clock)
 
     cdef int64_t _most_unseen(self, int64_t step) noexcept nogil:
-        return max(1, <int64_t>(self.unseen * sqrt(step + 1.0)))
+        return max(1, <int64_t>(self.unseen * (step + 1)))
 
     cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil:
         cdef int64_t tier
