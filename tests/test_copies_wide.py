@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_vectorflow import VectorFlowClassifier, threads
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.engine.net.replicas import MOST_INNER, Replica
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers import Add, Concat, Input, Linear, Tanh, factorization_machine, wide_and_deep
@@ -110,18 +110,19 @@ MISSED = {
 }
 
 
-def wants_means(rule, missed):
-    return isinstance(rule, FTRL) and MISSED[missed].get("average", False)
+def trained_on(shape, rule, missed, **options):
+    """The parameters of a model, its rows and their classes."""
+    if isinstance(rule, FTRL) and MISSED[missed].get("average", False):
+        pytest.skip("FTRL has no averages")
+    options = {**SHAPES[shape], **MISSED[missed], "optimizer": rule, **options}
+    return options, *problem(n_classes=options.pop("n_classes", 2))
 
 
 @pytest.mark.parametrize("missed", MISSED)
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_copies_of_one_worker_are_the_weights(monkeypatch, shape, rule, missed):
-    if wants_means(rule, missed):
-        pytest.skip("FTRL has no averages")
-    options = dict(SHAPES[shape], optimizer=rule, max_iter=2, **MISSED[missed])
-    X, y = problem(n_classes=options.pop("n_classes", 2))
+    options, X, y = trained_on(shape, rule, missed, max_iter=2)
     alone = fit(X, y, n_jobs=1, **options)
     used = driven(monkeypatch, (0, 0, 256), (0, 256, N_ROWS))
     merged = fit(X, y, **options)
@@ -139,10 +140,7 @@ SMALL_STEPS = [SGD(0.005), AdaGrad(0.01), AdaGrad(0.01, rowwise=True), Adam(1e-3
 @pytest.mark.parametrize("shape", SHAPES)
 def test_steps_of_all_workers_count_once(monkeypatch, shape, rule, missed):
     # where steps are small, two workers that take turns and merge at every step are as one: a row is late, now and then
-    if wants_means(rule, missed):
-        pytest.skip("FTRL has no averages")
-    options = dict(SHAPES[shape], optimizer=rule, **MISSED[missed])
-    X, y = problem(n_classes=options.pop("n_classes", 2))
+    options, X, y = trained_on(shape, rule, missed)
     monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
     monkeypatch.setattr(copies, "FIRST_WIDE", N_FEATURES)
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 2)
@@ -154,6 +152,38 @@ def test_steps_of_all_workers_count_once(monkeypatch, shape, rule, missed):
     together = fit(X, y, **options)
     zero, one, two = (np.concatenate([part.ravel() for part in arrays(model)]) for model in (begin, alone, together))
     assert np.linalg.norm(two - one) < 0.1 * np.linalg.norm(one - zero)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("alpha", [0.0, 1e-2])
+@pytest.mark.parametrize("average", [False, True])
+def test_weights_and_means_are_those_of_all_steps(monkeypatch, average, alpha, batch_size):
+    # the gradient of every row is -1, whatever the weights: what workers gain apart is what one gains
+    for name in ("UNSEEN_WIDE", "UNSEEN_INNER", "UNSEEN_SHARE"):
+        monkeypatch.setattr(copies, name, 10**6)
+    X, y = sparse.csr_matrix(np.ones((N_ROWS, 3), np.float32)), np.full((N_ROWS, 2), 1e6)
+    options = {
+        "loss": "absolute_error",
+        "optimizer": SGD(1e-3, schedule="constant"),
+        "fit_intercept": False,
+        "tol": None,
+    }
+    options |= {"alpha": alpha, "average": average, "batch_size": batch_size, "max_iter": 2, "shuffle": False}
+    one = VectorFlowRegressor(n_jobs=1, random_state=0, **options).fit(X, y).coef_
+    last = VectorFlowRegressor(n_jobs=1, random_state=0, **{**options, "average": False}).fit(X, y).coef_
+    used = driven(monkeypatch, (0, 0, 304), (1, 304, N_ROWS))
+    two = VectorFlowRegressor(n_jobs=2, random_state=0, **options).fit(X, y).coef_
+    assert isinstance(used[0][0], Replica) and (not average or np.all(one < 0.9 * last))
+    np.testing.assert_allclose(two, one, rtol=5e-3)
+
+
+@pytest.mark.parametrize("batch_size, n_merges", [(1, N_ROWS // 32), (16, N_ROWS // 32), (128, -(-N_ROWS // 128))])
+def test_hot_features_are_merged_by_rows_and_not_by_steps(monkeypatch, batch_size, n_merges):
+    monkeypatch.setattr(copies, "UNSEEN_INNER", 16)
+    monkeypatch.setattr(copies, "UNSEEN_SHARE", 10**6)
+    used = driven(monkeypatch, (0, 0, N_ROWS))
+    fit(*problem(), batch_size=batch_size)
+    assert used[0][0].n_merges == n_merges
 
 
 @pytest.mark.parametrize("n_numbers", [0, 1 << 16])

@@ -404,3 +404,15 @@ def test_reading_weights_between_blocks_changes_them_by_rounding_only():
         straight.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
         read.partial_fit(X[rows], y[rows], classes=[0, 1, 2]).coefs_
     _assert_close((read.coefs_, read.intercepts_), (straight.coefs_, straight.intercepts_))
+
+
+@pytest.mark.parametrize("optimizer", [AdaGrad(0.1), FTRL(0.1), Adam(1e-2)], ids=repr)
+def test_sums_of_mini_batches_do_not_depend_on_how_they_are_found(optimizer):
+    # each column of a narrow matrix has a place of its own; those of a wide one are found by a hash
+    rng = np.random.default_rng(0)
+    X, y = sparse.random(500, 60, 0.1, "csr", np.float32, rng), rng.integers(0, 2, 500)
+    wide = sparse.hstack([X, sparse.csr_matrix((500, 1 << 17), dtype=np.float32)], format="csr")
+    options = {"optimizer": optimizer, "alpha": 0.0, "batch_size": 16, "max_iter": 2, "tol": None, "random_state": 0}
+    narrow, hashed = (VectorFlowClassifier(**options).fit(rows, y).coef_[0] for rows in (X, wide))
+    assert np.abs(narrow).max() > 0.01
+    np.testing.assert_allclose(hashed[:60], narrow, rtol=1e-6)

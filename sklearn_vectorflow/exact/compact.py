@@ -6,6 +6,7 @@ See `engine.exact.compact`. The sums over a column's entries run in one order, w
 import numpy as np
 
 from sklearn_vectorflow.engine.exact import compact as engine
+from sklearn_vectorflow.engine.exact import sweeps
 from sklearn_vectorflow.exact.stores import (
     CACHED,
     PARTS,
@@ -204,8 +205,9 @@ class CompactStore(RowStore):
         def sums(group):
             out = np.zeros((width, width))
             for block in group:
+                *arrays, all_ones = block.common
                 for run in runs(0, block.rows.stop - block.rows.start, share):
-                    engine.gram(*block.common, common, ones, weight[block.rows], out, *run)
+                    sweeps.gram(*arrays, common, ones, weight[block.rows], out, *run, all_ones)
             return out
 
         groups = self._groups_of_blocks(self._most_grams(width))

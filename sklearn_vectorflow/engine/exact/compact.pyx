@@ -6,7 +6,6 @@ Entries of rare columns are kept apart, in blocks of rows, by column: a pass ove
 what is random, numbers of a block's rows, stays in the cache. Where all values are one, none are stored.
 """
 from libc.stdint cimport int32_t, int64_t, uint16_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from sklearn_vectorflow.engine.kernels.platform cimport VF_PREFETCH_READ
@@ -223,46 +222,6 @@ def curved(const value_t[::1] values, const uint16_t[::1] columns, const int64_t
             total += own
             _spread(some, &columns[0] + start, n, ones, False, own, &sums[0])
     return total
-
-
-def gram(const value_t[::1] values, const uint16_t[::1] columns, const int64_t[::1] starts, bint ones,
-         const int32_t[::1] place, bint one_before, const double[::1] weight, double[:, ::1] out, int64_t first,
-         int64_t last):
-    """Add the weighted products of some common columns with each other; see `sweeps.gram`."""
-    cdef int64_t row, k, i, j, n, longest = 0
-    cdef double value
-    cdef double *own
-    cdef double *some
-    cdef int32_t *chosen
-    for row in range(first, last):
-        longest = max(longest, starts[row + 1] - starts[row])
-    some = <double *>malloc((longest + 1) * sizeof(double))
-    chosen = <int32_t *>malloc((longest + 1) * sizeof(int32_t))
-    if some == NULL or chosen == NULL:
-        free(some)
-        free(chosen)
-        raise MemoryError
-    with nogil:
-        for row in range(first, last):
-            if weight[row] == 0.0:
-                continue
-            n = 0
-            if one_before:
-                chosen[0] = 0
-                some[0] = 1.0
-                n = 1
-            for k in range(starts[row], starts[row + 1]):
-                if place[columns[k]] >= 0:
-                    chosen[n] = place[columns[k]]
-                    some[n] = 1.0 if ones else values[k]
-                    n += 1
-            for i in range(n):
-                value = weight[row] * some[i]
-                own = &out[chosen[i], 0]
-                for j in range(i + 1):
-                    own[chosen[j]] += value * some[j]
-    free(some)
-    free(chosen)
 
 
 # ---- rare columns -----------------------------------------------------------------------

@@ -4,7 +4,7 @@
 A matrix stands here twice, by rows and by columns, so that each sum belongs to one call and runs
 in one order: ranges can be handed to any number of threads, and the bits stay the same.
 """
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.stdlib cimport free, malloc
 
 from sklearn_vectorflow.engine.kernels.rows.lines cimport (
@@ -22,6 +22,11 @@ ctypedef fused index_t:
     int64_t
 
 ctypedef fused pointer_t:
+    int32_t
+    int64_t
+
+ctypedef fused column_t:
+    uint16_t
     int32_t
     int64_t
 
@@ -243,13 +248,14 @@ def add_curved(const value_t[::1] values, const index_t[::1] indices, const poin
     return total
 
 
-def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[::1] indptr,
-         const int32_t[::1] place, bint ones, const double[::1] weight, double[:, ::1] out, int64_t first, int64_t last):
+def gram(const value_t[::1] values, const column_t[::1] indices, const pointer_t[::1] indptr,
+         const int32_t[::1] place, bint ones, const double[::1] weight, double[:, ::1] out, int64_t first, int64_t last,
+         bint all_ones=False):
     """Add the weighted products of some columns with each other, over rows [first, last).
 
     Those of two columns are added up once, before the diagonal or behind it: the matrix plus its transpose, with the
     diagonal once, has them all. `place` says where a column is among them, -1 if it is not; a column of ones may stand
-    before them.
+    before them. all_ones: values are not read, since all are one.
     """
     cdef int64_t row, k, i, j, n, longest = 0
     cdef double value
@@ -276,7 +282,7 @@ def gram(const value_t[::1] values, const index_t[::1] indices, const pointer_t[
             for k in range(indptr[row], indptr[row + 1]):
                 if place[indices[k]] >= 0:
                     columns[n] = place[indices[k]]
-                    some[n] = values[k]
+                    some[n] = 1.0 if all_ones else values[k]
                     n += 1
             for i in range(n):
                 value = weight[row] * some[i]

@@ -44,8 +44,6 @@
 /* Lanes of arithmetic done together: a multiple of every vector width. */
 #define VF_LANES 16
 
-/* VF_PREFETCH asks for a cache line that is to be written. Compilers for x86-64 make a request to read of it: forced to ask
- * for the line alone, threads on mini-batches took lines from each other before either had written to them. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)
 #include <intrin.h>

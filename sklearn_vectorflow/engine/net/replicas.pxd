@@ -16,7 +16,7 @@ cdef struct Part:
 # When a worker merges next.
 cdef struct Turn:
     int64_t until_merge, wait  # rows
-    int64_t n_merges
+    int64_t rows, n_merges     # of hot features: rows since the last one, and how many there were
 
 
 @cython.final

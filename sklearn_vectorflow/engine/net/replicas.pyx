@@ -131,12 +131,18 @@ cdef class Replica:
         """In how many layers that read rows of X hot features have copies."""
         return sum([self.net.nodes[i].parent == INPUT and self.weights[i].own != NULL for i in range(self.net.n_nodes)])
 
+    @property
+    def n_merges(self):
+        """How often hot features have been merged during passes."""
+        return self.turn.n_merges
+
     def begin(self, Clock clock):
         """Copy the records, before a pass."""
         cdef int i
         cdef Node *node
         with nogil:
             self.turn.until_merge = self.turn.wait = min(self.inner_period, self._most_unseen(clock.step))
+            self.turn.rows = 0
             memcpy(self.nodes, self.net.nodes, self.net.n_nodes * sizeof(Node))
             for i in range(self.net.n_nodes):
                 node = &self.net.nodes[i]
@@ -172,6 +178,7 @@ cdef class Replica:
     cdef bint due(self, int64_t n_rows) noexcept nogil:
         """Whether to merge after so many more rows. The lock of inner layers is held then."""
         self.turn.until_merge -= n_rows
+        self.turn.rows += n_rows
         if self.turn.until_merge > 0:
             return False
         # a few rows later is as good, but not many: who holds the lock may have to wait for a core
@@ -183,14 +190,14 @@ cdef class Replica:
 
     cdef void merge(self, const vf_clock *clock) noexcept nogil:
         """Merges inner layers and intercepts, and now and then hot features. The lock of inner layers is held."""
-        cdef int64_t seldom, most = self._most_unseen(clock.step)
+        cdef int64_t most = self._most_unseen(clock.step)
         self.turn.until_merge = self.turn.wait = min(self.inner_period, most)
-        seldom = max(1, min(self.hot.period, most) // self.turn.wait)
-        self.turn.n_merges += 1
         self._merge_inner(clock)
         VF_UNLOCK(self._inner_lock())
-        if self.turn.n_merges % seldom == 0:
-            self._merge_tiers(vf_tiers_due(&self.hot.hot, self.turn.n_merges // seldom), clock)
+        if self.turn.rows >= min(self.hot.period, most):
+            self.turn.rows = 0
+            self.turn.n_merges += 1
+            self._merge_tiers(vf_tiers_due(&self.hot.hot, self.turn.n_merges), clock)
 
     cdef int64_t _most_unseen(self, int64_t step) noexcept nogil:
         return max(1, <int64_t>(self.unseen * (step + 1)))

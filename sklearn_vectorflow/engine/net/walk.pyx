@@ -36,7 +36,7 @@ from sklearn_vectorflow.engine.net.plan cimport *
 cdef extern from "kernels/sharing/merge_wide.h" nogil:
     void vf_place_row(const vf_hot *hot, int64_t first, const int32_t *indices, int64_t n, int32_t *places)
     void vf_prefetch_places(const vf_rows *rows, int64_t row, vf_portion portion, const vf_hot *hot, int64_t first,
-                            float *record, int64_t stride)
+                            const float *record, int64_t stride)
 
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
@@ -125,13 +125,11 @@ cdef class Walk(Buffers):
             node = &self.plan[i]
             if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
-            if node.parent == INPUT and not self.training:
-                vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
-            elif node.parent == INPUT and self.replica is not None and self.replica.weights[i].own != NULL:
+            if node.parent == INPUT and self._has_copies(i):
                 vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
                                    node.weights.record, node.weights.stride)
             elif node.parent == INPUT:
-                vf_prefetch_places(&rows.rows, row, portion, NULL, 0, node.weights.record, node.weights.stride)
+                vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
             elif self.plan[node.parent].kind == COLUMNS:
                 vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
                                     node.weights.record, node.weights.stride)

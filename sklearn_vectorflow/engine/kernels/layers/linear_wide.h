@@ -445,7 +445,7 @@ VF_INLINE void vf_update_each_wide(const int kind, const int lazy, const vf_line
         vf_step_rows(kind, layer, clock, slots, copies, copies.x);
     for (int64_t k = 0; k < slots.length; k++) {
         if (k + VF_AHEAD_RECORDS < slots.length)
-            vf_prefetch_to_write(layer->record + slots.indices[k + VF_AHEAD_RECORDS] * (int64_t)layer->stride, layer->stride);
+            vf_prefetch_record(layer->record + slots.indices[k + VF_AHEAD_RECORDS] * (int64_t)layer->stride, layer->stride);
         const float *gradient = vf_rounded(g, k * n, n);
         if (lazy == VF_LAZY && layer->penalty.center)
             vf_update_record(kind, lazy, 1, layer, clock, slots.indices, copies, gradient, 1.0f, k);

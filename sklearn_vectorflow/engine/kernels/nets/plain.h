@@ -42,7 +42,7 @@ VF_INLINE void vf_ask(const vf_base *base, vf_places *places, int64_t to) {
     const int64_t *at = places->latest;
     to = to < places->length ? to : places->length;
     for (int64_t k = places->asked; k < to; k++)
-        VF_PREFETCH(base->weights.record + at[k] * base->weights.stride);
+        VF_PREFETCH_READ(base->weights.record + at[k] * base->weights.stride);
     places->asked = to;
 }
 

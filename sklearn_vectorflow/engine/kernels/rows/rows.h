@@ -119,14 +119,6 @@ VF_INLINE void vf_prefetch_record(const float *record, int64_t size) {
         VF_PREFETCH_READ(record + size - 1);
 }
 
-/* The same of one that is to be written. */
-VF_INLINE void vf_prefetch_to_write(float *record, int64_t size) {
-    for (int64_t c = 0; c < size; c += 16)
-        VF_PREFETCH(record + c);
-    if (size > 1)
-        VF_PREFETCH(record + size - 1);
-}
-
 /* A part of a row's entries: the processor has few misses in flight, and asked for at once, all others would wait. */
 typedef struct {
     int64_t part, n_parts;

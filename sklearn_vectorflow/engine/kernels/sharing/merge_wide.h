@@ -178,17 +178,15 @@ static inline void vf_place_row(const vf_hot *hot, int64_t first, const int32_t 
         places[k] = (int32_t)vf_place_in(hot, first, indices[k]);
 }
 
-/* Asks for the records of a coming row, which it will write. hot: NULL where there are no copies. */
+/* As vf_prefetch_row, of the records that a row reads beside copies. */
 VF_INLINE void vf_prefetch_places(const vf_rows *rows, int64_t row, vf_portion portion, const vf_hot *hot, int64_t first,
-                                  float *record, int64_t stride) {
+                                  const float *record, int64_t stride) {
     if (rows->indices == NULL)
         return;
     const int64_t start = vf_row_start(rows, row), end = vf_row_start(rows, row + 1);
     const int64_t to = vf_portion_end(start, end, portion.part + 1, portion.n_parts);
-    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++) {
-        const int32_t feature = vf_index_at(rows, k);
-        vf_prefetch_to_write(record + (hot ? vf_place_in(hot, first, feature) : feature) * stride, stride < 64 ? stride : 64);
-    }
+    for (int64_t k = vf_portion_end(start, end, portion.part, portion.n_parts); k < to; k++)
+        vf_prefetch_record(record + vf_place_in(hot, first, vf_index_at(rows, k)) * stride, stride < 64 ? stride : 64);
 }
 
 #endif
