@@ -67,6 +67,38 @@ def _openmp_pools():
     return ThreadpoolController().select(user_api="openmp")  # looks at all libraries: a millisecond
 
 
+class _SingleThreadedBlas:
+    """Context in which BLAS runs in the threads that call it, for small matrices between passes over the rows.
+
+    A thread of OpenBLAS that has done its part waits busily for the next, for milliseconds, on a core that the crew's
+    threads need. The number of BLAS's threads belongs to the process, and several fits may be in this context at a
+    time: the first one sets it and the last one restores it.
+    """
+
+    def __init__(self):
+        self._lock, self._n_inside, self._limits = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_inside == 0:
+                self._limits = _blas_pools().limit(limits=1)
+            self._n_inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                self._limits.restore_original_limits()
+
+
+single_threaded_blas = _SingleThreadedBlas()
+
+
+@functools.cache
+def _blas_pools():
+    return ThreadpoolController().select(user_api="blas")
+
+
 class Crew(engine.Hands):
     """The threads of a fit, including the caller's.
 

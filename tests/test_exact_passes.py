@@ -21,6 +21,7 @@ from sklearn_vectorflow.exact.streamed import StreamedStore
 from sklearn_vectorflow.exact.terms import Terms
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.losses import (
+    CoxPH,
     GammaLoss,
     HuberLoss,
     LogLoss,
@@ -67,11 +68,17 @@ def test_products(store, width):
         assert_allclose(found, expected, atol=1e-12)
 
 
+def curved(store, factors, shift, weight):
+    """Return all that a store's method of this name finds; it writes to memory that holds anything."""
+    out = np.full(store.n_columns, np.nan)
+    return out, *store.curved(factors, shift, weight, out)
+
+
 def test_products_with_curvature(store):
     rng = np.random.default_rng(0)
     factors, weight = rng.normal(size=P), rng.random(N)
     change = weight * (DENSE @ factors + 0.5)
-    found, total, unweighted = store.curved(factors, 0.5, weight)
+    found, total, unweighted = curved(store, factors, 0.5, weight)
     assert_allclose(found, DENSE.T @ change, atol=1e-12)
     assert_allclose(unweighted, DENSE @ factors + 0.5, atol=1e-12)
     assert_allclose(total, change.sum())
@@ -118,7 +125,7 @@ def test_bits_of_sums_do_not_depend_on_threads(kind, monkeypatch):
                 (
                     store.times(factors),
                     store.turned_times(values),
-                    *store.curved(factors[:, 0], 0.1, np.abs(values[:, 0])),
+                    *curved(store, factors[:, 0], 0.1, np.abs(values[:, 0])),
                     *store.turned_pair(values, np.abs(values)),
                     design.gram(np.abs(values[:, 0]), columns),
                 )
@@ -140,7 +147,7 @@ def test_values_that_are_all_one_are_not_stored(monkeypatch):
         (store.times(factors), rows.times(factors)),
         (store.turned_times(values, True), rows.turned_times(values, True)),
         *zip(store.turned_pair(values, values), rows.turned_pair(values, values)),
-        *zip(store.curved(factors[:, 0], 0.5, weight), rows.curved(factors[:, 0], 0.5, weight)),
+        *zip(curved(store, factors[:, 0], 0.5, weight), curved(rows, factors[:, 0], 0.5, weight)),
         (store.gram(weight, place, 0, 6, 1.0), rows.gram(weight, place, 0, 6, 1.0)),
     ):
         assert_allclose(found, expected, atol=1e-12)
@@ -201,7 +208,7 @@ def test_products_of_rows_in_blocks(share):
     for found, expected in zip(streamed.turned_pair(values, values**2), store.turned_pair(values, values**2)):
         assert_allclose(found, expected, atol=1e-12)
     column = factors[:, 0].copy()
-    for found, expected in zip(streamed.curved(column, 0.5, weight), store.curved(column, 0.5, weight)):
+    for found, expected in zip(curved(streamed, column, 0.5, weight), curved(store, column, 0.5, weight)):
         assert_allclose(found, expected, atol=1e-12)
     whole, about = (
         Design(one, True).gram(weight, np.arange(P + 1), some) for one, some in ((store, 1.0), (streamed, share))
@@ -246,12 +253,30 @@ def test_curvature_is_the_change_of_the_gradient(name):
     rng = np.random.default_rng(3)
     raw, change = rng.normal(size=(N, n_outputs)), rng.normal(size=(N, n_outputs))
     assert structure_of(losses, raw) == structure
-    curvature = curvature_of(losses, raw, structure)
+    curvature = curvature_of(losses, raw, structure, losses.gradient(raw))
     expected = (losses.gradient(raw + 1e-6 * change) - losses.gradient(raw - 1e-6 * change)) / 2e-6
     fine = np.abs(expected - curvature.times(change.copy())) < 1e-5 * (1 + np.abs(expected))
     assert fine.mean() > 0.999  # a step may cross a kink of the gradient
     for one in range(n_outputs):
         assert_allclose(curvature.between(one, one), curvature.diagonal()[:, one])
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_partial_likelihood_of_rows_sorted_once(ties, late):
+    """The kernel sorts rows in any order; for full passes they are sorted before, and take their places again."""
+    rng = np.random.default_rng(0)
+    time = rng.integers(2, 60, N)
+    y = np.column_stack([rng.integers(0, 2, N), time, *([rng.integers(0, time)] if late else [])]).astype(float)
+    raw, weight, kernel = rng.normal(size=(N, 1)), rng.uniform(0.5, 2.0, N), kernel_of(CoxPH(ties))
+    expected = np.empty_like(raw)
+    value = kernel.block(y, raw, weight, None, expected).evaluate()
+    losses = Losses(kernel, y, weight, 1.0, [(0, N)], ALONE)
+    found, gradient = losses.value_and_gradient(raw)
+    assert_allclose(found, value, rtol=1e-12)
+    assert_allclose(gradient, expected, atol=1e-12)
+    bound = curvature_of(losses, raw, structure_of(losses, raw), gradient).diagonal()
+    assert_allclose(bound, np.maximum(gradient + (weight * y[:, 0])[:, None], 0.0))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -467,7 +467,7 @@ class BaseVectorFlow(
         """Return the number of rows in a mini-batch; `more` says whether other rows may follow."""
         return self._auto_batch_size(n_rows, more) if self.batch_size == "auto" else self.batch_size
 
-    def _n_workers(self, data, network):
+    def _n_workers(self, data, network, n_passes=1):
         if kernel_of(self._loss).takes_gil and self._batch_size(data.matrix.shape[0]) < WORTH_THE_GIL:
             return 1
-        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products)
+        return n_workers(self.n_jobs, data.matrix.rows.n_nonzero * network.n_products * n_passes)

@@ -17,7 +17,7 @@ from sklearn_vectorflow.io.sampling import SMALL_SAMPLE, sample_step
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.threads import Crew
+from sklearn_vectorflow.threads import Crew, single_threaded_blas
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.source_data import open_data
 from sklearn_vectorflow.validation.errors import warn
@@ -25,6 +25,7 @@ from sklearn_vectorflow.validation.scalars import check_choice
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
 EPOCHS = 2  # of stochastic steps before Newton's: more of them gain less than those do
+FEWEST_PASSES = 16  # over the rows, which share the cost of starting threads
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
 PRODUCTS_OF_PAIRS = 1 << 26  # the same, times the values of a row, for several steps
 PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs that take tenths of a second
@@ -137,14 +138,15 @@ class ExactMixin:
             return
         if not hasattr(self, "_penalties_of_fit"):  # a net that starts anew has forgotten them
             self._penalties_of_fit = network.penalties_of(network.graph.weighted[0])
-        with Crew(self._n_workers(data, network)) as crew:
+        with Crew(self._n_workers(data, network, FEWEST_PASSES)) as crew:
             self._converge(Problem.of_rows(network, data, kernel_of(self._loss), self._penalties_of_fit, crew), start)
 
     def _converge(self, problem, start):
         """Take the net of a problem to the optimum, and say how that went."""
         initial = None if start is None else start.raw
         tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)
-        report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
+        with single_threaded_blas:
+            report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
         self.optimality_ = report.optimality

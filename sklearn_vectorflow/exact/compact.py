@@ -91,8 +91,8 @@ class CompactStore(RowStore):
         self.n_common = min(self.n_columns, COMMON)
         size = int(np.clip(-(-self.n_rows // FEWEST_BLOCKS), 1, MOST_ROWS))
         spans = [(first, min(first + size, self.n_rows)) for first in range(0, self.n_rows, size)]
-        edges, self._ranges = self._ranges_of_rare()
-        self.blocks = crew.map(lambda span: Block(source, place, self.n_common, edges, *span), spans)
+        self._edges = self._edges_of_rare()
+        self.blocks = crew.map(lambda span: Block(source, place, self.n_common, self._edges, *span), spans)
         self._groups = self._groups_of_blocks(PARTS)
 
     @property
@@ -102,13 +102,13 @@ class CompactStore(RowStore):
             self._arrays = kept(self._source, self._place, self.crew)
         return self._arrays
 
-    def _ranges_of_rare(self):
-        """Return the edges of ranges of rare columns of about as many entries, and their numbers."""
+    def _edges_of_rare(self):
+        """Return the edges of ranges of rare columns of about as many entries."""
         if self.n_columns == self.n_common:
-            return np.array([self.n_columns]), []
+            return np.array([self.n_columns])
         starts = np.concatenate([[0], np.cumsum(self._counts[self.n_common :], dtype=np.int64)])
         spans = even_parts(starts)
-        return np.array([0] + [last for _, last in spans]) + self.n_common, list(range(len(spans)))
+        return np.array([0] + [last for _, last in spans]) + self.n_common
 
     def _groups_of_blocks(self, most):
         """Return neighbouring blocks together, at most so many lists of them."""
@@ -139,7 +139,8 @@ class CompactStore(RowStore):
         def spread(block, sums):
             engine.spread(*block.common, squares, by_row[block.rows], sums)
 
-        out = self._with_zeros(self._sums_of_groups(spread, 1)[0])
+        out = np.empty(self.n_columns)
+        out[: self.n_common] = self._sums_of_groups(spread, 1)[0]
         self._spread_rare(by_row, squares, out)
         return out[:, None]
 
@@ -153,13 +154,14 @@ class CompactStore(RowStore):
             engine.spread_pair(*block.common, one[block.rows], other[block.rows], sums)
 
         sums = self._sums_of_groups(spread, 2)[0].reshape(-1, 2)
-        found = tuple(self._with_zeros(own) for own in sums.T)
-        self._spread_rare(one, False, found[0])
-        self._spread_rare(other, True, found[1])
+        found = np.empty(self.n_columns), np.empty(self.n_columns)
+        for by_row, squares, out, own in zip((one, other), (False, True), found, sums.T):
+            out[: self.n_common] = own
+            self._spread_rare(by_row, squares, out)
         return found[0][:, None], found[1][:, None]
 
-    def curved(self, factors, shift, weight):
-        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+    def curved(self, factors, shift, weight, out):
+        """Write X^T c; return the sum of c, and X factors + shift, where c is weight times the last."""
         change, weighted = np.full(self.n_rows, shift), np.empty(self.n_rows)
 
         def pass_over(block, sums):
@@ -167,10 +169,9 @@ class CompactStore(RowStore):
             engine.rare_product(*block.rare, factors, change[rows])
             return engine.curved(*block.common, factors, weight[rows], change[rows], weighted[rows], sums)
 
-        sums, totals = self._sums_of_groups(pass_over, 1)
-        out = self._with_zeros(sums)
+        out[: self.n_common], totals = self._sums_of_groups(pass_over, 1)
         self._spread_rare(weighted, False, out)
-        return out, sum(totals), change
+        return sum(totals), change
 
     def _sums_of_groups(self, add, width):
         """Return sums by common column that a function of a block adds to, and what it returns for every block."""
@@ -184,17 +185,15 @@ class CompactStore(RowStore):
     def _parts_of_sums(self, size):
         return self._groups
 
-    def _with_zeros(self, sums):
-        out = np.zeros(self.n_columns)
-        out[: self.n_common] = sums
-        return out
-
     def _spread_rare(self, by_row, squares, out):
+        """Write the rare columns' sums of rows, or of their squares, times a number for each."""
+
         def add(k):
+            out[self._edges[k] : self._edges[k + 1]] = 0.0
             for block in self.blocks:
                 engine.rare_spread(*block.rare, squares, by_row[block.rows], out, *block.cuts[k : k + 2])
 
-        self.crew.map(add, self._ranges)
+        self.crew.map(add, range(len(self._edges) - 1))
 
     def gram(self, weight, place, ones, width, share):
         """Return the weighted products of columns that have a place; about, from a share of the rows."""

@@ -23,10 +23,10 @@ def structure_of(losses, raw):
     return "full" if np.any(found) else "diagonal"
 
 
-def curvature_of(losses, raw, structure):
-    """Return the second derivatives of the sum of losses at raw outputs."""
+def curvature_of(losses, raw, structure, gradient):
+    """Return the second derivatives of the sum of losses at raw outputs, where its gradient is known."""
     if structure == "rows":
-        return CoupledCurvature(losses, raw)
+        return CoupledCurvature(losses, raw, gradient)
     if structure == "softmax":
         return SoftmaxCurvature(losses, raw)
     if structure == "diagonal":
@@ -154,9 +154,9 @@ class SoftmaxCurvature:
 class CoupledCurvature:
     """Of a loss that sees all rows together: differences of its gradient along each change."""
 
-    def __init__(self, losses, raw):
+    def __init__(self, losses, raw, gradient):
         self.losses, self.raw = losses, raw
-        self._diagonal = losses.bound(raw)
+        self._diagonal = losses.bound(gradient)
 
     def diagonal(self):
         """Return bounds of the second derivatives, shape (n_rows, n_outputs)."""

@@ -127,9 +127,11 @@ class Design:
             return self.backward(change * weight[:, None]), change
         self._passes[0] += 1
         shift, factors = (factors[0, 0], factors[1:, 0]) if self.intercept else (0.0, factors[:, 0])
-        out, total, change = self.rows.curved(np.ascontiguousarray(factors), shift, weight)
-        out = np.concatenate([[total], out]) if self.intercept else out
-        return out[:, None], change[:, None]
+        out = np.empty((self.n, 1))
+        total, change = self.rows.curved(np.ascontiguousarray(factors), shift, weight, out[self.intercept :, 0])
+        if self.intercept:
+            out[0] = total
+        return out, change[:, None]
 
     def vectors(self, width):
         """Return the arithmetic of arrays with a line for every column."""

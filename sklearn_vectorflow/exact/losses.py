@@ -29,6 +29,8 @@ class Losses:
         self.is_softmax = isinstance(kernel.loss, MultinomialLoss)
         self.ranges = [(0, len(y))] if self.couples_rows else ranges
         self.total = weight.sum() if total is None else total
+        self._order = kernel.loss.order(y) if hasattr(kernel.loss, "order") else None
+        self._sorted = (y, weight) if self._order is None else (y[self._order], weight[self._order])
 
     def unweighted(self, rows):
         """Return the losses of some rows, each with a weight of one."""
@@ -36,14 +38,20 @@ class Losses:
 
     def value_and_gradient(self, raw):
         """Return the sum of weighted losses and its gradient by raw outputs."""
+        y, weight = self._sorted
+        raw = raw if self._order is None else raw[self._order]
         gradient = np.empty_like(raw)
 
         def evaluate(span):
             some = slice(*span)
-            block = self.kernel.block(self.y[some], raw[some], self.weight[some], None, gradient[some])
-            return block.evaluate()
+            return self.kernel.block(y[some], raw[some], weight[some], None, gradient[some]).evaluate()
 
-        return sum(self.crew.map(evaluate, self.ranges)), gradient
+        value = sum(self.crew.map(evaluate, self.ranges))
+        if self._order is None:
+            return value, gradient
+        in_place = np.empty_like(gradient)
+        in_place[self._order] = gradient
+        return value, in_place
 
     def value(self, raw):
         """Return the sum of weighted losses."""
@@ -68,6 +76,9 @@ class Losses:
         found = self.crew.map(evaluate, self.ranges)
         return None if any(one is None for one in found) else out
 
-    def bound(self, raw):
-        """Return bounds of Cox's second derivatives: what rows would have if others' risks were fixed."""
-        return np.maximum(self.gradient(raw) + (self.weight * self.y[:, 0])[:, None], 0.0)
+    def bound(self, gradient):
+        """Return bounds of Cox's second derivatives: what rows would have if others' risks were fixed.
+
+        They follow from the gradient of the sum by raw outputs.
+        """
+        return np.maximum(gradient + (self.weight * self.y[:, 0])[:, None], 0.0)

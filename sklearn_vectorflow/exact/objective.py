@@ -100,7 +100,7 @@ class Objective:
         """Return the second derivatives at a point."""
         if self.structure is None:
             self.structure = structure_of(self.losses, point.raw)
-        curvature = curvature_of(self.losses, point.raw, self.structure)
+        curvature = curvature_of(self.losses, point.raw, self.structure, point.slopes)
         return Hessian(self, curvature, point.weights.shape[1], len(point.constants))
 
 

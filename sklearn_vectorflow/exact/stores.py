@@ -153,15 +153,15 @@ class RowStore:
         total = self._total(add, 2 * shape[0] * shape[1])[0].reshape(shape)
         return np.ascontiguousarray(total[..., 0]), np.ascontiguousarray(total[..., 1])
 
-    def curved(self, factors, shift, weight):
-        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+    def curved(self, factors, shift, weight, out):
+        """Write X^T c; return the sum of c, and X factors + shift, where c is weight times the last."""
         change = np.empty(self.n_rows)
 
-        def add(span, out):
-            return sweeps.add_curved(*self.arrays, factors, shift, weight, change, out, *span)
+        def add(span, sums):
+            return sweeps.add_curved(*self.arrays, factors, shift, weight, change, sums, *span)
 
-        out, totals = self._total(add, self.n_columns)
-        return out, sum(totals), change
+        out[...], totals = self._total(add, self.n_columns)
+        return sum(totals), change
 
     def gram(self, weight, place, ones, width, share):
         """Return the weighted products of columns that have a place; about, from a share of the rows."""
@@ -225,12 +225,13 @@ class TwoWayStore(RowStore):
         """Return the transpose times a dense matrix, and that of squared values times another."""
         return self.turned_times(one), self.turned_times(other, squares=True)
 
-    def curved(self, factors, shift, weight):
-        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
+    def curved(self, factors, shift, weight, out):
+        """Write X^T c; return the sum of c, and X factors + shift, where c is weight times the last."""
         change = self.times(factors[:, None])[:, 0]
         change += shift
         weighted = change * weight
-        return self.turned_times(weighted[:, None])[:, 0], weighted.sum(), change
+        out[...] = self.turned_times(weighted[:, None])[:, 0]
+        return weighted.sum(), change
 
     def counts(self):
         """Return how many entries each column has."""

@@ -84,14 +84,14 @@ class StreamedStore:
             sweeps.add_transposed(*arrays, factors[first : first + n_rows], out, 0, n_rows, squares)
         return out
 
-    def curved(self, factors, shift, weight):
-        """Return X^T c, the sum of c, and X factors + shift, where c is weight times the last."""
-        out, change, total = np.zeros(self.n_columns), np.empty(self.n_rows), 0.0
+    def curved(self, factors, shift, weight, out):
+        """Write X^T c; return the sum of c, and X factors + shift, where c is weight times the last."""
+        out[...], change, total = 0.0, np.empty(self.n_rows), 0.0
         for first, arrays in self._blocks():
             n_rows = len(arrays[2]) - 1
             own = slice(first, first + n_rows)
             total += sweeps.add_curved(*arrays, factors, shift, weight[own], change[own], out, 0, n_rows)
-        return out, total, change
+        return total, change
 
     def turned_pair(self, one, other):
         """Return the transpose times a dense matrix, and that of squared values times another."""

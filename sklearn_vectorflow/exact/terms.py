@@ -29,6 +29,7 @@ class Terms:
 
     def __init__(self, fields, design, n_outputs):
         self.l1, self.l2 = (self._strengths(fields, name, design) for name in ("l1", "l2"))
+        self._kinked = bool(np.any(self.l1))
         self.penalised = slice(int(design.intercept), None)  # all but the intercept
         self.center = self.lower = self.upper = None
         if "center" in fields:
@@ -63,7 +64,7 @@ class Terms:
     @property
     def smooth(self):
         """Whether weights meet neither a kink nor a bound."""
-        return self.lower is None and not np.any(self.l1)
+        return self.lower is None and not self._kinked
 
     def inside(self, weights):
         """Return the nearest weights within the bounds."""
@@ -71,7 +72,8 @@ class Terms:
 
     def value(self, weights):
         """Return the penalty."""
-        return float(np.sum(self.l1 * np.abs(weights)) + 0.5 * np.sum(self.l2 * weights**2))
+        value = 0.5 * float(np.vdot(weights, self.l2 * weights))
+        return value + float(np.sum(self.l1 * np.abs(weights))) if self._kinked else value
 
     def pseudo_gradient(self, weights, gradient):
         """Return the steepest slope of the objective: zero where neither side of a kink or bound goes down.

@@ -2,7 +2,8 @@
 """Cox's partial likelihood of a block of rows. The formula stands in sklearn_vectorflow/losses/cox.py.
 
 Targets are (event, time), or (event, time, entry) where rows enter late; parameters (1 for
-Efron's or 0 for Breslow's treatment of ties). A row is at risk in (entry, time].
+Efron's or 0 for Breslow's treatment of ties). A row is at risk in (entry, time]. Rows come in
+any order; those whose times fall need no sorting.
 """
 from libc.math cimport NAN, exp, fmax, log
 from libc.stdint cimport int64_t
@@ -99,6 +100,7 @@ cdef double partial_likelihood(Subject *subjects, int64_t n, Entry *entries, int
 cdef double cox(int64_t n, const double *y, const double *raw, const double *weight,
                 double *gradient, const vf_loss *loss) noexcept nogil:
     cdef int64_t r, n_targets = loss.n_targets, n_entries = 0
+    cdef bint in_order = True
     cdef double total, largest = raw[0], risk
     cdef Subject *subjects = <Subject *>malloc(n * (sizeof(Subject) + sizeof(Entry)))
     cdef Entry *entries = <Entry *>(subjects + n)
@@ -109,10 +111,12 @@ cdef double cox(int64_t n, const double *y, const double *raw, const double *wei
     for r in range(n):
         risk = weight[r] * exp(raw[r] - largest)
         subjects[r] = Subject(y[n_targets * r + 1], y[n_targets * r], weight[r], raw[r], risk, 0.0, r)
+        in_order &= r == 0 or subjects[r].time <= subjects[r - 1].time
         if n_targets > 2 and y[n_targets * r + 2] > 0.0:
             entries[n_entries] = Entry(y[n_targets * r + 2], risk, r)
             n_entries += 1
-    qsort(subjects, n, sizeof(Subject), latest_first)
+    if not in_order:
+        qsort(subjects, n, sizeof(Subject), latest_first)
     qsort(entries, n_entries, sizeof(Entry), latest_entry_first)
     total = partial_likelihood(subjects, n, entries, n_entries, loss.parameters[0] > 0.0, largest, gradient)
     free(subjects)
