@@ -238,6 +238,11 @@ def made(name):
     return case
 
 
+def text_l1(folder, quick):
+    X, y = workloads.load(folder, "text", "train", quick)
+    return Logistic(X, y > 0, 1e-5, l1=True, intercept=False)
+
+
 def surv1m(folder, quick):
     return Exponential(*workloads.load_times(folder, "train", quick), 1e-5)
 
@@ -269,6 +274,7 @@ CASES = {
     "ctr": (made("ctr"), SMOOTH),
     "surv1m": (surv1m, ("ours", "poisson", "glum")),
     "news20": (news20, ("ours", "lbfgs", "newton_cg", "saga")),
+    "text_l1": (text_l1, ("ours", "liblinear", "saga", "skglm")),
     "rcv1_l1": (rcv1_l1, ("ours", "liblinear", "saga", "skglm")),
     "cox": (cox, ("ours", "skglm")),
 }
