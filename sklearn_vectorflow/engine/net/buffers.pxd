@@ -77,5 +77,7 @@ cdef class Buffers:
     cdef _take_row(self, int i)
     cdef _take_weighted(self, int i)
     cdef int64_t _n_slots(self, Node *node)
+    cdef int64_t _most_touches(self, Node *node)
     cdef _take_read(self)
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots)
+    cdef _take_lists(self, vf_gathered *g, int64_t touches, int64_t slots)

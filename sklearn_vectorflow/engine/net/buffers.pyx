@@ -5,6 +5,7 @@ All of it is taken when a worker is made.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
@@ -12,7 +13,7 @@ from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_holds_weights, vf_misses_each
 from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
-from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered, vf_table_entry
+from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered, vf_table_entry, vf_listed
 from sklearn_vectorflow.engine.net.plan cimport *
 from sklearn_vectorflow.engine.net.sampling cimport Candidates
 
@@ -216,9 +217,13 @@ cdef class Buffers:
     cdef int64_t _n_slots(self, Node *node):
         if not self._reads_rows(node) or node.orthogonal > 0.0:
             return node.weights.n_in
+        return min(self._most_touches(node), node.weights.n_in)
+
+    cdef int64_t _most_touches(self, Node *node):
+        """The most entries of a batch's rows that a node reads."""
         if node.parent == INPUT or self.net.nodes[node.parent].kind == COLUMNS:
-            return min(self.batch_nonzeros, node.weights.n_in)
-        return min(self.batch_size * self._most(node.parent), node.weights.n_in)
+            return self.batch_nonzeros
+        return self.batch_size * self._most(node.parent)
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
         cdef int64_t k, n_places = node.weights.n_in
@@ -231,7 +236,17 @@ cdef class Buffers:
         g.table = <vf_table_entry *>self._take(n_places * sizeof(vf_table_entry))
         g.places = <uint32_t *>self._take((slots + 1) * sizeof(int32_t))  # behind the last one, of none that is new
         g.features = <int32_t *>self._take((slots + 1) * sizeof(int32_t))
-        g.sums = <double *>self._take(slots * g.n_out * sizeof(double))
-        g.rounded = <float *>self._take((max(slots, g.n_out) + VF_LANES) * sizeof(float))
+        if node.kind == LINEAR and g.n_out > 1 and node.orthogonal == 0.0:
+            self._take_lists(g, self._most_touches(node), slots)
+        else:
+            g.sums = <double *>self._take(slots * g.n_out * sizeof(double))
+            g.rounded = <float *>self._take((max(slots, g.n_out) + VF_LANES) * sizeof(float))
         for k in range(n_places):
             g.table[k].slot = -1
+
+    cdef _take_lists(self, vf_gathered *g, int64_t touches, int64_t slots):
+        g.touches = <vf_listed *>self._take((touches + 1) * sizeof(vf_listed))
+        g.first = <int32_t *>self._take((slots + 1) * sizeof(int32_t))
+        memset(g.first, -1, (slots + 1) * sizeof(int32_t))
+        g.sums = <double *>self._take(g.n_out * sizeof(double))
+        g.rounded = <float *>self._take((slots * g.n_out + VF_LANES) * sizeof(float))

@@ -25,7 +25,8 @@ from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_c
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.random cimport vf_next, vf_unit
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport (
-    vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_gathered_values, vf_rounded,
+    vf_gather_row, vf_gathered, vf_gathered_clear, vf_gathered_features, vf_gathered_open, vf_gathered_values,
+    vf_link_row, vf_rounded, vf_sum_lists,
 )
 from sklearn_vectorflow.engine.kernels.rows.rows cimport (
     vf_compress, vf_load, vf_portion, vf_prefetch_row, vf_row, vf_row_length, vf_rows,
@@ -347,7 +348,11 @@ cdef class Walk(Buffers):
         cdef int64_t r
         cdef vf_row x
         vf_gathered_open(g, self._most_gathered(i, rows, n))
-        for r in range(n):
+        if g.touches != NULL:
+            for r in range(n - 1, -1, -1):
+                vf_link_row(g, self._row_to_step(node.parent, rows, r), <int32_t>r)
+            vf_sum_lists(g, self.gradient[i])
+        for r in range(n if g.touches == NULL else 0):
             x = self._row_to_step(node.parent, rows, r)
             if node.kind == PAIRS:
                 vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,

@@ -1,5 +1,9 @@
 /* The gradient of a mini-batch, feature by feature: which features it touched,
- * and the sum of their rows' gradients. Costs what the mini-batch's non-zeros cost. */
+ * and the sum of their rows' gradients. Costs what the mini-batch's non-zeros cost.
+ *
+ * A sum of one number is added to at every touch. Sums of many numbers would leave the first cache
+ * between touches, so those of a layer's outputs are formed one after the other, in registers, from a
+ * list of each feature's touches. */
 #ifndef VF_GATHER_H
 #define VF_GATHER_H
 
@@ -10,6 +14,12 @@ typedef struct {
     int32_t feature, slot;
 } vf_table_entry;
 
+/* A row that has a feature; next: another touch of the feature by a later row, -1: none. */
+typedef struct {
+    float value;
+    int32_t row, next;
+} vf_listed;
+
 typedef struct {
     int64_t n_slots;
     int32_t n_out, most_bits; /* the table has 2**most_bits places; 0: a place a feature, its own */
@@ -17,8 +27,11 @@ typedef struct {
     vf_table_entry *table;
     uint32_t *places;         /* (slots) */
     int32_t *features;        /* (slots) */
-    double *sums;             /* (slots, n_out); those of free slots are zero */
-    float *rounded;           /* room for a number a slot, or for a record's */
+    double *sums;             /* (slots, n_out); those of free slots are zero. If there are lists: room for one */
+    float *rounded;           /* room for a number a slot, or for a record's. If there are lists: (slots, n_out) sums */
+    vf_listed *touches;        /* (non-zeros) NULL: no lists */
+    int32_t *first;           /* (slots) a feature's first touch; -1 for free slots */
+    int64_t n_touches;
 } vf_gathered;
 
 /* Makes ready for a mini-batch of at most n non-zeros. */
@@ -105,8 +118,63 @@ VF_SIMD static void vf_gather_row(vf_gathered *g, vf_row row, const double *delt
         vf_gather_span(g, row, 1.0, delta, g->n_out);
 }
 
+/* Puts a row's touches before those of the features' lists. Called for the last row first, and for a row's last
+ * feature first, so that sums run over the rows in their order. */
+static inline void vf_link_row(vf_gathered *given, vf_row row, int32_t number) {
+    const vf_gathered g = *given; /* no store can alias it */
+    int64_t n_slots = g.n_slots, n = g.n_touches;
+    for (int64_t k = row.length - 1; k >= 0; k--) {
+        if (row.values[k] == 0.0f) /* a stored zero is no touch */
+            continue;
+        const int64_t slot = vf_gathered_slot(&g, &n_slots, row.indices[k]);
+        const vf_listed touch = {row.values[k], number, g.first[slot]};
+        g.touches[n] = touch;
+        g.first[slot] = (int32_t)n++;
+    }
+    given->n_slots = n_slots;
+    given->n_touches = n;
+}
+
+/* sum: room for n numbers; registers where n is known beforehand. */
+VF_INLINE void vf_sum_touches(const vf_gathered *given, const double *VF_RESTRICT delta, double *VF_RESTRICT sum,
+                              const int64_t n) {
+    const vf_gathered g = *given; /* no store can alias it */
+    for (int64_t slot = 0; slot < g.n_slots; slot++) {
+        const vf_listed *touch = g.touches + g.first[slot];
+        double value = touch->value;
+        const double *of_row = delta + touch->row * n;
+        for (int64_t c = 0; c < n; c++)
+            sum[c] = value * of_row[c];
+        while (touch->next >= 0) {
+            touch = g.touches + touch->next;
+            value = touch->value;
+            of_row = delta + touch->row * n;
+            for (int64_t c = 0; c < n; c++)
+                sum[c] += value * of_row[c];
+        }
+        float *VF_RESTRICT out = g.rounded + slot * n;
+        for (int64_t c = 0; c < n; c++)
+            out[c] = (float)sum[c];
+    }
+}
+
+/* Forms the sums of all lists, from the gradients of the mini-batch's rows, each n_out numbers. */
+VF_SIMD static void vf_sum_lists(const vf_gathered *g, const double *delta) {
+    double sum[32];
+    if (g->n_out == 8)
+        vf_sum_touches(g, delta, sum, 8);
+    else if (g->n_out == 16)
+        vf_sum_touches(g, delta, sum, 16);
+    else if (g->n_out == 32)
+        vf_sum_touches(g, delta, sum, 32);
+    else
+        vf_sum_touches(g, delta, g->sums, g->n_out);
+}
+
 /* n sums from `from` on, in the precision of weights. */
 VF_INLINE const float *vf_rounded(const vf_gathered *g, int64_t from, int64_t n) {
+    if (g->touches != NULL)
+        return g->rounded + from;
     float *VF_RESTRICT out = g->rounded;
     const double *VF_RESTRICT sums = g->sums + from;
     for (int64_t c = 0; c < n; c++)
@@ -130,8 +198,11 @@ VF_INLINE vf_row vf_gathered_values(const vf_gathered *g) {
 static inline void vf_gathered_clear(vf_gathered *g) {
     for (int64_t slot = 0; slot < g->n_slots; slot++)
         g->table[g->places[slot]].slot = -1;
-    memset(g->sums, 0, sizeof(double) * (size_t)(g->n_slots * g->n_out));
-    g->n_slots = 0;
+    if (g->touches == NULL)
+        memset(g->sums, 0, sizeof(double) * (size_t)(g->n_slots * g->n_out));
+    else
+        memset(g->first, -1, sizeof(int32_t) * (size_t)g->n_slots);
+    g->n_slots = g->n_touches = 0;
 }
 
 #endif
