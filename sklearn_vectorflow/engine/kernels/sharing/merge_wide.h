@@ -166,16 +166,18 @@ VF_INLINE void vf_merge_wide(const int kind, const int lazy, const vf_linear *la
 }
 
 /* The place of a feature in a layer whose copies begin at record `first`, counted from the layer's own first: that of its copy
- * if it is hot. */
+ * if it is hot. In bits: where compilers branch on whether it is, processors guess wrong every third time. */
 VF_INLINE int64_t vf_place_in(const vf_hot *hot, int64_t first, int32_t feature) {
     const int64_t slot = vf_slot_of(feature, hot->bits, hot->shift), copy = first + hot->rank[slot];
-    return hot->owner[slot] == feature ? copy : feature;
+    const int64_t is_hot = -(int64_t)(hot->owner[slot] == feature);
+    return feature ^ ((feature ^ copy) & is_hot);
 }
 
 /* Those of a row's features. */
-static inline void vf_place_row(const vf_hot *hot, int64_t first, const int32_t *indices, int64_t n, int32_t *places) {
+static inline void vf_place_row(const vf_hot *given, int64_t first, const int32_t *indices, int64_t n, int32_t *places) {
+    const vf_hot hot = *given; /* no store can alias it */
     for (int64_t k = 0; k < n; k++)
-        places[k] = (int32_t)vf_place_in(hot, first, indices[k]);
+        places[k] = (int32_t)vf_place_in(&hot, first, indices[k]);
 }
 
 /* As vf_prefetch_row, of the records that a row reads beside copies. */
