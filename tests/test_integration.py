@@ -1,5 +1,6 @@
 """scikit-learn's tools around the estimators: search, pipelines, routing, frames, callbacks, threads."""
 
+import contextlib
 import multiprocessing
 import re
 import warnings
@@ -24,9 +25,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.estimators import base, raw_outputs
+from sklearn_vectorflow.exact.preconditioner import Preconditioner
 from sklearn_vectorflow.losses import QuantileLoss
 from sklearn_vectorflow.optimizers import AdaGrad
 from sklearn_vectorflow.penalties import L2
+from sklearn_vectorflow.threads import single_threaded_blas
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -299,6 +302,47 @@ def test_joblib_context_sets_the_number_of_threads(backend, counted):
         assert set(counted) == {2}
         model.set_params(n_jobs=1).predict(X)
     assert counted[-1] == 1
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpoolctl.ThreadpoolController().select(user_api="blas").info()}
+
+
+def test_exact_fits_give_blas_its_threads_back():
+    """Two fits overlap, and the first to begin is the first to end."""
+    inside = []
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+            first.enter_context(single_threaded_blas)
+            second.enter_context(single_threaded_blas)
+            first.close()
+            inside.append(blas_threads())
+        with pytest.raises(RuntimeError), single_threaded_blas:
+            inside.append(blas_threads())
+            raise RuntimeError
+        assert all(found <= {1} for found in inside)  # none where BLAS is not to be told
+        assert blas_threads() == before
+
+
+def test_exact_fits_run_blas_in_their_own_threads(monkeypatch):
+    seen = set()
+    monkeypatch.setattr(
+        Preconditioner, "complete", noting(Preconditioner.complete, lambda: seen.update(blas_threads()))
+    )
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 5)), rng.integers(0, 2, 200)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        VectorFlowClassifier(solver="exact", alpha=1e-3).fit(X, y)
+    assert seen <= {1}
+
+
+def noting(function, note):
+    def noted(*args):
+        note()
+        return function(*args)
+
+    return noted
 
 
 @TWO_CORES
