@@ -80,4 +80,5 @@ cdef class Buffers:
     cdef int64_t _most_touches(self, Node *node)
     cdef _take_read(self)
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots)
+    cdef _take_table(self, vf_gathered *g, int64_t n_features, int64_t slots)
     cdef _take_lists(self, vf_gathered *g, int64_t touches, int64_t slots)

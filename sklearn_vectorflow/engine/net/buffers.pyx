@@ -3,7 +3,7 @@
 
 All of it is taken when a worker is made.
 """
-from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -19,7 +19,7 @@ from sklearn_vectorflow.engine.net.sampling cimport Candidates
 
 cdef enum:
     LINE = 64            # bytes of a cache line, and of the widest vectors
-    MOST_PLACES = 1 << 16  # of features in a table that has one for each, which is quicker than hashing while it is small
+    MOST_PLACES = 1 << 16  # of features, below which all their slots have numbers of two bytes, and need no hashing
 
 
 cdef class Buffers:
@@ -226,14 +226,11 @@ cdef class Buffers:
         return self.batch_size * self._most(node.parent)
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
-        cdef int64_t k, n_places = node.weights.n_in
         g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
-        if slots < node.weights.n_in and not (g.n_out == 1 and node.weights.n_in <= MOST_PLACES):
-            g.most_bits = 1
-            while (<int64_t>1 << g.most_bits) < 2 * slots:
-                g.most_bits += 1
-            n_places = <int64_t>1 << g.most_bits
-        g.table = <vf_table_entry *>self._take(n_places * sizeof(vf_table_entry))
+        if g.n_out == 1 and node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
+            g.direct = <uint16_t *>self._take(node.weights.n_in * sizeof(uint16_t))
+        else:
+            self._take_table(g, node.weights.n_in, slots)
         g.places = <uint32_t *>self._take((slots + 1) * sizeof(int32_t))  # behind the last one, of none that is new
         g.features = <int32_t *>self._take((slots + 1) * sizeof(int32_t))
         if node.kind == LINEAR and g.n_out > 1 and node.orthogonal == 0.0:
@@ -241,6 +238,15 @@ cdef class Buffers:
         else:
             g.sums = <double *>self._take(slots * g.n_out * sizeof(double))
             g.rounded = <float *>self._take((max(slots, g.n_out) + VF_LANES) * sizeof(float))
+
+    cdef _take_table(self, vf_gathered *g, int64_t n_features, int64_t slots):
+        cdef int64_t k, n_places = n_features
+        if slots < n_features:
+            g.most_bits = 1
+            while (<int64_t>1 << g.most_bits) < 2 * slots:
+                g.most_bits += 1
+            n_places = <int64_t>1 << g.most_bits
+        g.table = <vf_table_entry *>self._take(n_places * sizeof(vf_table_entry))
         for k in range(n_places):
             g.table[k].slot = -1
 

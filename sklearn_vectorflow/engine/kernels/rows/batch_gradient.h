@@ -25,6 +25,7 @@ typedef struct {
     int32_t n_out, most_bits; /* the table has 2**most_bits places; 0: a place a feature, its own */
     int32_t bits;             /* 2**bits of them serve this mini-batch, so that a small one stays in the first cache */
     vf_table_entry *table;
+    uint16_t *direct;         /* (features) one more than a feature's slot, 0: nobody's; NULL: the table tells */
     uint32_t *places;         /* (slots) */
     int32_t *features;        /* (slots) */
     double *sums;             /* (slots, n_out); those of free slots are zero. If there are lists: room for one */
@@ -103,10 +104,31 @@ VF_INLINE void vf_gather_span(vf_gathered *given, vf_row row, double scale, cons
     given->n_slots = n_slots;
 }
 
+/* The same for sums of one number whose slots are found without a table. */
+VF_INLINE void vf_gather_directly(vf_gathered *given, vf_row row, double delta) {
+    const vf_gathered g = *given; /* no store can alias it */
+    int64_t n_slots = g.n_slots;
+    for (int64_t k = 0; k < row.length; k++) {
+        if (row.values[k] == 0.0f) /* a stored zero is no touch */
+            continue;
+        const int32_t feature = row.indices[k];
+        const int64_t held = g.direct[feature], is_new = held == 0;
+        const int64_t slot = held - 1 + ((n_slots + 1) & -is_new);
+        g.direct[feature] = (uint16_t)(slot + 1);
+        g.places[n_slots] = (uint32_t)feature;
+        g.features[n_slots] = feature;
+        n_slots += is_new;
+        g.sums[slot] += row.values[k] * delta;
+    }
+    given->n_slots = n_slots;
+}
+
 /* Widths that are known beforehand stay in registers. */
 VF_SIMD static void vf_gather_row(vf_gathered *g, vf_row row, const double *delta) {
     const double one = 1.0;
-    if (g->n_out == 1)
+    if (g->direct != NULL)
+        vf_gather_directly(g, row, delta[0]);
+    else if (g->n_out == 1)
         vf_gather_span(g, row, delta[0], &one, 1);
     else if (g->n_out == 8)
         vf_gather_span(g, row, 1.0, delta, 8);
@@ -196,7 +218,9 @@ VF_INLINE vf_row vf_gathered_values(const vf_gathered *g) {
 
 /* Empties the table. */
 static inline void vf_gathered_clear(vf_gathered *g) {
-    for (int64_t slot = 0; slot < g->n_slots; slot++)
+    for (int64_t slot = 0; slot < g->n_slots && g->direct != NULL; slot++)
+        g->direct[g->places[slot]] = 0;
+    for (int64_t slot = 0; slot < g->n_slots && g->direct == NULL; slot++)
         g->table[g->places[slot]].slot = -1;
     if (g->touches == NULL)
         memset(g->sums, 0, sizeof(double) * (size_t)(g->n_slots * g->n_out));

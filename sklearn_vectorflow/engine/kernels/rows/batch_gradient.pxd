@@ -1,5 +1,5 @@
 # cython: language_level=3
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 
@@ -12,6 +12,7 @@ cdef extern from "kernels/rows/batch_gradient.h" nogil:
         int64_t n_slots
         int32_t n_out, most_bits
         vf_table_entry *table
+        uint16_t *direct
         uint32_t *places
         int32_t *features
         double *sums
