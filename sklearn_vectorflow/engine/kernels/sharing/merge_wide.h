@@ -174,7 +174,7 @@ VF_INLINE int64_t vf_place_in(const vf_hot *hot, int64_t first, int32_t feature)
 }
 
 /* Those of a row's features. */
-static inline void vf_place_row(const vf_hot *given, int64_t first, const int32_t *indices, int64_t n, int32_t *places) {
+VF_SIMD static void vf_place_row(const vf_hot *given, int64_t first, const int32_t *indices, int64_t n, int32_t *places) {
     const vf_hot hot = *given; /* no store can alias it */
     for (int64_t k = 0; k < n; k++)
         places[k] = (int32_t)vf_place_in(&hot, first, indices[k]);
