@@ -144,6 +144,18 @@ def test_strengths_are_averaged_by_what_they_leave_of_a_model():
     assert mean_strength(2.0, 2.5, strengths, one, 0.0, spread, is_worse=np.isfinite(one)) > 1e1
 
 
+@pytest.mark.parametrize("signal", [0.0, 4.0])
+def test_weights_of_few_rows_below_one_leave_their_signal(signal):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = (signal * X[:, 0] + rng.logistic(size=60) > 1.0).astype(int)
+    strengths = [
+        np.log(VectorFlowClassifier(class_weight=weight, random_state=0).fit(X, y).network_.scales.prior)
+        for weight in (None, "balanced")
+    ]
+    assert strengths[1] == pytest.approx(strengths[0], abs=1.0)
+
+
 def test_copies_of_few_rows_are_as_likely_as_weights():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 3)), np.arange(20) % 2

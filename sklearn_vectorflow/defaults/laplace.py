@@ -107,7 +107,7 @@ class Model:
         if self.fit_intercept:
             of_intercept = inverse @ root
             leverage = leverage + of_intercept**2 / (root @ of_intercept)
-        of_copy = np.minimum(leverage / copies, 1.0 - 1e-6)
+        of_copy = np.minimum(leverage / np.maximum(copies, 1.0), 1.0 - 1e-6)
         return self.evaluate(self.scores + of_copy * self.gradient / (self.second * (1.0 - of_copy)))[0]
 
     def _move(self, of_rows, intercept):

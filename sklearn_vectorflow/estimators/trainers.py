@@ -54,7 +54,7 @@ class TrainerMixin(StrengthMixin):
         sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
-        if self.network is None and not network.is_linear:
+        if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
             warn_of_few_units(self.hidden_layer_sizes, network.n_outputs)
         if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
