@@ -55,7 +55,7 @@ class TrainerMixin(StrengthMixin):
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
-            warn_of_few_units(self.hidden_layer_sizes, network.n_outputs)
+            warn_of_few_units(self.hidden_layer_sizes, network.n_outputs - self._n_constant())
         if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size, data.n_losses):
