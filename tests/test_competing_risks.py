@@ -178,6 +178,7 @@ def test_the_score_is_the_mean_over_causes(model):
     )
 
 
+@pytest.mark.filterwarnings("ignore:hidden_layer_sizes")  # a baseline of each row has many outputs
 @pytest.mark.parametrize("shape", ["constant", "linear"])
 def test_nets_share_their_hidden_layers(shape):
     net = VectorFlowSurvivalEstimator(

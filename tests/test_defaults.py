@@ -1,13 +1,17 @@
 """What parameters that are None or "auto" stand for, and that defaults have no units."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.defaults.columns import unlike_columns
-from sklearn_vectorflow.defaults.evidence import likely_prior
+from sklearn_vectorflow.defaults.evidence import likely_prior, mean_strength
+from sklearn_vectorflow.defaults.laplace import Model
 from sklearn_vectorflow.defaults.scales import CLEAR_SIGNAL, FEW_TELL, PRIOR, SMALLEST_SHARE
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 from sklearn_vectorflow.training.stopping import Stopping
@@ -90,6 +94,76 @@ def test_few_rows_tell_the_strength_that_they_come_from(strength, unit):
             found[-1], abs=1e-3
         )  # the mean and rows of no weight tell none
     assert abs(np.mean(found)) < 0.4
+
+
+def normal_rows(n_rows):
+    """Rows, targets of them, and squared errors as `laplace_prior` gets them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 4))
+    y = X @ rng.normal(size=4) + rng.normal(size=n_rows)
+
+    def evaluate(shift):
+        return 0.5 * np.sum((y - shift) ** 2), shift - y, np.ones(n_rows)
+
+    return X, y, evaluate
+
+
+def test_the_likelihood_of_normal_targets_is_exact():
+    X, y, evaluate = normal_rows(12)
+    found, expected = [], []
+    for strength in (0.1, 1.0, 10.0):
+        covariance = X @ X.T / strength
+        found.append(Model(evaluate, covariance, True).log_likelihood())
+        precision = np.linalg.inv(covariance + np.eye(12))
+        of_intercept = precision.sum(axis=0)
+        free = precision - np.outer(of_intercept, of_intercept) / of_intercept.sum()
+        expected.append(0.5 * np.linalg.slogdet(precision)[1] - 0.5 * np.log(of_intercept.sum()) - 0.5 * y @ free @ y)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_rows_that_are_left_out_are_predicted_from_the_others(fit_intercept):
+    X, y, evaluate = normal_rows(12)
+    model = Model(evaluate, X @ X.T / 2.0, fit_intercept)
+    model.log_likelihood()
+    expected = 0.0
+    for row in range(12):
+        others = np.arange(12) != row
+        ridge = Ridge(2.0, fit_intercept=fit_intercept).fit(X[others], y[others])
+        expected += 0.5 * (y[row] - ridge.predict(X[[row]])[0]) ** 2
+    assert model.left_out(np.ones(12)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_strengths_are_averaged_by_what_they_leave_of_a_model():
+    spread, strengths = np.array([1.0, 3.0]), np.log([0.01, 0.1, 1.0, 10.0])
+    nowhere = np.full(4, -math.inf)
+    one = np.where(np.arange(4) == 1, 0.0, nowhere)
+    assert mean_strength(2.0, 2.5, strengths, one, -math.inf, spread) == pytest.approx(0.2, rel=1e-5)
+    with_constant = mean_strength(2.0, 2.5, strengths, one, 0.0, spread)
+    assert with_constant > 1.0  # since a constant model leaves nothing
+    assert mean_strength(2.0, 2.5, strengths, one, 0.0, spread, is_worse=np.isfinite(one)) > 1e1
+
+
+@pytest.mark.parametrize("signal", [0.0, 4.0])
+def test_weights_of_few_rows_below_one_leave_their_signal(signal):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = (signal * X[:, 0] + rng.logistic(size=60) > 1.0).astype(int)
+    strengths = [
+        np.log(VectorFlowClassifier(class_weight=weight, random_state=0).fit(X, y).network_.scales.prior)
+        for weight in (None, "balanced")
+    ]
+    assert strengths[1] == pytest.approx(strengths[0], abs=1.0)
+
+
+def test_copies_of_few_rows_are_as_likely_as_weights():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), np.arange(20) % 2
+    weight = np.where(np.arange(20) < 10, 2.0, 1.0)
+    copied = np.r_[np.arange(20), np.arange(10)]
+    by_weight = VectorFlowClassifier(random_state=0).fit(X, y, weight).network_.scales.prior
+    by_copies = VectorFlowClassifier(random_state=0).fit(X[copied], y[copied]).network_.scales.prior
+    assert by_weight == pytest.approx(by_copies, rel=0.02)
 
 
 def test_which_columns_are_unlike():

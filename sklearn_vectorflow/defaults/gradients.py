@@ -35,15 +35,15 @@ class Gradients:
         self.raw = sample.with_offset(np.tile(np.broadcast_to(initial, n_outputs).astype(float), (len(self.y), 1)))
         self.n_terms = sample.n_terms
         self.columns = sample.columns
-        self.total_loss, self.at_start = self._evaluate(self.raw)
+        self.total_loss, self.at_start = self.evaluate(self.raw)
 
     def mean_loss(self):
         """Return the mean loss before training; None without weights."""
         terms = self.weight.sum() if self.starts is None else self.n_terms
         return float(self.total_loss / terms) if terms > 0 else None
 
-    def _evaluate(self, raw):
-        """Return the sum of losses, and the gradient of every row's loss, times its weight."""
+    def evaluate(self, raw):
+        """Return the sum of weighted losses, and the gradient of every row's loss, times its weight."""
         weight = self.weight
         if self.starts is not None and np.any(weight):  # whose losses may not be in proportion to weights
             weight = weight * (len(weight) / weight.sum())
@@ -63,7 +63,7 @@ class Gradients:
         for direction in directions:
             direction = sides * direction
             step = distance * direction
-            change += np.sum((self._evaluate(self.raw + step)[1] - self._evaluate(self.raw - step)[1]) * direction)
+            change += np.sum((self.evaluate(self.raw + step)[1] - self.evaluate(self.raw - step)[1]) * direction)
         total = self.weight.sum() * n_outputs
         curvature = change / (2 * distance * total) if total > 0 else 0.0
         return float(curvature) if np.isfinite(curvature) and curvature > 0 else 1.0

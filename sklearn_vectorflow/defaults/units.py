@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_vectorflow.io.matrix import median_length, row_lengths
-from sklearn_vectorflow.validation.errors import warn
+from sklearn_vectorflow.validation.errors import brief, warn
 
 RANGE = 1e-15, 1e15  # of lengths, raw outputs and their product, whose square is a typical gradient's
 LENGTHS_OF_NETS = 0.03, 30.0  # for which the weights that nets start from are made
@@ -102,6 +102,25 @@ def warn_of_dominant_columns(sample, names):
                 "or encode numbers that stand for categories by HashingEncoder."
             )
             return
+
+
+def warn_of_few_units(hidden_layer_sizes, n_outputs):
+    """Warn of hidden layers through which a net cannot say what a linear model can.
+
+    Raw outputs that a layer of few units leads to are no more independent than the units.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of int
+    n_outputs : int
+    """
+    smallest, given = int(np.min(hidden_layer_sizes)), brief(hidden_layer_sizes)
+    if smallest < n_outputs:
+        warn(
+            f"hidden_layer_sizes={given} has a layer of {smallest} units for {n_outputs} outputs, so the net may be "
+            f"worse than a linear model. Use at least {n_outputs} units, or add a linear part: "
+            f"network=wide_and_deep({given})."
+        )
 
 
 def _length_without(rows, columns, weight):

@@ -28,7 +28,7 @@ EPOCHS = 2  # of stochastic steps before Newton's: more of them gain less than t
 FEWEST_PASSES = 16  # over the rows, which share the cost of starting threads
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
 PRODUCTS_OF_PAIRS = 1 << 26  # the same, times the values of a row, for several steps
-PRODUCTS_OF_FEW, PRODUCTS_OF_MANY = 1 << 20, 1 << 16  # non-zeros times outputs that take tenths of a second
+PRODUCTS = 1 << 20  # non-zeros times outputs, with which Newton's steps take tenths of a second
 LOOSE_TOL = 1e-4  # relative gradient that is enough for predictions, of columns nearly collinear too
 
 
@@ -89,8 +89,7 @@ class ExactMixin:
         return unlike_columns(matrix.sample(sample_step(n_rows, SMALL_SAMPLE)))
 
     def _converges_quickly(self, matrix):
-        most = PRODUCTS_OF_FEW if matrix.shape[1] <= FEW_COLUMNS else PRODUCTS_OF_MANY
-        return matrix.rows.n_nonzero * self._n_outputs() <= most
+        return matrix.rows.n_nonzero * self._n_outputs() <= PRODUCTS
 
     def _check_exact(self, network, data):
         """Raise ValueError, before any step, if there is no exact optimum of what the parameters ask for."""

@@ -208,6 +208,8 @@ class VectorFlowRegressor(
     True
     """
 
+    _has_dispersion = True
+
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (),

@@ -6,6 +6,8 @@ import numpy as np
 
 from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
 from sklearn_vectorflow.defaults.gradients import Gradients
+from sklearn_vectorflow.defaults.laplace import MOST_ROWS as MOST_OF_OTHERS
+from sklearn_vectorflow.defaults.laplace import laplace_prior
 from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, copies_of, counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
@@ -17,7 +19,7 @@ from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
-from sklearn_vectorflow.training.strength import folds_of, validated
+from sklearn_vectorflow.training.strength import FEWEST, folds_of, validated
 
 FEW_TELL = 8  # informative rows with which the guess stands; rows for each output of a part of the data
 FEWEST_TELLING = 256  # informative rows that a sample needs
@@ -25,6 +27,7 @@ FEW_ROWS = 100_000  # of nets, which train on more without any pass over them be
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
 MOST_PRODUCTS = 1 << 24  # non-zeros times outputs of the sample
+SHORT = 1e-4  # typical raw outputs, over which second derivatives are taken
 
 
 class StrengthMixin:
@@ -54,8 +57,9 @@ class StrengthMixin:
         return asks_for_linear(self)
 
     def _validated_prior(self, scales, start, data, batch_size):
-        if self._loss.quadratic and data.n_terms <= MOST_ROWS and self._has_enough(data):
-            return self._likely_prior(scales, start, data)
+        if self._has_enough(data) and data.n_terms <= self._most_of_likelihood:
+            likely = self._likely_prior if self._loss.quadratic else self._laplace_prior
+            return likely(scales, start, data)
         if scales.telling < FEW_TELL:
             return scales.prior
         few_tell = scales.telling * LARGE_SAMPLE < FEWEST_TELLING * data.n_losses
@@ -84,13 +88,44 @@ class StrengthMixin:
     def _has_enough(data):
         return copies_of(data.n_losses, data.weight) >= FEWEST_COUNTED
 
-    def _likely_prior(self, scales, start, data):
+    _has_dispersion = False  # whether the variance of y may differ from what the loss expects, as that of amounts does
+
+    @property
+    def _most_of_likelihood(self):
+        """The number of rows up to which their likelihood tells the strength."""
+        loss = self._loss
+        if loss.quadratic:
+            return MOST_ROWS
+        if not (loss.convex and loss.smooth and getattr(loss, "separates", True) and self._n_outputs() == 1):
+            return 0
+        return FEWEST - 1 if self._has_dispersion else MOST_OF_OTHERS
+
+    def _few_rows(self, start, data):
+        """Return gradients of all rows, and how many rows a weight of one stands for."""
         some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
+        return some, counted(data.n_losses, data.weight, True, False) / some.weight.sum()
+
+    def _likely_prior(self, scales, start, data):
+        some, times = self._few_rows(start, data)
         residuals = some.at_start / np.where(some.weight > 0, some.weight, 1.0)[:, None]
-        n_counted = counted(data.n_losses, data.weight, True, False)
-        weight = some.weight * (n_counted / some.weight.sum())
         half_explained = scales.length**2  # of targets; the guess expects more of few rows
-        return likely_prior(some.values, residuals, weight, half_explained, self.fit_intercept)
+        return likely_prior(some.values, residuals, some.weight * times, half_explained, self.fit_intercept)
+
+    def _laplace_prior(self, scales, start, data):
+        some, times = self._few_rows(start, data)
+        # measured beside a constant model, it includes the signal
+        dispersion = max(1.0, some.dispersion(some.curvature(scales.output))) if self._has_dispersion else 1.0
+        step = SHORT * scales.output
+
+        def evaluate(shift):
+            raw = some.raw + shift[:, None]
+            total, gradient = some.evaluate(raw)
+            above, below = (some.evaluate(raw + change)[1] for change in (step, -step))
+            found = total, gradient[:, 0], (above - below)[:, 0] / (2 * step)
+            return tuple(value * times / dispersion for value in found)
+
+        typical = (scales.length / scales.output) ** 2  # with raw outputs of their typical size
+        return dispersion * laplace_prior(some.values, evaluate, some.weight * times, typical, self.fit_intercept)
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that computes the norms of gradients before training."""

@@ -13,7 +13,7 @@ from sklearn_vectorflow.defaults.strength import (
     strengths_of_columns,
     times_of_layer,
 )
-from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns
+from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns, warn_of_few_units
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
@@ -54,6 +54,8 @@ class TrainerMixin(StrengthMixin):
         sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
+        if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
+            warn_of_few_units(self.hidden_layer_sizes, network.n_outputs - self._n_constant())
         if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size, data.n_losses):
