@@ -5,7 +5,9 @@
 Writes a Parquet file of rows like those of the workload `ctr`, with 34 non-zeros each, and fits to it over worker
 processes of one thread each. From the third epoch on, an epoch is a round; as the next one begins while the last merge
 goes on, each but the first includes the merge of the one before. Memory is what processes grow by at most, from when
-they have imported all and have fitted to a few rows. Says besides what the same arithmetic gives for 10**9 rows on 32
+they have imported all and have fitted to a few rows. Each figure stands beside what it may be at most, and beside the
+time of a round stands the CPU time of all processes: client and scheduler share the cores with the workers, so no round
+takes less than the sum over the number of cores. Says besides what the same arithmetic gives for 10**9 rows on 32
 machines, and with ``--tasks`` where the time of the last epoch goes.
 """
 
@@ -77,6 +79,41 @@ class Peak:
         return self.peaks[process] - self.first[process]
 
 
+class Epochs:
+    """Seconds of each epoch, and of the CPU that processes took for it."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.seconds, self.spans, self.fits, self._cpu = [], [], [], []
+
+    def timed(self, epoch):
+        """Return a method that runs an epoch and notes it."""
+
+        def run(fit, number):
+            before, began, begun = self._taken(), time.time(), time.perf_counter()
+            loss = epoch(fit, number)
+            self.seconds.append(time.perf_counter() - begun)
+            self.spans.append((began, time.time()))
+            self._cpu.append(self._taken() - before)
+            self.fits.append(fit)
+            return loss
+
+        return run
+
+    def _taken(self):
+        stats = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in self.processes]
+        return np.array([int(one[11]) + int(one[12]) for one in stats]) / os.sysconf("SC_CLK_TCK")
+
+    def round(self):
+        """Return seconds of a round, and of the CPU of each process for it: medians from the third epoch on."""
+        return np.median(self.seconds[2:] or self.seconds), np.median(self._cpu[2:] or self._cpu, axis=0)
+
+
+def received(begun, ended, dask_worker):
+    """Return how many bytes a worker got from others in a span of time."""
+    return sum(one["total"] for one in dask_worker.transfer_incoming_log if begun <= one["start"] <= ended)
+
+
 class Tasks:
     """What workers did when, of each kind of task."""
 
@@ -95,34 +132,25 @@ class Tasks:
 
 
 def measure(source, n_workers, arguments):
-    """Fit, and return seconds of each epoch, the fit, memory, and tasks of the last epoch."""
-    seconds, fits, epoch, begun_at = [], [], cluster_fit.PartsFit.epoch, []
-
-    def timed(fit, number):
-        begun_at.append(time.time())
-        begun = time.perf_counter()
-        loss = epoch(fit, number)
-        seconds.append(time.perf_counter() - begun)
-        fits.append(fit)
-        return loss
-
+    """Fit; return epochs, memory, bytes over the wire a round, and tasks of the last one."""
+    epoch = cluster_fit.PartsFit.epoch
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(n_workers=n_workers, **options) as cluster, distributed.Client(cluster) as client:
         model = DaskVectorFlowClassifier(random_state=0, max_iter=arguments.epochs, tol=None, client=client)
         model.fit(source.few)  # imports
-        workers = list(client.run(os.getpid).values())
-        peak = Peak([os.getpid(), *workers])
-        cluster_fit.PartsFit.epoch = timed
+        processes = [os.getpid(), *client.run(os.getpid).values()]
+        peak, epochs = Peak(processes), Epochs(processes)
+        cluster_fit.PartsFit.epoch = epochs.timed(epoch)
         tasks = Tasks(client, arguments.tasks)
         try:
             with tasks.stream:
                 model.fit(source.source)
         finally:
             cluster_fit.PartsFit.epoch = epoch
-        last = tasks.between(begun_at[-1], begun_at[-1] + seconds[-1])
-        assert fits[-1].history  # which the cluster tells
-        memory = {"client": peak.grown(os.getpid()), "workers": [peak.grown(process) for process in workers]}
-    return seconds, fits[-1], memory, last
+        assert epochs.fits[-1].history  # which the cluster tells, when all is merged
+        rounds = epochs.spans[2:] or epochs.spans
+        n_bytes = sum(client.run(received, rounds[0][0], time.time()).values()) / len(rounds)
+        return epochs, [peak.grown(process) for process in processes], n_bytes, tasks.between(*epochs.spans[-1])
 
 
 class Sources:
@@ -136,21 +164,27 @@ class Sources:
         self.few = ParquetSource(folder / "few.parquet", "y", **lists)
 
 
-def tell(n_workers, seconds, fit, memory, n_rows, n_parts):
-    """Print what was measured."""
-    part, block = (n * PER_ROW * 8 / 1e6 for n in (n_rows / n_parts, min(parquet.ROWS, n_rows / n_parts)))
-    last = fit.history[-1]
-    model = fit.state.nbytes / 1e6
+def tell(n_workers, epochs, memory, n_bytes, n_rows, n_parts):
+    """Print what was measured, beside what it may be at most."""
+    fit, (seconds, cpu) = epochs.fits[-1], epochs.round()
+    last, model = fit.history[-1], fit.state.nbytes / 1e6
+    rows = n_rows * PER_ROW * 8 / 1e6
+    block = rows * min(parquet.ROWS, n_rows / n_parts) / n_rows
     touched = last.n_bytes / 8
-    print(f"{n_workers} worker(s): seconds of the epochs {[round(one, 2) for one in seconds]}")
+    print(f"{n_workers} worker(s): seconds of the epochs {[round(one, 2) for one in epochs.seconds]}")
     print(
-        f"  last round: training {last.seconds:.2f} s in all, merge {last.merge_seconds:.2f} s, "
-        f"{last.n_bytes / 1e6:.1f} MB of gains, {last.n_bytes / max(touched, 1):.0f} bytes a touched record"
+        f"  a round {seconds:.2f} s, {n_rows / seconds / 1e6:.2f} M rows/s; CPU: client and scheduler {cpu[0]:.2f} s, "
+        f"workers {cpu[1:].round(2).tolist()} s, so at least {cpu.sum() / os.cpu_count():.2f} s on these cores"
+    )
+    print(f"  last round: training {last.seconds:.2f} s in all, merge {last.merge_seconds:.2f} s")
+    print(
+        f"  over the wire {n_bytes / 1e6:.1f} MB a round (at most {touched * 16 / 1e6:.1f}, for {touched / 1e6:.2f} M "
+        "touched records of 8 bytes, and 8 for each)"
     )
     print(
-        f"  model {model:.0f} MB, a part's rows {part:.0f} MB in blocks of {block:.0f} MB; grown by: client "
-        f"{memory['client']:.0f} MB, workers {[round(one) for one in memory['workers']]} MB; "
-        f"{n_rows / seconds[-1] / 1e6:.2f} M rows/s",
+        f"  model {model:.0f} MB, rows {rows:.0f} MB in blocks of {block:.0f} MB; grown by: client {memory[0]:.0f} MB "
+        f"(at most {3 * model + 200:.0f}), workers {[round(one) for one in memory[1:]]} MB "
+        f"(at most {rows / n_workers + 2 * model:.0f})",
         flush=True,
     )
 
@@ -187,16 +221,13 @@ def main():
         sources = Sources(Path(folder), arguments.rows, arguments.parts)
         rounds = []
         for n_workers in arguments.workers:
-            seconds, fit, memory, tasks = measure(sources, n_workers, arguments)
-            tell(n_workers, seconds, fit, memory, arguments.rows, arguments.parts)
+            epochs, memory, n_bytes, tasks = measure(sources, n_workers, arguments)
+            tell(n_workers, epochs, memory, n_bytes, arguments.rows, arguments.parts)
             for (name, action), (n, total) in sorted(tasks.items(), key=lambda item: -item[1][1]):
                 print(f"    {name:18} {action:12} {n:3d} times, {total:.3f} s")
-            rounds.append(np.median(seconds[2:] or seconds))
-            print(
-                f"  a round {rounds[-1]:.2f} s, {rounds[0] / rounds[-1]:.2f} times as fast as with "
-                f"{arguments.workers[0]} worker(s)"
-            )
-        arithmetic(fit, arguments.rows)
+            rounds.append(epochs.round()[0])
+            print(f"  {rounds[0] / rounds[-1]:.2f} times as fast as with {arguments.workers[0]} worker(s)")
+        arithmetic(epochs.fits[-1], arguments.rows)
 
 
 if __name__ == "__main__":

@@ -527,3 +527,18 @@ def test_nets_cut_to_columns_train_to_the_same_weights(params, classes, monkeypa
         monkeypatch.setattr(narrow, "WORTHWHILE", worthwhile)
         found.append(fitted(classifier(max_iter=2, **params), cut(3, wide, y)).decision_function(wide))
     np.testing.assert_array_equal(*found)
+
+
+def test_the_gain_of_a_net_cut_to_columns_is_its_own_array(monkeypatch):
+    monkeypatch.setattr(narrow, "WORTHWHILE", 1)
+    shared, taken = [], narrow.Narrow.taken
+
+    def noting(self, network, state):
+        gain = taken(self, network, state)
+        shared.append(np.shares_memory(gain.layers[0].record, network._state.parameters[0].record))
+        return gain
+
+    monkeypatch.setattr(narrow.Narrow, "taken", noting)
+    wide = sparse.csr_matrix((X.data, X.indices * 200 + 7, X.indptr), (N_ROWS, N_COLUMNS * 200 + 100))
+    fitted(classifier(max_iter=1), cut(3, wide))
+    assert shared and all(shared)

@@ -18,7 +18,10 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.optimum.objective import Passes
+from sklearn_vectorflow.cluster.shares import Share
+from sklearn_vectorflow.cluster.tasks import Gain
 from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
+from sklearn_vectorflow.merging import get_state
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
 distributed = pytest.importorskip("distributed")
@@ -138,6 +141,12 @@ def test_arrays_of_constants_are_sent_from_where_they_are(client):
         cluster.submit(lambda given: (given["array"].sum(), given["function"]()), cluster.constant(values))
     )
     assert found == (values["array"].sum(), 0)
+
+
+def test_dask_knows_how_large_states_are():
+    state = get_state(VectorFlowClassifier(max_iter=1, tol=None).fit(X, Y))
+    for value in (state, Share(state), Gain(state, 0.0, 1.0, 0.0)):
+        assert state.nbytes < dask.sizeof.sizeof(value) < state.nbytes + 1000
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])

@@ -79,11 +79,10 @@ class Narrow:
         return Matrix(csr(triplet, (X.shape[0], len(self.columns))), found=found)
 
     def taken(self, network, state):
-        """Return the records of these columns, as those of all of X, without saying which they are."""
-        every = [np.arange(len(self.columns)) if reads else None for reads in self.reads]
-        found = take(network, every)
+        """Return the records of these columns, as those of all of X, without saying which; the net is used up."""
+        found = take(network, [slice(None) if reads else None for reads in self.reads])
         layers = [
-            replace(layer, n_records=before.n_records, index=None) if reads else layer
+            replace(layer, n_records=before.n_records) if reads else layer
             for layer, before, reads in zip(found.layers, state.layers, self.reads)
         ]
         return replace(found, layers=layers, signature=state.signature)

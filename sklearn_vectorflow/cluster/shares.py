@@ -3,6 +3,7 @@
 Every record is merged by itself, so the bits do not depend on how records are shared out.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,9 @@ class Share:
 
     state: Any
     seconds: float = 0.0
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + sys.getsizeof(self.state)
 
 
 class Shares:

@@ -3,6 +3,7 @@
 The last arguments of those that read a part are its values, see `parts.values_of`.
 """
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +68,9 @@ class Gain:
     loss: float
     weight: float
     seconds: float
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + sys.getsizeof(self.state)
 
 
 @dataclass(frozen=True)

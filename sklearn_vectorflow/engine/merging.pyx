@@ -1,9 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Sums over states of what their records gained; see sklearn_vectorflow/merging/shares.py for what they are."""
-from libc.math cimport copysign, expm1, fabs, sqrt
-from libc.stdint cimport int64_t, uint32_t
+"""Records that were trained apart from a common state, merged one after the other: nothing stands in between."""
+import numpy as np
+
+from libc.math cimport copysign, expm1, fabs, fmax, fmin, sqrt
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from sklearn_vectorflow.engine.net.plan import RULES
+
+ctypedef fused Own:
+    int32_t
+    int64_t
 
 cdef enum:
     FIXED
@@ -13,21 +21,50 @@ cdef enum:
     ADAM
     FTRL
     ADAM_ROWWISE
+    MOST_TOUCHES = 1 << 24  # that single precision counts
 
 
-cdef struct Numbers:
+cdef struct Rule:
     int kind
-    int n_out, slot1, slot2, row
+    bint apart, is_timed, has_steps
+    int64_t n_out, n_learned, n_moved, slot1, slot2, row, clock, average, stride
     double rate, epsilon, beta
-    double steps       # taken by the state since the start
-    double new_steps   # since the common state
+
+
+cdef struct Penalty:
+    double lower, upper, l1, l2
+    const double *center
+    int64_t step_center  # 0 where all weights of the record have one centre
+
+
+cdef struct Trained:
+    const void *index    # of the numbers' type
+    const float *record
+    const float *missed  # what the common records have become without a gradient; NULL where they stayed as they were
+    int64_t n, at, next  # the place of the next record and its number, -1 behind the last
+    double steps, elapsed
+
+
+cdef struct Touched:
+    const float *record
+    const Trained *by
 
 
 cdef inline double progress(double rho) noexcept nogil:
     return 1.0 + 0.5 * rho if rho < 1e-8 else rho / -expm1(-rho)
 
 
-cdef inline double information(const Numbers *o, const float *record, int64_t c) noexcept nogil:
+def progress_weight(double rho):
+    r"""Return :math:`\rho / (1 - e^{-\rho})`, 1 where nothing was learned.
+
+    A weight that learns from information worth rho goes the share :math:`1 - e^{-\rho}` of the way to its
+    optimum. So gains of many, each relative to its own share, make the way of all of them together.
+    """
+    return progress(rho)
+
+
+cdef inline double information(const Rule *o, const float *record, int64_t c) noexcept nogil:
+    """How much a weight, or a record, has learned from: squared gradients, or for Adam touches."""
     cdef double r
     if o.kind == FTRL:
         r = record[o.slot2 + c]
@@ -41,34 +78,102 @@ cdef inline double information(const Numbers *o, const float *record, int64_t c)
     return 0.0
 
 
-cdef inline double stiffness(const Numbers *o, double learned, double l2) noexcept nogil:
+cdef inline double stiffness(const Rule *o, double learned, double steps, double l2) noexcept nogil:
+    """The inverse of the step size."""
     if o.kind == FTRL:
-        return (o.beta + sqrt(learned)) / o.rate + o.steps * l2
+        return (o.beta + sqrt(learned)) / o.rate + steps * l2
     if o.kind == ADAGRAD or o.kind == ROWWISE:
         return sqrt(o.epsilon + learned) / o.rate
     return 1.0
 
 
-cdef inline double weight(const Numbers *o, const float *record, int64_t c, double learned, double l1, double l2,
-                          double center, double lower, double upper) noexcept nogil:
-    cdef double size, now
+cdef inline double center_of(const Penalty *penalty, int64_t c) noexcept nogil:
+    return penalty.center[c * penalty.step_center]
+
+
+cdef inline double weight(const Rule *o, const float *record, int64_t c, double stiff, double steps,
+                          const Penalty *penalty) noexcept nogil:
+    cdef double z, size, now
     if o.kind != FTRL:
         return record[c]
-    size = fabs(record[o.slot1 + c]) - o.steps * l1
-    now = center - copysign((size if size > 0.0 else 0.0) / stiffness(o, learned, l2), record[o.slot1 + c])
-    return lower if now < lower else upper if now > upper else now
+    z = record[o.slot1 + c]
+    size = fabs(z) - steps * penalty.l1
+    now = center_of(penalty, c) - copysign((size if size > 0.0 else 0.0) / stiff, z)
+    return penalty.lower if now < penalty.lower else penalty.upper if now > penalty.upper else now
 
 
-def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[::1] upper, double coupling, double steps,
-              double new_steps,
-              const int64_t[::1] at, const float[:, ::1] record, const float[:, ::1] missed, bint stayed,
-              const float[:, ::1] before,
-              double[:, ::1] learned, double[:, ::1] weights, double[:, ::1] stiff,
-              const double[::1] l1, const double[::1] l2, const double[:, ::1] centers,
-              int64_t[::1] count, float[:, ::1] last, double[:, ::1] way, double[:, ::1] gains,
-              double[:, ::1] of_weights, double[:, ::1] of_learned, double[:, :, :] of_state,
-              const int64_t[:, ::1] moved):
-    """Add what the records of a state gained, where a gradient changed them.
+cdef inline int64_t moved(const Rule *o, int64_t k, int64_t c) noexcept nogil:
+    """Where in a record the k-th number is that moves with a weight."""
+    if k == 0:
+        return o.slot1 + c
+    return o.slot2 + c if o.kind == ADAM else o.row + 1
+
+
+cdef inline double ftrl_sum(const Penalty *penalty, int64_t c, double now, double stiff, double steps,
+                            double shared) noexcept nogil:
+    """The sum whose closed form is a weight; where the weight rests, what the sum moved to, within what holds it."""
+    cdef double distance = center_of(penalty, c) - now, threshold = steps * penalty.l1
+    cdef double exact = distance * stiff + copysign(threshold, distance)
+    if now >= penalty.upper:
+        return fmin(shared, exact)
+    if now <= penalty.lower:
+        return fmax(shared, exact)
+    return fmin(fmax(shared, -threshold), threshold) if distance == 0.0 else exact
+
+
+cdef inline bint differ(const float *one, const float *other, int64_t n) noexcept nogil:
+    cdef int64_t c
+    cdef uint32_t found = 0
+    for c in range(n):
+        found |= (<const uint32_t *>one)[c] ^ (<const uint32_t *>other)[c]
+    return found != 0
+
+
+cdef inline int64_t number_at(const Trained *one, Own kind) noexcept nogil:
+    return (<const Own *>one.index)[one.at] if one.at < one.n else -1
+
+
+cdef inline const float *taken(Trained *one, int64_t stride, Own kind) noexcept nogil:
+    """The next record; the one behind it is next then."""
+    cdef const float *record = one.record + one.at * stride
+    one.at += 1
+    one.next = number_at(one, kind)
+    return record
+
+
+cdef Trained trained_of(tuple given, Own kind):
+    """What a tuple of `Merge.records` says; who calls keeps that alive."""
+    cdef Trained one
+    cdef const Own[::1] index = given[0]
+    cdef const float[:, ::1] record = given[1]
+    cdef const float[:, ::1] rest
+    missed, steps, elapsed = given[2:]
+    one.n, one.at, one.next, one.index, one.record, one.missed = index.shape[0], 0, -1, NULL, NULL, NULL
+    one.steps, one.elapsed = steps, elapsed
+    if one.n:
+        one.index, one.record, one.next = &index[0], &record[0, 0], index[0]
+        if missed is not None:
+            rest = missed
+            one.missed = &rest[0, 0]
+    return one
+
+
+cdef struct Penalties:
+    const double *lower
+    const double *upper
+    const double *l1
+    const double *l2
+    const double *centers
+    int64_t step_lower, step_upper, step_l1, step_l2, step_centers, step_center
+
+
+cdef inline Penalty penalty_at(const Penalties *of, int64_t i) noexcept nogil:
+    return Penalty(of.lower[i * of.step_lower], of.upper[i * of.step_upper], of.l1[i * of.step_l1],
+                   of.l2[i * of.step_l2], of.centers + i * of.step_centers, of.step_center)
+
+
+cdef class Merge:
+    """The merge of one layer's records, or of its intercepts.
 
     Parameters
     ----------
@@ -76,93 +181,200 @@ def add_gains(rule, layout, dict numbers, const double[::1] lower, const double[
     layout : Layout
     numbers : dict
         Of the optimizer.
-    lower, upper : ndarray of shape (1,) or (m,)
-        Smallest and largest weights allowed.
+    step, elapsed, average_from : int, float and int
+        Of the common state.
     coupling : float
-    steps, new_steps : float
-        Steps the state has taken in all, and since the common state.
-    at : ndarray of shape (n,)
-        Which of the common records the state's are.
-    record, missed : ndarray of shape (n, stride)
-        The state's records, and what the common ones have become without a gradient.
-    stayed : bool
-        Whether `missed` are the common records, as they were.
-    before : ndarray of shape (m, stride)
-        The common records.
-    learned, stiff : ndarray of shape (m, n_learned)
-        Their information and inverse step sizes, written where a state is the first to touch a record.
-    weights : ndarray of shape (m, n_out)
-        Written there too.
-    l1, l2 : ndarray of shape (1,) or (m,)
-        Strengths.
-    centers : ndarray of shape (1, 1) or (m, n_out)
-    count : ndarray of int64, shape (m,)
-        How many states have touched a record. Where it is zero, the other sums are begun.
-    last, way, gains, of_weights, of_learned, of_state
-        The sums.
-    moved : ndarray of int, shape (len(of_state), n_out)
-        Where in a record numbers are that move with the weights.
-
-    Returns
-    -------
-    touched : ndarray of bool, shape (n,)
+        How many times over a weight's own information its optimum depends on what the other weights gained.
     """
-    cdef Numbers o
-    cdef int64_t i, p, c, g, k, stride = record.shape[1], n_learned = learned.shape[1]
-    cdef int64_t step_l1 = l1.shape[0] > 1, step_l2 = l2.shape[0] > 1, step_center = centers.shape[0] > 1
-    cdef const float *row
-    cdef const float *rest
-    cdef int64_t step_lower = lower.shape[0] > 1, step_upper = upper.shape[0] > 1
-    cdef double own, gain, rho, share, strength1, strength2, center, now
-    cdef bint same
-    o.kind = RULES.index(rule)
-    o.n_out, o.slot1, o.slot2, o.row = layout.n_out, layout.slot1, layout.slot2, layout.row
-    o.rate, o.epsilon, o.beta = numbers.get("learning_rate", 1.0), numbers.get("epsilon", 0.0), numbers.get("beta", 0.0)
-    o.steps, o.new_steps = steps, new_steps
-    cdef Numbers first = o
-    first.steps = steps - new_steps
-    touched = bytearray(at.shape[0])
-    cdef unsigned char[::1] marks = touched
-    with nogil:
-        for i in range(at.shape[0]):
-            p = at[i]
-            row, rest = &record[i, 0], &missed[p if stayed else i, 0]
-            same = True
-            for c in range(stride):
-                same &= (<const uint32_t *>row)[c] == (<const uint32_t *>rest)[c]
-            if same:
-                continue
-            marks[i] = 1
-            for c in range(stride):
-                last[p, c] = row[c]
-            strength1, strength2 = l1[p * step_l1], l2[p * step_l2]
-            if count[p] == 0:
-                for g in range(n_learned):
-                    own = learned[p, g] = information(&first, &before[p, 0], g)
-                    stiff[p, g] = stiffness(&first, own, strength2)
-                    way[p, g] = gains[p, g] = of_learned[p, g] = 0.0
-                    for c in range(g if n_learned > 1 else 0, g + 1 if n_learned > 1 else o.n_out):
-                        center = centers[p * step_center, c if step_center else 0]
-                        weights[p, c] = weight(&first, &before[p, 0], c, own, strength1, strength2, center,
-                                               lower[p * step_lower], upper[p * step_upper])
-                        of_weights[p, c] = 0.0
-                        for k in range(of_state.shape[0]):
-                            of_state[k, p, c] = 0.0
-            count[p] += 1
-            for g in range(n_learned):
-                own = information(&o, row, g)
-                gain = own - learned[p, g] if o.kind != SGD else o.new_steps
-                gain = gain if gain > 0.0 else 0.0
-                rho = coupling * 2.0 * gain / (stiff[p, g] + stiffness(&o, learned[p, g] + gain, strength2))
+
+    cdef Rule rule
+    cdef double step, elapsed, average_from, coupling
+    cdef object memory  # for numbers of one record, which serve one after the other
+    cdef double *learned
+    cdef double *first
+    cdef double *weights
+    cdef double *shared[2]
+
+    def __init__(self, rule, layout, dict numbers, step, elapsed, average_from, double coupling):
+        cdef Rule *o = &self.rule
+        o.kind = RULES.index(rule)
+        o.n_out, o.slot1, o.slot2, o.row = layout.n_out, layout.slot1, layout.slot2, layout.row
+        o.clock, o.average, o.stride, o.apart = layout.clock, layout.average, layout.stride, layout.apart
+        o.is_timed, o.has_steps = layout.is_timed, layout.clock_size > layout.is_timed
+        o.rate, o.epsilon = numbers.get("learning_rate", 1.0), numbers.get("epsilon", 0.0)
+        o.beta = numbers.get("beta", 0.0)
+        o.n_learned = o.n_out if o.kind == ADAGRAD or o.kind == FTRL else 1
+        o.n_moved = 2 if o.kind == ADAM or o.kind == ADAM_ROWWISE else 1 if o.kind == FTRL else 0
+        self.step, self.elapsed, self.average_from, self.coupling = step, elapsed, average_from, coupling
+        self.memory = np.empty((5, o.n_out))
+        cdef double[:, ::1] memory = self.memory
+        self.learned, self.first, self.weights = &memory[0, 0], &memory[1, 0], &memory[2, 0]
+        self.shared[0], self.shared[1] = &memory[3, 0], &memory[4, 0]
+
+    def records(self, tuple base, list states, tuple penalty, const Own[::1] every, Own[::1] index,
+                float[:, ::1] record):
+        """Merge records; write those that the base has or that a gradient changed, and return how many there are.
+
+        Parameters
+        ----------
+        base : tuple of (ndarray of shape (n,), ndarray of shape (n, stride))
+            Which records it has, increasing, and those.
+        states : list of tuple of (ndarray, ndarray, ndarray or None, int, float)
+            The same of each state, what the common records have become meanwhile without a gradient (None if they
+            stayed as they were), the steps that it took and the sum of their rates.
+        penalty : tuple of (lower, upper, l1, l2, centers)
+            Bounds and strengths, of shape (1,) or one for each of `every`, and centres, of shape (1, 1) or (m, n_out).
+        every : ndarray of shape (m,)
+            All that the base or a state has, increasing.
+        index, record : ndarrays of shape (m,) and (m, stride)
+            Written.
+        """
+        cdef int64_t n_states = len(states), stride = self.rule.stride, n_every = every.shape[0], k, n
+        cdef const double[::1] lower = penalty[0], upper = penalty[1], l1 = penalty[2], l2 = penalty[3]
+        cdef const double[:, ::1] centers = penalty[4]
+        cdef const float[::1] absent = np.zeros(stride, dtype=np.float32)
+        cdef Penalties all_of_them = Penalties(
+            &lower[0], &upper[0], &l1[0], &l2[0], &centers[0, 0], lower.shape[0] > 1, upper.shape[0] > 1,
+            l1.shape[0] > 1, l2.shape[0] > 1, centers.shape[1] if centers.shape[0] > 1 else 0, centers.shape[1] > 1
+        )
+        if not n_every:
+            return 0
+        cdef Trained *trained = <Trained *>malloc((n_states + 1) * sizeof(Trained))
+        cdef Touched *touched = <Touched *>malloc((n_states + 1) * sizeof(Touched))
+        try:
+            if not trained or not touched:
+                raise MemoryError
+            for k in range(n_states):
+                trained[k] = trained_of(<tuple>states[k], every[0])
+            trained[n_states] = trained_of((*base, None, 0, 0.0), every[0])
+            with nogil:
+                n = merged(self, trained, touched, n_states, &all_of_them, &absent[0], every, index, record)
+        finally:
+            free(trained)
+            free(touched)
+        return n
+
+    cdef void combine(self, const Touched *touched, int64_t n_touched, const float *before, const Penalty *penalty,
+                      float *out) noexcept nogil:
+        """Merge what several states made of a record."""
+        cdef const Rule *o = &self.rule
+        cdef int64_t g, c, k, t, first, last
+        cdef double learned, stiff, now_stiff, own, gain, gains, way, rho, share, of_learned, steps, elapsed
+        cdef const float *row
+        memcpy(out, before, o.stride * sizeof(float))
+        for g in range(o.n_learned):
+            first, last = g, g + 1
+            if o.n_learned == 1:
+                last = o.n_out
+            learned = information(o, before, g)
+            stiff = stiffness(o, learned, self.step, penalty.l2)
+            way = gains = of_learned = 0.0
+            for c in range(first, last):
+                self.first[c] = weight(o, before, c, stiff, self.step, penalty)
+                self.weights[c] = self.shared[0][c] = self.shared[1][c] = 0.0
+            for t in range(n_touched):
+                row, steps = touched[t].record, self.step + touched[t].by.steps
+                own = information(o, row, g)
+                gain = fmax(own - learned, 0.0) if o.kind != SGD else touched[t].by.steps
+                now_stiff = stiffness(o, own, steps, penalty.l2)
+                rho = self.coupling * 2.0 * gain / (
+                    stiff + (now_stiff if own >= learned else stiffness(o, learned, steps, penalty.l2)))
                 share = progress(rho)
-                way[p, g] += rho
-                gains[p, g] += gain
-                of_learned[p, g] += share * gain
-                for c in range(g if n_learned > 1 else 0, g + 1 if n_learned > 1 else o.n_out):
-                    center = centers[p * step_center, c if step_center else 0]
-                    now = weight(&o, row, c, own, strength1, strength2, center, lower[p * step_lower],
-                                 upper[p * step_upper])
-                    of_weights[p, c] += share * (now - weights[p, c])
-                    for k in range(of_state.shape[0]):
-                        of_state[k, p, c] += gain * (<double>row[moved[k, c]] - before[p, moved[k, c]])
-    return touched
+                way += rho
+                gains += gain
+                of_learned += share * gain
+                for c in range(first, last):
+                    self.weights[c] += share * (weight(o, row, c, now_stiff, steps, penalty) - self.first[c])
+                    for k in range(o.n_moved):
+                        self.shared[k][c] += gain * (<double>row[moved(o, k, c)] - before[moved(o, k, c)])
+            share, gains = progress(way), fmax(gains, 1e-300)
+            self.learned[g] = learned + of_learned / share
+            for c in range(first, last):
+                self.weights[c] = self.first[c] + self.weights[c] / share
+                for k in range(o.n_moved):
+                    self.shared[k][c] = before[moved(o, k, c)] + self.shared[k][c] / gains
+        steps, elapsed = self.step, self.elapsed
+        for t in range(n_touched):
+            steps += touched[t].by.steps
+            elapsed += touched[t].by.elapsed
+        self.write(penalty, steps, out)
+        self.stamp(steps, elapsed, out)
+        if o.average >= 0:
+            self.average(touched, n_touched, before, steps, out)
+
+    cdef void write(self, const Penalty *penalty, double steps, float *out) noexcept nogil:
+        """Write weights, and what the optimizer knows."""
+        cdef const Rule *o = &self.rule
+        cdef int64_t c
+        for c in range(0 if o.apart else o.n_out):
+            out[c] = self.weights[c]
+        if o.kind == ROWWISE:
+            out[o.row] = 1.0 / sqrt(o.epsilon + self.learned[0])
+        if o.kind == ADAM or o.kind == ADAM_ROWWISE:
+            out[o.row] = fmin(self.learned[0], MOST_TOUCHES)
+        for c in range(o.n_out):
+            if o.kind == ADAGRAD:
+                out[o.slot1 + c] = 1.0 / sqrt(o.epsilon + self.learned[c])
+            elif o.kind == FTRL:
+                out[o.slot1 + c] = ftrl_sum(penalty, c, self.weights[c],
+                                            stiffness(o, self.learned[c], steps, penalty.l2), steps, self.shared[0][c])
+                out[o.slot2 + c] = sqrt(self.learned[c])
+            elif o.n_moved:
+                out[moved(o, 0, c)] = self.shared[0][c]
+                out[moved(o, 1, c)] = fmax(self.shared[1][c], 0.0)
+
+    cdef void stamp(self, double steps, double elapsed, float *out) noexcept nogil:
+        """Say up to which step, and which sum of rates, a record has caught up, see `network.records.stamp`."""
+        cdef const Rule *o = &self.rule
+        if o.clock >= 0 and o.is_timed:
+            out[o.clock] = elapsed
+        if o.clock >= 0 and o.has_steps:
+            (<uint32_t *>out)[o.clock + o.is_timed] = <uint32_t><int64_t>steps
+
+    cdef void average(self, const Touched *touched, int64_t n_touched, const float *before, double steps,
+                      float *out) noexcept nogil:
+        """Let the sums behind running means add up."""
+        cdef const Rule *o = &self.rule
+        cdef double counted = fmax(self.step - self.average_from, 0.0), total = fmax(steps - self.average_from, 0.0)
+        cdef double of_means, own
+        cdef int64_t c, t
+        for c in range(o.n_out):
+            of_means = before[o.average + c] * counted
+            for t in range(n_touched):
+                own = fmax(self.step + touched[t].by.steps - self.average_from, 0.0)
+                of_means += touched[t].record[o.average + c] * own - before[o.average + c] * counted
+            out[o.average + c] = of_means / total if total > 0 else self.weights[c]
+
+
+cdef int64_t merged(Merge merge, Trained *trained, Touched *touched, int64_t n_states, const Penalties *penalties,
+                    const float *absent, const Own[::1] every, Own[::1] index, float[:, ::1] record) noexcept nogil:
+    """Walk over all records, and in each state over its own."""
+    cdef int64_t i, k, n_touched, n = 0, stride = merge.rule.stride
+    cdef Trained *base = trained + n_states
+    cdef const float *before
+    cdef const float *row
+    cdef const float *missed
+    cdef Penalty penalty
+    cdef bint is_there
+    for i in range(every.shape[0]):
+        is_there = base.next == every[i]
+        before = taken(base, stride, every[i]) if is_there else absent
+        n_touched = 0
+        for k in range(n_states):
+            if trained[k].next != every[i]:
+                continue
+            missed = trained[k].missed + trained[k].at * stride if trained[k].missed else before
+            row = taken(&trained[k], stride, every[i])
+            if differ(row, missed, stride):
+                touched[n_touched] = Touched(row, &trained[k])
+                n_touched += 1
+        if not is_there and not n_touched:
+            continue
+        index[n] = every[i]
+        if n_touched > 1:
+            penalty = penalty_at(penalties, i)
+            merge.combine(touched, n_touched, before, &penalty, &record[n, 0])
+        else:
+            memcpy(&record[n, 0], touched[0].record if n_touched else before, stride * sizeof(float))
+        n += 1
+    return n

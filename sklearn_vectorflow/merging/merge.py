@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from sklearn_vectorflow.engine.merging import Merge
 from sklearn_vectorflow.engine.places import Marks, find
-from sklearn_vectorflow.merging.records import records_of
-from sklearn_vectorflow.merging.shares import Gathered
+from sklearn_vectorflow.merging.records import penalty_of_records, records_of
 from sklearn_vectorflow.merging.touched import is_lazy, settle_if_lazy, without_gradient
 from sklearn_vectorflow.network.portable import NetState
 from sklearn_vectorflow.validation.scalars import check_positive
@@ -143,68 +143,66 @@ class _Layer:
 
     def _records(self):
         """Return which records are kept, and those."""
-        layers = self.base, *self.layers
-        every = self._every(layers)
-        size = max(FEWEST, CHUNK // self.base.layout.stride)
-        self.sums = Gathered(self.base, False, min(size, len(every)), self.since, self.coupling)
-        starts = np.arange(0, len(every), size)
-        edges = every[starts]
-        spans = [_spans(layer, edges) for layer in layers]
+        every, merge = self._every(), self._merge(False)
         # memory comes with what is written, and the rest goes back: nothing is there twice
         n, index = 0, np.empty(len(every), dtype=every.dtype)
         record = np.empty((len(every), self.base.layout.stride), dtype=np.float32)
-        for k, start in enumerate(starts):
-            places = every[start : start + size]
-            kept, rows = self._chunk(places, [(own[k], own[k + 1]) for own in spans])
-            some = slice(n, n + len(rows))
-            index[some], record[some], n = places[kept], rows, some.stop
+        for places, spans in self._stretches(every):
+            base, *states = (_span(layer, span, every.dtype) for layer, span in zip((self.base, *self.layers), spans))
+            given = self._with_missed(places, states)
+            n += merge.records(base, given, self._penalty(places), places, index[n:], record[n:])
         index.resize(n, refcheck=False)
         record.resize((n, record.shape[1]), refcheck=False)
         return None if n == self.base.n_records else index, record
 
-    def _every(self, layers):
-        """Return which records any of some layers has."""
+    def _every(self):
+        """Return which records any of the layers has."""
+        n_records, layers = self.base.n_records, (self.base, *self.layers)
         if any(layer.index is None for layer in layers):
-            return np.arange(self.base.n_records)
-        marks = Marks(self.base.n_records)
+            return np.arange(n_records, dtype=np.int32 if n_records <= np.iinfo(np.int32).max else np.int64)
+        marks = Marks(n_records)
         for layer in layers:
             marks.add(layer.index)
         return marks.listed()
 
-    def _chunk(self, places, spans):
-        """Merge some records, of which states have spans of theirs; return which are kept, and those."""
-        (in_base, given), *states = (
-            _span(layer, places, *span) for layer, span in zip((self.base, *self.layers), spans)
-        )
-        rows = np.zeros((len(places), self.base.layout.stride), dtype=np.float32)
-        rows[in_base] = given
-        base = replace(self.base, index=places, record=rows, bias=None)
-        touched, merged = self._merge(self.sums, base, states, False)
-        rows[touched] = merged
-        kept = np.zeros(len(places), dtype=bool)
-        kept[in_base] = True
-        kept[touched] = True
-        return (slice(None), rows) if kept.all() else (kept, rows[kept])
+    def _stretches(self, every):
+        """Iterate over stretches of the records, and where in each layer's they begin and end.
+
+        It is one stretch unless arrays as long are worked out for it.
+        """
+        same_for_all = all(map(np.isscalar, self.base.rule.penalty.values()))
+        size = len(every) if same_for_all and not is_lazy(self.base) else max(FEWEST, CHUNK // self.base.layout.stride)
+        starts = np.arange(0, len(every), max(size, 1))
+        spans = [_spans(layer, every[starts]) for layer in (self.base, *self.layers)]
+        for k, start in enumerate(starts):
+            yield every[start : start + size], [slice(own[k], own[k + 1]) for own in spans]
+
+    def _with_missed(self, places, states):
+        """Return records of states with what the base's have become without a gradient, None if they have stayed."""
+        given = zip(states, self.gained, self.elapsed)
+        if not is_lazy(self.base):
+            return [(*state, None, *own) for state, *own in given]
+        base = self.base.some(places)
+        return [
+            (*state, without_gradient(base, find(places, state[0]), self.since, *own), *own) for state, *own in given
+        ]
+
+    def _penalty(self, places):
+        """Return bounds, strengths and centres of some records."""
+        return penalty_of_records(records_of(replace(self.base, index=places)))
 
     def _intercepts(self):
-        every = np.arange(len(self.base.bias))
-        base = replace(self.base, n_records=len(every), index=None, record=self.base.bias)
-        sums = Gathered(base, True, len(every), self.since, self.coupling)
-        touched, merged = self._merge(sums, base, [(every, layer.bias) for layer in self.layers], True)
-        bias = self.base.bias.copy()
-        bias[touched] = merged
+        every, base = np.arange(len(self.base.bias), dtype=np.int32), self.base.bias
+        states = [(every, layer.bias, None, *own) for layer, *own in zip(self.layers, self.gained, self.elapsed)]
+        penalty, bias = penalty_of_records(records_of(self.base, True)), np.empty_like(base)
+        self._merge(True).records((every, base), states, penalty, every, np.empty_like(every), bias)
         return bias
 
-    def _merge(self, sums, base, given, of_bias):
-        """Merge some records; return the places among them of those that any state touched, and those."""
-        catches_up = is_lazy(base)
-        sums.begin(records_of(base, of_bias), base.record)
-        for (at, rows), gained, elapsed in zip(given, self.gained, self.elapsed):
-            if len(at):
-                missed = without_gradient(base, at, self.since, gained, elapsed) if catches_up and not of_bias else None
-                sums.add(at, rows, missed, gained, elapsed)
-        touched = np.flatnonzero(sums.count)
-        return touched, sums.result(touched)
+    def _merge(self, of_bias):
+        """Return what merges records, or intercepts."""
+        records, since = records_of(self.base, of_bias), self.since
+        began = since.step, since.elapsed, since.average_from
+        return Merge(records.rule, records.layout, records.numbers, *began, self.coupling)
 
 
 def _spans(layer, edges):
@@ -214,7 +212,8 @@ def _spans(layer, edges):
     return np.append(starts, len(layer.record))
 
 
-def _span(layer, places, first, last):
-    """Return where among some records those are that a layer has of them, and those."""
-    own = np.arange(first, last) if layer.index is None else layer.index[first:last]
-    return find(places, own), layer.record[first:last]
+def _span(layer, span, dtype):
+    """Return which records those of a span are, and those."""
+    if layer.index is None:
+        return np.arange(span.start, span.stop, dtype=dtype), layer.record[span]
+    return layer.index[span].astype(dtype, copy=False), layer.record[span]

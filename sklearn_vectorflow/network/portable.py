@@ -95,6 +95,9 @@ class NetState:
         """Bytes of the arrays."""
         return sum(layer.nbytes for layer in self.layers)
 
+    def __sizeof__(self):  # schedulers ask, and place tasks where most of what they need is
+        return object.__sizeof__(self) + self.nbytes
+
     def select(self, places):
         """Return a state of some records of every layer alone; None is all."""
         layers = [one if some is None else one.some(some) for one, some in zip(self.layers, places)]
@@ -107,8 +110,9 @@ def take(network, places=None):
     Parameters
     ----------
     network : Network
-    places : list of (ndarray or None), default=None
-        For every layer which records to keep, increasing; None is all that are not zero.
+    places : list of (ndarray, slice or None), default=None
+        For every layer which records to keep, increasing; None is all that are not zero. A slice gives the net's own
+        array, for those who have no use for the net any more.
 
     Raises
     ------
@@ -139,13 +143,16 @@ def _follow(state):
 
 def _layer(parameters, rule, places):
     record = parameters.record
+    bias = None if parameters.bias is None else parameters.bias.copy()
+    if isinstance(places, slice):
+        kept = np.ascontiguousarray(record[places])  # copied where records of several layers lie beside each other
+        return LayerState(len(record), parameters.layout, rule, None, kept, bias)
     if places is None:
         present = np.flatnonzero(_are_there(record))
         places = present if len(present) <= SPARSE * len(record) else None
     if places is not None and len(record) <= np.iinfo(np.int32).max:
         places = places.astype(np.int32, copy=False)
     kept = record.copy() if places is None else record[places]
-    bias = None if parameters.bias is None else parameters.bias.copy()
     return LayerState(len(record), parameters.layout, rule, places, kept, bias)
 
 
