@@ -312,8 +312,9 @@ def test_a_failed_pass_leaves_columns_alone_that_it_does_not_touch(kind, used, o
 
 @pytest.mark.parametrize("share", [1e-9, 1e-3, 0.01, 0.02, 1.0])
 def test_ranges_are_merged_seldom_but_before_too_much_is_unseen(share):
-    n_parts = copies._n_parts(share)
+    n_parts = copies._n_parts("ftrl", share)
     assert copies.PARTS <= n_parts <= copies.MOST_PARTS
+    assert copies.PARTS <= copies._n_parts("adagrad", share) <= min(copies.MOST_PARTS_OF_ADAGRAD, n_parts)
     unseen = n_parts * copies.engine.PART_STEPS * share  # rows of all workers that have the feature
     assert n_parts == copies.PARTS or unseen <= copies.UNSEEN
     if share <= 1e-3:

@@ -15,6 +15,7 @@ N_HOT = 1024  # layers with at most this many features have copies of all
 FIRST = 16  # features in each merge
 UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features
 PARTS, MOST_PARTS = 64, 512  # times the number of workers: parts in which the other features are merged
+MOST_PARTS_OF_ADAGRAD = 128  # workers step by their own sums between merges: with 512, weights grew by 4 percent
 N_HOT_WIDE = 2048  # maximum number of hot features in other nets,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 64  # as FIRST
@@ -87,7 +88,7 @@ def hot_records(network, net, matrix, n_workers):
     period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))
     if parameters.is_small:
         features, shares = hottest(matrix, N_HOT + 1)
-        n_parts = _n_parts(max(shares[N_HOT:], default=0.0)) // n_workers
+        n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
         hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
     else:
         features, shift = hottest_by_slot(matrix, BITS)
@@ -95,10 +96,11 @@ def hot_records(network, net, matrix, n_workers):
     return HotRecords([engine.Copies(hot, worker / n_workers, n_workers) for worker in range(n_workers)], hot)
 
 
-def _n_parts(share):
+def _n_parts(rule, share):
     """Return the number of merge parts, per worker, for features that occur in at most a share of the rows."""
     unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
-    return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
+    most = MOST_PARTS_OF_ADAGRAD if rule.startswith("adagrad") else MOST_PARTS
+    return np.clip(unseen // engine.PART_STEPS, PARTS, most)
 
 
 def replicas_of(net, matrix, n_workers, batch_size):
