@@ -7,6 +7,7 @@ turns (`Turn`), and replace what they have changed by one assignment. Only train
 
 import functools
 import numbers
+import os
 import threading
 import weakref
 
@@ -76,6 +77,10 @@ class _SingleThreadedBlas:
     """
 
     def __init__(self):
+        self.begin_anew()
+
+    def begin_anew(self):
+        """Forget who is inside."""
         self._lock, self._n_inside, self._limits = threading.Lock(), 0, None
 
     def __enter__(self):
@@ -92,6 +97,8 @@ class _SingleThreadedBlas:
 
 
 single_threaded_blas = _SingleThreadedBlas()
+if hasattr(os, "register_at_fork"):  # in a forked process nobody else is inside, and nobody would give the lock back
+    os.register_at_fork(after_in_child=single_threaded_blas.begin_anew)
 
 
 @functools.cache

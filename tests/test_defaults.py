@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
 
-from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
+from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
 from sklearn_vectorflow.defaults.columns import unlike_columns
 from sklearn_vectorflow.defaults.evidence import likely_prior, mean_strength
 from sklearn_vectorflow.defaults.laplace import Model
@@ -309,3 +309,20 @@ def test_learning_rate_of_adagrad_is_in_units_of_weights(rows):
     plain = VectorFlowRegressor(optimizer="adagrad", **OPTIONS).fit(X, score)
     rate = 0.4 * plain.network_.scales.weight
     assert_same_weights(plain, VectorFlowRegressor(optimizer=AdaGrad(rate), **OPTIONS).fit(X, score))
+
+
+@pytest.mark.parametrize("seed", [13, 25])
+def test_rows_that_speak_for_a_constant_model_leave_a_finite_strength(seed):
+    X, y = np.random.default_rng(seed).normal(size=(20, 4)), np.arange(20) < 2
+    model = VectorFlowClassifier(loss="modified_huber", random_state=0).fit(X, y)
+    assert np.all(np.isfinite(model.coef_))
+
+
+def test_few_rows_with_one_of_other_units_have_a_strength():
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(60, 4)), rng.normal(size=60)
+    times = np.exp(X.sum(axis=1) + noise)
+    X[0] *= 1e4
+    y = np.rec.fromarrays([np.arange(60) % 2 == 0, times], names="event,time")
+    model = VectorFlowSurvivalEstimator("exponential", random_state=0).fit(X, y)
+    assert np.all(np.isfinite(model.coef_))

@@ -23,7 +23,7 @@ from sklearn_vectorflow.estimators.exact import EPOCHS
 from sklearn_vectorflow.exact import compact, optimum
 from sklearn_vectorflow.io import ArrowSource, BatchSource
 from sklearn_vectorflow.layers import Input, Linear, ReLU
-from sklearn_vectorflow.losses import HuberLoss, TweedieLoss
+from sklearn_vectorflow.losses import HuberLoss, LogLoss, TweedieLoss
 from sklearn_vectorflow.penalties import L1, L2, NonNegative
 from sklearn_vectorflow.penalties import ElasticNet as ElasticNetPenalty
 
@@ -379,6 +379,13 @@ def test_a_loss_of_the_user():
     slope = error / np.sqrt(1.0 + error**2)
     assert np.abs(X.T @ slope / len(y) + 1e-3 * coef).max() < 1e-7
     assert abs(slope.mean()) < 1e-7
+
+
+def test_a_loss_may_have_attributes_of_any_name():
+    class Ordered(LogLoss):
+        order = 2
+
+    assert_same(parameters_of(exact(loss=Ordered(), alpha=1e-3).fit(X, LABEL)), newton(X.toarray(), LABEL, 1e-3))
 
 
 def test_a_loss_with_kinks_in_its_gradient():

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import re
 import warnings
 
@@ -323,6 +324,16 @@ def test_exact_fits_give_blas_its_threads_back():
             raise RuntimeError
         assert all(found <= {1} for found in inside)  # none where BLAS is not to be told
         assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_forked_processes_do_not_wait_for_the_blas_of_others():
+    with single_threaded_blas, single_threaded_blas._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
+        if child == 0:
+            os._exit(single_threaded_blas._n_inside + single_threaded_blas._lock.locked())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_exact_fits_run_blas_in_their_own_threads(monkeypatch):

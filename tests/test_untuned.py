@@ -146,7 +146,6 @@ def test_classes_and_durations_of_a_handful_of_rows_cost_next_to_nothing_beside_
     classes, of_classes, times, of_times = np.mean(found, axis=0)
     assert classes < (1.03 if n_rows == 20 else 1.02) * of_classes
     assert times < of_times + 0.01
-    print("SEEN", n_rows, signal, classes / of_classes, times - of_times)
 
 
 # ---- rare events, many classes -------------------------------------------------------------

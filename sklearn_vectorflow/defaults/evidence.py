@@ -100,9 +100,10 @@ def mean_strength(guess, doubt, strengths, log_likelihood, of_constant, spread, 
 
     chance = np.where(is_worse, 0.0, chance)
     target = chance @ [left(guess * math.exp(strength)) for strength in strengths] / total
-    if not target > 0:
-        return guess * math.exp(strengths.max())
-    low, high = math.log(guess) + strengths.min(), math.log(spread.sum() / target)
+    strongest = math.log(guess) + 2.0 * strengths.max()  # as good as a constant model
+    low, high = math.log(guess) + strengths.min(), strongest
+    if target > 0:
+        high = min(strongest, math.log(spread.sum()) - math.log(target))
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if left(math.exp(middle)) > target else (low, middle)

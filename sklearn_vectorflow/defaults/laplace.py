@@ -38,22 +38,24 @@ def laplace_prior(rows, evaluate, copies, guess, fit_intercept):
     Rasmussen and Williams (2006), "Gaussian processes for machine learning", section 3.4.
     """
     products = (rows @ rows.T).toarray().astype(float)
-    constant = Model(evaluate, np.zeros_like(products), fit_intercept)
-    of_constant = constant.log_likelihood()
-    root = np.sqrt(constant.second)[:, None]
-    spread, _ = spread_of(root * products * root.T, root if fit_intercept else None)
-    found, model = np.full(len(STRENGTHS), -math.inf), constant
-    worse, limit = np.zeros(len(STRENGTHS), bool), constant.left_out(copies)
-    for k, strength in enumerate(STRENGTHS):  # from the strongest on, each from the weights of the one before
-        model = Model(evaluate, products / (guess * math.exp(strength)), fit_intercept, model)
+    with np.errstate(all="ignore"):  # a step may lead to numbers that are not finite, and is shortened then
         try:
-            found[k] = model.log_likelihood()
-            worse[k] = model.left_out(copies) >= limit
+            constant = Model(evaluate, np.zeros_like(products), fit_intercept)
+            of_constant, limit = constant.log_likelihood(), constant.left_out(copies)
         except (LinAlgError, FloatingPointError):
-            break
-    if not math.isfinite(of_constant):
-        return guess
-    return mean_strength(guess, DOUBT, STRENGTHS, found, of_constant, spread, worse)
+            return guess
+        root = np.sqrt(constant.second)[:, None]
+        spread, _ = spread_of(root * products * root.T, root if fit_intercept else None)
+        found, model = np.full(len(STRENGTHS), -math.inf), constant
+        worse = np.zeros(len(STRENGTHS), bool)
+        for k, strength in enumerate(STRENGTHS):  # from the strongest on, each from the weights of the one before
+            try:
+                model = Model(evaluate, products / (guess * math.exp(strength)), fit_intercept, model)
+                found[k] = model.log_likelihood()
+                worse[k] = model.left_out(copies) >= limit
+            except (LinAlgError, FloatingPointError):
+                break
+        return mean_strength(guess, DOUBT, STRENGTHS, found, of_constant, spread, worse)
 
 
 class Model:
@@ -75,6 +77,8 @@ class Model:
         self.of_rows = np.zeros(len(covariance)) if before is None else before.of_rows
         self.intercept = 0.0 if before is None else before.intercept
         self._move(self.of_rows, self.intercept)
+        if not math.isfinite(self.objective):
+            raise FloatingPointError
 
     def log_likelihood(self):
         """Return the logarithm of the likelihood of the targets, less one of all strengths."""
@@ -122,14 +126,20 @@ class Model:
     def _factor(self):
         """Return the factor of what turns first derivatives into weights of rows, and what an intercept gets."""
         root = np.sqrt(self.second)
-        factor = cho_factor(np.eye(len(root)) + root[:, None] * self.covariance * root, lower=True)
+        curved = root[:, None] * self.covariance * root
+        if not np.all(np.isfinite(curved)):
+            raise FloatingPointError
+        factor = cho_factor(np.eye(len(root)) + curved, lower=True)
         return factor, root * cho_solve(factor, root)
 
     def _step(self):
         """Take a step of Newton's, shortened until the objective does not rise."""
         factor, of_intercept = self._factor()
         root = np.sqrt(self.second)
-        target = root * cho_solve(factor, root * self.scores - self.gradient / root)
+        side = root * self.scores - self.gradient / root
+        if not np.all(np.isfinite(side)):
+            raise FloatingPointError
+        target = root * cho_solve(factor, side)
         intercept = target.sum() / of_intercept.sum() if self.fit_intercept else 0.0
         here, objective = (self.of_rows, self.intercept), self.objective
         change = target - intercept * of_intercept - here[0], intercept - here[1]

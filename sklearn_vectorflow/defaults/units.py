@@ -104,7 +104,7 @@ def warn_of_dominant_columns(sample, names):
             return
 
 
-def warn_of_few_units(hidden_layer_sizes, n_outputs):
+def warn_of_few_units(hidden_layer_sizes, n_outputs, rank):
     """Warn of hidden layers through which a net cannot say what a linear model can.
 
     Raw outputs that a layer of few units leads to are no more independent than the units.
@@ -113,12 +113,14 @@ def warn_of_few_units(hidden_layer_sizes, n_outputs):
     ----------
     hidden_layer_sizes : int or tuple of int
     n_outputs : int
+    rank : int
+        How many raw outputs of a linear model are independent, at most.
     """
     smallest, given = int(np.min(hidden_layer_sizes)), brief(hidden_layer_sizes)
-    if smallest < n_outputs:
+    if smallest < rank:
         warn(
             f"hidden_layer_sizes={given} has a layer of {smallest} units for {n_outputs} outputs, so the net may be "
-            f"worse than a linear model. Use at least {n_outputs} units, or add a linear part: "
+            f"worse than a linear model. Use at least {rank} units, or add a linear part: "
             f"network=wide_and_deep({given})."
         )
 

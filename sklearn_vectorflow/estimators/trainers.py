@@ -17,6 +17,7 @@ from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_colu
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
+from sklearn_vectorflow.losses import MultinomialLoss
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.penalties import L2, l2_strength
@@ -55,7 +56,9 @@ class TrainerMixin(StrengthMixin):
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
-            warn_of_few_units(self.hidden_layer_sizes, network.n_outputs - self._n_constant())
+            n_outputs = network.n_outputs - self._n_constant()
+            free = n_outputs - isinstance(self._loss, MultinomialLoss)  # a sum over classes is no matter
+            warn_of_few_units(self.hidden_layer_sizes, n_outputs, min(free, network.n_features))
         if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
             warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
         if more or data.once or not self._validates_strength(kernel, batch_size, data.n_losses):

@@ -29,7 +29,7 @@ class Losses:
         self.is_softmax = isinstance(kernel.loss, MultinomialLoss)
         self.ranges = [(0, len(y))] if self.couples_rows else ranges
         self.total = weight.sum() if total is None else total
-        self._order = kernel.loss.order(y) if hasattr(kernel.loss, "order") else None
+        self._order = kernel.loss.order_of_rows(y) if hasattr(kernel.loss, "order_of_rows") else None
         self._sorted = (y, weight) if self._order is None else (y[self._order], weight[self._order])
 
     def unweighted(self, rows):

@@ -70,7 +70,7 @@ class CoxPH(SurvivalLoss):
         columns = [times.event, times.time] + ([] if times.entry is None else [times.entry])
         return np.column_stack(columns).astype(np.float64)
 
-    def order(self, y: Array) -> Array:
+    def order_of_rows(self, y: Array) -> Array:
         """Return the order of rows that the kernel does not have to sort: the latest time first."""
         return np.argsort(-y[:, 1], kind="stable")
 
