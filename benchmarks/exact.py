@@ -230,17 +230,12 @@ def real(name):
     return sparse.csr_matrix((parts[0], parts[1], parts[2].astype(np.int32)), shape=shape), arrays
 
 
-def made(name):
+def made(name, alpha, **options):
     def case(folder, quick):
         X, y = workloads.load(folder, name, "train", quick)
-        return Logistic(X, y > 0, {"text": 1e-6, "ctr": 1e-5}[name])
+        return Logistic(X, y > 0, alpha, **options)
 
     return case
-
-
-def text_l1(folder, quick):
-    X, y = workloads.load(folder, "text", "train", quick)
-    return Logistic(X, y > 0, 1e-5, l1=True, intercept=False)
 
 
 def surv1m(folder, quick):
@@ -270,11 +265,11 @@ TIGHTER = [10.0**-power for power in range(1, 13)]
 SMOOTH = ("ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum", "vw")
 COLOURS = ["ours", "lbfgs", "newton_cg", "liblinear", "saga", "snapml", "glum", "skglm", "poisson", "vw"]
 CASES = {
-    "text": (made("text"), SMOOTH),
-    "ctr": (made("ctr"), SMOOTH),
+    "text": (made("text", 1e-6), SMOOTH),
+    "ctr": (made("ctr", 1e-5), SMOOTH),
     "surv1m": (surv1m, ("ours", "poisson", "glum")),
     "news20": (news20, ("ours", "lbfgs", "newton_cg", "saga")),
-    "text_l1": (text_l1, ("ours", "liblinear", "saga", "skglm")),
+    "text_l1": (made("text", 1e-5, l1=True, intercept=False), ("ours", "liblinear", "saga", "skglm")),
     "rcv1_l1": (rcv1_l1, ("ours", "liblinear", "saga", "skglm")),
     "cox": (cox, ("ours", "skglm")),
 }

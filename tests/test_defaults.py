@@ -318,6 +318,12 @@ def test_rows_that_speak_for_a_constant_model_leave_a_finite_strength(seed):
     assert np.all(np.isfinite(model.coef_))
 
 
+def test_a_strength_beyond_single_precision_is_the_largest_within_it():
+    rng = np.random.default_rng(0)
+    X, y = 1e8 * rng.normal(size=(30, 4)), 1e-12 * rng.normal(size=30)
+    assert np.all(np.isfinite(VectorFlowRegressor(loss="huber", random_state=0).fit(X, y).coef_))
+
+
 def test_few_rows_with_one_of_other_units_have_a_strength():
     rng = np.random.default_rng(0)
     X, noise = rng.normal(size=(60, 4)), rng.normal(size=60)

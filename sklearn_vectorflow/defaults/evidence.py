@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from sklearn_vectorflow.defaults.scales import RANGE
+
 MOST_ROWS = 256  # whose products, of all pairs, cost little
 CONSTANT = 1 / 3  # chance, before the rows are seen, that they tell nothing
 DOUBT = 2.5  # standard deviation of the strength's logarithm around that of the guess, if they tell something
@@ -43,7 +45,8 @@ def likely_prior(rows, residuals, weight, guess, fit_intercept):
     spreads = energy.shape[1] * np.log(variances).sum(axis=0)
     log_likelihood = -0.5 * (spreads + n_free * np.log(noise).sum(axis=1))
     of_constant = -0.5 * n_free * np.log(energy.sum(axis=0)).sum()
-    return mean_strength(guess, DOUBT, STRENGTHS, log_likelihood, of_constant, spread)
+    likely = mean_strength(guess, DOUBT, STRENGTHS, log_likelihood, of_constant, spread)
+    return float(np.float32(np.clip(likely, *RANGE)))
 
 
 def spread_of(products, root):
@@ -107,4 +110,4 @@ def mean_strength(guess, doubt, strengths, log_likelihood, of_constant, spread, 
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if left(math.exp(middle)) > target else (low, middle)
-    return float(np.float32(math.exp(low)))
+    return math.exp(low)

@@ -8,7 +8,7 @@ from sklearn_vectorflow.defaults.evidence import MOST_ROWS, likely_prior
 from sklearn_vectorflow.defaults.gradients import Gradients
 from sklearn_vectorflow.defaults.laplace import MOST_ROWS as MOST_OF_OTHERS
 from sklearn_vectorflow.defaults.laplace import laplace_prior
-from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, copies_of, counted
+from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED, RANGE, copies_of, counted
 from sklearn_vectorflow.defaults.strength import default_strength
 from sklearn_vectorflow.estimators.parameters import asks_for_linear
 from sklearn_vectorflow.io.sampling import LARGE_SAMPLE
@@ -125,7 +125,8 @@ class StrengthMixin:
             return tuple(value * times / dispersion for value in found)
 
         typical = (scales.length / scales.output) ** 2  # with raw outputs of their typical size
-        return dispersion * laplace_prior(some.values, evaluate, some.weight * times, typical, self.fit_intercept)
+        likely = laplace_prior(some.values, evaluate, some.weight * times, typical, self.fit_intercept)
+        return float(np.float32(np.clip(dispersion * likely, *RANGE)))
 
     def _size_of(self, start):
         """Return a function of targets, weights and offsets that computes the norms of gradients before training."""

@@ -35,6 +35,7 @@ cdef class Walk(Buffers):
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
+    cdef void _gather(self, int i, vf_gathered *g, Rows rows, int64_t n) noexcept nogil
     cdef int64_t _most_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _step_gathered(self, int i, vf_gathered *g) noexcept nogil
     cdef void _step_pairs(self, int i, vf_gathered *g) noexcept nogil

@@ -345,20 +345,8 @@ cdef class Walk(Buffers):
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.plan[i]
         cdef vf_gathered *g = &self.gathered[i]
-        cdef int64_t r
-        cdef vf_row x
         vf_gathered_open(g, self._most_gathered(i, rows, n))
-        if g.touches != NULL:
-            for r in range(n - 1, -1, -1):
-                vf_link_row(g, self._row_to_step(node.parent, rows, r), <int32_t>r)
-            vf_sum_lists(g, self.gradient[i])
-        for r in range(n if g.touches == NULL else 0):
-            x = self._row_to_step(node.parent, rows, r)
-            if node.kind == PAIRS:
-                vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
-                                node.width, node.rank)
-            else:
-                vf_gather_row(g, x, self.gradient[i] + r * node.width)
+        self._gather(i, g, rows, n)
         if node.orthogonal > 0.0:
             vf_add_orthogonality(&node.weights, g, node.orthogonal, node.n_draws, &self.random)
         if node.kind == PAIRS:
@@ -368,6 +356,24 @@ cdef class Walk(Buffers):
         vf_gathered_clear(g)
         if node.has_bias:
             self._step_bias(i, n)
+
+    cdef void _gather(self, int i, vf_gathered *g, Rows rows, int64_t n) noexcept nogil:
+        """Sums the gradients of n rows by feature of node i."""
+        cdef Node *node = &self.plan[i]
+        cdef int64_t r
+        cdef vf_row x
+        if g.touches != NULL:
+            for r in range(n - 1, -1, -1):
+                vf_link_row(g, self._row_to_step(node.parent, rows, r), <int32_t>r)
+            vf_sum_lists(g, self.gradient[i])
+            return
+        for r in range(n):
+            x = self._row_to_step(node.parent, rows, r)
+            if node.kind == PAIRS:
+                vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
+                                node.width, node.rank)
+            else:
+                vf_gather_row(g, x, self.gradient[i] + r * node.width)
 
     cdef int64_t _most_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         """At most how many features of node i the next n rows touch."""

@@ -218,10 +218,13 @@ VF_INLINE vf_row vf_gathered_values(const vf_gathered *g) {
 
 /* Empties the table. */
 static inline void vf_gathered_clear(vf_gathered *g) {
-    for (int64_t slot = 0; slot < g->n_slots && g->direct != NULL; slot++)
-        g->direct[g->places[slot]] = 0;
-    for (int64_t slot = 0; slot < g->n_slots && g->direct == NULL; slot++)
-        g->table[g->places[slot]].slot = -1;
+    if (g->direct != NULL) {
+        for (int64_t slot = 0; slot < g->n_slots; slot++)
+            g->direct[g->places[slot]] = 0;
+    } else {
+        for (int64_t slot = 0; slot < g->n_slots; slot++)
+            g->table[g->places[slot]].slot = -1;
+    }
     if (g->touches == NULL)
         memset(g->sums, 0, sizeof(double) * (size_t)(g->n_slots * g->n_out));
     else
