@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
-from sklearn_vectorflow.engine.net.replicas import MOST_INNER, Replica
+from sklearn_vectorflow.engine.net.replicas import Replica, most_inner
 from sklearn_vectorflow.io.matrix import as_matrix
 from sklearn_vectorflow.layers import Add, Concat, Input, Linear, Tanh, factorization_machine, wide_and_deep
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
@@ -297,6 +297,6 @@ def test_a_large_inner_layer_has_the_steps_of_all_workers():
     y = np.argmax(X @ rng.normal(size=(2000, 120)), axis=1)
     options = {"hidden_layer_sizes": (300,), "max_iter": 3, "shuffle": True}
     alone, together = fit(X, y, n_jobs=1, **options), fit(X, y, **options)
-    assert alone.coefs_[1].size * 2 > MOST_INNER  # weights, and sums of squares
+    assert alone.coefs_[1].size * 2 > most_inner  # weights, and sums of squares
     start, gained = alone.loss_curve_[0], alone.loss_curve_[0] - alone.loss_curve_[-1]
     assert start - together.loss_curve_[-1] > 0.9 * gained

@@ -18,12 +18,13 @@ from sklearn_vectorflow import (
     load,
     threads,
 )
-from sklearn_vectorflow.engine.net.rounds import Rounds
+from sklearn_vectorflow.engine.net.net_rounds import NetRounds
+from sklearn_vectorflow.engine.net.plain_rounds import PlainRounds
 from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
 from sklearn_vectorflow.network import records
-from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
 from sklearn_vectorflow.training import copies, rounds, windows
 
@@ -32,7 +33,11 @@ EARLY = {
     (rounds, "GROWTH"): ((0, 1), (100, 2), (400, 4), (1000, 8)),
     (rounds, "TURN"): 4,
     (rounds, "MOST_OF_CONSTANT_STEPS"): 8,
+    (rounds, "MOST_OF_NETS"): 8,
+    (rounds, "TOUCHES"): 0,
     (copies, "N_HOT"): 24,
+    (copies, "PART_STEPS_WIDE"): 8,
+    (copies, "UNSEEN_SHARE"): 1.0,
 }
 DEFAULTS = {(where, name): getattr(where, name) for where, name in EARLY}
 
@@ -56,6 +61,7 @@ def early_rounds(monkeypatch):
 def only_windows(monkeypatch):
     """Layers too large for copies of all features."""
     monkeypatch.setattr(records, "CACHED", 0)
+    monkeypatch.setattr(copies, "WHOLE_BYTES", 0)
 
 
 @pytest.fixture
@@ -120,18 +126,14 @@ SHAPES = {
 @pytest.mark.usefixtures("wide_windows")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rule", RULES)
-def test_bits_do_not_depend_on_threads(rows, rule, shape):
+@pytest.mark.parametrize("in_rounds", [True, False])
+def test_bits_do_not_depend_on_threads(rows, in_rounds, rule, shape, request):
     X, y = rows
+    if not in_rounds:
+        request.getfixturevalue("only_windows")
     if rule.endswith("average") and SHAPES[shape].get("network") is not None:
         pytest.skip("averages of nets are tried with hidden layers")
     check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule], **SHAPES[shape]), X, y[:, 0])
-
-
-@pytest.mark.usefixtures("wide_windows", "only_windows")
-@pytest.mark.parametrize("rule", RULES)
-def test_bits_of_large_layers(rows, rule):
-    X, y = rows
-    check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule]), X, y[:, 0])
 
 
 @pytest.mark.usefixtures("wide_windows")
@@ -219,6 +221,7 @@ def test_windows_of_a_row_are_serial_steps(rows, shape, monkeypatch):
     np.testing.assert_allclose(outputs(divided, X), outputs(serial, X), rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.usefixtures("only_windows")
 def test_rows_that_a_loss_compares_are_read_together(rows, monkeypatch):
     """Cox's likelihood is one of the rows of a step, however many there are."""
     X, y = rows
@@ -308,6 +311,33 @@ def test_rounds_add_what_turns_gain(rows, n_jobs, strength, n_hot, monkeypatch):
     np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", ["16 units", "wide and deep", "factorization machine"])
+@pytest.mark.parametrize("optimizer", [AdaGrad(0.003), FTRL(0.003)], ids=repr)
+def test_rounds_of_nets_are_serial_steps_where_these_are_small(rows, shape, optimizer, monkeypatch):
+    """Two workers that merge all they have after each step or second one are as one, a few rows late."""
+    monkeypatch.setattr(rounds, "GROWTH", ((0, 2),))
+    monkeypatch.setattr(rounds, "TURN", 2)
+    for name in ("N_HOT", "FIRST"):
+        monkeypatch.setattr(copies, name, 60)
+    X, y = rows
+    used = []
+    monkeypatch.setattr(rounds, "NetRounds", lambda *given: used.append(len(given[2])) or NetRounds(*given))
+    options = {
+        "optimizer": optimizer,
+        "solver": "sgd",
+        "tol": None,
+        "random_state": 0,
+        "shuffle": False,
+        **SHAPES[shape],
+    }
+    begun, serial, late = (
+        outputs(VectorFlowRegressor(max_iter=n, deterministic=how, **options).fit(X, y[:, 0]), X)
+        for n, how in ((1, False), (6, False), (6, True))
+    )
+    assert set(used) == {2}
+    assert np.linalg.norm(late - serial) < 0.1 * np.linalg.norm(serial - begun)
+
+
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("density", [0.2, 1.0])
 @pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", Adam(), SGD()])
@@ -357,7 +387,7 @@ def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     X, y = rows
     found = []
     monkeypatch.setattr(threads, "n_cores", lambda: 2)
-    monkeypatch.setattr(rounds, "Engine", lambda *given: found.append(given[4]) or Rounds(*given))
+    monkeypatch.setattr(rounds, "PlainRounds", lambda *given: found.append(given[4]) or PlainRounds(*given))
     fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
     assert set(found) == {2}
 

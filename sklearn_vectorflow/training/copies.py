@@ -80,11 +80,14 @@ class Replicas:
         self.copies = copies
 
     @contextlib.contextmanager
-    def in_use(self, clock, crew):
-        """Copy the records for a pass, and merge them."""
+    def in_use(self, clock, crew, finish=None, parts=()):
+        """Copy the records for a pass, and merge them; see `HotRecords.in_use`."""
         crew.map(lambda replica: replica.begin(clock), self.copies)
         yield
-        crew.map(lambda replica: replica.finish(clock), self.copies)
+        if finish is None:
+            crew.map(lambda replica: replica.finish(clock), self.copies)
+        else:
+            crew.map(finish, parts)
 
 
 def hot_records(network, net, matrix, n_workers, turn=None):
@@ -125,29 +128,38 @@ def _n_parts(share):
     return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
 
 
-def replicas_of(net, matrix, n_workers, batch_size):
+def replicas_of(net, matrix, n_workers, batch_size, turn=None):
     """Choose the features of any net that have copies if several workers train it.
 
-    These are all features of small layers, and the most frequent features of a sample of rows for large ones.
+    These are all features of small layers, and the most frequent features of a sample of rows for large ones. `turn`:
+    rows of a worker before all merge, where all features have copies; None: workers don't wait.
     """
-    hot, part_period = _hot_of_any_net(net, matrix, n_workers)
-    inner_period, unseen = max(1, UNSEEN_INNER // n_workers), UNSEEN_SHARE * batch_size / n_workers
-    return Replicas([replicas.Replica(hot, inner_period, unseen, part_period, k / n_workers) for k in range(n_workers)])
-
-
-def _hot_of_any_net(net, matrix, n_workers):
-    """Return them, and how many rows a worker trains on between two merges of a part of the other features."""
-    n_features, period = matrix.shape[1], max(1, UNSEEN_WIDE // n_workers)
-    pays = matrix.rows.n_nonzero >= TOUCHES * n_features * n_workers and set(net.rules) <= set(FALLING)
-    if pays and 0 < 4 * net.hot_size * n_features <= WHOLE_BYTES:
+    period = max(1, UNSEEN_WIDE // n_workers) if turn is None else turn
+    if turn is not None or n_worth_whole(net, matrix) >= n_workers:
         features, shares = hottest(matrix, N_HOT + 1)
-        n_parts = min(_n_parts(max(shares[N_HOT:], default=0.0)), MOST_PARTS_WIDE) // n_workers
-        n_parts = int(np.clip(n_parts, min(8, n_features), n_features))
-        return engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, n_parts), PART_STEPS_WIDE
-    n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
-    bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
-    features, _, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), None, SHIFTS[0])
-    return engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, period), PART_STEPS_WIDE
+        n_features, n_parts = matrix.shape[1], min(_n_parts(max(shares[N_HOT:], default=0.0)), MOST_PARTS_WIDE)
+        n_parts = int(np.clip(n_parts // n_workers, min(8, n_features), n_features))
+        hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, n_parts)
+    else:
+        n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
+        bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
+        features, _, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), None, SHIFTS[0])
+        hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, period)
+    inner_period, unseen = max(1, UNSEEN_INNER // n_workers), UNSEEN_SHARE * batch_size / n_workers
+    return Replicas(
+        [replicas.Replica(hot, inner_period, unseen, PART_STEPS_WIDE, k / n_workers) for k in range(n_workers)]
+    )
+
+
+def n_worth_whole(net, matrix, touches=TOUCHES):
+    """Return how many workers may have copies of all features of the layers that read rows of X.
+
+    `touches`: how often each steps a record in a pass, at least, on average.
+    """
+    n_bytes = 4 * net.hot_size * matrix.shape[1]
+    if not 0 < n_bytes <= WHOLE_BYTES or not set(net.rules) <= set(FALLING):
+        return 0
+    return int(matrix.rows.n_nonzero // max(1, touches * matrix.shape[1]))
 
 
 def hottest_by_slot(matrix, bits):

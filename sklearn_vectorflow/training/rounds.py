@@ -4,15 +4,18 @@ import itertools
 import math
 
 from sklearn_vectorflow.engine.net import copies as engine
-from sklearn_vectorflow.engine.net.rounds import Rounds as Engine
+from sklearn_vectorflow.engine.net.net_rounds import NetRounds
+from sklearn_vectorflow.engine.net.plain_rounds import PlainRounds
 from sklearn_vectorflow.engine.net.worker import Worker
-from sklearn_vectorflow.training.copies import FALLING, hot_records
+from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.windows import n_members
 
 # How many workers train from which step on, however many threads there are. What several learn from like rows adds up,
 # like a longer step: there are few of them as long as steps are long, and two where steps do not shrink.
 GROWTH = ((0, 1), (8192, 2), (32_768, 4), (131_072, 8))
 MOST_OF_CONSTANT_STEPS = 2
+MOST_OF_NETS = 2  # in nets, whose copies are large
+TOUCHES = 16  # of each record by each worker in a pass of a net, on average, at least: windows serve shorter ones
 TURN = 64  # rows that a worker trains on between two merges, at most
 
 
@@ -29,8 +32,7 @@ class Rounds:
 
     def __init__(self, trainer, sizes):
         self._sizes = sizes
-        falling = set(trainer.net.rules) <= set(FALLING)
-        self._most = GROWTH[-1][1] if falling else MOST_OF_CONSTANT_STEPS
+        self._most = most_workers(trainer)
         self.workers = [Worker(trainer.net, *sizes)]
         self.n_members = n_members(trainer.crew)
         self.team = None
@@ -38,7 +40,8 @@ class Rounds:
     def run(self, trainer, order, seed):
         """Train on all slices of an order of chunks; return each slice's (loss, n_rows)."""
         parts = []
-        pieces = cut(trainer.plan.slices, trainer.clock.step, trainer.plan.chunk, self._most)
+        batch_size, chunk = trainer.batch_size, trainer.plan.chunk
+        pieces = cut(trainer.plan.slices, trainer.clock.step * batch_size, chunk, batch_size, self._most)
         for n_workers, group in itertools.groupby(pieces, key=lambda piece: piece[0]):
             slices = (trainer.slice(order, seed, position, span) for _, position, span in group)
             parts += self._train_alone(trainer, slices) if n_workers == 1 else self._train(trainer, slices, n_workers)
@@ -71,23 +74,44 @@ class Rounds:
         return parts
 
     def _team(self, trainer, n_workers):
-        self.workers += [Worker(trainer.net, *self._sizes) for _ in range(n_workers - len(self.workers))]
-        self.hot = hot_records(trainer.network, trainer.net, trainer.matrix, n_workers, TURN)
-        part_rounds = max(1, engine.PART_STEPS // self.hot.hot.period)
-        n_threads = min(n_workers, self.n_members)
-        return Engine(trainer.net, self.hot.hot, self.workers[:n_workers], self.hot.copies, n_threads, part_rounds)
+        net, matrix, batch_size = trainer.net, trainer.matrix, trainer.batch_size
+        self.workers += [Worker(net, *self._sizes) for _ in range(n_workers - len(self.workers))]
+        workers, n_threads = self.workers[:n_workers], min(n_workers, self.n_members)
+        if trainer.is_single:
+            self.hot = copies.hot_records(trainer.network, net, matrix, n_workers, TURN)
+            part_rounds = max(1, engine.PART_STEPS // self.hot.hot.period)
+            return PlainRounds(net, self.hot.hot, workers, self.hot.copies, n_threads, part_rounds)
+        turn = max(1, TURN // n_workers)  # as many rounds are one of all pieces
+        self.hot = copies.replicas_of(net, matrix, n_workers, batch_size, turn)
+        part_rounds = max(1, copies.PART_STEPS_WIDE // turn)
+        sharing = part_rounds, batch_size, copies.UNSEEN_SHARE
+        return NetRounds(net, self.hot.copies[0].hot, workers, self.hot.copies, n_threads, *sharing)
 
 
-def cut(slices, step, chunk, most):
-    """Yield (number of workers, position of the slice, span of chunks) of pieces of slices.
+def most_workers(trainer):
+    """Return how many workers may train in rounds; 0: these don't serve."""
+    if trainer.kernel.takes_gil or trainer.plan.group_rows:
+        return 0
+    if trainer.is_single:
+        falling = set(trainer.net.rules) <= set(copies.FALLING)
+        most = GROWTH[-1][1] if falling else MOST_OF_CONSTANT_STEPS
+        return most if trainer.network.parameters[0].is_small else 0
+    if not trainer.net.can_be_copied_whole:
+        return 0
+    return min(MOST_OF_NETS, copies.n_worth_whole(trainer.net, trainer.matrix, TOUCHES))
 
-    They are cut where more workers begin, of which there are at most so many.
+
+def cut(slices, n_rows, chunk, batch_size, most):
+    """Yield (number of workers, position of the slice, span of chunks) of pieces of slices, behind so many rows.
+
+    They are cut where more workers begin, of which there are at most so many, and into whole steps.
     """
+    whole = batch_size // math.gcd(batch_size, chunk)
     for position, (start, end) in enumerate(slices):
         while start < end:
-            n_workers = min(most, max(n for first, n in GROWTH if first <= step))
-            limit = min((first for first, _ in GROWTH if first > step), default=math.inf)
-            edge = end if math.isinf(limit) else min(end, start + -(-(limit - step) // chunk))
+            n_workers = min(most, max(n for first, n in GROWTH if first <= n_rows))
+            limit = min((first for first, _ in GROWTH if first > n_rows), default=math.inf)
+            edge = end if math.isinf(limit) else min(end, start + whole * -(-(limit - n_rows) // (chunk * whole)))
             yield n_workers, position, (start, edge)
-            step += (edge - start) * chunk
+            n_rows += (edge - start) * chunk
             start = edge

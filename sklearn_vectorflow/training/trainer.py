@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_vectorflow.network.forward import readable, rows_ahead
 from sklearn_vectorflow.training.hogwild import Hogwild
 from sklearn_vectorflow.training.plan import Plan
-from sklearn_vectorflow.training.rounds import Rounds
+from sklearn_vectorflow.training.rounds import Rounds, most_workers
 from sklearn_vectorflow.training.windows import Windows
 
 
@@ -86,7 +86,7 @@ class Trainer:
 
     def _team(self, sizes, n_workers, deterministic):
         """Return those who train."""
-        if deterministic and self.is_single and self.network.parameters[0].is_small and not self.kernel.takes_gil:
+        if deterministic and most_workers(self) > 1:
             return Rounds(self, sizes)
         if deterministic and self.net.can_be_divided:
             return Windows(self, sizes)

@@ -32,6 +32,9 @@ cdef enum:
     MULTIPLY
 
 cdef enum:
+    MOST_INNER = 1 << 16  # numbers of an inner layer: of larger ones workers have no copies
+
+cdef enum:
     INPUT = -1           # the parent of a node that reads whole rows of X
 
 cdef struct Node:

@@ -350,6 +350,21 @@ cdef class Net:
         return True
 
     @property
+    def can_be_copied_whole(self):
+        """Whether workers can have copies of all records that they step: what else is shared then stands still."""
+        cdef int i
+        cdef Node *node
+        for i in range(self.n_nodes):
+            node = &self.nodes[i]
+            if node.kind == OUTPUTS or node.orthogonal > 0.0:
+                return False
+            if node.frozen or node.kind != LINEAR and node.kind != PAIRS or node.parent == INPUT:
+                continue
+            if is_sparse(self.nodes[node.parent].kind) or node.weights.n_in * node.weights.stride > MOST_INNER:
+                return False
+        return self.sampler is None
+
+    @property
     def hot_size(self):
         """How many numbers a feature has in layers that read rows of X."""
         cdef int i

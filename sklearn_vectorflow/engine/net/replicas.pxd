@@ -46,5 +46,6 @@ cdef class Replica:
     cdef int64_t _most_unseen(self, int64_t step) noexcept nogil
     cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil
     cdef void _merge_tier(self, int64_t tier, const vf_clock *clock) noexcept nogil
+    cdef void _merge_piece(self, int64_t tier, int64_t piece, int64_t n_pieces, const vf_clock *clock) noexcept nogil
     cdef void _merge_part(self, int64_t part, const vf_clock *clock) noexcept nogil
     cdef void _merge_inner(self, const vf_clock *clock) noexcept nogil

@@ -24,8 +24,7 @@ cdef enum:
     LINE = 16             # floats in a cache line
     LATEST = 2            # periods that a merge may be late
 
-MOST_INNER = 1 << 16      # numbers of an inner layer: of larger ones all workers step the same records
-cdef int64_t _MOST_INNER = MOST_INNER
+most_inner = MOST_INNER  # for tests
 
 
 def _mapped(n, dtype):
@@ -120,7 +119,7 @@ cdef class Replica:
             return
         if node.parent == INPUT and not self.hot.n_parts and has_numbers_of_features(&node.weights.penalty):
             return
-        if node.parent != INPUT and node.weights.n_in * node.weights.stride > _MOST_INNER:
+        if node.parent != INPUT and node.weights.n_in * node.weights.stride > MOST_INNER:
             return
         if self.leader[i] == i:
             only_hot = node.parent == INPUT and not self.hot.n_parts
@@ -230,20 +229,26 @@ cdef class Replica:
             VF_UNLOCK(self.hot.hot.locks + tier * VF_LOCK_STRIDE)
 
     cdef void _merge_tier(self, int64_t tier, const vf_clock *clock) noexcept nogil:
+        self._merge_piece(tier, 0, 1, clock)
+
+    cdef void _merge_piece(self, int64_t tier, int64_t piece, int64_t n_pieces, const vf_clock *clock) noexcept nogil:
+        """Merges one of several pieces of a tier."""
         cdef int i
         cdef Node *node
         cdef Part *part
-        cdef int64_t first = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier))
-        cdef int64_t n = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier + 1)) - first
+        cdef int64_t begin = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier))
+        cdef int64_t size = min(self.hot.hot.n_hot, vf_tier_start(&self.hot.hot, tier + 1)) - begin
+        cdef int64_t first = begin + size * piece // n_pieces, n = begin + size * (piece + 1) // n_pieces - first
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
             part = &self.weights[i]
-            if part.own != NULL and node.parent == INPUT:
-                if part.is_hot:
-                    node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, False,
-                                       part.own + first * node.weights.stride, part.before + first * node.weights.stride)
-                else:
-                    node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, True, part.own, part.before)
+            if part.own == NULL or node.parent != INPUT:
+                continue
+            if part.is_hot:
+                node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, False,
+                                   part.own + first * node.weights.stride, part.before + first * node.weights.stride)
+            else:
+                node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, True, part.own, part.before)
 
     cdef void _merge_part(self, int64_t part, const vf_clock *clock) noexcept nogil:
         """Merges a range of features of layers that are copied whole. A hot one among them is merged once more."""

@@ -1,14 +1,17 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
-from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_schedule
+from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.net.copies cimport Copies
 from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
 
 
 cdef class Worker(OneHidden):
+    cdef vf_schedule schedule   # of steps that `_take_rows` takes
+    cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
+                         bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil
     cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil
     cdef bint _is_single(self, Targets targets)
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies)

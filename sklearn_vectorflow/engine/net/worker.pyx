@@ -126,6 +126,32 @@ cdef class Worker(OneHidden):
             vf_restore_denormals(mode)
         return loss, n_means
 
+    cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
+                         bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil:
+        """Trains on rows [first, last) of a queue that others have, too; moves a clock on and returns their loss."""
+        cdef int64_t n
+        cdef int64_t *own = self.queue
+        self.queue, self.taken, self.queued = queue, first, last
+        self.random = seed
+        self.clock = clock[0]
+        self.places.until = 0
+        self._forget_rows()
+        loss[0] = 0.0
+        if hidden:
+            self._open_inner()
+            loss[0] = self._train_hidden(last - first)
+            self._close()
+        while not hidden and self.taken < last and isfinite(loss[0]):
+            n = self._next_batch()
+            self.n_last = n
+            self.clock.rate = vf_rate_at(self.schedule, self.clock.step)
+            loss[0] += self._step(rows, targets, n, ahead)
+            self.clock.elapsed += self.clock.rate
+            self.clock.step += 1
+            self.taken += n
+        clock[0] = self.clock
+        self.queue, self.taken, self.queued = own, 0, 0
+
     cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil:
         """After n rows: merges this worker's copies, if it is time."""
         if not self.replica.due(n):
