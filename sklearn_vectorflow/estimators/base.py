@@ -177,8 +177,8 @@ class BaseVectorFlow(
         vars(self).pop("_n_remembered", None)
         self._finish(data)
         self._in_units_of_X(network)
-        for name in ("_prefers_exact", "_column_sizes", "_column_units", "_stops_early"):
-            vars(self).pop(name)
+        for name in ("_prefers_exact", "_column_sizes", "_column_units", "_stops_early", "_sample_of"):
+            vars(self).pop(name, None)
 
     def _fit_once(self, data, validation, initial, task):
         """Return a net trained on rows, until their loss or that of validation rows ends training."""

@@ -31,6 +31,7 @@ class ColumnUnitsMixin:
         sample = Sample.of(data, SMALL_SAMPLE)
         chosen, typical = columns_to_scale(sample.matrix.values, data.matrix.shape[1], graph.is_linear)
         if not chosen.any():
+            self._sample_of = data, sample
             return None
         return ColumnUnits.of(data, validation, bool(self.fit_intercept), sample.columns[chosen], typical)
 

@@ -57,7 +57,7 @@ class TrainerMixin(StrengthMixin):
 
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, estimated on a sample of the rows."""
-        sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
+        sample, kernel = self._small_sample(data), kernel_of(self._loss)
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
@@ -79,6 +79,11 @@ class TrainerMixin(StrengthMixin):
         if network.is_linear:  # steps are for columns as they are, strengths for columns alike
             return replace(scales, prior=prior)
         return replace(scales, prior=prior_of_net(scales.prior, prior / linear.prior))
+
+    def _small_sample(self, data):
+        """Return the rows that units are read off: those that told whether columns are alike, if they are of these."""
+        of, sample = vars(self).pop("_sample_of", (None, None))
+        return sample if of is data else Sample.of(data, SMALL_SAMPLE)
 
     def _scales_of(self, sample, network, start, data, batch_size, is_linear):
         """Return the units of a model that a sample tells."""
