@@ -13,6 +13,7 @@ from sklearn_vectorflow.validation.scalars import check_number, check_positive
 
 OF_NETS = 0.04  # AdaGrad's rate in nets, in typical weights
 LEAST_OF_OUTPUTS = 0.25  # of raw outputs, which a weight of a net's last layer can make up
+UNITS = 1e-12, 1e12  # by which the state of columns changes, so that it stays far from where single precision ends
 SMALL = 1e-4  # of a typical squared gradient, and what AdaGrad's sum starts from at most
 
 
@@ -71,6 +72,31 @@ class Optimizer(BaseEstimator):
 
     def start_from(self, parameters: Any, fields: Any, steps: int) -> None:
         """Set the state so that it gives the current weights."""
+
+    def change_units(self, parameters: Any, columns: Any, times: Any) -> None:
+        """Change the state so that later steps change raw outputs as before.
+
+        Optimizers whose steps do not depend on past gradients have nothing to change.
+
+        Parameters
+        ----------
+        parameters : LinearParameters
+        columns : ndarray of int
+            Columns in other units from now on.
+        times : ndarray of shape (n_columns,)
+            How many times the squares of their values are as large.
+        """
+
+    def slow_down(self, parameters: Any, of_weights: Any, of_intercepts: Any) -> None:
+        """Change the state so that later steps are not longer than a Newton step of one more row after others.
+
+        Parameters
+        ----------
+        parameters : LinearParameters
+        of_weights : ndarray of shape (n_in, n_weights)
+            Sums over the others of the second derivatives by each weight.
+        of_intercepts : ndarray of shape (n_weights,)
+        """
 
     def rate_schedule(self, l2: float) -> tuple[float, float, float]:
         """Return (rate, decay, power): step t has the learning rate ``rate / (1 + decay * t) ** power``.
@@ -154,6 +180,12 @@ class AdaGrad(Optimizer):
     def fields(self) -> dict[str, Any]:
         """Return learning rate and epsilon."""
         return {"learning_rate": self.learning_rate, "epsilon": self.epsilon}
+
+    def change_units(self, parameters: Any, columns: Any, times: Any) -> None:
+        """Change the inverse roots of sums, which steps are multiplied by."""
+        layout = parameters.layout
+        start, n = (layout.row, layout.per_feature) if self.rowwise is True else (layout.slot1, layout.n_out)
+        parameters.record[columns, start : start + n] /= np.clip(times, *UNITS)[:, None]
 
 
 class Adam(Optimizer):
@@ -312,6 +344,23 @@ class FTRL(Optimizer):
             inside = np.clip(part.sums, -part.threshold, part.threshold)  # where L1 holds a weight at the centre
             outside = distance * part.scale() + np.copysign(part.threshold, distance)
             part.sums[:] = np.where(distance == 0, inside, -outside)
+
+    def change_units(self, parameters: Any, columns: Any, times: Any) -> None:
+        """Change the roots of sums, by which steps are divided."""
+        start, n = parameters.layout.slot2, parameters.layout.n_out
+        parameters.record[columns, start : start + n] *= np.clip(times, *UNITS)[:, None]
+
+    def slow_down(self, parameters: Any, of_weights: Any, of_intercepts: Any) -> None:
+        """Raise the roots of sums, by which steps are divided."""
+        start, n = parameters.layout.slot2, parameters.layout.n_out
+        numbers = self.of_intercept or self.fields()
+        for record, curvature, rate in (
+            (parameters.record, of_weights, self.fields()["learning_rate"]),
+            (parameters.bias, of_intercepts, numbers["learning_rate"]),
+        ):
+            if record is not None:
+                roots = record[:, start : start + n]
+                np.maximum(roots, rate * curvature, out=roots, casting="same_kind")
 
     def _parts(self, parameters, fields, steps):
         """Yield the closed forms of the layer's weights and of its intercepts."""

@@ -608,7 +608,7 @@ def test_dominant_columns_are_no_matter_to_exact_fits():
     X = sparse.hstack([X, sparse.csr_matrix(1e6 * rng.random((300, 1)))], "csr")
     y = np.arange(300) % 2
     with pytest.warns(UserWarning, match="column"):
-        VectorFlowClassifier(solver="sgd", random_state=0).fit(X, y)
+        VectorFlowClassifier(solver="sgd", alpha=1e-3, random_state=0).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         VectorFlowClassifier(solver="exact", random_state=0).fit(X, y)

@@ -31,6 +31,7 @@ SEARCHES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Steps of one size")  # strengths are given, for columns around 100
 @parametrize_with_checks(SEARCHES)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -243,20 +243,22 @@ def test_rows_of_weight_zero_change_no_unit():
         assert getattr(weighted, name) == pytest.approx(getattr(plain, name), rel=0.1)
 
 
-def test_a_column_much_larger_than_the_others_is_named():
+@pytest.mark.parametrize("params", [{"alpha": 1e-3}, {"learning_rate": 0.1}], ids=str)
+def test_a_column_much_larger_than_the_others_is_named(params):
+    """Unless all units of training are defaults, with which it is no matter: see test_column_units."""
     rng = np.random.default_rng(0)
     large = sparse.csr_matrix(rng.uniform(0, 1000, (2000, 1)).astype(np.float32))
     X = sparse.hstack([rows_of_ones(2000, 300, 5, rng), large], format="csr")
     y = X[:, :300] @ rng.normal(size=300)
     with pytest.warns(UserWarning, match=r"without column\(s\) 300, which hide the others from training"):
-        VectorFlowRegressor(max_iter=1).fit(X, y)
+        VectorFlowRegressor(max_iter=1, **params).fit(X, y)
 
 
 def test_a_column_much_larger_than_the_others_is_named_in_few_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6)) * np.array([1, 1, 1e5, 1, 1, 1])
     with pytest.warns(UserWarning, match=r"without column\(s\) 2, which hide"):
-        VectorFlowRegressor(max_iter=1).fit(X, X[:, 0])
+        VectorFlowRegressor(max_iter=1, alpha=1e-3).fit(X, X[:, 0])
 
 
 def test_units_of_few_columns_do_not_matter():
@@ -463,6 +465,25 @@ def test_who_asks_for_steps_of_a_kind_gets_them(parameters):
     model = quiet(VectorFlowRegressor(random_state=0, **parameters), X, X @ rng.normal(size=5) + rng.normal(size=200))
     assert not hasattr(model, "optimality_")
     assert model.n_iter_ == len(model.loss_curve_)
+
+
+@pytest.mark.parametrize("units", [1.0, 1e4])
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_strengths_of_models_that_end_at_the_optimum_are_chosen_there(units, noise):
+    """Stochastic models of parts of the rows, far from it, took a weaker strength for a better one."""
+    ours, best = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(4400, 20)) * units ** np.linspace(0, 1, 20)
+        score = X / X.std(axis=0) @ rng.normal(size=20) / 3
+        y = (score + noise * rng.logistic(size=len(X)) > 0).astype(int)
+        train, test = slice(0, 400), slice(400, None)
+        model = VectorFlowClassifier(solver="exact" if units == 1.0 else "auto", random_state=0).fit(X[train], y[train])
+        ours.append(log_loss(y[test], model.predict_proba(X[test])))
+        alike = X / X[train].std(axis=0)
+        tuned = (LogisticRegression(C=C).fit(alike[train], y[train]) for C in (0.01, 0.03, 0.1, 0.3, 1, 3, 10))
+        best.append(min(log_loss(y[test], one.predict_proba(alike[test])) for one in tuned))
+    assert np.mean(ours) < 1.03 * np.mean(best)
 
 
 @pytest.mark.parametrize(("n_rows", "is_exact"), [(2_000, True), (20_000, True), (40_000, False)])

@@ -23,20 +23,16 @@ def default_strength(scales, n_terms):
     return 0.0 if n_terms is None else scales.prior / max(n_terms, 1)
 
 
-def strengths_of_columns(alpha, scales, sizes, n_values):
+def strengths_of_columns(alpha, sizes):
     """Return the default of every column where columns are unlike: that of a linear model of standardised ones.
 
     Parameters
     ----------
     alpha : float
-        The default for columns as they are.
-    scales : Scales
+        The default for columns of size 1.
     sizes : ndarray of shape (n_columns,)
-    n_values : float
-        Values of a typical row: the square of its length if all sizes were 1.
     """
-    strengths = alpha * (n_values / scales.length**2) * sizes**2
-    return np.clip(strengths, *RANGE).astype(np.float32)
+    return np.clip(alpha * sizes**2, *RANGE).astype(np.float32)
 
 
 def prior_of_net(guess, ratio):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_vectorflow.defaults.columns import unsuitable_columns
 from sklearn_vectorflow.io.matrix import median_length, row_lengths
 from sklearn_vectorflow.validation.errors import brief, warn
 
@@ -9,6 +10,7 @@ RANGE = 1e-15, 1e15  # of lengths, raw outputs and their product, whose square i
 LENGTHS_OF_NETS = 0.03, 30.0  # for which the weights that nets start from are made
 OUTPUTS_OF_NETS = 0.05, 1e3
 FEWEST_ROWS = 16  # that tell what rows are like
+MOST_NAMED = 5  # columns, in a warning
 MOST_DOMINANT = 5  # columns, without which rows would be much shorter
 DOMINANCE = 30.0  # times shorter
 FARTHEST = 1e6  # from zero, in units of raw outputs, where single precision still tells them apart
@@ -82,26 +84,52 @@ def warn_of_dominant_columns(sample, names):
         Rows that stand for all.
     names : array of str or None
         Names of all columns.
+
+    Returns
+    -------
+    warned : bool
     """
     rows = sample.matrix.values
     if rows.shape[0] < FEWEST_ROWS or rows.shape[1] <= 1:
-        return
+        return False
     squares = np.bincount(rows.indices, rows.data**2, minlength=rows.shape[1])
     largest = np.argsort(-squares, kind="stable")[: min(MOST_DOMINANT, rows.shape[1] - 1)]
     length = median_length(row_lengths(rows), sample.weight)
     if length <= DOMINANCE * _length_without(rows, largest, sample.weight)[0]:
-        return
+        return False
     for count in range(1, len(largest) + 1):
         rest, has_values = _length_without(rows, largest[:count], sample.weight)
         if length > DOMINANCE * rest and has_values:
-            found = sample.columns[np.sort(largest[:count])]
-            which = ", ".join(repr(str(names[column])) if names is not None else str(column) for column in found)
+            which = _names_of(sample.columns[np.sort(largest[:count])], names)
             warn(
                 f"A typical row of X is {length / rest:.3g} times as long as it would be without column(s) {which}, "
                 "which hide the others from training. Scale them, for example by sklearn.preprocessing.MaxAbsScaler, "
                 "or encode numbers that stand for categories by HashingEncoder."
             )
-            return
+            return True
+    return False
+
+
+def warn_of_unsuitable_columns(sample, names):
+    """Warn of columns whose values are far larger or smaller than those of most, or far from zero.
+
+    Parameters
+    ----------
+    sample, names
+        See `warn_of_dominant_columns`.
+    """
+    found = unsuitable_columns(sample.matrix.values)
+    if len(found):
+        which = _names_of(sample.columns[np.sort(found[:MOST_NAMED])], names)
+        warn(
+            f"Steps of one size do not suit column(s) {which} of X{', and others' * (len(found) > MOST_NAMED)}: their "
+            "values are far larger or smaller than those of most columns, or far from zero beside their deviation. "
+            "Scale them, for example by sklearn.preprocessing.StandardScaler."
+        )
+
+
+def _names_of(columns, names):
+    return ", ".join(repr(str(names[column])) if names is not None else str(column) for column in columns)
 
 
 def warn_of_few_units(hidden_layer_sizes, n_outputs, rank):

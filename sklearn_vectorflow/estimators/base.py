@@ -13,6 +13,7 @@ from sklearn_vectorflow.defaults.batch_size import auto_batch_size
 from sklearn_vectorflow.defaults.stopping import stops_early
 from sklearn_vectorflow.estimators.assessment import AssessmentMixin
 from sklearn_vectorflow.estimators.callbacks import CallbackSupportMixin, FitTask
+from sklearn_vectorflow.estimators.column_units import ColumnUnitsMixin
 from sklearn_vectorflow.estimators.drafts import DraftMixin
 from sklearn_vectorflow.estimators.exact import Diverged, ExactMixin
 from sklearn_vectorflow.estimators.forgetting import ForgetMixin
@@ -59,6 +60,7 @@ class BaseVectorFlow(
     RehearsalMixin,
     AssessmentMixin,
     ExactMixin,
+    ColumnUnitsMixin,
     CallbackSupportMixin,
     BaseEstimator,
 ):
@@ -156,12 +158,14 @@ class BaseVectorFlow(
         with contextlib.closing(data):
             self._choose_units(data)
             can_validate = X_val is not None or isinstance(data, Data)
-            self._choose_stopping(self._new_network_for(data).graph, data.n_losses, can_validate)
+            graph = self._new_network_for(data).graph
+            self._choose_stopping(graph, data.n_losses, can_validate)
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val, offsets[1])
             holds_out = validation is None and self._stops_early
+            self._choose_solver(data, holds_out or validation is not None)
+            data, validation = self._in_column_units(graph, data, validation, initial)
             splits = self._splits(data)
             rest, validation = next(splits) if holds_out else (data, validation)
-            self._choose_solver(rest, validation)
             self._forget_validation()
             if holds_out and validation.n_terms < FEW_HELD_OUT:
                 network = self._fit_rehearsed(data, itertools.chain([(rest, validation)], splits), initial, task)
@@ -172,8 +176,9 @@ class BaseVectorFlow(
         vars(self).pop("_first_rows", None)
         vars(self).pop("_n_remembered", None)
         self._finish(data)
-        for name in ("_prefers_exact", "_column_sizes", "_stops_early"):
-            vars(self).pop(name)
+        self._in_units_of_X(network)
+        for name in ("_prefers_exact", "_column_sizes", "_column_units", "_stops_early", "_sample_of"):
+            vars(self).pop(name, None)
 
     def _fit_once(self, data, validation, initial, task):
         """Return a net trained on rows, until their loss or that of validation rows ends training."""
@@ -405,7 +410,8 @@ class BaseVectorFlow(
                         best.offer(watched, network)
                 self._report(epoch, loss_curve, validation_scores, data, seconds)
                 stop = task.end_epoch(
-                    epoch_task, lambda: {**vars(self), **self._attributes(network.copy(), loss_curve)}
+                    epoch_task,
+                    lambda: {**vars(self), **self._attributes(self._in_units_of_X(network.copy()), loss_curve)},
                 )
                 if stopping.should_stop(watched) or stop or data.once:
                     break

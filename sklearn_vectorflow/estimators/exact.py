@@ -9,26 +9,27 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_vectorflow.defaults.columns import unlike_columns
-from sklearn_vectorflow.estimators.strength import FEW_EPOCHS
+from sklearn_vectorflow.defaults.columns import outlying_columns, unlike_columns
+from sklearn_vectorflow.estimators.strength import EPOCHS, FEW_EPOCHS
 from sklearn_vectorflow.exact.inference import COVARIANCES, Inference
 from sklearn_vectorflow.exact.optimum import Problem, converge
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE, sample_step
 from sklearn_vectorflow.io.source import is_source
 from sklearn_vectorflow.losses.blocks import name_of
 from sklearn_vectorflow.losses.doors import kernel_of
-from sklearn_vectorflow.threads import Crew, single_threaded_blas
+from sklearn_vectorflow.threads import ALONE, Crew, single_threaded_blas
 from sklearn_vectorflow.training.data import Data
+from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.source_data import open_data
 from sklearn_vectorflow.validation.errors import warn
 from sklearn_vectorflow.validation.scalars import check_choice
 from sklearn_vectorflow.validation.types import RowsLike, TargetLike
 
-EPOCHS = 2  # of stochastic steps before Newton's: more of them gain less than those do
 FEWEST_PASSES = 16  # over the rows, which share the cost of starting threads
 FEW_COLUMNS = 512  # of which Newton's steps take all second derivatives together, and are few
 PRODUCTS_OF_PAIRS = 1 << 26  # the same, times the values of a row, for several steps
 PRODUCTS = 1 << 20  # non-zeros times outputs, with which Newton's steps take tenths of a second
+MOST_STEPS = 20  # for models of cross-validation
 LOOSE_TOL = 1e-4  # relative gradient that is enough for predictions, of columns nearly collinear too
 
 
@@ -51,7 +52,7 @@ class ExactMixin:
         """Epochs of stochastic steps, at most."""
         return min(self.max_iter, EPOCHS) if self._is_exact else self.max_iter
 
-    def _choose_solver(self, data, validation):
+    def _choose_solver(self, data, validates):
         """Let ``solver="auto"`` be "exact" where Newton's steps are few and quick, and nothing asks for other ones.
 
         A quadratic loss is at its optimum after one. Stochastic steps end at a distance from it that matters where
@@ -60,7 +61,7 @@ class ExactMixin:
         steps = self.optimizer, self.batch_size, self.learning_rate, self.input_dropout
         as_they_come = steps == ("auto", "auto", None, 0.0) and self.tol is not None and self.max_iter >= FEW_EPOCHS
         strong = self.alpha is None or (isinstance(self.alpha, Real) and self.alpha > 0)
-        goes_on = self.average or self.warm_start or validation is not None
+        goes_on = self.average or self.warm_start or validates
         could_be = (
             self.solver == "auto"
             and self._loss.convex
@@ -75,18 +76,30 @@ class ExactMixin:
             and isinstance(data, Data)
             and not self._scales_targets
         )
-        self._column_sizes = self._sizes_of_unlike_columns(data.matrix) if could_be else None
-        self._prefers_exact = could_be and (
-            self._column_sizes is not None or (self._loss.quadratic and self._converges_quickly(data.matrix))
-        )
+        is_quick = could_be and self._loss.quadratic and self._converges_quickly(data.matrix)
+        self._column_sizes = self._sizes_of_unlike_columns(data, is_quick) if could_be else None
+        self._prefers_exact = is_quick or self._column_sizes is not None
 
-    def _sizes_of_unlike_columns(self, matrix):
-        """Return the sizes of few columns that are unlike; None if they are not, or Newton's steps would take long."""
-        n_rows, n_columns = matrix.shape
-        n_nonzero = matrix.rows.n_nonzero
-        if n_columns > FEW_COLUMNS or n_nonzero**2 * self._n_outputs() > PRODUCTS_OF_PAIRS * n_rows:
+    def _sizes_of_unlike_columns(self, data, is_quick):
+        """Return the sizes of columns that are unlike; None if they are not, or Newton's steps would take long."""
+        matrix = data.matrix
+        if self._takes_few_products(matrix):
+            return unlike_columns(matrix.sample(sample_step(matrix.shape[0], SMALL_SAMPLE)))
+        if not is_quick or matrix.shape[1] <= FEW_COLUMNS:
             return None
-        return unlike_columns(matrix.sample(sample_step(n_rows, SMALL_SAMPLE)))
+        sample = Sample.of(data, SMALL_SAMPLE)
+        found = outlying_columns(sample.matrix.values)
+        if found is None:
+            return None
+        sizes = np.ones(matrix.shape[1])
+        sizes[sample.columns] = found
+        return sizes
+
+    def _takes_few_products(self, matrix):
+        """Whether all second derivatives together take little time."""
+        n_rows, n_columns = matrix.shape
+        n_products = matrix.rows.n_nonzero**2 * self._n_outputs()
+        return n_columns <= FEW_COLUMNS and n_products <= PRODUCTS_OF_PAIRS * n_rows
 
     def _converges_quickly(self, matrix):
         return matrix.rows.n_nonzero * self._n_outputs() <= PRODUCTS
@@ -145,7 +158,7 @@ class ExactMixin:
         initial = None if start is None else start.raw
         tol = self.exact_tol if self.solver == "exact" else max(self.exact_tol, LOOSE_TOL)
         with single_threaded_blas:
-            report = converge(problem, initial, tol, self.exact_max_iter, self._say_step)
+            report = converge(problem, initial, tol, self.exact_max_iter, self._say_step, self.solver != "exact")
         self.n_passes_ = self.n_iter_ + problem.design.n_passes
         self.n_iter_ += report.n_iter
         self.optimality_ = report.optimality
@@ -156,6 +169,14 @@ class ExactMixin:
                 f"{report.optimality:.2g}, which is above exact_tol={self.exact_tol:g}. {report.advice}",
                 ConvergenceWarning,
             )
+
+    def _converge_small(self, network, start, data):
+        """Take a net of some rows, which is to be compared with others, near enough to the optimum."""
+        problem = Problem.of_rows(
+            network, data, kernel_of(self._loss), network.penalties_of(network.graph.weighted[0]), ALONE
+        )
+        with single_threaded_blas:
+            converge(problem, start.raw, LOOSE_TOL, MOST_STEPS, lambda *step: None)
 
     def _say_step(self, step, value, optimality):
         if self.verbose:

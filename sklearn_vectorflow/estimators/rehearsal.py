@@ -105,7 +105,8 @@ class RehearsalMixin:
             self._note_validation([(one.network, one.validation) for one in rehearsals], crew)
             self._report(epoch, loss_curve, scores, data, seconds)
             stop = task.end_epoch(
-                epoch_task, lambda: {**vars(self), **self._attributes(first.network.copy(), loss_curve)}
+                epoch_task,
+                lambda: {**vars(self), **self._attributes(self._in_units_of_X(first.network.copy()), loss_curve)},
             )
             if stopping.should_stop(-scores[-1]) or stop:
                 break

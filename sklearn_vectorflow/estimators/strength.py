@@ -16,6 +16,7 @@ from sklearn_vectorflow.layers import chain
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.network.initial_weights import Start
 from sklearn_vectorflow.threads import ALONE, WORTH_THE_GIL
+from sklearn_vectorflow.training.column_units import in_units
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 from sklearn_vectorflow.training.stopping import Stopping
@@ -26,6 +27,7 @@ FEWEST_TELLING = 256  # informative rows that a sample needs
 FEW_ROWS = 100_000  # of nets, which train on more without any pass over them before
 FEW_EPOCHS = 8  # with fewer epochs, a penalty hardly matters
 MOST_EPOCHS, TOL, PATIENCE = 20, 5e-3, 2  # of the models in cross-validation
+EPOCHS = 2  # of stochastic steps before Newton's: more of them gain less than those do
 MOST_PRODUCTS = 1 << 24  # non-zeros times outputs of the sample
 SHORT = 1e-4  # typical raw outputs, over which second derivatives are taken
 
@@ -41,7 +43,6 @@ class StrengthMixin:
         enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
-        is_open = is_open and self._column_sizes is None
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
@@ -67,6 +68,7 @@ class StrengthMixin:
             sample = Sample.by_size(data, self._size_of(start), self._n_outputs(), LARGE_SAMPLE)
         else:
             sample = Sample.of(data, LARGE_SAMPLE)
+        sample = self._as_if_alike(sample)
         products = sample.matrix.rows.n_nonzero * self._n_outputs()
         most = int(sample.n_terms * min(1.0, MOST_PRODUCTS / max(1, products)))
         if most < min(FEW_TELL * self._n_outputs(), data.n_terms):  # of a class, far fewer rows than there are
@@ -83,6 +85,11 @@ class StrengthMixin:
             return np.array(losses)
 
         return validated(scales.prior * sample.noise, losses_of) / sample.noise
+
+    def _as_if_alike(self, sample):
+        """Return a sample as it is, or in units in which columns are alike if each has a strength of its own."""
+        sizes = self._column_sizes
+        return sample if sizes is None else in_units(sample, sizes, bool(self.fit_intercept))
 
     @staticmethod
     def _has_enough(data):
@@ -102,7 +109,8 @@ class StrengthMixin:
 
     def _few_rows(self, start, data):
         """Return gradients of all rows, and how many rows a weight of one stands for."""
-        some = Gradients(kernel_of(self._loss), Sample.of(data, MOST_ROWS), start.raw, self._n_outputs())
+        sample = self._as_if_alike(Sample.of(data, MOST_ROWS))
+        some = Gradients(kernel_of(self._loss), sample, start.raw, self._n_outputs())
         return some, counted(data.n_losses, data.weight, True, False) / some.weight.sum()
 
     def _likely_prior(self, scales, start, data):
@@ -151,10 +159,15 @@ class StrengthMixin:
         trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
         trainer.n_passes = self._n_passes(data.matrix.shape[0])
         stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)
-        for _ in range(MOST_EPOCHS):
+        is_exact = self._is_exact and self._takes_few_products(data.matrix)
+        for _ in range(EPOCHS if is_exact else MOST_EPOCHS):
             loss = trainer.epoch()
             if not np.isfinite(loss):
                 return None
             if stopping.should_stop(loss):
                 break
-        return network if network.settle() == 0 else None
+        if network.settle() > 0:
+            return None
+        if is_exact:  # a weaker strength overfits at the optimum than far from it
+            self._converge_small(network, start, data)
+        return network

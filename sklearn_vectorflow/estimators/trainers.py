@@ -13,7 +13,12 @@ from sklearn_vectorflow.defaults.strength import (
     strengths_of_columns,
     times_of_layer,
 )
-from sklearn_vectorflow.defaults.units import check_units, warn_of_dominant_columns, warn_of_few_units
+from sklearn_vectorflow.defaults.units import (
+    check_units,
+    warn_of_dominant_columns,
+    warn_of_few_units,
+    warn_of_unsuitable_columns,
+)
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
@@ -43,7 +48,7 @@ class TrainerMixin(StrengthMixin):
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
         alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
-        trainer = self._trainer_in(network, start, data, crew, batch_size, alpha)
+        trainer = self._trainer_in(network, start, data, crew, batch_size, alpha, self._column_sizes)
         trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
         return trainer
 
@@ -52,7 +57,7 @@ class TrainerMixin(StrengthMixin):
 
     def _scales(self, network, start, data, batch_size, more):
         """Return the units of a new net, estimated on a sample of the rows."""
-        sample, kernel = Sample.of(data, SMALL_SAMPLE), kernel_of(self._loss)
+        sample, kernel = self._small_sample(data), kernel_of(self._loss)
         scales = self._scales_of(sample, network, start, data, batch_size, network.is_linear)
         check_units(scales.length, scales.output, float(np.abs(start.raw).max()), network.is_linear)
         if self.network is None and not network.is_linear and not self._loss.sampled:  # of outputs too many for others
@@ -60,14 +65,25 @@ class TrainerMixin(StrengthMixin):
             free = n_outputs - isinstance(self._loss, MultinomialLoss)  # a sum over classes is no matter
             warn_of_few_units(self.hidden_layer_sizes, n_outputs, min(free, network.n_features))
         if self._column_sizes is None and not self._is_exact:  # Newton's steps are blind to units
-            warn_of_dominant_columns(sample, getattr(self, "feature_names_in_", None))
-        if more or data.once or not self._validates_strength(kernel, batch_size, data.n_losses):
+            names = getattr(self, "feature_names_in_", None)
+            if not warn_of_dominant_columns(sample, names):
+                warn_of_unsuitable_columns(sample, names)
+        validates = not (more or data.once) and self._validates_strength(kernel, batch_size, data.n_losses)
+        if network.is_linear and self._column_sizes is None:
+            prior = self._validated_prior(scales, start, data, batch_size) if validates else scales.prior
+            return replace(scales, prior=prior)
+        if not (network.is_linear or validates):
             return scales
-        if network.is_linear:
-            return replace(scales, prior=self._validated_prior(scales, start, data, batch_size))
-        linear = self._scales_of(sample, network, start, data, batch_size, True)
-        validated = self._validated_prior(linear, start, data, batch_size)
-        return replace(scales, prior=prior_of_net(scales.prior, validated / linear.prior))
+        linear = self._scales_of(self._as_if_alike(sample), network, start, data, batch_size, True)
+        prior = self._validated_prior(linear, start, data, batch_size) if validates else linear.prior
+        if network.is_linear:  # steps are for columns as they are, strengths for columns alike
+            return replace(scales, prior=prior)
+        return replace(scales, prior=prior_of_net(scales.prior, prior / linear.prior))
+
+    def _small_sample(self, data):
+        """Return the rows that units are read off: those that told whether columns are alike, if they are of these."""
+        of, sample = vars(self).pop("_sample_of", (None, None))
+        return sample if of is data else Sample.of(data, SMALL_SAMPLE)
 
     def _scales_of(self, sample, network, start, data, batch_size, is_linear):
         """Return the units of a model that a sample tells."""
@@ -91,16 +107,15 @@ class TrainerMixin(StrengthMixin):
         """Return the units with adjustments of the estimator."""
         return scales
 
-    def _trainer_in(self, network, start, data, crew, batch_size, alpha):
-        """Return the trainer of a net with known units."""
+    def _trainer_in(self, network, start, data, crew, batch_size, alpha, sizes=None):
+        """Return the trainer of a net with known units, whose strengths may depend on sizes of columns."""
         kernel, n_rows = kernel_of(self._loss), data.matrix.shape[0]
         read = network.graph.read_by(name_of(self._loss), kernel.reads)
         optimizer = optimizer_of(self, network.is_linear)
 
         def penalties(place):
-            if self._column_sizes is not None and self.alpha is None:
-                n_values = data.matrix.rows.n_nonzero / n_rows
-                return [L2(strengths_of_columns(alpha, network.scales, self._column_sizes, n_values))]
+            if sizes is not None and self.alpha is None:
+                return [L2(strengths_of_columns(alpha, sizes))]
             times = times_of_layer(network.scales, place.is_convex, place.is_factors, network.n_outputs)
             return penalties_of(self, alpha if network.is_linear else times * alpha)
 

@@ -114,8 +114,11 @@ class Problem:
         norm = max(norm, FLAT * np.sqrt(size), np.finfo(float).tiny ** 0.5) if np.isfinite(norm) else 1.0
         return Measure(norm, diagonal)
 
-    def put(self, point):
-        """Write a point's parameters into the net."""
+    def put(self, point, goes_on=False):
+        """Write a point's parameters into the net.
+
+        If training may go on, the net keeps the state of its optimizer, in which steps are as short as after all rows.
+        """
         design, terms, network = self.design, self.objective.terms, self.network
         weights, absent = self._centred(point.weights), 0.0
         if terms.center is not None:
@@ -125,7 +128,19 @@ class Problem:
         intercept = weights[0] if design.intercept else np.zeros(self.n_linear)
         ends = np.cumsum([place.n_weights for place in network.graph.weighted[1:]], dtype=int)
         constants = np.split(point.constants, ends)[: len(ends)]
-        network.start_anew([values, *([0.0] * len(ends))], [intercept, *constants])
+        found = [values, *([0.0] * len(ends))], [intercept, *constants]
+        if not goes_on:
+            network.start_anew(*found)
+            return
+        network.set_weights(*found)
+        network.slow_down(*self._curvatures(point))
+
+    def _curvatures(self, point):
+        """Return the sums over rows of the second derivatives by the weights and intercepts of the linear layer."""
+        design = self.design
+        diagonal = design.n_rows * self.objective.hessian(point).diagonal()[0]
+        intercept = diagonal[0] if design.intercept else np.zeros(self.n_linear)
+        return design.scattered(diagonal, self.network.n_features), intercept
 
     def _centred(self, weights):
         """Return weights of a multinomial model centred over the classes where no penalty chooses among them."""
@@ -150,7 +165,7 @@ def _rows_of(data, width, intercept, crew):
     return Design.of(data.matrix, width, intercept, crew), data.dense_targets(0, n_rows), weight, data.offset
 
 
-def converge(problem, initial, tol, max_iter, say):
+def converge(problem, initial, tol, max_iter, say, goes_on=False):
     """Take a problem's net to the optimum; return a report.
 
     Parameters
@@ -160,11 +175,13 @@ def converge(problem, initial, tol, max_iter, say):
         Raw outputs of the best constant model, if they are known.
     tol, max_iter, say
         See `newton.minimise`.
+    goes_on : bool, default=False
+        Whether the net keeps the state of its optimizer.
     """
     point, bare = problem.start(), problem.without_weights(initial)
     measure = problem.measure(bare)
     if not point.value <= bare.value:  # stochastic steps diverged
         point = bare
     point, report = minimise(problem.objective, point, measure, tol, max_iter, say)
-    problem.put(point)
+    problem.put(point, goes_on)
     return report

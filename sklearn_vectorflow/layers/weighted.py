@@ -38,6 +38,11 @@ class Weighted(Layer):
         self.own_penalties()
         self._check_init(label)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no optimizer, penalty or initial weights of its own, and is trained."""
+        return all(one is None for one in (self.optimizer, self.penalty, self.init)) and not self.frozen
+
     def own_optimizer(self) -> Optimizer | None:
         """Return the layer's optimizer, or None for the estimator's."""
         if self.optimizer is None:

@@ -146,6 +146,21 @@ class Graph:
         return plain and all(isinstance(place.layer, Constant) for place in rest)
 
     @property
+    def takes_units(self):
+        """Whether weights alone can make up for other units of columns: linear layers read X, with no own settings."""
+        readers = [place for place in self.places if self._columns_of(place)]
+        return all(
+            isinstance(place.layer, Linear) and place.layer.is_plain and place.n_active is None for place in readers
+        )
+
+    def columns_read_by(self, place):
+        """Return lists of the columns of X that a layer reads itself."""
+        return [self.places[one].chosen for one in self._columns_of(place)]
+
+    def _columns_of(self, place):
+        return [one for one in place.inputs if isinstance(self.places[one].layer, Columns)]
+
+    @property
     def needs_canonical(self):
         """Whether a column that occurs twice in a row has to be summed first."""
         return any(isinstance(place.layer, (Crosses, FactorizationMachine)) for place in self.places)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from sklearn_vectorflow.defaults.scales import Scales
+import numpy as np
+
+from sklearn_vectorflow.defaults.scales import RANGE, Scales
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
@@ -167,6 +169,48 @@ class Network:
                 self._state = replace(state, rules=(), follows=False)  # what the optimizer knows is of other weights
                 return
             plans = state.training.plans
+            self._state = replace(state, parameters=_going_on(plans, state, [False] * len(plans)))
+
+    def slow_down(self, of_weights, of_intercepts):
+        """Let later steps of the first layer be as short as after the rows that its weights come from.
+
+        Parameters
+        ----------
+        of_weights : ndarray of shape (n_in, n_weights)
+            Sums over these rows of the second derivatives of the loss by each weight.
+        of_intercepts : ndarray of shape (n_weights,)
+        """
+        with self.turn.lock:
+            state = self._settled_state()
+            if state.training is None:
+                return
+            plans = state.training.plans
+            plans[0][0].slow_down(state.parameters[0], of_weights, of_intercepts)
+            self._state = replace(state, parameters=_going_on(plans, state, [False] * len(plans)))
+
+    def leave_units(self, units):
+        """Let a net that was trained on columns in other units read X, with the same raw outputs.
+
+        Parameters
+        ----------
+        units : ColumnUnits
+        """
+        with self.turn.lock:
+            state = self._settled_state()
+            state = self._state = replace(state, parameters=[old.writable() for old in state.parameters])
+            plans = [] if state.training is None else state.training.plans
+            for position, (place, parameters) in enumerate(zip(self.graph.weighted, state.parameters)):
+                for chosen in self.graph.columns_read_by(place):
+                    own = units.of_columns(chosen)
+                    parameters.leave_units(own, state.has_averages)
+                    if plans:
+                        columns, changed = own.changed()
+                        plans[position][0].change_units(parameters, columns, changed.square)
+            weakest = self.scales.prior * float(np.min(units.size)) ** 2
+            self.scales = replace(self.scales, prior=float(np.clip(weakest, *RANGE)))
+            if not plans:
+                self._state = replace(state, rules=(), follows=False)
+                return
             self._state = replace(state, parameters=_going_on(plans, state, [False] * len(plans)))
 
     def start_anew(self, weights, intercepts):

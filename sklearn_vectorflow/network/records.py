@@ -179,6 +179,23 @@ class LinearParameters:
             return np.zeros(self.layout.n_out, dtype=np.float32)
         return self.intercepts_by_record(averaged)[0]
 
+    def leave_units(self, units, averaged):
+        """Let weights, and their running means if there are any, read columns as they are.
+
+        Parameters
+        ----------
+        units : ColumnUnits
+            Of all columns that they read, in which they were trained.
+        averaged : bool
+        """
+        columns, own = units.changed()  # of others, memory may be reserved only
+        for means in {False, averaged}:
+            weights = self.weights(means)
+            changed = weights[columns] / own.size[:, None]
+            weights[columns] = changed
+            if self.bias is not None:
+                self.intercept(means)[:] -= own.center @ changed
+
     def moved_to(self, layout, averaged=False):
         """Return the same weights (or their means) in another layout, with fresh state."""
         new = replace(self, layout=layout, record=None, bias=None, values=None, bias_values=None)
