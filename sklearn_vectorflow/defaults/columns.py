@@ -52,7 +52,8 @@ def outlying_columns(rows):
 def unsuitable_columns(rows):
     """Return the columns that steps of one size, which a user asks for, do not suit: the worst first.
 
-    Their values are far larger or smaller than those of most columns, or far from zero beside their deviation.
+    Their values are far larger or smaller than those of most columns, or, where rows differ by little of their lengths,
+    far from zero beside their deviation.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def unsuitable_columns(rows):
     values = np.sqrt(squares * rows.shape[0] / np.maximum(counts, 1.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         unlike = np.where(chosen, np.abs(np.log(values / typical)) / math.log(OUTLYING), 0.0)
-        far = np.where(counts == rows.shape[0], np.abs(mean) / (VERY_FAR * sizes), 0.0)
+        far = np.where(counts == rows.shape[0], np.abs(mean) / (VERY_FAR * sizes), 0.0) * _are_far(mean, squares)
     badness = np.where(varies, np.maximum(unlike, far), 0.0)
     order = np.argsort(-badness, kind="stable")
     return order[badness[order] > 1.0]
@@ -134,6 +135,10 @@ def _moments(rows):
 def _are_unlike(counts, mean, squares, times, fewest):
     known = counts >= fewest
     size_of_values = np.sqrt(squares[known] / counts[known])
-    variances = np.maximum(squares - mean**2, 0.0)
     differ = np.any(known) and size_of_values.max() > times * size_of_values.min()
-    return differ or squares.sum() > FAR**2 * variances.sum()
+    return differ or _are_far(mean, squares)
+
+
+def _are_far(mean, squares):
+    """Whether rows differ by little of their lengths."""
+    return squares.sum() > FAR**2 * np.maximum(squares - mean**2, 0.0).sum()

@@ -43,6 +43,7 @@ class StrengthMixin:
         enough for the penalty to matter.
         """
         is_open = self.alpha is None and self.penalty is None and self.max_iter >= FEW_EPOCHS
+        is_open = is_open and self._column_sizes is None
         is_slow = (
             self._coupled or self._loss.sampled or kernel.reads or (kernel.takes_gil and batch_size < WORTH_THE_GIL)
         )
