@@ -231,6 +231,13 @@ def test_missed_steps_of_several_outputs(n_out, strength, monkeypatch):
     _assert_close(*_fit_wide(monkeypatch, n_out, "adagrad", penalty), tolerance=2e-5)
 
 
+@pytest.mark.parametrize("strength", [1e-5, 1e-3, 0.5])  # short, small and large powers of missed steps
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam", "sgd_constant"])
+def test_missed_steps_of_one_output(optimizer, batch_size, strength):
+    _assert_close(*_fit_both("linear", optimizer, (L2(strength), {"l2": strength}, {}), batch_size))
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("net", ["hidden", "deep"])

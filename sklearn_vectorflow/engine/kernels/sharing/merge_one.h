@@ -98,12 +98,12 @@ VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *laye
     vf_copy_records(kind, lazy, &own, &apart->clock, &all, VF_GROUP, copies);
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_copies(kind, &own, &apart->clock, &all, VF_GROUP, copies);
-    VF_EACH_LANE(k, VF_GROUP) {
+    VF_EACH_LANE(k, VF_GROUP, {
         const vf_value now = lazy == VF_LAZY ? vf_copied_now(kind, lazy, group->w[k], group->left[k], group->threshold[k],
                                                              group->center[k], lower, group->sign[k])
                                              : vf_copied_now(kind, lazy, group->w[k], group->left[k], 0.0f, 0.0f, lower, 0.0f);
         group->w[k] = now.base + now.change;
-    }
+    });
 }
 
 /* Adds to the shared records what copies changed since they were as `before`. */
@@ -111,7 +111,7 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
                             vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,
                             const vf_group *VF_RESTRICT own) {
     const vf_optimizer o = layer->optimizer;
-    VF_EACH_LANE(k, VF_GROUP) {
+    VF_EACH_LANE(k, VF_GROUP, {
         float share = 1.0f;
         if (kind == VF_FTRL) {
             shared->s1[k] += own->s1[k] - before->s1[k];
@@ -138,7 +138,7 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
         }
         if (lazy == VF_LAZY && kind != VF_FTRL)
             shared->average[k] += (own->average[k] - tally.gained * shared->average[k]) * tally.weight;
-    }
+    });
 }
 
 /* Records that are merged together: n shared ones, a thread's copies of them in the given slots (NULL: in order), what
