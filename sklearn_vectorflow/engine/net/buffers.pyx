@@ -227,7 +227,7 @@ cdef class Buffers:
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
         g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
-        if g.n_out == 1 and node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
+        if node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
             g.direct = <uint16_t *>self._take(node.weights.n_in * sizeof(uint16_t))
         else:
             self._take_table(g, node.weights.n_in, slots)
