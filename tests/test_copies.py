@@ -110,6 +110,25 @@ def test_penalties_count_every_step_once(kind, used, optimizer):
     np.testing.assert_allclose(two, one, rtol=0.05)
 
 
+@pytest.mark.parametrize("optimizer", [SGD(1e-2, schedule="constant"), AdaGrad(0.1), Adam(1e-2)], ids=repr)
+@pytest.mark.parametrize("penalty", [L2(0.1), L1(0.1), [L1(0.03), L2(0.1)]], ids=repr)
+def test_what_penalties_leave_of_resting_weights_is_multiplied(optimizer, penalty, monkeypatch):
+    """Each of four workers takes its copy to about zero; added up, that would make minus three times the weight."""
+    monkeypatch.setattr(threads, "_pool_limit", lambda: 4)
+    rare = np.zeros((N_ROWS, 1), dtype=np.float32)
+    rare[200:300] = 1.0  # one worker trains on these before all others begin
+    X = sparse.hstack([same_rows(), sparse.csr_matrix(rare)], format="csr")
+    model = VectorFlowRegressor(
+        loss="absolute_error", optimizer=optimizer, penalty=penalty, fit_intercept=False, shuffle=False, max_iter=1,
+        tol=None,
+    )  # fmt: skip
+    begun, ended = (
+        model.set_params(n_jobs=n_jobs).fit(X[:n], np.full(n, 1e6)).coef_[-1] for n_jobs, n in ((1, 300), (4, N_ROWS))
+    )
+    assert begun > 0.0
+    assert abs(ended) < 0.1 * begun
+
+
 @pytest.mark.parametrize("optimizer", [CONSTANT, AdaGrad(0.1), AdaGrad(0.1, rowwise=True), Adam(1e-2)], ids=repr)
 @pytest.mark.parametrize("penalty", [None, L1(0.05), [L1(0.02), L2(0.02)]], ids=repr)
 @pytest.mark.parametrize("average", [False, True])

@@ -1,4 +1,4 @@
-"""``deterministic=True``: the same bits for any number of threads, and the steps of windows as they are defined."""
+"""``deterministic=True``: the same bits for any number of threads, and the steps of windows and rounds as defined."""
 
 import pickle
 import sys
@@ -18,14 +18,23 @@ from sklearn_vectorflow import (
     load,
     threads,
 )
+from sklearn_vectorflow.engine.net.rounds import Rounds
 from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
+from sklearn_vectorflow.network import records
 from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
-from sklearn_vectorflow.training import windows
+from sklearn_vectorflow.training import copies, rounds, windows
 
 N_JOBS = (1, 2, 3, 4, 8)
+EARLY = {
+    (rounds, "GROWTH"): ((0, 1), (100, 2), (400, 4), (1000, 8)),
+    (rounds, "TURN"): 4,
+    (rounds, "MOST_OF_CONSTANT_STEPS"): 8,
+    (copies, "N_HOT"): 24,
+}
+DEFAULTS = {(where, name): getattr(where, name) for where, name in EARLY}
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +43,19 @@ def many_threads(monkeypatch):
     monkeypatch.setattr(threads, "WORTHWHILE", 1)
     monkeypatch.setattr(threads, "_pool_limit", lambda: 8)
     monkeypatch.setattr(threads, "n_cores", lambda: 8)
+
+
+@pytest.fixture(autouse=True)
+def early_rounds(monkeypatch):
+    """Several workers after few steps, which merge often, and features that are not hot."""
+    for (where, name), value in EARLY.items():
+        monkeypatch.setattr(where, name, value)
+
+
+@pytest.fixture
+def only_windows(monkeypatch):
+    """Layers too large for copies of all features."""
+    monkeypatch.setattr(records, "CACHED", 0)
 
 
 @pytest.fixture
@@ -103,6 +125,13 @@ def test_bits_do_not_depend_on_threads(rows, rule, shape):
     if rule.endswith("average") and SHAPES[shape].get("network") is not None:
         pytest.skip("averages of nets are tried with hidden layers")
     check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule], **SHAPES[shape]), X, y[:, 0])
+
+
+@pytest.mark.usefixtures("wide_windows", "only_windows")
+@pytest.mark.parametrize("rule", RULES)
+def test_bits_of_large_layers(rows, rule):
+    X, y = rows
+    check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule]), X, y[:, 0])
 
 
 @pytest.mark.usefixtures("wide_windows")
@@ -176,6 +205,7 @@ def test_bits_of_a_source_and_of_partial_fit(rows):
             np.testing.assert_array_equal(outputs(model, X), outputs(models[0], X))
 
 
+@pytest.mark.usefixtures("only_windows")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_of_a_row_are_serial_steps(rows, shape, monkeypatch):
     X, y = rows
@@ -216,7 +246,7 @@ def windows_of(n_rows, batch_size, most):
     return found
 
 
-@pytest.mark.usefixtures("wide_windows")
+@pytest.mark.usefixtures("wide_windows", "only_windows")
 @pytest.mark.parametrize("n_jobs", [1, 3])
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(700, 1), (697, 3), (609, 16)])
 def test_windows_take_late_gradients_in_order(rows, n_jobs, n_rows, batch_size):
@@ -239,14 +269,59 @@ def test_windows_take_late_gradients_in_order(rows, n_jobs, n_rows, batch_size):
     np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
 
 
+def turns_of(n_rows, n_workers):
+    """The rows of each worker's turn, round by round."""
+    most = rounds.TURN * n_workers
+    for begin in range(0, n_rows, most):
+        n = min(most, n_rows - begin)
+        yield [range(begin + n * k // n_workers, begin + n * (k + 1) // n_workers) for k in range(n_workers)]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("strength", [0.0, 0.05])
+@pytest.mark.parametrize("n_hot", [0, 16])
+def test_rounds_add_what_turns_gain(rows, n_jobs, strength, n_hot, monkeypatch):
+    """A dense reference: turns of a few rows from the same weights; gains add up, what a penalty leaves is multiplied.
+
+    Hot features are merged after each round, all others at the end of the pass: here of one round.
+    """
+    n_workers = 4
+    monkeypatch.setattr(rounds, "GROWTH", ((0, n_workers),))
+    monkeypatch.setattr(copies, "N_HOT", n_hot)
+    monkeypatch.setattr(rounds, "TURN", 4 if n_hot else 100)
+    n_rows = 700 if n_hot else 400
+    X, y = rows[0][:n_rows, :16], rows[1][:n_rows, 0]
+    dense, rate, w = X.toarray().astype(np.float64), 0.02, np.zeros(16)
+    for turns in turns_of(len(y), n_workers):
+        kept, gained = 1.0, 0.0
+        for turn in turns:
+            own, share = w.copy(), np.exp(-rate * strength)
+            for row in turn:
+                own = (own - rate * (dense[row] @ own - y[row]) * dense[row]) * share
+            kept *= share ** len(turn)
+            gained = gained * share ** len(turn) + own - w * share ** len(turn)
+        w = w * kept + gained
+    model = VectorFlowRegressor(
+        optimizer=SGD(rate, schedule="constant"), alpha=strength, fit_intercept=False, shuffle=False, max_iter=1,
+        tol=None, solver="sgd", deterministic=True, n_jobs=n_jobs,
+    )  # fmt: skip
+    np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("density", [0.2, 1.0])
 @pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", Adam(), SGD()])
-def test_late_gradients_cost_no_quality(optimizer, density):
+def test_late_gradients_cost_no_quality(optimizer, density, large, monkeypatch):
+    for (where, name), value in DEFAULTS.items():
+        monkeypatch.setattr(where, name, value)
+    n_rows = 4000 if large else 20_000  # of windows, or of rounds, whose workers are several only then
+    if large:
+        monkeypatch.setattr(records, "CACHED", 0)
     left = np.zeros(2)
-    for seed in range(5):
+    for seed in range(5 if large else 2):
         rng = np.random.default_rng(seed)
-        X = sparse.random_array((4000, 30), density=density, rng=rng, format="csr", dtype=np.float32)
-        y = X @ rng.normal(size=30) + rng.normal(size=4000) * 0.1
+        X = sparse.random_array((n_rows, 30), density=density, rng=rng, format="csr", dtype=np.float32)
+        y = X @ rng.normal(size=30) + rng.normal(size=n_rows) * 0.1
         model = VectorFlowRegressor(optimizer=optimizer, solver="sgd", random_state=0)
         left += [1.0 - model.set_params(deterministic=how).fit(X, y).score(X, y) for how in (False, True)]
     assert left[0] < 0.2  # a twenty-fifth of the variance, five times
@@ -266,6 +341,7 @@ def test_threads_without_a_core_sleep_until_others_are_done(rows, monkeypatch):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before > len(y)  # windows are of few rows
 
 
+@pytest.mark.usefixtures("only_windows")
 def test_no_more_threads_than_cores_share_windows(rows, monkeypatch):
     X, y = rows
     teams = []
@@ -277,8 +353,20 @@ def test_no_more_threads_than_cores_share_windows(rows, monkeypatch):
     assert set(teams) == {2}
 
 
-def test_a_fit_that_diverges_ends_on_all_threads(rows):
+def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     X, y = rows
+    found = []
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    monkeypatch.setattr(rounds, "Engine", lambda *given: found.append(given[4]) or Rounds(*given))
+    fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
+    assert set(found) == {2}
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_fit_that_diverges_ends_on_all_threads(rows, large, monkeypatch):
+    X, y = rows
+    if large:
+        monkeypatch.setattr(records, "CACHED", 0)
     model = fitted(VectorFlowRegressor(solver="sgd"), 4, X, y[:, 0])
     before = model.predict(X)
     with pytest.raises(ValueError, match="diverged"):

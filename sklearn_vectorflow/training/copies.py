@@ -13,9 +13,9 @@ CROWD = 4096  # the hottest features, of which most are to be kept apart
 SHIFTS = range(4, 24)  # shifts of the hash that finds slots
 N_HOT = 1024  # layers with at most this many features have copies of all
 FIRST = 16  # features in each merge
-UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features
+UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features, at most
+UNSEEN_TOUCHES = 128  # of the feature of a typical non-zero, at most, among them
 PARTS, MOST_PARTS = 64, 512  # times the number of workers: parts in which the other features are merged
-MOST_PARTS_OF_ADAGRAD = 128  # workers step by their own sums between merges: with 512, weights grew by 4 percent
 N_HOT_WIDE = 2048  # maximum number of hot features in other nets,
 HOT_BYTES = 400_000  # and bytes of their records
 FIRST_WIDE = 64  # as FIRST
@@ -46,16 +46,19 @@ class HotRecords:
 
     def __init__(self, copies, hot):
         self.copies = copies
-        self._hot = hot
+        self.hot = hot
 
     @contextlib.contextmanager
-    def in_use(self, clock, crew):
-        """Move the records out of the layer for a pass, and back."""
-        self._hot.load(clock)
+    def in_use(self, clock, crew, finish=engine.Copies.finish, parts=None):
+        """Move the records out of the layer for a pass, and back.
+
+        `finish` merges what was not yet: it is called for each of the copies, or for parts of the work.
+        """
+        self.hot.load(clock)
         crew.map(engine.Copies.begin, self.copies)
         yield
-        crew.map(engine.Copies.finish, self.copies)
-        self._hot.store(clock)
+        crew.map(finish, self.copies if parts is None else parts)
+        self.hot.store(clock)
 
 
 class Replicas:
@@ -78,47 +81,61 @@ class Replicas:
         crew.map(lambda replica: replica.finish(clock), self.copies)
 
 
-def hot_records(network, net, matrix, n_workers):
+def hot_records(network, net, matrix, n_workers, turn=None):
     """Choose the hot features of a linear net that several workers train.
 
     These are all features of a small layer, and the most frequent features of a sample of rows for a large one, as many
-    as fit into the cache.
+    as fit into the cache. `turn`: at most so many steps of a worker before all merge; None: workers don't wait.
     """
     parameters = network.parameters[0]
-    period = int(np.clip(UNSEEN // n_workers, 4, engine.PART_STEPS))
+    n_parts = 0
     if parameters.is_small:
         features, shares = hottest(matrix, N_HOT + 1)
-        n_parts = _n_parts(net.rules[0], max(shares[N_HOT:], default=0.0)) // n_workers
-        hot = engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, int(np.clip(n_parts, 8, parameters.n_in)))
+        n_parts = _n_parts(max(shares[N_HOT:], default=0.0)) // n_workers
+        n_parts, bits, shift = int(np.clip(n_parts, 8, parameters.n_in)), 0, 0
     else:
-        features, shift = hottest_by_slot(matrix, BITS)
-        hot = engine.Hot(net, features, BITS, shift, FIRST, period)
-    return HotRecords([engine.Copies(hot, worker / n_workers, n_workers) for worker in range(n_workers)], hot)
+        features, shares, shift = hottest_by_slot(matrix, BITS)
+        bits = BITS
+    unseen = _unseen(matrix, shares, UNSEEN if turn is None else turn * n_workers)
+    period = int(np.clip(unseen // n_workers, 4, engine.PART_STEPS))
+    hot = engine.Hot(net, features if bits else features[:N_HOT], bits, shift, FIRST, period, n_parts)
+    copies = [engine.Copies(hot, worker / n_workers, n_workers, turn is None) for worker in range(n_workers)]
+    return HotRecords(copies, hot)
 
 
-def _n_parts(rule, share):
+def _unseen(matrix, shares, most):
+    """Return how many steps of all workers there may be between two merges of the hottest features.
+
+    Among them are at most `UNSEEN_TOUCHES`, that touch the feature of a typical
+    non-zero: gains of several workers add up, and where all rows move the same weights they would overshoot.
+    """
+    typical = np.sum(shares**2) * matrix.shape[0] / max(1, matrix.rows.n_nonzero)
+    return int(min(most, UNSEEN_TOUCHES / max(typical, 1e-9)))
+
+
+def _n_parts(share):
     """Return the number of merge parts, per worker, for features that occur in at most a share of the rows."""
     unseen = UNSEEN / max(share, 1e-9)  # rows of all workers between two merges of a part
-    most = MOST_PARTS_OF_ADAGRAD if rule.startswith("adagrad") else MOST_PARTS
-    return np.clip(unseen // engine.PART_STEPS, PARTS, most)
+    return np.clip(unseen // engine.PART_STEPS, PARTS, MOST_PARTS)
 
 
 def replicas_of(net, matrix, n_workers, batch_size):
     """Choose the hot features of any net that several workers train."""
     n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
     bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
-    features, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), SHIFTS[0])
+    features, _, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), None, SHIFTS[0])
     hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
     unseen = UNSEEN_SHARE * batch_size / n_workers
     return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers), unseen) for _ in range(n_workers)])
 
 
 def hottest_by_slot(matrix, bits):
-    """Return the most frequent feature of each slot, in the order of decreasing frequency, and the shift of slots."""
+    """Return the most frequent feature of each slot, the most frequent first, their shares, and the shift of slots."""
     features, shares = hottest(matrix, 2 << bits)
     crowd, crowd_shares = features[:CROWD], shares[:CROWD]
     shift = max(SHIFTS, key=lambda shift: crowd_shares[_are_first(crowd, bits, shift)].sum())
-    return features[_are_first(features, bits, shift)], shift
+    first = _are_first(features, bits, shift)
+    return features[first], shares[first], shift
 
 
 def _are_first(features, bits, shift):

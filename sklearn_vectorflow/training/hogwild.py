@@ -23,8 +23,7 @@ class Hogwild:
     def __init__(self, trainer, sizes, n_workers):
         network, net, matrix = trainer.network, trainer.net, trainer.matrix
         self.workers = [engine.Worker(net, *sizes) for _ in range(min(n_workers, len(trainer.plan.slices)))]
-        single = net.is_plain and trainer.updates_directly and trainer.targets.is_dense and not trainer.plan.group_rows
-        if len(self.workers) > 1 and single:
+        if len(self.workers) > 1 and trainer.is_single:
             self.hot = hot_records(network, net, matrix, len(self.workers))
         elif len(self.workers) > 1 and net.can_have_replicas:
             self.hot = replicas_of(net, matrix, len(self.workers), trainer.batch_size)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn_vectorflow.network.forward import readable, rows_ahead
 from sklearn_vectorflow.training.hogwild import Hogwild
 from sklearn_vectorflow.training.plan import Plan
+from sklearn_vectorflow.training.rounds import Rounds
 from sklearn_vectorflow.training.windows import Windows
 
 
@@ -81,8 +82,20 @@ class Trainer:
         self.updates_directly = batch_size == 1 and self.plan.canonical
         batch_nonzeros = 0 if self.updates_directly else self.most_nonzeros(batch_size)
         sizes = matrix.rows.longest, batch_size, batch_nonzeros, self.plan.chunk, self.plan.group_rows
-        divided = deterministic and net.can_be_divided
-        self.team = Windows(self, sizes) if divided else Hogwild(self, sizes, n_workers)
+        self.team = self._team(sizes, n_workers, deterministic)
+
+    def _team(self, sizes, n_workers, deterministic):
+        """Return those who train."""
+        if deterministic and self.is_single and self.network.parameters[0].is_small and not self.kernel.takes_gil:
+            return Rounds(self, sizes)
+        if deterministic and self.net.can_be_divided:
+            return Windows(self, sizes)
+        return Hogwild(self, sizes, n_workers)
+
+    @property
+    def is_single(self):
+        """Whether the net is the plainest one, and steps are single rows: kernels/nets/plain.h trains it."""
+        return self.net.is_plain and self.updates_directly and self.targets.is_dense and not self.plan.group_rows
 
     def most_nonzeros(self, n_rows):
         """Return the maximum number of non-zeros in so many rows."""
@@ -130,9 +143,9 @@ class Trainer:
         finally:
             self.network.advance()
 
-    def slice(self, order, seed, position):
-        """Return the arguments of workers for a slice."""
-        rows, targets, span = self.matrix.rows, self.targets, self.plan.slices[position]
+    def slice(self, order, seed, position, span=None):
+        """Return the arguments of workers for a slice, or for a span of its chunks."""
+        rows, targets, span = self.matrix.rows, self.targets, span or self.plan.slices[position]
         return rows, targets, self.clock, order, *span, self.shuffle, seed + position, self.input_dropout, self.ahead
 
 

@@ -32,7 +32,7 @@ class Windows:
         n_rows = trainer.matrix.shape[0]
         work = max(1, rows.n_nonzero * trainer.network.n_products // n_rows)  # of a row
         n_in_window = max(batch_size, min(MOST_ROWS, max(FEWEST_ROWS, WINDOW // work)))
-        self.n_members = trainer.crew.ready(_n_members(trainer.crew.n_workers))
+        self.n_members = n_members(trainer.crew)
         most_nonzeros = trainer.most_nonzeros(n_in_window)
         growth = GROWTH if set(trainer.net.rules) <= set(FALLING) else GROWTH_OF_CONSTANT_STEPS
         unit_rows = _unit_rows(trainer.kernel, batch_size)
@@ -51,9 +51,9 @@ class Windows:
         return parts
 
 
-def _n_members(n_workers):
-    """Return how many threads help: one without a core of its own keeps all others waiting."""
-    return min(n_workers, threads.n_cores()) if n_workers > 1 else 1
+def n_members(crew):
+    """Return how many threads of a crew help: one without a core of its own keeps all others waiting."""
+    return crew.ready(min(crew.n_workers, threads.n_cores()) if crew.n_workers > 1 else 1)
 
 
 def _unit_rows(kernel, batch_size):

@@ -25,6 +25,7 @@ cdef class Copies:
     cdef vf_apart apart
     cdef int64_t merges, part, n_workers
     cdef int64_t[::1] averaged
+    cdef unsigned char[::1] merged
     cdef list arrays
     cdef void _rewind(self, float *records, int64_t n) noexcept nogil
     cdef void merge_tier(self, int64_t tier) noexcept nogil

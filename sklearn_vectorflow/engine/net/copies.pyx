@@ -137,9 +137,11 @@ cdef class Copies:
         Where among the parts merging starts, in [0, 1): apart from the other workers.
     n_workers : int
         How many have copies.
+    keeps_before : bool, default=True
+        Whether to keep what the shared records of parts were, which others change meanwhile.
     """
 
-    def __init__(self, Hot hot, double offset, int64_t n_workers):
+    def __init__(self, Hot hot, double offset, int64_t n_workers, bint keeps_before=True):
         stride = hot.net.nodes[0].weights.stride
         layer = int(<uintptr_t>hot.net.nodes[0].weights.record)
 
@@ -155,9 +157,11 @@ cdef class Copies:
         self.arrays = []
         self.averaged = np.zeros(hot.hot.n_tiers + hot.hot.n_parts, dtype=np.int64)
         self.apart.averaged = &self.averaged[0]
+        self.merged = np.zeros((hot.hot.n_tiers + hot.hot.n_parts) * sizeof(vf_clock), dtype=np.uint8)
+        self.apart.merged = <vf_clock *>&self.merged[0]
         self.part = <int64_t>(offset * hot.hot.n_parts)
         self.apart.records = <float *><uintptr_t>records(hot.hot.n_slots)
-        if hot.hot.n_parts:
+        if hot.hot.n_parts and keeps_before:
             self.apart.before = <float *><uintptr_t>records(hot.hot.n_slots)
         self.apart.hot_before = <float *><uintptr_t>records(hot.hot.n_hot)
         for output in range(2):
@@ -173,15 +177,17 @@ cdef class Copies:
         cdef size_t size = stride * sizeof(float)
         cdef int i
         self.averaged[:] = 0
+        self.merged[:] = 0
         with nogil:
             self.apart.clock = vf_clock(step=0, rate=0.0, elapsed=0.0)
             self.apart.average_from = max(0, node.weights.average_from - self.hot.step) // self.n_workers
             memcpy(self.apart.hot_before, hot.records, hot.n_hot * size)
             self._rewind(self.apart.hot_before, hot.n_hot)
             if hot.n_parts:
-                memcpy(self.apart.before, node.weights.record, hot.n_slots * size)
-                self._rewind(self.apart.before, hot.n_slots)
-                memcpy(self.apart.records, self.apart.before, hot.n_slots * size)
+                memcpy(self.apart.records, node.weights.record, hot.n_slots * size)
+                self._rewind(self.apart.records, hot.n_slots)
+            if self.apart.before != NULL:
+                memcpy(self.apart.before, self.apart.records, hot.n_slots * size)
             for k in range(hot.n_hot):
                 memcpy(self.apart.records + hot.slot[k] * stride, self.apart.hot_before + k * stride, size)
             for i in range(2):

@@ -6,6 +6,7 @@ from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_schedule
 from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 from sklearn_vectorflow.engine.kernels.sharing.meeting cimport vf_meeting
 from sklearn_vectorflow.engine.net.plan cimport Clock, Net
+from sklearn_vectorflow.engine.net.slice_rows cimport SliceRows
 from sklearn_vectorflow.engine.net.worker cimport Worker
 
 # The rows that a node gives to layers of weights in a window, their entries by the member that steps them.
@@ -42,15 +43,13 @@ cdef class Team:
     cdef Net net
     cdef Shared *shared
     cdef readonly list members
-    cdef bint has_groups
-    cdef int64_t room        # in the queue
+    cdef SliceRows slice
     cdef list owned
     cdef Rows rows
     cdef Targets targets
     cdef Clock clock
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_ledger(self, int i, Member first, int64_t most_nonzeros)
-    cdef _make_room(self, int64_t n_rows)
 
 
 cdef class Member(Worker):

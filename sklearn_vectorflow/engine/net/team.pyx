@@ -10,7 +10,6 @@ weights without locks.
 from libc.math cimport NAN, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
 from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels.denormals cimport vf_flush_denormals, vf_restore_denormals
@@ -21,6 +20,7 @@ from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_row
 from sklearn_vectorflow.engine.kernels.sharing.meeting cimport vf_divide_row, vf_meet
 from sklearn_vectorflow.engine.net.buffers cimport GROUP
 from sklearn_vectorflow.engine.net.plan cimport *
+from sklearn_vectorflow.engine.net.slice_rows cimport SliceRows
 from sklearn_vectorflow.engine.net.worker cimport Worker
 
 cdef enum:
@@ -57,7 +57,7 @@ cdef class Team:
         most_rows = max(most_rows, batch_size)
         self.owned = []
         self.net = net
-        self.has_groups = group_rows > 0
+        self.slice = SliceRows()
         self.shared = shared = <Shared *>self._take(sizeof(Shared))
         shared.n_members = n_members
         shared.growth = growth
@@ -86,9 +86,6 @@ cdef class Team:
             self._take_ledger(i, self.members[0], most_nonzeros)
 
     def __dealloc__(self):
-        if self.shared != NULL:
-            free(self.shared.queue)
-            free(self.shared.ends_group)
         for address in self.owned or ():
             free(<void *><uintptr_t>address)
 
@@ -136,44 +133,20 @@ cdef class Team:
         ledger.values = <float *>self._take((most + 1) * sizeof(float))
         ledger.starts = <int64_t *>self._take(self.shared.most_rows * (self.shared.n_members + 1) * sizeof(int64_t))
 
-    cdef _make_room(self, int64_t n_rows):
-        cdef Shared *shared = self.shared
-        if n_rows <= self.room:
-            return
-        free(shared.queue)
-        free(shared.ends_group)
-        self.room = 0
-        shared.queue = <int64_t *>calloc(n_rows, sizeof(int64_t))
-        shared.ends_group = <char *>calloc(n_rows, 1)
-        if shared.queue == NULL or shared.ends_group == NULL:
-            raise MemoryError
-        self.room = n_rows
-
     def begin(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
               int64_t to_chunk, bint shuffle, uint64_t seed, float input_dropout, int64_t ahead):
         """Make ready for a slice of rows; see `Worker.train` for the parameters."""
         cdef Shared *shared = self.shared
-        cdef Member leader = self.members[0]
         cdef Member member
-        cdef int64_t chunk = from_chunk
-        self._make_room(min((to_chunk - from_chunk) * leader.chunk, rows.rows.n_rows))  # groups may be shorter
+        self.slice.fill(self.members[0], rows, targets, order, from_chunk, to_chunk, shuffle, seed)
         self.rows, self.targets, self.clock = rows, targets, clock
-        shared.n_rows = shared.n_means = 0
+        shared.queue, shared.ends_group, shared.n_rows = self.slice.queue, self.slice.ends_group, self.slice.n_rows
+        shared.n_means = 0
         shared.ahead = ahead
         shared.seed = seed
         shared.schedule = clock.schedule
         shared.loss = 0.0
         shared.failed = False
-        leader.random = vf_mix(seed)
-        leader.queued = leader.taken = 0
-        with nogil:
-            while chunk < to_chunk:
-                leader.taken = leader.queued
-                chunk = leader._refill(rows, targets, order, chunk, to_chunk, shuffle)
-                memcpy(shared.queue + shared.n_rows, leader.queue, leader.queued * sizeof(int64_t))
-                if self.has_groups:
-                    memcpy(shared.ends_group + shared.n_rows, leader.ends_group, leader.queued)
-                shared.n_rows += leader.queued
         for member in self.members:
             member.failed = False
             member.input_dropout.rate = input_dropout

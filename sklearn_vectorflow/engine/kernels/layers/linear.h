@@ -8,6 +8,7 @@
 #include "kernels/layers/linear_wide.h"
 #include "kernels/nets/plain.h"
 #include "kernels/sharing/merge_wide.h"
+#include "kernels/sharing/rounds_one.h"
 
 /* The sum of n products, in double precision. */
 VF_INLINE double vf_dot_wide(const float *w, const double *delta, int64_t n) {
@@ -205,9 +206,28 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                     const vf_clock *clock, const vf_hot *hot) {                            \
         vf_store_hot(kind, lazy, layer, intercepts, clock, hot);                                           \
     }                                                                                                      \
-    static const vf_single_kernels VF_SINGLE_##name = {vf_train_##name, vf_merge_tier_##name,                  \
-                                                       vf_merge_part_##name, vf_load_hot_##name,           \
-                                                       vf_store_hot_##name};
+    VF_SIMD_AVX2 static void vf_publish_##name(const vf_linear *layer, const vf_linear *const *intercepts,      \
+                                               const vf_hot *hot, vf_apart *apart, int64_t n_tiers) {      \
+        vf_publish(kind, lazy, layer, intercepts, hot, apart, n_tiers);                                    \
+    }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_take_##name(const vf_linear *layer, const vf_linear *const *intercepts,         \
+                                            const vf_hot *hot, vf_apart *apart, int64_t n_tiers) {         \
+        vf_take(kind, lazy, layer, intercepts, hot, apart, n_tiers);                                       \
+    }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_join_##name(const vf_linear *layer, const vf_linear *const *intercepts,         \
+                                            const vf_hot *hot, vf_apart *const *apart, int64_t n_workers,  \
+                                            vf_apart *before, int64_t tier) {                              \
+        vf_join(kind, lazy, layer, intercepts, hot, apart, n_workers, before, tier);                       \
+    }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_join_part_##name(const vf_linear *layer, const vf_hot *hot,                     \
+                                                 vf_apart *const *apart, int64_t n_workers, float *kept,   \
+                                                 int64_t part) {                                           \
+        vf_join_part(kind, lazy, layer, hot, apart, n_workers, kept, part);                                \
+    }                                                                                                      \
+    static const vf_single_kernels VF_SINGLE_##name = {                                                    \
+        vf_train_##name,     vf_merge_tier_##name, vf_merge_part_##name, vf_load_hot_##name,               \
+        vf_store_hot_##name, vf_publish_##name,    vf_take_##name,       vf_join_##name,                   \
+        vf_join_part_##name};
 
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name,     vf_update_##name, vf_update_each_##name, \

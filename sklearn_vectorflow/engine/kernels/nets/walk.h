@@ -56,6 +56,11 @@ typedef struct {
     void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t part);
     void (*load)(const vf_linear *, const vf_linear *const *intercepts, const vf_clock *, const vf_hot *);
     void (*store)(const vf_linear *, const vf_linear *const *intercepts, const vf_clock *, const vf_hot *);
+    void (*publish)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t n_tiers);
+    void (*take)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t n_tiers);
+    void (*join)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *const *,
+                 int64_t n_workers, vf_apart *before, int64_t tier);
+    void (*join_part)(const vf_linear *, const vf_hot *, vf_apart *const *, int64_t n_workers, float *kept, int64_t part);
 } vf_single_kernels;
 
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for

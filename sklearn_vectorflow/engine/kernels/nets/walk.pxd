@@ -45,6 +45,11 @@ cdef extern from "kernels/nets/walk.h" nogil:
         void (*merge_part)(const vf_linear *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
         void (*load)(const vf_linear *, const vf_linear *const *, const vf_clock *, const vf_hot *) noexcept nogil
         void (*store)(const vf_linear *, const vf_linear *const *, const vf_clock *, const vf_hot *) noexcept nogil
+        void (*publish)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
+        void (*take)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *, int64_t) noexcept nogil
+        void (*join)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *const *, int64_t, vf_apart *,
+                     int64_t) noexcept nogil
+        void (*join_part)(const vf_linear *, const vf_hot *, vf_apart *const *, int64_t, float *, int64_t) noexcept nogil
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil

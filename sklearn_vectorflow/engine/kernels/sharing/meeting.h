@@ -18,7 +18,7 @@ typedef struct {
 /* Returns when all n threads have called it. Those who wait for long sleep until the last one wakes them: where threads,
  * of this process or of others, outnumber cores, one that merely gave up its core would get it back late. */
 static inline void vf_meet(vf_meeting *meeting, int32_t n) {
-    enum { SPINS = 20000 }; /* about as long as it takes to fall asleep and be woken */
+    enum { SPINS = 100000 }; /* about as long as it takes to fall asleep and be woken */
     if (n == 1)
         return;
     const int32_t round = VF_LOAD(&meeting->round);

@@ -1,6 +1,8 @@
 /* Copies of records of one output, of any rule. A pass counts a thread's own steps in its
- * copies, and what all of them gained is added up: a penalty acts on a copy once a step of
- * its thread, and its running mean becomes that of the steps of all. So a merge is the same
+ * copies: a penalty acts on a copy once a step of its thread, and its running mean becomes that
+ * of the steps of all. What a copy's steps gained is what it is worth, less what it would be if
+ * it had only rested since the last merge. The shared record rests as long, and then gains as
+ * much: gains add up, and shares that a penalty leaves are multiplied. So a merge is the same
  * arithmetic for every number of a record, and runs over many records in vector lanes. */
 #ifndef VF_HOT_ONE_H
 #define VF_HOT_ONE_H
@@ -17,11 +19,14 @@ typedef struct {
     vf_clock clock;            /* of this thread's steps in this pass */
     int64_t average_from;      /* the first of them that counts in means */
     int64_t *averaged;         /* (n_tiers + n_parts) steps that its copies gave to the means of each range */
+    vf_clock *merged;          /* the same: its clock at the last merge of each */
 } vf_apart;
 
-/* What a range of copies gives to shared means: a sum over so many steps; and one over all steps that are in them then. */
+/* What a range of copies gives to shared means: a sum over so many steps; and one over all steps that are in them then.
+ * And the clock at its last merge. */
 typedef struct {
     float gained, weight;
+    vf_clock since;
 } vf_tally;
 
 /* The layout of records of one output, as constants (network/records.py has the same). */
@@ -83,12 +88,20 @@ VF_INLINE void vf_read_group(const int kind, const int which, const vf_linear *l
     vf_read_numbers(kind, which, records, layer->stride, VF_GROUP, vf_in_group(group));
 }
 
+/* What a weight is worth that has missed what the record k of a group has. */
+VF_INLINE float vf_rested_weight(const int kind, const int lazy, const vf_linear *layer, const vf_group *group, int64_t k,
+                                 float w) {
+    const vf_value now = lazy == VF_LAZY ? vf_copied_now(kind, lazy, w, group->left[k], group->threshold[k], group->center[k],
+                                                         layer->penalty.lower, group->sign[k])
+                                         : vf_copied_now(kind, lazy, w, group->left[k], 0.0f, 0.0f, 0.0f, 0.0f);
+    return now.base + now.change;
+}
+
 /* Reads a thread's copies as they are worth by its clock. */
 VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart, float *records,
                            vf_group *group) {
     const vf_own all = {0, VF_ALL, &apart->clock, apart->average_from};
     const vf_copies copies = vf_in_group(group);
-    const float lower = layer->penalty.lower;
     vf_linear own = *layer;
     own.record = records;
     if (!vf_catches_up(kind, lazy)) {
@@ -98,15 +111,25 @@ VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *laye
     vf_copy_records(kind, lazy, &own, &apart->clock, &all, VF_GROUP, copies);
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_copies(kind, &own, &apart->clock, &all, VF_GROUP, copies);
-    VF_EACH_LANE(k, VF_GROUP, {
-        const vf_value now = lazy == VF_LAZY ? vf_copied_now(kind, lazy, group->w[k], group->left[k], group->threshold[k],
-                                                             group->center[k], lower, group->sign[k])
-                                             : vf_copied_now(kind, lazy, group->w[k], group->left[k], 0.0f, 0.0f, lower, 0.0f);
-        group->w[k] = now.base + now.change;
-    });
+    VF_EACH_LANE(k, VF_GROUP, { group->w[k] = vf_rested_weight(kind, lazy, layer, group, k, group->w[k]); });
 }
 
-/* Adds to the shared records what copies changed since they were as `before`. */
+/* Finds what records have missed that were merged at a clock and have rested since then. */
+VF_INLINE void vf_rest_group(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart, vf_clock since,
+                             vf_group *group) {
+    const vf_own all = {0, VF_ALL, &apart->clock, apart->average_from};
+    const uint32_t step = (uint32_t)since.step;
+    if (!vf_catches_up(kind, lazy))
+        return;
+    for (int64_t k = 0; k < VF_GROUP; k++) {
+        group->stamp[k] = vf_from_bits(step);
+        group->clock[k] = kind == VF_SGD ? (float)since.elapsed : vf_from_bits(step);
+    }
+    vf_read_misses(kind, lazy, layer, &apart->clock, &all, VF_GROUP, vf_in_group(group));
+}
+
+/* Adds to the shared records what the steps of copies gained since they were as `before`, which has what resting since then
+ * makes records miss. */
 VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *layer, vf_tally tally,
                             vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,
                             const vf_group *VF_RESTRICT own) {
@@ -133,8 +156,10 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
             share = vf_adagrad_share(shared->row[k], own->row[k]);
         }
         if (kind != VF_FTRL) {
-            const float w = shared->w[k], merged = w + share * (own->w[k] - before->w[k]);
-            shared->w[k] = lazy == VF_LAZY ? vf_merged_up_to(merged, w, own->w[k], own->center[k]) : merged;
+            const float w = vf_rested_weight(kind, lazy, layer, before, k, shared->w[k]);
+            const float rested = vf_rested_weight(kind, lazy, layer, before, k, before->w[k]);
+            const float merged = w + share * (own->w[k] - rested);
+            shared->w[k] = lazy == VF_LAZY ? vf_merged_up_to(merged, w, own->w[k], before->center[k]) : merged;
         }
         if (lazy == VF_LAZY && kind != VF_FTRL)
             shared->average[k] += (own->average[k] - tally.gained * shared->average[k]) * tally.weight;
@@ -165,9 +190,11 @@ VF_INLINE void vf_merge_records(const int kind, const int lazy, const vf_linear 
             in.at[i] = old.at[i] = from + (i < size ? i : 0);
             gained.at[i] = range.slots ? range.slots[in.at[i]] : in.at[i];
             gained.feature[i] = range.feature ? range.feature[in.at[i]] : (int32_t)(range.first + in.at[i]);
+            old.feature[i] = gained.feature[i];
         }
         vf_read_group(kind, shared_which, layer, range.shared, &in);
         vf_read_group(kind, VF_STATE, layer, range.before, &old);
+        vf_rest_group(kind, lazy, layer, apart, tally.since, &old);
         vf_read_own(kind, lazy, layer, apart, range.own, &gained);
         vf_add_group(kind, lazy, layer, tally, &in, &old, &gained);
         vf_copies anew = vf_in_group(&in);
@@ -191,8 +218,9 @@ VF_INLINE void vf_merge_sums(vf_merged range) {
 VF_INLINE vf_tally vf_take_tally(const vf_hot *hot, vf_apart *apart, int64_t range) {
     const int64_t now = apart->clock.step > apart->average_from ? apart->clock.step - apart->average_from : 0;
     const int64_t gained = now - apart->averaged[range], all = hot->averaged[range] += gained;
-    const vf_tally out = {(float)gained, all > 0 ? 1.0f / (float)all : 0.0f};
+    const vf_tally out = {(float)gained, all > 0 ? 1.0f / (float)all : 0.0f, apart->merged[range]};
     apart->averaged[range] = now;
+    apart->merged[range] = apart->clock;
     return out;
 }
 

@@ -13,3 +13,4 @@ cdef extern from "kernels/sharing/merge_one.h" nogil:
         vf_clock clock
         int64_t average_from
         int64_t *averaged
+        vf_clock *merged
