@@ -26,6 +26,20 @@ def two_threads(monkeypatch):
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 64)
     monkeypatch.setattr(copies, "UNSEEN_INNER", 32)
     monkeypatch.setattr(copies, "FIRST_WIDE", 4)
+    monkeypatch.setattr(copies, "WHOLE_BYTES", 0)
+
+
+@pytest.fixture(params=["hot features", "all features"])
+def kind(request, monkeypatch):
+    """Which features have copies."""
+    if request.param == "all features":
+        monkeypatch.setattr(copies, "WHOLE_BYTES", 10**6)
+        monkeypatch.setattr(copies, "TOUCHES", 0)
+        monkeypatch.setattr(copies, "FALLING", list(RULES_OF))
+        monkeypatch.setattr(copies, "PART_STEPS_WIDE", 16)
+        monkeypatch.setattr(copies, "N_HOT", 15)
+        monkeypatch.setattr(copies, "FIRST", 4)
+    return request.param
 
 
 def problem(columns=np.arange(N_FEATURES), n_classes=2, seed=0):
@@ -70,7 +84,7 @@ def driven(monkeypatch, *steps, alone=0):
 def hot_features(X):
     """Which columns have copies in the nets of this file."""
     bits = (2 * N_FEATURES - 1).bit_length()
-    features, _ = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), bits)
+    features, *_ = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), bits)
     return np.isin(np.arange(N_FEATURES), features)
 
 
@@ -98,6 +112,7 @@ SHAPES = {
     "rows beside units": {"network": Linear()(Concat()([Input(), Tanh()(Linear(4)(Input()))]))},
     "columns": {"network": Add()([Linear()(Input()), Linear()(Tanh()(Linear(4)(Input(columns=range(5, 30)))))])},
 }
+RULES_OF = ("sgd", "adagrad", "adagrad_rowwise", "adam", "adam_rowwise", "ftrl", "fixed")
 RULES = [SGD(0.05), AdaGrad(0.1), AdaGrad(0.1, rowwise=True), Adam(1e-2), FTRL(0.1)]
 
 
@@ -121,7 +136,7 @@ def trained_on(shape, rule, missed, **options):
 @pytest.mark.parametrize("missed", MISSED)
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_copies_of_one_worker_are_the_weights(monkeypatch, shape, rule, missed):
+def test_copies_of_one_worker_are_the_weights(monkeypatch, kind, shape, rule, missed):
     options, X, y = trained_on(shape, rule, missed, max_iter=2)
     alone = fit(X, y, n_jobs=1, **options)
     used = driven(monkeypatch, (0, 0, 256), (0, 256, N_ROWS))
@@ -138,11 +153,11 @@ SMALL_STEPS = [SGD(0.005), AdaGrad(0.01), AdaGrad(0.01, rowwise=True), Adam(1e-3
 @pytest.mark.parametrize("missed", MISSED)
 @pytest.mark.parametrize("rule", SMALL_STEPS, ids=repr)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_steps_of_all_workers_count_once(monkeypatch, shape, rule, missed):
+def test_steps_of_all_workers_count_once(monkeypatch, kind, shape, rule, missed):
     # where steps are small, two workers that take turns and merge at every step are as one: a row is late, now and then
     options, X, y = trained_on(shape, rule, missed)
-    monkeypatch.setattr(copies, "N_HOT_WIDE", N_FEATURES)
-    monkeypatch.setattr(copies, "FIRST_WIDE", N_FEATURES)
+    for name in ("N_HOT_WIDE", "N_HOT", "FIRST_WIDE", "FIRST"):
+        monkeypatch.setattr(copies, name, N_FEATURES)
     monkeypatch.setattr(copies, "UNSEEN_WIDE", 2)
     monkeypatch.setattr(copies, "UNSEEN_INNER", 2)
     alone = fit(X, y, n_jobs=1, **options)

@@ -8,6 +8,8 @@ from sklearn_vectorflow.engine.net import copies as engine
 from sklearn_vectorflow.engine.net import replicas
 from sklearn_vectorflow.training.column_counts import hottest
 
+# Rules with decreasing steps: many workers may train, and merge late.
+FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")
 BITS = 13  # 2**BITS slots for hot features, whose records fit into the first cache
 CROWD = 4096  # the hottest features, of which most are to be kept apart
 SHIFTS = range(4, 24)  # shifts of the hash that finds slots
@@ -16,11 +18,15 @@ FIRST = 16  # features in each merge
 UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features, at most
 UNSEEN_TOUCHES = 128  # of the feature of a typical non-zero, at most, among them
 PARTS, MOST_PARTS = 64, 512  # times the number of workers: parts in which the other features are merged
-N_HOT_WIDE = 2048  # maximum number of hot features in other nets,
+WHOLE_BYTES = 8_000_000  # other nets whose layers that read rows have at most so many have copies of all features,
+TOUCHES = 64  # if a worker steps each record so often in a pass, on average: it copies and merges all at least once,
+MOST_PARTS_WIDE = 256  # as MOST_PARTS,
+PART_STEPS_WIDE = 256  # and a part of those that are not hot is merged after so many rows of a worker
+N_HOT_WIDE = 2048  # maximum number of hot features in larger nets,
 HOT_BYTES = 400_000  # and bytes of their records
-FIRST_WIDE = 64  # as FIRST
-UNSEEN_WIDE = 256  # and UNSEEN, of these
-UNSEEN_INNER = 64  # and of inner layers
+FIRST_WIDE = 64  # as FIRST, of these
+UNSEEN_WIDE = 256  # as UNSEEN, of all other nets,
+UNSEEN_INNER = 128  # and of their inner layers
 UNSEEN_SHARE = 1 / 256  # of the rows so far: at most as many are unseen
 
 
@@ -120,13 +126,28 @@ def _n_parts(share):
 
 
 def replicas_of(net, matrix, n_workers, batch_size):
-    """Choose the hot features of any net that several workers train."""
+    """Choose the features of any net that have copies if several workers train it.
+
+    These are all features of small layers, and the most frequent features of a sample of rows for large ones.
+    """
+    hot, part_period = _hot_of_any_net(net, matrix, n_workers)
+    inner_period, unseen = max(1, UNSEEN_INNER // n_workers), UNSEEN_SHARE * batch_size / n_workers
+    return Replicas([replicas.Replica(hot, inner_period, unseen, part_period, k / n_workers) for k in range(n_workers)])
+
+
+def _hot_of_any_net(net, matrix, n_workers):
+    """Return them, and how many rows a worker trains on between two merges of a part of the other features."""
+    n_features, period = matrix.shape[1], max(1, UNSEEN_WIDE // n_workers)
+    pays = matrix.rows.n_nonzero >= TOUCHES * n_features * n_workers and set(net.rules) <= set(FALLING)
+    if pays and 0 < 4 * net.hot_size * n_features <= WHOLE_BYTES:
+        features, shares = hottest(matrix, N_HOT + 1)
+        n_parts = min(_n_parts(max(shares[N_HOT:], default=0.0)), MOST_PARTS_WIDE) // n_workers
+        n_parts = int(np.clip(n_parts, min(8, n_features), n_features))
+        return engine.Hot(net, features[:N_HOT], 0, 0, FIRST, period, n_parts), PART_STEPS_WIDE
     n_hot = int(min(N_HOT_WIDE, HOT_BYTES // (4 * max(1, net.hot_size)))) if net.hot_size else 0
     bits = max(1, (2 * n_hot - 1).bit_length())  # at least two slots for each
     features, _, shift = hottest_by_slot(matrix, bits) if n_hot else (np.zeros(0, np.int32), None, SHIFTS[0])
-    hot = engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, max(1, UNSEEN_WIDE // n_workers))
-    unseen = UNSEEN_SHARE * batch_size / n_workers
-    return Replicas([replicas.Replica(hot, max(1, UNSEEN_INNER // n_workers), unseen) for _ in range(n_workers)])
+    return engine.Hot(net, features[:n_hot], bits, shift, FIRST_WIDE, period), PART_STEPS_WIDE
 
 
 def hottest_by_slot(matrix, bits):

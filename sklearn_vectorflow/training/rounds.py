@@ -6,8 +6,8 @@ import math
 from sklearn_vectorflow.engine.net import copies as engine
 from sklearn_vectorflow.engine.net.rounds import Rounds as Engine
 from sklearn_vectorflow.engine.net.worker import Worker
-from sklearn_vectorflow.training.copies import hot_records
-from sklearn_vectorflow.training.windows import FALLING, n_members
+from sklearn_vectorflow.training.copies import FALLING, hot_records
+from sklearn_vectorflow.training.windows import n_members
 
 # How many workers train from which step on, however many threads there are. What several learn from like rows adds up,
 # like a longer step: there are few of them as long as steps are long, and two where steps do not shrink.

@@ -4,6 +4,7 @@ import math
 
 from sklearn_vectorflow import threads
 from sklearn_vectorflow.engine.net.team import Team
+from sklearn_vectorflow.training.copies import FALLING
 
 WINDOW = 16_384  # products in a window, whose weights fit into the second cache
 MOST_ROWS = 256  # rows in a window, by which gradients may be delayed
@@ -13,7 +14,6 @@ UNIT_ROWS = 16  # rows that a thread reads before it asks for more
 # Rows of a window divided by the root of the number of rows before it, see `Member._most_rows`. Larger windows of dense
 # rows, which all update the same weights, slow down convergence. Constant learning rates need smaller windows.
 GROWTH, GROWTH_OF_CONSTANT_STEPS = 0.1, 0.01
-FALLING = ("adagrad", "adagrad_rowwise", "ftrl", "fixed")  # rules with decreasing steps
 
 
 class Windows:

@@ -108,7 +108,7 @@ cdef class OneHidden(Walk):
         self.hidden.activation = self.plan[1].activation
         self.hidden.lazy = last.lazy
         self.hidden.hot = NULL
-        if self._has_copies(0):
+        if self._has_places(0):
             self.hidden.hot = &self.replica.hot.hot
             self.hidden.own = self.replica.weights[0].own
         self._open_inner()

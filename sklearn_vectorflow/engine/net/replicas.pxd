@@ -12,11 +12,13 @@ cdef struct Part:
     float *own            # NULL: it has none
     float *before         # what they were when they were merged last
     int64_t n             # records
+    bint is_hot           # those of the hot features, in their order; else of all inputs of the layer
 
 # When a worker merges next.
 cdef struct Turn:
     int64_t until_merge, wait  # rows
     int64_t rows, n_merges     # of hot features: rows since the last one, and how many there were
+    int64_t part_rows, part    # of the other features: rows since the last one, and which part that was
 
 
 @cython.final
@@ -28,7 +30,8 @@ cdef class Replica:
     cdef Part *weights    # by node
     cdef Part *biases     # by node
     cdef int64_t *places  # by node that reads rows: where its copies begin, counted in records from its first one
-    cdef readonly int64_t inner_period
+    cdef readonly int64_t inner_period, part_period
+    cdef double offset
     cdef Turn *turn       # in memory of its own: every row changes it, and objects of two workers lie side by side
     cdef double unseen
     cdef list arrays
@@ -43,4 +46,5 @@ cdef class Replica:
     cdef int64_t _most_unseen(self, int64_t step) noexcept nogil
     cdef void _merge_tiers(self, int64_t n_tiers, const vf_clock *clock) noexcept nogil
     cdef void _merge_tier(self, int64_t tier, const vf_clock *clock) noexcept nogil
+    cdef void _merge_part(self, int64_t part, const vf_clock *clock) noexcept nogil
     cdef void _merge_inner(self, const vf_clock *clock) noexcept nogil

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""One worker's copies of what all rows touch: records of hot features, inner layers and intercepts of any net.
+"""One worker's copies of records of any net: of inner layers, intercepts, and the layers that read rows.
 
-Nothing in the walk over a net knows of them. Copies of hot features lie whole records away from those of their layer, so
-that their place is a number in a row, as a feature is; inner layers and intercepts are those of a plan of the worker's own.
+Nothing in the walk over a net knows of them. Inner layers and intercepts are those of a plan of the worker's own, and so are
+layers that read rows where they are small. Of large ones, hot features have copies, which lie whole records away from those
+of their layer: so their place is a number in a row, as a feature is.
 """
 import mmap
 
@@ -11,6 +12,7 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 
+from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
 from sklearn_vectorflow.engine.kernels.optimizers.penalties cimport vf_penalty
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
@@ -47,19 +49,25 @@ cdef class Replica:
     Parameters
     ----------
     hot : Hot
-        The features that have copies in the layers that read rows of X.
+        The features that have copies in the layers that read rows of X; if it has parts, all others have some, too.
     inner_period : int
         Most rows of the worker between two merges of inner layers and intercepts, which every step changes.
     unseen : float
         Times the steps so far, as many rows at most: steps are longest in the beginning.
+    part_period : int, default=128
+        Rows of the worker between two merges of a part.
+    offset : float, default=0.0
+        Where among the parts merging starts, in [0, 1): apart from the other workers.
     """
 
-    def __init__(self, Hot hot, int64_t inner_period, double unseen):
+    def __init__(self, Hot hot, int64_t inner_period, double unseen, int64_t part_period=128, double offset=0.0):
         cdef int i
         cdef Node *node
         self.hot = hot
         self.inner_period = inner_period
         self.unseen = unseen
+        self.part_period = part_period
+        self.offset = offset
         self.net = hot.net
         self.arrays = []
         self.nodes = <Node *>self._take(self.net.n_nodes * sizeof(Node))
@@ -101,6 +109,7 @@ cdef class Replica:
         part.own = self._records(layer, n)
         part.before = self._records(layer, n)
         part.n = n
+        part.is_hot = False
 
     cdef _take_weights(self, int i):
         cdef Node *node = &self.net.nodes[i]
@@ -109,19 +118,21 @@ cdef class Replica:
         cdef int64_t behind = node.weights.record - first.weights.record
         if node.parent != INPUT and is_sparse(self.net.nodes[node.parent].kind):
             return
-        if node.parent == INPUT and has_numbers_of_features(&node.weights.penalty):
+        if node.parent == INPUT and not self.hot.n_parts and has_numbers_of_features(&node.weights.penalty):
             return
         if node.parent != INPUT and node.weights.n_in * node.weights.stride > _MOST_INNER:
             return
         if self.leader[i] == i:
-            self._take_part(part, &node.weights, self.hot.hot.n_hot if node.parent == INPUT else node.weights.n_in)
+            only_hot = node.parent == INPUT and not self.hot.n_parts
+            self._take_part(part, &node.weights, self.hot.hot.n_hot if only_hot else node.weights.n_in)
+            part.is_hot = only_hot
         elif self.weights[self.leader[i]].own == NULL:
             return
         else:
             part[0] = self.weights[self.leader[i]]
             part.own += behind
             part.before += behind
-        if node.parent == INPUT:
+        if part.is_hot:
             self.places[i] = (part.own - node.weights.record) // node.weights.stride
             if not _is_a_place(self.places[i], part.n):  # all is shared then
                 part.own = NULL
@@ -142,13 +153,14 @@ cdef class Replica:
         cdef Node *node
         with nogil:
             self.turn.until_merge = self.turn.wait = min(self.inner_period, self._most_unseen(clock.step))
-            self.turn.rows = 0
+            self.turn.rows = self.turn.part_rows = 0
+            self.turn.part = <int64_t>(self.offset * self.hot.n_parts)
             memcpy(self.nodes, self.net.nodes, self.net.n_nodes * sizeof(Node))
             for i in range(self.net.n_nodes):
                 node = &self.net.nodes[i]
-                self._copy(&self.weights[i], &node.weights, self.hot.hot.feature if node.parent == INPUT else NULL)
+                self._copy(&self.weights[i], &node.weights, self.hot.hot.feature if self.weights[i].is_hot else NULL)
                 self._copy(&self.biases[i], &node.bias, NULL)
-                if self.weights[i].own != NULL and node.parent != INPUT:
+                if self.weights[i].own != NULL and not self.weights[i].is_hot:
                     self.nodes[i].weights.record = self.weights[i].own
                 if self.biases[i].own != NULL:
                     self.nodes[i].bias.record = self.biases[i].own
@@ -165,12 +177,15 @@ cdef class Replica:
 
     def finish(self, Clock clock):
         """Merge all, after a pass."""
+        cdef int64_t k
         cdef vf_clock now = vf_clock(step=clock.step, rate=0.0, elapsed=clock.elapsed)
         with nogil:
             vf_lock(self._inner_lock())
             self._merge_inner(&now)
             VF_UNLOCK(self._inner_lock())
             self._merge_tiers(self.hot.hot.n_tiers, &now)
+            for k in range(self.hot.n_parts):  # workers begin far from each other, and seldom wait
+                self._merge_part((self.turn.part + k) % self.hot.n_parts, &now)
 
     cdef int32_t *_inner_lock(self) noexcept nogil:
         return self.hot.hot.locks + self.hot.hot.n_tiers * VF_LOCK_STRIDE
@@ -179,6 +194,7 @@ cdef class Replica:
         """Whether to merge after so many more rows. The lock of inner layers is held then."""
         self.turn.until_merge -= n_rows
         self.turn.rows += n_rows
+        self.turn.part_rows += n_rows
         if self.turn.until_merge > 0:
             return False
         # a few rows later is as good, but not many: who holds the lock may have to wait for a core
@@ -194,6 +210,10 @@ cdef class Replica:
         self.turn.until_merge = self.turn.wait = min(self.inner_period, most)
         self._merge_inner(clock)
         VF_UNLOCK(self._inner_lock())
+        if self.hot.n_parts and self.turn.part_rows >= min(self.part_period, most):
+            self.turn.part_rows = 0
+            self.turn.part = (self.turn.part + 1) % self.hot.n_parts
+            self._merge_part(self.turn.part, clock)
         if self.turn.rows >= min(self.hot.period, most):
             self.turn.rows = 0
             self.turn.n_merges += 1
@@ -219,8 +239,30 @@ cdef class Replica:
             node = &self.net.nodes[i]
             part = &self.weights[i]
             if part.own != NULL and node.parent == INPUT:
-                node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n,
-                                   part.own + first * node.weights.stride, part.before + first * node.weights.stride)
+                if part.is_hot:
+                    node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, False,
+                                       part.own + first * node.weights.stride, part.before + first * node.weights.stride)
+                else:
+                    node.kernels.merge(&node.weights, clock, self.hot.hot.feature + first, n, True, part.own, part.before)
+
+    cdef void _merge_part(self, int64_t part, const vf_clock *clock) noexcept nogil:
+        """Merges a range of features of layers that are copied whole. A hot one among them is merged once more."""
+        cdef int i
+        cdef Node *node
+        cdef vf_linear layer
+        cdef int64_t first, n
+        cdef int32_t *lock = self.hot.hot.locks + (self.hot.hot.n_tiers + 1 + part) * VF_LOCK_STRIDE
+        vf_lock(lock)
+        for i in range(self.net.n_nodes):
+            node = &self.net.nodes[i]
+            if self.weights[i].own == NULL or node.parent != INPUT:
+                continue
+            first = node.weights.n_in * part // self.hot.n_parts
+            n = node.weights.n_in * (part + 1) // self.hot.n_parts - first
+            layer = vf_rows_of(&node.weights, first, n)
+            node.kernels.merge(&layer, clock, NULL, n, True, self.weights[i].own + first * layer.stride,
+                               self.weights[i].before + first * layer.stride)
+        VF_UNLOCK(lock)
 
     cdef void _merge_inner(self, const vf_clock *clock) noexcept nogil:
         cdef int i
@@ -228,7 +270,7 @@ cdef class Replica:
         for i in range(self.net.n_nodes):
             node = &self.net.nodes[i]
             if self.weights[i].own != NULL and node.parent != INPUT:
-                node.kernels.merge(&node.weights, clock, NULL, self.weights[i].n, self.weights[i].own,
+                node.kernels.merge(&node.weights, clock, NULL, self.weights[i].n, True, self.weights[i].own,
                                    self.weights[i].before)
             if self.biases[i].own != NULL:
-                node.bias_kernels.merge(&node.bias, clock, NULL, 1, self.biases[i].own, self.biases[i].before)
+                node.bias_kernels.merge(&node.bias, clock, NULL, 1, True, self.biases[i].own, self.biases[i].before)

@@ -32,6 +32,7 @@ cdef class Walk(Buffers):
     cdef vf_row _row_to_step(self, int i, Rows rows, int64_t r) noexcept nogil
     cdef bint _steps_bias(self, int i) noexcept nogil
     cdef bint _has_copies(self, int i) noexcept nogil
+    cdef bint _has_places(self, int i) noexcept nogil
     cdef void _update_bias(self, int i) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil

@@ -92,7 +92,7 @@ cdef class Walk(Buffers):
         """A row that node i reads, with the places of records in place of features: hot ones have copies."""
         cdef Held *placed
         cdef int leader
-        if not self._has_copies(i) or self.plan[i].parent != INPUT:
+        if not self._has_places(i):
             return x
         leader = self.replica.leader[i]
         placed = &self.placed[leader]
@@ -104,7 +104,7 @@ cdef class Walk(Buffers):
 
     cdef void _place_gathered(self, int i, vf_gathered *g) noexcept nogil:
         """The same for the features of a mini-batch."""
-        if self._has_copies(i) and self.plan[i].parent == INPUT:
+        if self._has_places(i):
             vf_place_row(&self.replica.hot.hot, self.replica.places[i], g.features, g.n_slots, g.features)
 
     cdef void _forget_rows(self) noexcept nogil:
@@ -127,7 +127,7 @@ cdef class Walk(Buffers):
             node = &self.plan[i]
             if node.kind != LINEAR and node.kind != PAIRS or node.beside:
                 continue
-            if node.parent == INPUT and self._has_copies(i):
+            if self._has_places(i):
                 vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
                                    node.weights.record, node.weights.stride)
             elif node.parent == INPUT:
@@ -337,6 +337,10 @@ cdef class Walk(Buffers):
     cdef bint _has_copies(self, int i) noexcept nogil:
         """Whether this worker has copies of records of node i."""
         return self.replica is not None and self.replica.weights[i].own != NULL
+
+    cdef bint _has_places(self, int i) noexcept nogil:
+        """Whether these are of hot features alone: a row has their places then."""
+        return self._has_copies(i) and self.replica.weights[i].is_hot
 
     cdef void _update_bias(self, int i) noexcept nogil:
         """Steps the intercepts of node i by `delta`."""

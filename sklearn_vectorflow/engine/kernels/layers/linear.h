@@ -177,8 +177,9 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
         return vf_settle(kind, lazy, layer, clock, from, to);                                          \
     }                                                                                                  \
     VF_SIMD static void vf_merge_##name(const vf_linear *layer, const vf_clock *clock,                 \
-                                        const int32_t *features, int64_t n, float *own, float *before) { \
-        vf_merge_wide(kind, lazy, layer, clock, features, n, own, before);                             \
+                                        const int32_t *features, int64_t n, int32_t in_place,          \
+                                        float *own, float *before) {                                   \
+        vf_merge_wide(kind, lazy, layer, clock, features, n, in_place, own, before);                   \
     }
 
 #define VF_DEFINE_TRAIN(name, kind, lazy)                                                              \

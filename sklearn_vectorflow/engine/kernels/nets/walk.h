@@ -73,7 +73,8 @@ typedef struct {
     void (*update_each)(const vf_linear *, const vf_clock *, const vf_gathered *, vf_copies);
     void (*backward)(const vf_linear *, const vf_clock *, const double *, double *);
     int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t);
-    void (*merge)(const vf_linear *, const vf_clock *, const int32_t *, int64_t, float *, float *);
+    void (*merge)(const vf_linear *, const vf_clock *, const int32_t *, int64_t, int32_t in_place, float *,
+                  float *);
     const vf_single_kernels *single;
 } vf_linear_kernels;
 

@@ -57,7 +57,7 @@ cdef extern from "kernels/nets/walk.h" nogil:
         void (*update_each)(const vf_linear *, const vf_clock *, const vf_gathered *, vf_copies) noexcept nogil
         void (*backward)(const vf_linear *, const vf_clock *, const double *, double *) noexcept nogil
         int64_t (*settle)(const vf_linear *, const vf_clock *, int64_t, int64_t) noexcept nogil
-        void (*merge)(const vf_linear *, const vf_clock *, const int32_t *, int64_t, float *, float *) noexcept nogil
+        void (*merge)(const vf_linear *, const vf_clock *, const int32_t *, int64_t, int32_t, float *, float *) noexcept nogil
         const vf_single_kernels *single
     cdef enum:
         VF_AHEAD_DATA

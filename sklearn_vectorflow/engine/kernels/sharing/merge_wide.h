@@ -151,17 +151,18 @@ VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *
 
 enum { VF_MERGE_AHEAD = 8 }; /* records between asking for one and merging it */
 
-/* Merges n records: of the features given, or (NULL) the layer's first. */
+/* Merges n records: of the features given, or (NULL) the layer's first. in_place: copies lie as the records do, and not one
+ * behind the other. */
 VF_INLINE void vf_merge_wide(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
-                             const int32_t *features, int64_t n, float *own, float *before) {
+                             const int32_t *features, int64_t n, int32_t in_place, float *own, float *before) {
     const int64_t stride = layer->stride;
     for (int64_t k = 0; k < n; k++) {
-        const int64_t record = features ? features[k] : k;
+        const int64_t record = features ? features[k] : k, copy = in_place ? record : k;
         if (features && k + VF_MERGE_AHEAD < n)
             for (int64_t line = 0; line < layer->size; line += 16)
                 VF_PREFETCH(layer->record + features[k + VF_MERGE_AHEAD] * stride + line);
-        vf_merge_record(kind, lazy, layer, clock, record, layer->record + record * stride, own + k * stride,
-                        before + k * stride);
+        vf_merge_record(kind, lazy, layer, clock, record, layer->record + record * stride,
+                        own + copy * stride, before + copy * stride);
     }
 }
 
