@@ -70,7 +70,7 @@ cdef class Worker(OneHidden):
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef bint single, hidden
+        cdef bint single, hidden, by_row
         cdef Copies apart = copies if isinstance(copies, Copies) else None
         self._use(copies if isinstance(copies, Replica) else None)
         self.random = vf_mix(seed)
@@ -95,10 +95,11 @@ cdef class Worker(OneHidden):
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(at_most, self.queued - self.taken) if single or hidden else self._next_batch()
+                by_row = self.direct and (single or hidden)
+                n = min(at_most, self.queued - self.taken) if by_row else self._next_batch()
                 if n == 0:
                     break
-                self.n_last = 1 if single or hidden else n
+                self.n_last = 1 if by_row else n
                 if single:
                     batch_loss = self.plan[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
                                                                         self.taken + n, self.queued)
