@@ -18,6 +18,7 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.optimum.objective import Passes
+from sklearn_vectorflow.cluster.places import Places
 from sklearn_vectorflow.cluster.shares import Share
 from sklearn_vectorflow.cluster.tasks import Gain
 from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
@@ -145,8 +146,40 @@ def test_arrays_of_constants_are_sent_from_where_they_are(client):
 
 def test_dask_knows_how_large_states_are():
     state = get_state(VectorFlowClassifier(max_iter=1, tol=None).fit(X, Y))
-    for value in (state, Share(state), Gain(state, 0.0, 1.0, 0.0)):
+    for value in (state, Share(state), Gain(state, 0.0, 1.0, 0.0), merges.Glimpse(state, 0.0, 1.0, 0.0, 0)):
         assert state.nbytes < dask.sizeof.sizeof(value) < state.nbytes + 1000
+    assert dask.sizeof.sizeof(Places([np.arange(10_000), None], [(0, 10_000), (0, 3)])) > 80_000
+
+
+def test_tasks_are_sent_together_and_leave_no_results_that_nobody_asks_for(client):
+    cluster = Cluster(client)
+    inner = cluster.submit(sum, [1, 2])
+    outer = cluster.submit(sum, [inner, 4])
+    keys = inner.key, outer.key
+
+    def states():
+        return client.run_on_scheduler(
+            lambda dask_scheduler: [task.state for key in keys if (task := dask_scheduler.tasks.get(key))]
+        )
+
+    time.sleep(0.1)
+    assert states() == []  # not sent yet
+    del inner
+    assert cluster.result([outer, [outer]]) == [7, [7]]
+    wait_for(lambda: states() == ["released", "memory"])
+    assert cluster.result(cluster.submit(sum, [outer, 1])) == 8  # of a graph sent before
+
+
+def test_tasks_apart_run_on_workers_of_their_own_if_they_are_there(client):
+    cluster = Cluster(client)
+    first, second = cluster.result([cluster.apart(k, os.getpid) for k in range(2)])
+    assert first != second
+    again = cluster.result([cluster.apart(k, os.getpid) for k in (1, 0, 1)])
+    assert again == [second, first, second]
+    assert cluster.result(cluster.apart(7, os.getpid)) in (first, second)
+    cluster._addresses[0] = "tcp://127.0.0.1:1"  # a worker that has gone
+    assert cluster.result(cluster.apart(0, os.getpid)) in (first, second)
+    assert cluster.result(cluster.constant(np.arange(3), 1)).sum() == 3
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
@@ -450,8 +483,11 @@ def freeze(cluster, client, processes):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+@pytest.mark.parametrize("shared", [False, True], ids=["", "shares"])
 @pytest.mark.parametrize("disturb", [add, kill, freeze])
-def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb, monkeypatch):
+def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb, shared, monkeypatch):
+    if shared:
+        monkeypatch.setattr(merges, "WORTHWHILE", 1)  # workers have shares of the records to merge
     processes, epoch = resize(*restless, 1 if disturb is add else 2), PartsFit.epoch
     disturbance = threading.Timer(0.03, disturb, (*restless, processes))
 
