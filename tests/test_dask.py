@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import dump_svmlight_file
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
@@ -21,7 +22,7 @@ from sklearn_vectorflow.cluster.optimum.objective import Passes
 from sklearn_vectorflow.cluster.places import Places
 from sklearn_vectorflow.cluster.shares import Share
 from sklearn_vectorflow.cluster.tasks import Gain
-from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
+from sklearn_vectorflow.io import CSRSource, ParquetSource, SVMLightSource, write_cache
 from sklearn_vectorflow.merging import get_state
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
@@ -246,6 +247,10 @@ def test_sources_send_paths(client, tmp_path):
     for source in (parquet, CSRSource.open(tmp_path / "cache")):
         models.append(classifier(client=client).fit(source))
         assert models[-1].score(X, Y) > 0.9
+    for k, span in enumerate(SPANS):
+        dump_svmlight_file(X[span], Y[span], str(tmp_path / f"{k}.svm"))
+    svmlight = SVMLightSource(str(tmp_path / "*.svm"), n_features=N_COLUMNS, zero_based=True)
+    assert classifier(client=client).fit(svmlight).score(X, Y) > 0.9
     in_memory = CSRSource(X, y=Y)
     assert classifier(client=client).fit(in_memory).score(X, Y) > 0.9
 
@@ -386,6 +391,32 @@ def test_warm_starts_validation_and_verbose(client, capsys):
     assert len(model.validation_scores_) == 2 and model.validation_scores_[-1] > here[0]
     with pytest.raises(ValueError, match="needs X_val"):
         classifier(client=client, early_stopping=True).fit(rows, y)
+
+
+class Recorder:
+    """A callback: notes the score after each epoch, in the client's process, and stops after two."""
+
+    def __init__(self):
+        self.scores, self.processes = [], set()
+
+    def setup(self, estimator, context):
+        self.processes.add(os.getpid())
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.processes.add(os.getpid())
+        if context.task_name == "epoch":
+            self.scores.append(fitted_estimator.score(X, Y))
+        return len(self.scores) == 2
+
+
+def test_callbacks_run_on_the_client_and_may_stop(client):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    recorder = Recorder()
+    model = classifier(client=client, max_iter=5).set_callbacks(recorder).fit(spread(X), spread(Y))
+    assert model.n_iter_ == len(recorder.scores) == 2
+    assert recorder.scores[1] == model.score(X, Y) and recorder.processes == {os.getpid()}
 
 
 def test_errors_name_what_users_gave(client):
@@ -552,7 +583,7 @@ def test_a_disturbed_exact_fit_ends_with_the_same_bits(restless, optimum, distur
     np.testing.assert_array_equal(model.coef_, optimum)
 
 
-@pytest.mark.parametrize("n_workers", [3, 1])
+@pytest.mark.parametrize("n_workers", [4, 1])
 def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers, monkeypatch):
     resize(*restless, n_workers)
     monkeypatch.setattr(merges, "WORTHWHILE", 1)  # each has a share of the records to merge
