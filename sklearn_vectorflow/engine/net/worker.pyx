@@ -108,10 +108,7 @@ cdef class Worker(OneHidden):
                 elif hidden:
                     batch_loss = self._train_hidden(n)
                 else:
-                    self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
-                    batch_loss = self._step(rows, targets, n, ahead)
-                    self.clock.elapsed += self.clock.rate
-                    self.clock.step += 1
+                    batch_loss = self._take_step(rows, targets, n, clock.schedule, ahead)
                 loss += batch_loss
                 n_means += self.loss.n_groups if self.group_rows else n
                 self.taken += n
@@ -132,24 +129,21 @@ cdef class Worker(OneHidden):
         """Trains on rows [first, last) of a queue that others have, too; moves a clock on and returns their loss."""
         cdef int64_t n
         cdef int64_t *own = self.queue
+        cdef bint by_row = hidden and self.direct
         self.queue, self.taken, self.queued = queue, first, last
         self.random = seed
         self.clock = clock[0]
-        self.places.until = 0
         self._forget_rows()
         loss[0] = 0.0
         if hidden:
             self._open_inner()
-            loss[0] = self._train_hidden(last - first)
-            self._close()
-        while not hidden and self.taken < last and isfinite(loss[0]):
-            n = self._next_batch()
-            self.n_last = n
-            self.clock.rate = vf_rate_at(self.schedule, self.clock.step)
-            loss[0] += self._step(rows, targets, n, ahead)
-            self.clock.elapsed += self.clock.rate
-            self.clock.step += 1
+        while self.taken < last and isfinite(loss[0]):
+            n = last - self.taken if by_row else self._next_batch()
+            self.n_last = 1 if by_row else n
+            loss[0] += self._train_hidden(n) if hidden else self._take_step(rows, targets, n, self.schedule, ahead)
             self.taken += n
+        if hidden:
+            self._close()
         clock[0] = self.clock
         self.queue, self.taken, self.queued = own, 0, 0
 
@@ -262,6 +256,15 @@ cdef class Worker(OneHidden):
         for k in range(self.loss.n_nodes):
             for c in range(n * self.nodes[k].width):
                 self.gradient[self.read[k]][c] += self.nodes[k].gradient[c] * scale
+
+    cdef double _take_step(self, Rows rows, Targets targets, int64_t n, vf_schedule schedule, int64_t ahead) noexcept nogil:
+        """A step by the next n queued rows, at the rate that is due; moves the clock on and returns their loss."""
+        cdef double loss
+        self.clock.rate = vf_rate_at(schedule, self.clock.step)
+        loss = self._step(rows, targets, n, ahead)
+        self.clock.elapsed += self.clock.rate
+        self.clock.step += 1
+        return loss
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""
