@@ -1,10 +1,13 @@
 """What training over parts costs in quality: test loss after each of the first epochs.
 
-    python benchmarks/cluster_losses.py [--workload text] [--hidden 32] [--rows 64000] [--parts 16] [--rules]
+    python benchmarks/cluster_losses.py [--workload text] [--hidden 32] [--rows 64000] [--parts 16]
+        [--rules] [--momentum] [--rows-apart 8192]
 
 Runs in one process what a cluster computes, and prints the rows of the tables in doc/user_guide/clusters.rst. With
-`--rules` other rules than the package's are told as well. Linear models validate the strength of their penalty if there
-are at least 8 epochs.
+`--rules` other rules than the package's are told as well, and with `--momentum` steps of merges that have momentum. The
+workload `news20` needs the folder of real sets that VECTORFLOW_DATA names, and `--rows-apart 1000`, as the package does
+not train so few rows apart. Linear models validate the strength of their
+penalty if there are at least 8 epochs.
 """
 
 import argparse
@@ -13,8 +16,11 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from exact import real
 from machine import describe
+from outer_momentum import OuterMomentum
 from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
 from survival import log_likelihood_loss
 from workloads import WORKLOADS, load, load_times
 
@@ -34,14 +40,19 @@ class Task:
 
     def __init__(self, arguments):
         self.times, self.hidden = arguments.workload == "surv1m", tuple(arguments.hidden)
-        rows = [
-            load_times(arguments.folder, split, False)
-            if self.times
-            else load(arguments.folder, arguments.workload, split)
-            for split in ("train", "test")
-        ]
-        (X, y), self.test = rows
+        (X, y), self.test = self._rows(arguments.folder, arguments.workload)
         self.X, self.y = X[: arguments.rows], self.some(y, slice(arguments.rows))
+
+    def _rows(self, folder, workload):
+        """Return rows to train on and to test with."""
+        if workload == "news20":
+            X, arrays = real(workload)
+            first, last, *y = train_test_split(X, arrays["y"], test_size=0.2, random_state=0)
+            return [(first, y[0]), (last, y[1])]
+        splits = "train", "test"
+        if self.times:
+            return [load_times(folder, split, False) for split in splits]
+        return [load(folder, workload, split) for split in splits]
 
     def model(self, epochs):
         """Return a model that is trained for some epochs."""
@@ -108,6 +119,17 @@ def rule(coupling, one_merge):
         yield
 
 
+@contextlib.contextmanager
+def momentum(*outer):
+    """Merge with outer momentum; the coupling is chosen without it."""
+    with mock.patch.object(merges, "merge_states", OuterMomentum(*outer)):
+        yield
+
+
+STEPS = (1.0, False), (1.0, True), (0.7, True)  # rates, and whether they are Nesterov's
+MOMENTA = [(decay, *step) for decay in (0.5, 0.9) for step in STEPS]
+
+
 def tell(name, losses):
     """Print a row of a table."""
     print(f"{name:60}", *(f"{loss:.4f}" for loss in losses), flush=True)
@@ -115,14 +137,19 @@ def tell(name, losses):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--workload", choices=[*WORKLOADS, "surv1m"], default="text")
+    parser.add_argument("--workload", choices=[*WORKLOADS, "surv1m", "news20"], default="text")
     parser.add_argument("--hidden", type=int, nargs="*", default=[], help="units of each hidden layer")
     parser.add_argument("--rows", type=int, default=64_000)
     parser.add_argument("--parts", type=int, nargs="+", default=[16])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rules", action="store_true")
+    parser.add_argument("--momentum", action="store_true")
+    parser.add_argument(
+        "--rows-apart", type=int, default=schedule.ROWS_APART, help="that there are for every part of a round"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build-data"), help="where the rows are kept")
     arguments = parser.parse_args()
+    schedule.ROWS_APART = arguments.rows_apart
     print(describe())
     task = Task(arguments)
     tell(
@@ -134,6 +161,10 @@ def main():
         for coupling, one_merge in ((1e9, True), (1, True), (2, False), (16, False)) if arguments.rules else ():
             with rule(coupling, one_merge):
                 name = f"{n_parts} parts, coupling {coupling:g}, {'one merge' if one_merge else 'merged as ever'}"
+                tell(name, parts(task, arguments.epochs, n_parts))
+        for decay, rate, nesterov in MOMENTA if arguments.momentum else ():
+            with momentum(decay, rate, nesterov):
+                name = f"{n_parts} parts, {'Nesterov' if nesterov else 'heavy ball'}, decay {decay:g}, rate {rate:g}"
                 tell(name, parts(task, arguments.epochs, n_parts))
 
 

@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import dump_svmlight_file
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker
 from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.cluster.fit import PartsFit
 from sklearn_vectorflow.cluster.optimum.objective import Passes
+from sklearn_vectorflow.cluster.places import Places
 from sklearn_vectorflow.cluster.shares import Share
 from sklearn_vectorflow.cluster.tasks import Gain
-from sklearn_vectorflow.io import CSRSource, ParquetSource, write_cache
+from sklearn_vectorflow.io import CSRSource, ParquetSource, SVMLightSource, write_cache
 from sklearn_vectorflow.merging import get_state
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
@@ -145,8 +147,40 @@ def test_arrays_of_constants_are_sent_from_where_they_are(client):
 
 def test_dask_knows_how_large_states_are():
     state = get_state(VectorFlowClassifier(max_iter=1, tol=None).fit(X, Y))
-    for value in (state, Share(state), Gain(state, 0.0, 1.0, 0.0)):
+    for value in (state, Share(state), Gain(state, 0.0, 1.0, 0.0), merges.Glimpse(state, 0.0, 1.0, 0.0, 0)):
         assert state.nbytes < dask.sizeof.sizeof(value) < state.nbytes + 1000
+    assert dask.sizeof.sizeof(Places([np.arange(10_000), None], [(0, 10_000), (0, 3)])) > 80_000
+
+
+def test_tasks_are_sent_together_and_leave_no_results_that_nobody_asks_for(client):
+    cluster = Cluster(client)
+    inner = cluster.submit(sum, [1, 2])
+    outer = cluster.submit(sum, [inner, 4])
+    keys = inner.key, outer.key
+
+    def states():
+        return client.run_on_scheduler(
+            lambda dask_scheduler: [task.state for key in keys if (task := dask_scheduler.tasks.get(key))]
+        )
+
+    time.sleep(0.1)
+    assert states() == []  # not sent yet
+    del inner
+    assert cluster.result([outer, [outer]]) == [7, [7]]
+    wait_for(lambda: states() == ["released", "memory"])
+    assert cluster.result(cluster.submit(sum, [outer, 1])) == 8  # of a graph sent before
+
+
+def test_tasks_apart_run_on_workers_of_their_own_if_they_are_there(client):
+    cluster = Cluster(client)
+    first, second = cluster.result([cluster.apart(k, os.getpid) for k in range(2)])
+    assert first != second
+    again = cluster.result([cluster.apart(k, os.getpid) for k in (1, 0, 1)])
+    assert again == [second, first, second]
+    assert cluster.result(cluster.apart(7, os.getpid)) in (first, second)
+    cluster._addresses[0] = "tcp://127.0.0.1:1"  # a worker that has gone
+    assert cluster.result(cluster.apart(0, os.getpid)) in (first, second)
+    assert cluster.result(cluster.constant(np.arange(3), 1)).sum() == 3
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
@@ -213,6 +247,10 @@ def test_sources_send_paths(client, tmp_path):
     for source in (parquet, CSRSource.open(tmp_path / "cache")):
         models.append(classifier(client=client).fit(source))
         assert models[-1].score(X, Y) > 0.9
+    for k, span in enumerate(SPANS):
+        dump_svmlight_file(X[span], Y[span], str(tmp_path / f"{k}.svm"))
+    svmlight = SVMLightSource(str(tmp_path / "*.svm"), n_features=N_COLUMNS, zero_based=True)
+    assert classifier(client=client).fit(svmlight).score(X, Y) > 0.9
     in_memory = CSRSource(X, y=Y)
     assert classifier(client=client).fit(in_memory).score(X, Y) > 0.9
 
@@ -355,6 +393,32 @@ def test_warm_starts_validation_and_verbose(client, capsys):
         classifier(client=client, early_stopping=True).fit(rows, y)
 
 
+class Recorder:
+    """A callback: notes the score after each epoch, in the client's process, and stops after two."""
+
+    def __init__(self):
+        self.scores, self.processes = [], set()
+
+    def setup(self, estimator, context):
+        self.processes.add(os.getpid())
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.processes.add(os.getpid())
+        if context.task_name == "epoch":
+            self.scores.append(fitted_estimator.score(X, Y))
+        return len(self.scores) == 2
+
+
+def test_callbacks_run_on_the_client_and_may_stop(client):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    recorder = Recorder()
+    model = classifier(client=client, max_iter=5).set_callbacks(recorder).fit(spread(X), spread(Y))
+    assert model.n_iter_ == len(recorder.scores) == 2
+    assert recorder.scores[1] == model.score(X, Y) and recorder.processes == {os.getpid()}
+
+
 def test_errors_name_what_users_gave(client):
     source, rows, y = CSRSource(X, y=Y), spread(X), spread(Y)
     with pytest.raises(ValueError, match="^y, sample_weight, groups and offset must be None for a source"):
@@ -450,8 +514,11 @@ def freeze(cluster, client, processes):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+@pytest.mark.parametrize("shared", [False, True], ids=["", "shares"])
 @pytest.mark.parametrize("disturb", [add, kill, freeze])
-def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb, monkeypatch):
+def test_a_disturbed_fit_ends_with_the_same_bits(restless, undisturbed, disturb, shared, monkeypatch):
+    if shared:
+        monkeypatch.setattr(merges, "WORTHWHILE", 1)  # workers have shares of the records to merge
     processes, epoch = resize(*restless, 1 if disturb is add else 2), PartsFit.epoch
     disturbance = threading.Timer(0.03, disturb, (*restless, processes))
 
@@ -516,7 +583,7 @@ def test_a_disturbed_exact_fit_ends_with_the_same_bits(restless, optimum, distur
     np.testing.assert_array_equal(model.coef_, optimum)
 
 
-@pytest.mark.parametrize("n_workers", [3, 1])
+@pytest.mark.parametrize("n_workers", [4, 1])
 def test_the_number_of_workers_does_not_show_in_the_bits(restless, expected, n_workers, monkeypatch):
     resize(*restless, n_workers)
     monkeypatch.setattr(merges, "WORTHWHILE", 1)  # each has a share of the records to merge

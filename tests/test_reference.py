@@ -218,6 +218,18 @@ def test_several_outputs_in_batches(n_out, optimizer, penalty, monkeypatch):
     _assert_close(*_fit_wide(monkeypatch, n_out, optimizer, penalty, batch_size=7), tolerance=2e-5)
 
 
+@pytest.mark.parametrize("penalty", ["none", "l2"])
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("n_units", [2, 8, 16, 20, 32, 33, 64])  # those that the engine has constants for, and others
+def test_one_hidden_layer(n_units, n_out, batch_size, penalty, monkeypatch):
+    loss = reference.log_loss if n_out == 1 else reference.multinomial
+    monkeypatch.setitem(NETS, "units", (VectorFlowClassifier, (n_units,), "relu", loss, n_out))
+    optimizer = AdaGrad(0.05, epsilon=1e-3), lambda is_output: reference.AdaGrad(0.05, not is_output, 1e-3)
+    X = _untidy(_data()[0]) if batch_size == 64 else sparse.csr_array(_data()[0])
+    _assert_close(*_fit_both("units", optimizer, penalty, batch_size, X=X), tolerance=2e-5)
+
+
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "adam_rowwise", "sgd_constant"])
 def test_means_of_several_outputs(optimizer, penalty, monkeypatch):
@@ -229,6 +241,13 @@ def test_means_of_several_outputs(optimizer, penalty, monkeypatch):
 def test_missed_steps_of_several_outputs(n_out, strength, monkeypatch):
     penalty = L2(strength), {"l2": strength}, {}
     _assert_close(*_fit_wide(monkeypatch, n_out, "adagrad", penalty), tolerance=2e-5)
+
+
+@pytest.mark.parametrize("strength", [1e-5, 1e-3, 0.5])  # short, small and large powers of missed steps
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam", "sgd_constant"])
+def test_missed_steps_of_one_output(optimizer, batch_size, strength):
+    _assert_close(*_fit_both("linear", optimizer, (L2(strength), {"l2": strength}, {}), batch_size))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,6 +135,21 @@ def test_a_row_group_is_not_decoded_as_a_whole(tmp_path, monkeypatch):
     finally:
         pa.set_memory_pool(before)
     assert 0 < pool.max_memory() < indices.nbytes
+
+
+def test_a_table_is_let_go_when_its_rows_are_made(parquet, monkeypatch):
+    source, tables = ParquetSource(parquet, "y", **LISTS), []
+    make = source._columns.block
+
+    def noting(table, where):
+        tables.append(weakref.ref(table))
+        return make(table, where)
+
+    monkeypatch.setattr(source._columns, "block", noting)
+    rows = source.read(0)
+    next(rows)
+    assert len(tables) == 1 and tables[0]() is None
+    rows.close()
 
 
 def test_what_arrow_keeps_for_the_next_rows_is_released(parquet, monkeypatch):

@@ -1,5 +1,7 @@
 """How bold a merge may be: sampled rows say."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklearn_vectorflow.cluster.narrow import Narrow
@@ -11,7 +13,26 @@ from sklearn_vectorflow.training.data import Data
 COUPLINGS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)  # from bold to timid
 
 
-def chosen(template, base, states, sample):
+class Reader:
+    """Sampled rows, and which records they read.
+
+    Parameters
+    ----------
+    template : Template
+    state : NetState
+        Any of the net.
+    sample : Data
+    """
+
+    def __init__(self, template, state, sample):
+        self.read, self.sample, self.narrow = read_by(template, sample), sample, None
+        if Narrow.fits(template, state, self.read):
+            self.narrow = Narrow(template, self.read)
+            rows = self.narrow.matrix(sample.matrix)
+            self.sample = Data(rows, sample.encoded, sample.weight, sample.starts, sample.offset)
+
+
+def chosen(template, reader, base, states):
     """Return the coupling that gives sampled rows the lowest loss.
 
     Linear models have one minimum, so the search ends where the loss rises. Nets that moved too far may do about as
@@ -20,23 +41,19 @@ def chosen(template, base, states, sample):
     Parameters
     ----------
     template : Template
+    reader : Reader
     base, states : NetState and list of NetState
         The states only of records that the sampled rows read, see `glimpsed`.
-    sample : Data
-        Rows that are evaluated.
     """
-    read = read_by(template, sample)
-    base = base.select(read)
-    best, lowest, narrow = COUPLINGS[-1], np.inf, None
+    base, narrow = base.select(reader.read), reader.narrow
+    best, lowest = COUPLINGS[-1], np.inf
     is_linear = template.network.graph.is_linear
-    if Narrow.fits(template, base, read):
-        narrow = Narrow(template, read)
-        sample = Data(narrow.matrix(sample.matrix), sample.encoded, sample.weight, sample.starts, sample.offset)
+    if narrow:
         base, states = narrow.squeezed(base), [narrow.squeezed(state) for state in states]
     for coupling in COUPLINGS:
         merged = merge_states(base, states, coupling=coupling)
         network = narrow.network_of(merged) if narrow else template.with_state(merged)
-        loss = template.estimator._mean_loss(network, sample, ALONE)
+        loss = template.estimator._mean_loss(network, reader.sample, ALONE)
         if not np.isfinite(loss):
             continue
         if loss < lowest:
@@ -65,11 +82,23 @@ def marked(n, *numbers):
 
 def glimpsed(state, read):
     """Return of a state the records that rows read."""
-    return state.select([_common(some, layer.index) for some, layer in zip(read, state.layers)])
+    return glimpsed_at(state, [common(some, layer.index) for some, layer in zip(read, state.layers)])
 
 
-def _common(some, index):
-    """Return which of some records have an entry in an index; None is all."""
-    if some is None or index is None:
-        return index if some is None else some
-    return some[find(index, some) >= 0]
+def glimpsed_at(state, found):
+    """Return of a state the records of which is known where they are, see `common`."""
+    layers = [
+        replace(layer, index=some, record=layer.record if at is None else layer.record[at])
+        for layer, (some, at) in zip(state.layers, found)
+    ]
+    return replace(state, layers=layers)
+
+
+def common(some, index):
+    """Return which of some records an index has, and where they stand in it; None is all, in both."""
+    if some is None:
+        return index, None
+    if index is None:
+        return some, some
+    at = find(index, some)
+    return some[at >= 0], at[at >= 0]

@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_vectorflow.cluster import merges, tasks
-from sklearn_vectorflow.cluster.coupling import read_by
+from sklearn_vectorflow.cluster.coupling import Reader
 from sklearn_vectorflow.cluster.optimum.problem import problem_of
 from sklearn_vectorflow.cluster.parts import values_of
 from sklearn_vectorflow.cluster.schedule import Schedule
-from sklearn_vectorflow.cluster.shares import Share, Shares
+from sklearn_vectorflow.cluster.shares import Shares
 from sklearn_vectorflow.cluster.survey import surveys_of
 from sklearn_vectorflow.cluster.template import prepared
 from sklearn_vectorflow.losses.blocks import name_of
@@ -33,13 +33,45 @@ class Here:
         """Return what a task gives."""
         return function(*arguments)
 
-    def constant(self, value):
-        """Return what stands for a value in tasks."""
+    def apart(self, k, function, *arguments):
+        """Return what a task gives that runs rather on the k-th of the workers than on another."""
+        return self.submit(function, *arguments)
+
+    def send(self):
+        """Let the tasks run that were submitted, which have run here."""
+
+    def constant(self, value, k=None):
+        """Return what stands for a value in tasks, which is rather on the k-th of the workers than on another."""
         return value
 
     def result(self, value):
         """Return the value of a task, or those of a list of them."""
         return value
+
+
+class PiecePlaces:
+    """What stands for the records that a piece touches.
+
+    Parameters
+    ----------
+    executor : object
+        Runs tasks, see `Here`.
+    places : object
+        Stands for Places.
+    reader : object
+        Stands for a Reader.
+    """
+
+    def __init__(self, executor, places, reader):
+        self.places = places
+        self.seen = executor.submit(merges.seen, places, reader)
+        self.owned, self._edges = [places], None
+
+    def among(self, shares):
+        """Return what stands for those of them that each share has."""
+        if self._edges is not shares.edges:
+            self.owned, self._edges = shares.owners(self.places), shares.edges
+        return self.owned
 
 
 class PartsFit:
@@ -65,21 +97,19 @@ class PartsFit:
         self.scores = []  # of the loss of rows for validation, negated
         plain = draft._draft()
         vars(plain).pop("network_", None)
-        run = executor.submit
         surveys = surveys_of(executor, plain, parts)
         template, state, sample, few, self.known, self.start = prepared(draft, surveys)
         self.template_here, self.scales = template, state.scales
-        self.template, self.sample = executor.constant(template), executor.constant(few)
-        self.sample_here, self._state, self._seconds_to_here = sample, state, 0.0
+        self.template, self.reader = executor.constant(template), executor.constant(Reader(template, state, few))
+        self.sample_here, self._state, self._seconds_to_here, self.shares = sample, state, 0.0, None
         self._anchor()
-        self.read = run(read_by, self.template, self.sample)
         self.n_passes = draft._n_passes(self.known.n_rows)
         self.schedule = Schedule([one.counts for one in surveys], template.network.graph.is_linear)
         self.random_state = check_random_state(draft.random_state)
         self.validation = validation(self) if callable(validation) else validation
         draft._choose_stopping(template.network.graph, self.known.n_terms, self.validation is not None)
         self._check_solver()
-        self._places = {}  # what stands for the records that pieces touch
+        self._places = {}  # PiecePlaces of pieces
 
     # ---- the state -----------------------------------------------------------------
 
@@ -94,8 +124,7 @@ class PartsFit:
 
     def _anchor(self):
         """Begin anew from the state here: a lost worker then costs no more than the rounds that follow."""
-        whole = self.executor.constant(Share(self.state))
-        self.shares = Shares(self.executor, self.template, [whole])
+        self.shares = Shares.of(self.executor, self.template, self.state, self.shares)
         self._anchored, self._state = time.perf_counter(), None  # the client has one at a time
 
     def _anchor_if_due(self):
@@ -154,21 +183,24 @@ class PartsFit:
                 parts.setdefault(piece.part, []).append(piece)
         for number, own in parts.items():
             found = run(tasks.places, self.template, own, *values_of(self.parts[number]))
-            self._places.update({piece: run(tasks.nth, found, k) for k, piece in enumerate(own)})
+            for k, piece in enumerate(own):
+                self._places[piece] = PiecePlaces(self.executor, run(tasks.nth, found, k), self.reader)
         self._places = {piece: self._places[piece] for piece in pieces}
 
     def _round(self, pieces, seed):
         """Train on pieces and merge what they gave; return what is told of it, see `merges.merged`."""
-        run, gains, places = self.executor.submit, [], [self._places[piece] for piece in pieces]
+        run, gains, touched = self.executor.submit, [], [self._places[piece] for piece in pieces]
         n_shares = merges.n_shares_of(self.executor, self.template_here.n_records, len(pieces))
-        self.shares = self.shares.among(n_shares, places[0])
-        selected = [self.shares.selected(where) for where in places]  # all first: who has a share may train for long
-        for piece, where, states in zip(pieces, places, selected):
+        self.shares = self.shares.among(n_shares, touched[0].places)
+        selected = [self.shares.selected(one.among(self.shares)) for one in touched]
+        self.executor.send()  # these first: who has a share may train for long
+        for piece, one, states in zip(pieces, touched, selected):
             part = self.parts[piece.part]
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
-            gains.append(run(tasks.train, self.template, states, where, piece, own, *values_of(part)))
-        given = self.template, self.shares, gains, places, self.sample, self.read
-        self.shares, told = merges.merged(self.executor, *given)
+            gains.append(run(tasks.train, self.template, states, one.places, piece, own, *values_of(part)))
+        self.shares, told = merges.merged(self.executor, self.template, self.shares, gains, touched, self.reader)
+        del gains, selected, states
+        self.executor.send()
         return told
 
     def network(self):
@@ -255,6 +287,7 @@ class PartsFit:
             if not draft._is_exact:
                 stopping.warn_if_improving(draft.max_iter)
         network = self.network()
+        self.shares = None  # the state is here, and a net takes much more memory
         best.restore(network)
         draft._check_state(network, self.sample_here, ALONE)
         validation = self.validation if isinstance(self.validation, Data) else self.sample_here

@@ -1,10 +1,11 @@
 """Tasks of a merge: how bold it may be, and the records themselves, a share of them in each task."""
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn_vectorflow.cluster.coupling import chosen, glimpsed
+from sklearn_vectorflow.cluster.coupling import chosen, common, glimpsed, glimpsed_at
 from sklearn_vectorflow.cluster.shares import Share, cut, placed, seconds_of, together
 from sklearn_vectorflow.cluster.tasks import RoundInfo
 from sklearn_vectorflow.merging import merge_states
@@ -33,6 +34,9 @@ class Glimpse:
     seconds: float
     n_bytes: int
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + sys.getsizeof(self.state)
+
 
 def n_shares_of(executor, n_records, n_gains):
     """Return into how many shares to merge so many gains of a net of so many records."""
@@ -41,19 +45,21 @@ def n_shares_of(executor, n_records, n_gains):
     return min(MOST_SHARES, executor.n_workers)
 
 
-def merged(executor, template, before, gains, places, sample, read):
+def merged(executor, template, before, gains, pieces, reader):
     """Return what stands for the merge of what training on several pieces gave, and for what is told of it.
 
     Parameters
     ----------
     executor : object
         Runs tasks, see `fit.Here`.
-    template, sample, read : object
-        Stand for a Template, the sampled rows and the records that they read.
+    template, reader : object
+        Stand for a Template, and for a Reader.
     before : Shares
         What the pieces were trained from.
-    gains, places : list
-        Stand for Gains, and for the records that they have.
+    gains : list
+        Stand for Gains.
+    pieces : list of fit.PiecePlaces
+        What stands for the records that they have.
 
     Returns
     -------
@@ -61,51 +67,69 @@ def merged(executor, template, before, gains, places, sample, read):
     told : tuple
         What stands for a RoundInfo without these, and for the seconds that merging each share took.
     """
-    run = executor.submit
-    glimpses = [run(glimpse, *one, read) for one in zip(gains, places)]
-    base = [run(glimpse_of_share, one, read) for one in before.shares] if len(gains) > 1 else []
-    info = run(weighed, template, base, glimpses, sample)
+    run, apart = executor.submit, executor.apart
+    glimpses = [run(glimpse, gain, piece.places, piece.seen) for gain, piece in zip(gains, pieces)]
+    base = [apart(k, glimpse_of_share, one, reader) for k, one in enumerate(before.shares)] if len(gains) > 1 else []
+    info = run(weighed, template, reader, base, glimpses)
     if before.edges is None:
-        shares = [run(whole, before.shares[0], gains, places, info)]
+        given = gains, [piece.places for piece in pieces]
+        shares = [run(whole, before.shares[0], *given, info)]
     else:
         shares = []
         for k, one in enumerate(before.shares):
-            own = [run(cut, *gain, before.edges, k) for gain in zip(gains, places)]
-            shares.append(run(share, one, own, info))
+            own = [piece.owned[k] for piece in pieces]
+            there = apart(k, held, one, [run(cut, gain, some, not k) for gain, some in zip(gains, own)])
+            shares.append(apart(k, share, one, there, own, info))
     return before.with_shares(shares, before.edges), (info, [run(seconds_of, one) for one in shares])
 
 
-def glimpse(gain, where, read):
+def seen(places, reader):
+    """Return where the records that sampled rows read stand among some, see `coupling.common`.
+
+    Of a piece that touches all of them, a gain tells which it has.
+    """
+    return [(some, None) if index is None else common(some, index) for some, index in zip(reader.read, places.index)]
+
+
+def glimpse(gain, places, found):
     """Return what choosing a coupling needs of a gain."""
-    state = glimpsed(placed(gain.state, where), read)
+    state = placed(gain.state, places.index)
+    known = zip(found, places.index, state.layers)
+    found = [common(own[0], layer.index) if index is None else own for own, index, layer in known]
+    state = glimpsed_at(state, found)
     return Glimpse(state, gain.loss, gain.weight, gain.seconds, gain.state.nbytes)
 
 
-def glimpse_of_share(share, read):
+def glimpse_of_share(share, reader):
     """Return the records of a share that the sampled rows read."""
-    return glimpsed(share.state, read)
+    return glimpsed(share.state, reader.read)
 
 
-def weighed(template, base, glimpses, sample):
+def weighed(template, reader, base, glimpses):
     """Choose a coupling, and return what is told of a round."""
     begun = time.perf_counter()
     states, coupling = [one.state for one in glimpses], None
     if len(states) > 1:
-        coupling = chosen(template, together(base), states, sample)
+        coupling = chosen(template, reader, together(base), states)
     loss, weight, seconds, n_bytes = (
         sum(getattr(one, name) for one in glimpses) for name in ("loss", "weight", "seconds", "n_bytes")
     )
     return RoundInfo(loss, weight, n_bytes, coupling, seconds, time.perf_counter() - begun)
 
 
+def held(before, states):
+    """Return states, which are brought to where a share is while the coupling is chosen."""
+    return states
+
+
 def whole(before, gains, places, info):
     """Merge all records."""
-    return share(before, [Share(placed(gain.state, where)) for gain, where in zip(gains, places)], info)
+    return share(before, [gain.state for gain in gains], places, info)
 
 
-def share(before, gains, info):
+def share(before, states, places, info):
     """Merge the records of a share, each from what it was before."""
     begun = time.perf_counter()
     coupling = {} if info.coupling is None else {"coupling": info.coupling}
-    state = merge_states(before.state, [gain.state for gain in gains], **coupling)
-    return Share(state, time.perf_counter() - begun)
+    states = [placed(state, some.index) for state, some in zip(states, places)]
+    return Share(merge_states(before.state, states, **coupling), time.perf_counter() - begun)

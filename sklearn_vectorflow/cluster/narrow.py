@@ -1,6 +1,7 @@
 """Nets of the columns alone that some rows have: tasks then cost what the rows cost, whatever the width."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -31,8 +32,15 @@ class Narrow:
         self.columns = next(some for some in where if some is not None)
         self.n_features = graph.n_features
         self.graph = Graph(graph.heads, len(self.columns), graph.n_outputs, None, graph.n_active)
-        self._marks = Marks(graph.n_features)  # a table of all columns would be larger than most parts
-        self._marks.add(self.columns)
+
+    @cached_property
+    def _marks(self):
+        marks = Marks(self.n_features)  # a table of all columns would be larger than most parts
+        marks.add(self.columns)
+        return marks
+
+    def __getstate__(self):  # marks are quickly made, and do not travel
+        return {name: value for name, value in vars(self).items() if name != "_marks"}
 
     @staticmethod
     def fits(template, state, where):

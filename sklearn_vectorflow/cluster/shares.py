@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_vectorflow.cluster.places import owned, shared_out, span_of
 from sklearn_vectorflow.network.state import begin_of_means
 
 
@@ -41,8 +42,8 @@ class Shares:
         Stands for a Template.
     shares : list
         Stand for Shares, in the order of the records.
-    edges : object, default=None
-        Stands for what `shared_out` gives; None where there is one share.
+    edges : list, default=None
+        What `shared_out` gives; None where there is one share.
     """
 
     def __init__(self, executor, template, shares, edges=None):
@@ -51,23 +52,37 @@ class Shares:
         self.shares = shares
         self.edges = edges
 
-    def among(self, n_shares, where):
+    @classmethod
+    def of(cls, executor, template, state, before=None):
+        """Return those of a state that is here, cut as others were before unless there are fewer workers now."""
+        edges, n_shares = (None, 1) if before is None else (before.edges, len(before.shares))
+        if edges is None or n_shares > executor.n_workers:
+            return cls(executor, template, [executor.constant(Share(state))])
+        shares = [divided(Share(state), edges, k) for k in range(n_shares)]
+        return cls(executor, template, [executor.constant(one, k) for k, one in enumerate(shares)], edges)
+
+    def among(self, n_shares, places):
         """Return the same in at least so many shares, each with as many of some records; fewer would be moved."""
         if len(self.shares) >= n_shares:
             return self
-        run = self.executor.submit
-        one = self.whole()
-        edges = run(shared_out, self.template, where, n_shares)
-        return self.with_shares([run(cut, one, None, edges, k) for k in range(n_shares)], edges)
+        executor, one = self.executor, self.whole()
+        edges = executor.result(executor.submit(shared_out, self.template, places, n_shares))
+        return self.with_shares([executor.apart(k, divided, one, edges, k) for k in range(n_shares)], edges)
 
     def with_shares(self, shares, edges):
         """Return other shares of the same net."""
         return Shares(self.executor, self.template, shares, edges)
 
-    def selected(self, where):
-        """Return what stands for some records, of every share, without saying which."""
-        run = self.executor.submit
-        return [run(select, share, where, self.edges, k) for k, share in enumerate(self.shares)]
+    def owners(self, places):
+        """Return what stands for those of some records that each share has."""
+        if self.edges is None:
+            return [places]
+        return [self.executor.submit(owned, places, self.edges, k) for k in range(len(self.shares))]
+
+    def selected(self, own):
+        """Return what stands for the records that each share has of some, without saying which."""
+        run = self.executor.apart
+        return [run(k, select, share, one) for k, (share, one) in enumerate(zip(self.shares, own))]
 
     def whole(self):
         """Return what stands for all as one share."""
@@ -89,47 +104,39 @@ def begin_means(share):
     return Share(replace(state, average_from=begin_of_means(state.step, state.average_from)))
 
 
-def shared_out(template, where, n_shares):
-    """Return for every layer the records between which shares lie, about as many of some records in each."""
-    edges = []
-    for some, place in zip(where, template.network.graph.weighted):
-        inner = np.arange(1, n_shares) / n_shares
-        inner = inner * place.n_in if some is None or not len(some) else some[(inner * len(some)).astype(int)]
-        edges.append([0, *inner.astype(int).tolist(), place.n_in])
-    return edges
-
-
-def cut(of, where, edges, k):
-    """Return a share of the records of a Gain or a Share."""
-    state = of.state if where is None else placed(of.state, where)
+def divided(share, edges, k):
+    """Return a share of the records of another."""
     layers = []
-    for layer, span in zip(state.layers, _spans(edges, k)):
-        index, some = _between(layer.index, span)
-        bias = None if k else layer.bias
-        layers.append(replace(layer, index=index, record=layer.record[some], bias=bias))
-    return Share(replace(state, layers=layers))
+    for layer, own in zip(share.state.layers, edges):
+        layers.append(replace(between(layer, own[k : k + 2]), bias=None if k else layer.bias))
+    return Share(replace(share.state, layers=layers))
 
 
-def _spans(edges, k):
-    """Return between which records of every layer a share lies."""
-    return [(own[k], own[k + 1]) for own in edges]
+def cut(gain, own, is_first):
+    """Return the records of a gain that a share has; the first share gets the intercepts.
+
+    Who has the share knows which they are, unless the piece touches all: of these a gain has those that are not zero.
+    """
+    layers = []
+    for layer, some, span in zip(gain.state.layers, own.index, own.spans):
+        bias = layer.bias if is_first else None
+        if some is None:
+            layers.append(replace(between(layer, span), bias=bias))
+        else:
+            layers.append(replace(layer, index=None, record=layer.record[slice(*span)], bias=bias))
+    return replace(gain.state, layers=layers)
 
 
-def _between(index, span):
-    """Return which of some records lie in a range, and where they stand among them; None is all."""
-    if index is None:
-        return np.arange(*span), slice(*span)
-    # of the same type, else all of the index is converted
-    first, last = np.searchsorted(index, np.array(span).astype(index.dtype)).tolist()
-    return index[first:last], slice(first, last)
+def between(layer, edges):
+    """Return the state of a layer's records between two numbers."""
+    span = span_of(layer.index, edges)
+    index = np.arange(*span) if layer.index is None else layer.index[slice(*span)]
+    return replace(layer, index=index, record=layer.record[slice(*span)])
 
 
-def select(share, where, edges, k):
+def select(share, own):
     """Return the state of some records that a share has, without saying which."""
-    state, own = share.state, where
-    if edges is not None:
-        own = [None if some is None else _between(some, span)[0] for some, span in zip(where, _spans(edges, k))]
-    return bare(state.select(own), where)
+    return bare(share.state.select(own.index), own.index)
 
 
 def bare(state, where):

@@ -10,6 +10,7 @@ from typing import Any
 
 from sklearn_vectorflow.cluster.narrow import Narrow
 from sklearn_vectorflow.cluster.parts import blocks_of, part_of
+from sklearn_vectorflow.cluster.places import Places
 from sklearn_vectorflow.cluster.shares import bare, placed, together
 from sklearn_vectorflow.engine.places import Marks
 from sklearn_vectorflow.network.portable import take
@@ -90,7 +91,7 @@ class RoundInfo:
 
 
 def places(template, pieces, *values):
-    """Return which records of every layer each of some pieces of a part touches, increasing; None is all."""
+    """Return the Places of each of some pieces of a part."""
     weighted = template.network.graph.weighted
     marks = [[Marks(place.n_in) for place in weighted] for _ in pieces]
     whole = [[False] * len(weighted) for _ in pieces]
@@ -109,7 +110,8 @@ def places(template, pieces, *values):
                 del some
             del rows
     return [
-        [None if every else one.listed() for one, every in zip(own, of_layers)] for own, of_layers in zip(marks, whole)
+        Places.of_all([None if every else one.listed() for one, every in zip(*of_piece)], template.network.graph)
+        for of_piece in zip(marks, whole)
     ]
 
 
@@ -118,12 +120,15 @@ def nth(found, k):
     return found[k]
 
 
-def train(template, states, where, piece, seed, *values):
+def train(template, states, places, piece, seed, *values):
     """Train on a piece, from a state of the records it touches on, which came in shares."""
-    begun, state = time.perf_counter(), together(states)
+    begun, where = time.perf_counter(), places.index
     estimator, loss, weight = template.seeded(seed), 0.0, 0.0
-    narrow = Narrow(template, where) if Narrow.fits(template, state, where) else None
-    network = narrow.network(state, False) if narrow else template.with_state(placed(state, where), to_predict=False)
+    narrow = Narrow(template, where) if Narrow.fits(template, states[0], where) else None
+    if narrow:
+        network = narrow.network(together(states), to_predict=False)
+    else:
+        network = template.with_state(placed(together(states), where), to_predict=False)
     with naming(f"part {piece.part}"):
         for rows in piece.of(estimator, part_of(values)):
             rows.matrix = narrow.matrix(rows.matrix) if narrow else rows.matrix
@@ -133,7 +138,7 @@ def train(template, states, where, piece, seed, *values):
             own = _n_terms(data)
             loss, weight = loss + own * mean, weight + own
             del rows, data
-    gained = narrow.taken(network, state) if narrow else bare(take(network, where), where)
+    gained = narrow.taken(network, states[0]) if narrow else bare(take(network, where), where)
     return Gain(gained, loss, weight, time.perf_counter() - begun)
 
 

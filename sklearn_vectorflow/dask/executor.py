@@ -3,21 +3,38 @@
 import contextlib
 import pickle
 import uuid
+import weakref
 from dataclasses import dataclass
 
 import dask
 import distributed
 import numpy as np
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from sklearn_vectorflow.validation.errors import warn
 
 PATIENCE = 60  # seconds after which somebody should know that there are no workers
 
 
+class Planned:
+    """What stands for the result of a task; its future, once the task is sent.
+
+    Parameters
+    ----------
+    key : str
+        Of the task.
+    """
+
+    def __init__(self, key):
+        self.key, self.future = key, None
+
+
 class Cluster:
     """Runs tasks on a cluster.
 
     Every task can be run again wherever Dask likes: what it needs are results of tasks, or values that came with it.
+    Tasks are sent many at a time, as each graph costs the scheduler about as much as a task does. A result for which
+    nothing here stands any more when its task is sent is the tasks' own: Dask lets go of it when the last has had it.
 
     Parameters
     ----------
@@ -27,6 +44,8 @@ class Cluster:
 
     def __init__(self, client):
         self.client = client_of(client)
+        self._layers, self._planned = {}, weakref.WeakValueDictionary()  # not sent yet
+        self._addresses = {}  # of workers, by their numbers
 
     @property
     def n_workers(self):
@@ -34,18 +53,53 @@ class Cluster:
         return max(1, len(self.client.ncores()))
 
     def submit(self, function, *arguments):
-        """Return the future of a task."""
-        key = f"{function.__name__.strip('_')}-{uuid.uuid4().hex}"
-        return self.client.submit(function, *arguments, key=key, pure=False)
+        """Return what stands for the result of a task."""
+        return self.apart(None, function, *arguments)
 
-    def constant(self, value):
+    def apart(self, k, function, *arguments):
+        """Return what stands for the result of a task that runs on the k-th of the workers, if that is there."""
+        planned = Planned(_key_of(function))
+        tasks = self._layers.setdefault(k, {})
+        tasks[planned.key] = (function, *(_written(one) for one in arguments))
+        self._planned[planned.key] = planned
+        return planned
+
+    def send(self):
+        """Let the tasks run that were submitted: those sent before go first."""
+        layers, self._layers = self._layers, {}
+        wanted = [self._planned[key] for tasks in layers.values() for key in tasks if key in self._planned]
+        if not wanted:
+            return
+        self._planned.clear()
+        near = self._near(layers)
+        layers = {f"tasks-{uuid.uuid4().hex}": MaterializedLayer(own, near[k]) for k, own in layers.items()}
+        graph = HighLevelGraph(layers, {name: set() for name in layers})
+        futures = self.client.get(graph, [one.key for one in wanted], sync=False, fifo_timeout=0)
+        for one, future in zip(wanted, futures):
+            one.future = future
+
+    def _near(self, numbers):
+        """Return what tells Dask which worker should have tasks, but does not bind it: for each of some numbers."""
+        workers = sorted(self.client.ncores()) if any(k is not None for k in numbers) else []
+        near = dict.fromkeys(numbers, {})
+        for k in near if workers else ():
+            if k is None:
+                continue
+            if self._addresses.get(k) not in workers:
+                self._addresses[k] = min(workers, key=list(self._addresses.values()).count)
+            near[k] = {"workers": [self._addresses[k]], "allow_other_workers": True}
+        return near
+
+    def constant(self, value, k=None):
         """Return the future of a value, which comes with the task and so can be given again."""
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            return self.submit(_unpickled, _pickled(value))
+            near = self._near([k])[k]
+            return self.client.submit(_unpickled, _pickled(value), key=_key_of(_unpickled), pure=False, **near)
 
-    def result(self, futures):
-        """Return the values of futures in any nesting of lists; an error of one is raised here."""
-        told = False
+    def result(self, values):
+        """Return the values of what stands for them in any nesting of lists; an error of one is raised here."""
+        self.send()
+        futures, told = _futures(values), False
         while not told:
             try:
                 distributed.wait(list(_flat(futures)), timeout=PATIENCE)
@@ -61,6 +115,28 @@ class Cluster:
         waiting = [one for one in delayed if not isinstance(one, distributed.Future)]
         begun = iter(self.client.compute(waiting))
         return [one if isinstance(one, distributed.Future) else next(begun) for one in delayed]
+
+
+def _key_of(function):
+    return f"{function.__name__.strip('_')}-{uuid.uuid4().hex}"
+
+
+def _written(argument):
+    """Return an argument as it stands in a graph, where lists may have some that stand for results."""
+    if isinstance(argument, list):
+        return [_written(one) for one in argument]
+    if isinstance(argument, Planned):
+        return argument.key if argument.future is None else argument.future
+    return argument
+
+
+def future_of(value):
+    """Return the future of what stands for a result; any other value as it is."""
+    return value.future if isinstance(value, Planned) else value
+
+
+def _futures(values):
+    return [_futures(one) for one in values] if isinstance(values, list) else future_of(values)
 
 
 def _flat(futures):

@@ -9,6 +9,7 @@ import numpy as np
 from dask.delayed import Delayed
 
 from sklearn_vectorflow.cluster.parts import SourcePart, padded, part_of, values_of
+from sklearn_vectorflow.dask.executor import future_of
 from sklearn_vectorflow.io.source import Source
 
 MOST_SOURCE_PARTS = 64  # parts that a source with more of them is grouped to
@@ -138,7 +139,8 @@ def note_failed(error, given):
     """
     for of, parts in given.items():
         for number, part in enumerate(parts):
-            if any(isinstance(one, distributed.Future) and one.status == "error" for one in values_of(part)):
+            futures = [one for one in map(future_of, values_of(part)) if isinstance(one, distributed.Future)]
+            if any(one.status == "error" for one in futures):
                 error.add_note(f"This happened while part {number}{of} was computed.")
                 return
 

@@ -159,10 +159,12 @@ class ParquetSource(TableSource):
                 self._check_unchanged(group.path)
                 if table is None:
                     break
-                if table.num_rows:
-                    yield self._columns.block(table, where)
                 n_rows += table.num_rows
-        del table
+                block = self._columns.block(table, where) if table.num_rows else None
+                del table  # who takes the block needs perhaps not all of it, and for less long
+                if block is not None:
+                    yield block
+                del block
         self.release()  # what a thread has decoded into, Arrow keeps for that thread, and only it can give it back
         expected = group.row_groups[0].num_rows
         if self._filters is None and n_rows != expected:
@@ -202,6 +204,7 @@ class ParquetSource(TableSource):
             for batch in reader.iter_batches(DECODED, **some):
                 held.append(batch)
                 n_rows += batch.num_rows
+                del batch
                 if n_rows >= ROWS:
                     yield self._joined(held)
                     held, n_rows = [], 0

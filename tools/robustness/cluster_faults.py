@@ -23,7 +23,7 @@ from scipy import sparse
 
 sys.path.append(str(Path(__file__).parents[2]))  # where no package is installed, the one beside this folder
 
-from sklearn_vectorflow.cluster import schedule
+from sklearn_vectorflow.cluster import merges, schedule
 from sklearn_vectorflow.dask import DaskVectorFlowClassifier
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.io.source import Source
@@ -148,6 +148,7 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     schedule.ROWS_APART = 1000
+    merges.WORTHWHILE = 1  # workers have shares of the records to merge, as of wide models
     # else the cluster gives a worker up that takes longer to come back, and in the end has none
     dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
     rng, wrong = np.random.RandomState(arguments.seed), 0

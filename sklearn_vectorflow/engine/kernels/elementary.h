@@ -18,16 +18,16 @@ VF_INLINE uint32_t vf_to_bits(float x) {
     return out;
 }
 
-/* exp(x) - 1 for x <= 0: 2**n (p + 1) - 1 with |r| <= ln(2) / 2. Adding 1.5 * 2**23
- * rounds to an integer in the low bits; a conversion would not be vectorised. */
+/* exp(x) - 1 for x <= 0: 2**n (p + 1) - 1 with |r| <= ln(2) / 2. Adding 1.5 * 2**23 rounds to an integer
+ * in the low bits, and 127 more makes it an exponent; a conversion would not be vectorised. An error of n ln(2) is
+ * one of 2**n n ln(2) in the end, so that one number stands for ln(2). */
 VF_INLINE float vf_expm1_negative(float x) {
     x = x < -87.0f ? -87.0f : x;
-    const float shifted = x * 1.44269504f + 12582912.0f;
-    const float n = shifted - 12582912.0f;
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    const float p = r + r * r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f
-                  + r * (0.00138888889f + r * 0.000198412698f)))));
-    const float scale = vf_from_bits((vf_to_bits(shifted) - 0x4B400000u + 127u) << 23);
+    const float shifted = x * 1.44269504f + 12583039.0f;
+    const float r = x - (shifted - 12583039.0f) * 0.693147181f;
+    const float p = r + r * r * (0.49999998f + r * (0.166665433f + r * (0.0416672010f + r * (0.00836655733f
+                  + r * 0.00138825146f))));
+    const float scale = vf_from_bits(vf_to_bits(shifted) << 23);
     return scale * p + (scale - 1.0f);
 }
 
@@ -58,9 +58,16 @@ VF_INLINE float vf_power_m1(const int branches, float x, float k) {
     return vf_expm1_negative(-k * vf_log1p_positive(x));
 }
 
-/* The same for x < 0.01, with few operations and no branch. */
-VF_INLINE float vf_power_m1_small(float x, float k) {
-    return vf_expm1_negative(-k * (x * (1.0f - x * (0.5f - x * (0.333333333f - x * 0.25f)))));
+/* log(1 + x) for 0 <= x < 0.01. */
+VF_INLINE float vf_log1p_small(float x) { return x * (1.0f - x * (0.499989356f - x * 0.329883248f)); }
+
+/* (1 + x)**-k - 1 for x < 0.01, with few operations and no branch. */
+VF_INLINE float vf_power_m1_small(float x, float k) { return vf_expm1_negative(-k * vf_log1p_small(x)); }
+
+/* The same where k x < 0.2, too, with still fewer. */
+VF_INLINE float vf_power_m1_short(float x, float k) {
+    const float y = k * vf_log1p_small(x);
+    return -y * (1.0f - y * (0.499988322f - y * (0.166313255f - y * 0.0385922842f)));
 }
 
 #endif

@@ -9,8 +9,7 @@
 
 /* Records in a group. Loops over whole groups have no remainder, which rows of a few dozen entries
  * would mostly be; arrays in them don't overlap. Loops over one group alone are VF_ONE_GROUP: compilers
- * would unroll them before they see that they fit a vector. Kernels of it are VF_SIMD_AVX2: wider groups are
- * filled less well by such rows. */
+ * would unroll them before they see that they fit a vector. */
 enum { VF_GROUP = 8 };
 
 #if defined(__clang__)
@@ -23,9 +22,16 @@ enum { VF_GROUP = 8 };
 #define VF_APART
 #define VF_ONE_GROUP
 #endif
-#define VF_EACH_LANE(k, n)                                                 \
-    for (int64_t lanes_from = 0; lanes_from < (n); lanes_from += VF_GROUP) \
-        VF_ONE_GROUP for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++)
+/* Does what is given, a block, for k from 0 to n, and to the end of the last group behind. As long as two groups
+ * are left, these make one of the widest vectors; were the last ones as wide, such rows would fill them less well. */
+#define VF_EACH_LANE(k, n, ...)                                                                           \
+    do {                                                                                                  \
+        int64_t lanes_from = 0;                                                                           \
+        for (; (n) - lanes_from > VF_GROUP; lanes_from += VF_LANES)                                       \
+            VF_ONE_GROUP for (int64_t k = lanes_from, lane = 0; lane < VF_LANES; k++, lane++) __VA_ARGS__ \
+        if (lanes_from < (n))                                                                             \
+            VF_ONE_GROUP for (int64_t k = lanes_from, lane = 0; lane < VF_GROUP; k++, lane++) __VA_ARGS__ \
+    } while (0)
 
 /* Where the next VF_GROUP of n >= VF_GROUP numbers start, in loops for (from = 0; from < n; ...): the last ones end at
  * n, and may be among those before, so that all groups are whole. */

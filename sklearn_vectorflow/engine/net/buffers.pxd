@@ -42,6 +42,8 @@ cdef class Buffers:
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
     cdef vf_copies *bias_copies  # by node
+    cdef float **intercepts   # by node: what they are worth at step `intercepts_of`, -1 if none; NULL: it has none
+    cdef int64_t intercepts_of
     cdef Candidates candidates  # where outputs are sampled
     cdef double *y
     cdef double *raw

@@ -68,6 +68,7 @@ cdef class Buffers:
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
+        self.intercepts = <float **>self._take(net.n_nodes * sizeof(void *))
         for i in range(net.n_nodes):
             node = &net.nodes[i]
             if is_sparse(node.kind):
@@ -80,6 +81,8 @@ cdef class Buffers:
                 self.mask[i] = <float *>self._take(batch_size * node.width * sizeof(float))
             if node.has_bias:
                 self._take_copies(&self.bias_copies[i], &node.bias, node.rule, node.bias_lazy, 1)
+                if node.kind == LINEAR or node.kind == CONSTANT:
+                    self.intercepts[i] = <float *>self._take(node.width * sizeof(float))
             if node.kind in (LINEAR, PAIRS, OUTPUTS):
                 self._take_weighted(i)
                 widest = max(widest, node.weights.n_out)
@@ -227,7 +230,7 @@ cdef class Buffers:
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
         g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
-        if g.n_out == 1 and node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
+        if node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
             g.direct = <uint16_t *>self._take(node.weights.n_in * sizeof(uint16_t))
         else:
             self._take_table(g, node.weights.n_in, slots)

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""The net with one hidden layer, trained row by row (kernels/nets/one_hidden.h)."""
+"""The net with one hidden layer, trained by kernels of its own (kernels/nets/one_hidden.h and hidden_batch.h)."""
 from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.data cimport Targets
@@ -18,6 +18,15 @@ cdef extern from "kernels/nets/one_hidden.h" nogil:
         VF_DECAYING
         VF_ADAGRAD
         VF_ADAGRAD_ROWWISE
+
+cdef extern from "kernels/nets/hidden_batch.h" nogil:
+    double vf_train_hidden_batch(const vf_hidden *net, vf_inner *inner, const vf_hidden_batch *batch, vf_clock *clock,
+                                 const int64_t *queue, int64_t at, int64_t n, int64_t n_queued)
+    enum:
+        VF_SLOTS
+
+cdef enum:
+    MOST_ROWS = 1024     # of a mini-batch whose sums are of single precision
 
 
 cdef class OneHidden(Walk):
@@ -46,12 +55,31 @@ cdef class OneHidden(Walk):
         self.inner.output_intercepts = <float *>self._take(last.width * sizeof(float))
         self.inner.output_state = <float *>self._take(last.width * sizeof(float))
         self.inner.gradient = <float *>self._take(last.width * sizeof(float))
+        if not self.direct:
+            self._take_batch(first, last.width)
+
+    cdef _take_batch(self, Node *first, int64_t n_outputs):
+        """Takes what mini-batches need."""
+        cdef vf_hidden_batch *batch = &self.batch
+        cdef int64_t slots = self._n_slots(first), n_units = first.width
+        batch.stride = (n_units + VF_LANES - 1) // VF_LANES * VF_LANES
+        batch.features = &self.gathered[0]
+        batch.record = <float **>self._take(slots * sizeof(void *))
+        batch.slots = <int *>self._take(self.longest * sizeof(int))
+        batch.units = <float *>self._take(self.batch_size * batch.stride * sizeof(float))
+        batch.delta = <float *>self._take(self.batch_size * batch.stride * sizeof(float))
+        batch.gradient = <float *>self._take(self.batch_size * n_outputs * sizeof(float))
+        batch.squares = <float *>self._take(self.batch_size * sizeof(float))
+        batch.order = <int *>self._take(slots * sizeof(int))
+        batch.total = <float *>self._take(n_units * max(n_outputs, VF_SLOTS) * sizeof(float))
 
     cdef bint _serves(self):
         """Whether the net is rows -> linear -> activation -> linear, all of AdaGrad as it comes."""
         cdef Node *first = &self.plan[0]
         cdef Node *last = &self.plan[2]
-        if not self.direct or self.net.n_nodes != 3 or self.net.reads:
+        if self.net.n_nodes != 3 or self.net.reads or self.batch_size > MOST_ROWS:
+            return False
+        if not self.direct and self.gathered[0].touches == NULL:
             return False
         return (first.kind == LINEAR and first.parent == INPUT and self.plan[1].kind == ACTIVATION
                 and last.kind == LINEAR and last.parent == 1 and self.plan[1].parent == 0
@@ -94,5 +122,8 @@ cdef class OneHidden(Walk):
         vf_close_inner(&self.hidden, &self.inner, self.plan[2].weights.record, self._bias_of(0), self._bias_of(2))
 
     cdef double _train_hidden(self, int64_t n) noexcept nogil:
-        """Trains on the next n queued rows; returns their loss."""
+        """Trains on the next n queued rows, a mini-batch if there are such; returns their loss."""
+        if not self.direct:
+            return vf_train_hidden_batch(&self.hidden, &self.inner, &self.batch, &self.clock, self.queue, self.taken, n,
+                                         self.queued)
         return vf_train_hidden(&self.hidden, &self.inner, &self.clock, self.queue, self.taken, self.taken + n, self.queued)

@@ -18,6 +18,7 @@ cdef class Walk(Buffers):
     cdef void _forget_rows(self) noexcept nogil
     cdef void _prefetch(self, Rows rows, int64_t row, int64_t part, int64_t n_parts) noexcept nogil
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil
+    cdef void _read_intercepts(self) noexcept nogil
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil
     cdef vf_outputs _outputs(self, int i) noexcept nogil

@@ -4,7 +4,7 @@
 Nothing is allocated here, and nothing needs the GIL.
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.net.buffers cimport Buffers, Held
 from sklearn_vectorflow.engine.data cimport Rows
@@ -109,6 +109,7 @@ cdef class Walk(Buffers):
 
     cdef void _forget_rows(self) noexcept nogil:
         cdef int i
+        self.intercepts_of = -1
         for i in range(self.net.n_nodes):
             self.held[i].row = -1
             self.placed[i].row = -1
@@ -142,14 +143,15 @@ cdef class Walk(Buffers):
         cdef int i
         cdef Node *node
         cdef float *out
-        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        if self.intercepts_of != self.clock.step:
+            self._read_intercepts()
         for i in range(self.net.n_nodes):
             node = &self.plan[i]
             out = self.out[i] + r * node.width
-            if node.kind == LINEAR or node.kind == CONSTANT:
+            if self.intercepts[i] != NULL:
+                memcpy(out, self.intercepts[i], node.width * sizeof(float))
+            elif node.kind == LINEAR or node.kind == CONSTANT:
                 memset(out, 0, node.width * sizeof(float))
-                if node.has_bias:
-                    node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], out)
             if node.kind == LINEAR:
                 node.kernels.forward(&node.weights, &self.clock,
                                      self._placed(i, row, self._row_of(node.parent, rows, row, r)), self.copies[i], out)
@@ -157,6 +159,18 @@ cdef class Walk(Buffers):
                 vf_activate(node.activation, self.out[node.parent] + r * node.width, out, node.width)
             elif node.kind != CONSTANT and not is_sparse(node.kind):
                 self._forward_other(i, rows, row, r, out)
+
+    cdef void _read_intercepts(self) noexcept nogil:
+        """Works intercepts out, which are the same for all rows of a step."""
+        cdef int i
+        cdef Node *node
+        cdef vf_row one = vf_row(indices=&ZERO, values=&ONE, length=1)
+        for i in range(self.net.n_nodes):
+            node = &self.plan[i]
+            if self.intercepts[i] != NULL:
+                memset(self.intercepts[i], 0, node.width * sizeof(float))
+                node.bias_kernels.forward(&node.bias, &self.clock, one, self.bias_copies[i], self.intercepts[i])
+        self.intercepts_of = self.clock.step
 
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
         cdef Node *node = &self.plan[i]

@@ -22,6 +22,7 @@ cdef class Worker(OneHidden):
     cdef int64_t _next_batch(self) noexcept nogil
     cdef void _show_nodes(self, int64_t n) noexcept nogil
     cdef void _add_gradients_of_nodes(self, int64_t n, double scale) noexcept nogil
+    cdef double _take_step(self, Rows rows, Targets targets, int64_t n, vf_schedule schedule, int64_t ahead) noexcept nogil
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil
     cdef void _begin_gradients(self, int64_t n, double scale) noexcept nogil
     cdef double _evaluate(self, Targets targets, int64_t n) noexcept nogil

@@ -70,7 +70,7 @@ cdef class Worker(OneHidden):
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef bint single, hidden
+        cdef bint single, hidden, by_row
         cdef Copies apart = copies if isinstance(copies, Copies) else None
         self._use(copies if isinstance(copies, Replica) else None)
         self.random = vf_mix(seed)
@@ -95,10 +95,11 @@ cdef class Worker(OneHidden):
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                n = min(at_most, self.queued - self.taken) if single or hidden else self._next_batch()
+                by_row = self.direct and (single or hidden)
+                n = min(at_most, self.queued - self.taken) if by_row else self._next_batch()
                 if n == 0:
                     break
-                self.n_last = 1 if single or hidden else n
+                self.n_last = 1 if by_row else n
                 if single:
                     batch_loss = self.plan[0].kernels.single.train(&net, &self.clock, self.queue, self.taken,
                                                                         self.taken + n, self.queued)
@@ -107,10 +108,7 @@ cdef class Worker(OneHidden):
                 elif hidden:
                     batch_loss = self._train_hidden(n)
                 else:
-                    self.clock.rate = vf_rate_at(clock.schedule, self.clock.step)
-                    batch_loss = self._step(rows, targets, n, ahead)
-                    self.clock.elapsed += self.clock.rate
-                    self.clock.step += 1
+                    batch_loss = self._take_step(rows, targets, n, clock.schedule, ahead)
                 loss += batch_loss
                 n_means += self.loss.n_groups if self.group_rows else n
                 self.taken += n
@@ -131,24 +129,21 @@ cdef class Worker(OneHidden):
         """Trains on rows [first, last) of a queue that others have, too; moves a clock on and returns their loss."""
         cdef int64_t n
         cdef int64_t *own = self.queue
+        cdef bint by_row = hidden and self.direct
         self.queue, self.taken, self.queued = queue, first, last
         self.random = seed
         self.clock = clock[0]
-        self.places.until = 0
         self._forget_rows()
         loss[0] = 0.0
         if hidden:
             self._open_inner()
-            loss[0] = self._train_hidden(last - first)
-            self._close()
-        while not hidden and self.taken < last and isfinite(loss[0]):
-            n = self._next_batch()
-            self.n_last = n
-            self.clock.rate = vf_rate_at(self.schedule, self.clock.step)
-            loss[0] += self._step(rows, targets, n, ahead)
-            self.clock.elapsed += self.clock.rate
-            self.clock.step += 1
+        while self.taken < last and isfinite(loss[0]):
+            n = last - self.taken if by_row else self._next_batch()
+            self.n_last = 1 if by_row else n
+            loss[0] += self._train_hidden(n) if hidden else self._take_step(rows, targets, n, self.schedule, ahead)
             self.taken += n
+        if hidden:
+            self._close()
         clock[0] = self.clock
         self.queue, self.taken, self.queued = own, 0, 0
 
@@ -261,6 +256,15 @@ cdef class Worker(OneHidden):
         for k in range(self.loss.n_nodes):
             for c in range(n * self.nodes[k].width):
                 self.gradient[self.read[k]][c] += self.nodes[k].gradient[c] * scale
+
+    cdef double _take_step(self, Rows rows, Targets targets, int64_t n, vf_schedule schedule, int64_t ahead) noexcept nogil:
+        """A step by the next n queued rows, at the rate that is due; moves the clock on and returns their loss."""
+        cdef double loss
+        self.clock.rate = vf_rate_at(schedule, self.clock.step)
+        loss = self._step(rows, targets, n, ahead)
+        self.clock.elapsed += self.clock.rate
+        self.clock.step += 1
+        return loss
 
     cdef double _step(self, Rows rows, Targets targets, int64_t n, int64_t ahead) noexcept nogil:
         """Forward, backward and update for the next n queued rows; returns their loss."""

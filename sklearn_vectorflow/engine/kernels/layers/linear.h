@@ -183,7 +183,7 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
     }
 
 #define VF_DEFINE_TRAIN(name, kind, lazy)                                                              \
-    VF_SIMD_AVX2 static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
+    VF_SIMD static double vf_train_##name(const vf_single *net, vf_clock *clock, const int64_t *queue, \
                                           int64_t from, int64_t to, int64_t n_queued) {                \
         return vf_train_single(kind, lazy, net, clock, queue, from, to, n_queued);                     \
     }

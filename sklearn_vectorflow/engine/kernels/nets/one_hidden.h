@@ -87,19 +87,18 @@ VF_INLINE int64_t vf_find_copy(const vf_hot *hot, int32_t feature, int64_t strid
     return hot->owner[slot] == feature ? hot->rank[slot] * stride : -1;
 }
 
-/* Finds the records of a row, and what their features have missed. */
+/* Finds the records of n features, their state, and what they have missed. */
 VF_INLINE void vf_find_row(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock,
-                           vf_row x) {
-    const vf_copies copies = net->data.copies;
-    float *const record = layer->record, **at = net->at;
+                           const int32_t *features, int64_t n, float **at, vf_copies copies) {
+    float *const record = layer->record;
     const int64_t stride = layer->stride;
     const int32_t row_slot = layer->row_slot, clock_slot = layer->clock_slot;
     float largest = 0.0f;
-    for (int64_t k = 0; k < x.length; k++) {
-        const int64_t copy = net->hot ? vf_find_copy(net->hot, x.indices[k], stride) : -1;
-        at[k] = copy >= 0 ? net->own + copy : record + x.indices[k] * stride;
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t copy = net->hot ? vf_find_copy(net->hot, features[k], stride) : -1;
+        at[k] = copy >= 0 ? net->own + copy : record + features[k] * stride;
     }
-    for (int64_t k = 0; k < x.length; k++) {
+    for (int64_t k = 0; k < n; k++) {
         copies.row[k] = at[k][row_slot];
         if (lazy) {
             uint32_t last;
@@ -110,11 +109,11 @@ VF_INLINE void vf_find_row(const int lazy, const vf_hidden *net, const vf_linear
     }
     if (!lazy)
         return;
-    for (int64_t k = 0; k < x.length; k++) {
+    for (int64_t k = 0; k < n; k++) {
         copies.threshold[k] = layer->optimizer.learning_rate * copies.row[k];
         largest = copies.threshold[k] > largest ? copies.threshold[k] : largest;
     }
-    vf_decays(copies.left, copies.threshold, layer->penalty.l2, x.length, largest * layer->penalty.l2 < 0.01f);
+    vf_decays(copies.left, copies.threshold, layer->penalty.l2, n, largest * layer->penalty.l2 < 0.01f);
 }
 
 /* Adds v[k] times columns [0, n) of the records; n is a constant for most. */
@@ -235,24 +234,28 @@ VF_INLINE void vf_backward_output(int activation, const vf_inner *in, const int6
     VF_EACH_ACTIVATION(activation, for (int64_t i = 0; i < in->n_units; i++) delta[i] *= vf_derivative(K, units[i]);)
 }
 
+/* The step of weight j of the output layer, if its unit is active. */
+VF_INLINE void vf_step_weight(const int lazy, const vf_optimizer *o, float *VF_RESTRICT w, float *VF_RESTRICT state,
+                              const float *VF_RESTRICT left, int64_t j, float g, int active) {
+    const float old = w[j], scale = vf_adagrad_scale(state[j], g * g, o->epsilon);
+    const float change = -o->learning_rate * scale * g;
+    const float new = old + (lazy ? old * left[j] + change : change);
+    state[j] = active ? scale : state[j];
+    w[j] = active ? new : old;
+}
+
 /* Units that are zero are no touch. */
 VF_INLINE void vf_step_output(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in,
                               const int64_t k) {
-    const float learning_rate = output->optimizer.learning_rate, epsilon = output->optimizer.epsilon;
+    const vf_optimizer o = output->optimizer;
     float *VF_RESTRICT w = in->weights, *VF_RESTRICT state = in->state;
     uint32_t *VF_RESTRICT touched = in->touched;
     const float *VF_RESTRICT units = in->units, *VF_RESTRICT left = in->left;
     const uint32_t step = (uint32_t)clock->step;
     for (int64_t i = 0; i < in->n_units; i++) {
         const int active = units[i] != 0.0f;
-        for (int64_t c = 0; c < k; c++) {
-            const float g = units[i] * in->gradient[c], old = w[i * k + c];
-            const float scale = vf_adagrad_scale(state[i * k + c], g * g, epsilon);
-            const float change = -learning_rate * scale * g;
-            const float new = old + (lazy ? old * left[i * k + c] + change : change);
-            state[i * k + c] = active ? scale : state[i * k + c];
-            w[i * k + c] = active ? new : old;
-        }
+        for (int64_t c = 0; c < k; c++)
+            vf_step_weight(lazy, &o, w, state, left, i * k + c, units[i] * in->gradient[c], active);
         if (lazy)
             touched[i] = active ? step : touched[i];
     }
@@ -296,7 +299,12 @@ VF_INLINE void vf_ask_ahead_hidden(const vf_hidden *net, const int64_t *queue, i
         if (net->hot && vf_find_copy(net->hot, feature, layer->stride) >= 0)
             continue;
         const float *record = layer->record + feature * (int64_t)layer->stride;
-        for (int64_t c = 0; c < layer->stride; c += 16)
+        VF_PREFETCH(record);
+        if (layer->stride > 16)
+            VF_PREFETCH(record + 16);
+        if (layer->stride > 32)
+            VF_PREFETCH(record + 32);
+        for (int64_t c = 48; c < layer->stride; c += 16)
             VF_PREFETCH(record + c);
     }
 }
@@ -310,7 +318,7 @@ VF_INLINE double vf_step_hidden(const int lazy, const int64_t k, const vf_hidden
     const vf_linear layer = *data->weights;
     vf_ask_ahead_hidden(net, queue, at, n_queued, first);
     const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
-    vf_find_row(lazy, net, &layer, clock, x);
+    vf_find_row(lazy, net, &layer, clock, x.indices, x.length, net->at, data->copies);
     memcpy(units, in->intercepts, (size_t)in->n_units * sizeof(float));
     if (lazy) {
         for (int64_t i = 0; i < x.length; i++)

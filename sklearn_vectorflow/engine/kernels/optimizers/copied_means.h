@@ -54,14 +54,14 @@ VF_INLINE void vf_means_lanes(const int kind, const int whose, const int skips, 
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
     float *VF_RESTRICT average = copies.average;
     const float rate = 1.0f / counts.all.now;
-    VF_EACH_LANE(k, n) {
+    VF_EACH_LANE(k, n, {
         const int is_own = whose == VF_SOME_OWN ? vf_is_own(&its_own, at[k]) : whose == VF_ALL_OWN;
         const vf_rest rest = {steps[k], time[k], 0.0f, acts[k], 0.0f};
         const vf_state s = vf_copied_state(kind, s1, s2, row, k);
         const float counted = vf_counted_of(is_own, steps[k], counts), u = w[k] - center[k];
         const float mean = center[k] + vf_mean_of_lane(kind, skips, threshold, u, left[k], s, rest, counted, &o);
         average[k] = vf_taken_up(is_own, average[k], mean, counted, rate);
-    }
+    });
 }
 
 /* Where anything acts between touches. */

@@ -18,14 +18,16 @@ VF_INLINE int vf_is_own(const vf_own *own, int64_t at) { return (uint64_t)(at - 
 
 /* How much of a power has to be computed: none where nothing decays; where steps shrink little, few terms, and
  * where all of them together do, fewer. */
-enum { VF_NO_POWER, VF_TINY_POWER, VF_SMALL_POWER, VF_ANY_POWER };
+enum { VF_NO_POWER, VF_TINY_POWER, VF_SHORT_POWER, VF_SMALL_POWER, VF_ANY_POWER };
 
-#define VF_SMALL 0.01f /* how little a step shrinks a weight whose powers need few terms */
+#define VF_SMALL 0.01f        /* how little a step shrinks a weight whose powers need few terms */
+#define VF_SHORT_STEPS 20.0f /* and so many such steps need fewer */
 
 /* The factor, less one, of a weight that has rested: SGD's is given the time in place of steps. */
 VF_INLINE float vf_left_lane(const int kind, const int power, float strength, float rested) {
     return power == VF_NO_POWER      ? 0.0f
            : kind == VF_SGD          ? vf_expm1_negative(-rested * strength)
+           : power == VF_SHORT_POWER ? vf_power_m1_short(strength, rested)
            : power == VF_SMALL_POWER ? vf_power_m1_small(strength, rested)
                                      : vf_power_m1(0, strength, rested);
 }
@@ -41,26 +43,29 @@ VF_INLINE void vf_miss_lanes(const int kind, const int power, const vf_linear *l
     const float *VF_RESTRICT l1 = copies.l1, *VF_RESTRICT l2 = copies.l2;
     const float *VF_RESTRICT rested = kind == VF_SGD ? copies.time : copies.steps;
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
-    VF_EACH_LANE(k, n) {
+    VF_EACH_LANE(k, n, {
         const float rate = vf_copied_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
         const float missed = vf_left_lane(kind, power, rate * l2[k], rested[k]);
         left[k] = missed;
         threshold[k] = power != VF_NO_POWER && l2[k] > 0.0f ? -missed * (l1[k] / l2[k]) : l1[k] * rested[k] * rate;
-    }
+    });
 }
 
-/* The same of one L2 strength for all; returns by how much a step shrinks the weight that it shrinks most. */
+/* The same of one L2 strength for all; returns by how much a step shrinks the weight that it shrinks most. With a short
+ * power, by how much all steps do: those that the weight has rested, or VF_SHORT_STEPS where they are fewer. */
 VF_INLINE float vf_decay_lanes(const int kind, const int power, const vf_linear *layer, int64_t n, vf_copies copies) {
     const vf_optimizer o = layer->optimizer;
     const float l2 = layer->penalty.l2;
-    float *VF_RESTRICT left = copies.left, most[VF_GROUP] = {0.0f};
+    float *VF_RESTRICT left = copies.left, most[VF_LANES] = {0.0f};
     const float *VF_RESTRICT rested = kind == VF_SGD ? copies.time : copies.steps;
     const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2, *VF_RESTRICT row = copies.row;
-    VF_EACH_LANE(k, n) {
+    VF_EACH_LANE(k, n, {
         const float strength = l2 * vf_copied_rate(kind, vf_copied_state(kind, s1, s2, row, k), &o);
         left[k] = vf_left_lane(kind, power, strength, rested[k]);
-        most[lane] = strength > most[lane] ? strength : most[lane];
-    }
+        const float steps = rested[k] > VF_SHORT_STEPS ? rested[k] : VF_SHORT_STEPS;
+        const float size = power == VF_SHORT_POWER ? strength * steps : strength;
+        most[lane] = size > most[lane] ? size : most[lane];
+    });
     return vf_most_of(most);
 }
 
@@ -71,8 +76,7 @@ VF_INLINE void vf_read_each(float same, const float *each, const int32_t *VF_RES
         for (int64_t k = 0; k < n; k++)
             out[k] = same * each[feature[k]];
     else
-        VF_EACH_LANE(k, n)
-            out[k] = same;
+        VF_EACH_LANE(k, n, { out[k] = same; });
 }
 
 /* What acts on the copied weights. */
@@ -112,14 +116,13 @@ VF_INLINE void vf_rest_lanes(const int timed, const vf_clock *clock, const vf_ow
     const vf_own none = {0, VF_ALL, clock, 0}, its_own = own ? *own : none;
     const vf_now_at now = vf_now_of(clock), own_now = vf_now_of(its_own.clock);
     if (its_own.size == VF_ALL)
-        VF_EACH_LANE(k, n)
-            rested[k] = vf_rest_lane(timed, own_now, marks + k);
+        VF_EACH_LANE(k, n, { rested[k] = vf_rest_lane(timed, own_now, marks + k); });
     else
-        VF_EACH_LANE(k, n) {
+        VF_EACH_LANE(k, n, {
             const int is_own = vf_is_own(&its_own, at[k]);
             const vf_now_at its = {is_own ? own_now.step : now.step, is_own ? own_now.time : now.time};
             rested[k] = vf_rest_lane(timed, its, marks + k);
-        }
+        });
 }
 
 VF_INLINE void vf_miss_copies(const int kind, const vf_linear *layer, int64_t n, vf_copies copies) {
@@ -147,7 +150,8 @@ VF_INLINE void vf_read_misses(const int kind, const int lazy, const vf_linear *l
     if (lazy == VF_LAZY)
         vf_miss_copies(kind, layer, n, copies);
     else if (kind == VF_SGD || layer->is_divided
-               || !(vf_decay_lanes(kind, VF_SMALL_POWER, layer, n, copies) < VF_SMALL))
+             || (!(vf_decay_lanes(kind, VF_SHORT_POWER, layer, n, copies) < VF_SHORT_STEPS * VF_SMALL)
+                 && !(vf_decay_lanes(kind, VF_SMALL_POWER, layer, n, copies) < VF_SMALL)))
         vf_decay_lanes(kind, VF_ANY_POWER, layer, n, copies);
     memset(copies.left + n, 0, sizeof(float) * VF_GROUP);
 }

@@ -74,18 +74,17 @@ VF_INLINE void vf_write_numbers(const int kind, const int which, float *records,
 
 /* The largest of a group of numbers. */
 VF_INLINE float vf_most_of(const float *group) {
-    float most[VF_GROUP];
+    float most[VF_LANES];
     memcpy(most, group, sizeof most);
-    for (int64_t half = VF_GROUP / 2; half > 0; half /= 2)
+    for (int64_t half = VF_LANES / 2; half > 0; half /= 2)
         for (int64_t i = 0; i < half; i++)
             most[i] = most[i] > most[i + half] ? most[i] : most[i + half];
     return most[0];
 }
 
 VF_INLINE float vf_largest(const float *VF_RESTRICT x, int64_t n) {
-    float most[VF_GROUP] = {0.0f};
-    VF_EACH_LANE(k, n)
-        most[lane] = x[k] > most[lane] ? x[k] : most[lane];
+    float most[VF_LANES] = {0.0f};
+    VF_EACH_LANE(k, n, { most[lane] = x[k] > most[lane] ? x[k] : most[lane]; });
     return vf_most_of(most);
 }
 

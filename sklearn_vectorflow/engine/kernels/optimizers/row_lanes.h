@@ -18,8 +18,7 @@ VF_INLINE void vf_copy_records(const int kind, const int lazy, const vf_linear *
         const vf_optimizer o = layer->optimizer;
         float *VF_RESTRICT w = copies.w;
         const float *VF_RESTRICT s1 = copies.s1, *VF_RESTRICT s2 = copies.s2;
-        VF_EACH_LANE(k, n)
-            w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o);
+        VF_EACH_LANE(k, n, { w[k] = vf_ftrl_weight(s1[k], s2[k], 0.0f, l1, l2, steps, &o); });
     } else if (lazy)
         vf_read_misses(kind, lazy, layer, clock, own, n, copies);
 }
@@ -110,7 +109,7 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
     const float *VF_RESTRICT sign = copies.sign;
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_copies(kind, layer, clock, own, n, copies);
-    VF_EACH_LANE(k, n) {
+    VF_EACH_LANE(k, n, {
         const float g = x[k] * delta, middle = lazy == VF_LAZY ? center[k] : 0.0f;
         const vf_value now = vf_copied_now(kind, lazy, w[k], left[k], lazy == VF_LAZY ? threshold[k] : 0.0f, middle, lower,
                                            lazy == VF_LAZY ? sign[k] : 0.0f);
@@ -124,7 +123,7 @@ VF_INLINE void vf_step_copies(const int kind, const int lazy, const vf_linear *l
             s2[k] = s.s2;
         if (VF_USES_ROW(kind))
             row[k] = s.row;
-    }
+    });
 }
 
 /* Stores the stepped copies. What another thread did to such a record since it was read is lost: that is rare, since

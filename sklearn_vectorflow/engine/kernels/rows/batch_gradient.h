@@ -59,8 +59,21 @@ VF_INLINE int64_t vf_place_of(const vf_table_entry *table, int32_t bits, int32_t
     return at;
 }
 
+/* The slot of a feature that is found without a table. */
+VF_INLINE int64_t vf_direct_slot(const vf_gathered *g, int64_t *n_slots, int32_t feature) {
+    const int64_t held = g->direct[feature], is_new = held == 0;
+    const int64_t slot = held - 1 + ((*n_slots + 1) & -is_new);
+    g->direct[feature] = (uint16_t)(slot + 1);
+    g->places[*n_slots] = (uint32_t)feature;
+    g->features[*n_slots] = feature;
+    *n_slots += is_new;
+    return slot;
+}
+
 /* There is no branch on whether the feature is new, which would be mispredicted for every second one. */
 VF_INLINE int64_t vf_gathered_slot(const vf_gathered *g, int64_t *n_slots, int32_t feature) {
+    if (g->direct != NULL)
+        return vf_direct_slot(g, n_slots, feature);
     const int64_t at = vf_place_of(g->table, g->bits, feature);
     const int32_t held = g->table[at].slot, is_new = held < 0;
     const int32_t slot = held + (((int32_t)*n_slots + 1) & -is_new); /* held is -1 where it is new */
@@ -111,14 +124,7 @@ VF_INLINE void vf_gather_directly(vf_gathered *given, vf_row row, double delta) 
     for (int64_t k = 0; k < row.length; k++) {
         if (row.values[k] == 0.0f) /* a stored zero is no touch */
             continue;
-        const int32_t feature = row.indices[k];
-        const int64_t held = g.direct[feature], is_new = held == 0;
-        const int64_t slot = held - 1 + ((n_slots + 1) & -is_new);
-        g.direct[feature] = (uint16_t)(slot + 1);
-        g.places[n_slots] = (uint32_t)feature;
-        g.features[n_slots] = feature;
-        n_slots += is_new;
-        g.sums[slot] += row.values[k] * delta;
+        g.sums[vf_direct_slot(&g, &n_slots, row.indices[k])] += row.values[k] * delta;
     }
     given->n_slots = n_slots;
 }
@@ -126,7 +132,7 @@ VF_INLINE void vf_gather_directly(vf_gathered *given, vf_row row, double delta) 
 /* Widths that are known beforehand stay in registers. */
 VF_SIMD static void vf_gather_row(vf_gathered *g, vf_row row, const double *delta) {
     const double one = 1.0;
-    if (g->direct != NULL)
+    if (g->direct != NULL && g->n_out == 1)
         vf_gather_directly(g, row, delta[0]);
     else if (g->n_out == 1)
         vf_gather_span(g, row, delta[0], &one, 1);

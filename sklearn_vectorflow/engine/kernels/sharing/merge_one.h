@@ -111,8 +111,7 @@ VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *laye
     vf_copy_records(kind, lazy, &own, &apart->clock, &all, VF_GROUP, copies);
     if (lazy == VF_LAZY && layer->average_slot >= 0)
         vf_average_copies(kind, &own, &apart->clock, &all, VF_GROUP, copies);
-    VF_EACH_LANE(k, VF_GROUP)
-        group->w[k] = vf_rested_weight(kind, lazy, layer, group, k, group->w[k]);
+    VF_EACH_LANE(k, VF_GROUP, { group->w[k] = vf_rested_weight(kind, lazy, layer, group, k, group->w[k]); });
 }
 
 /* Finds what records have missed that were merged at a clock and have rested since then. */
@@ -135,7 +134,7 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
                             vf_group *VF_RESTRICT shared, const vf_group *VF_RESTRICT before,
                             const vf_group *VF_RESTRICT own) {
     const vf_optimizer o = layer->optimizer;
-    VF_EACH_LANE(k, VF_GROUP) {
+    VF_EACH_LANE(k, VF_GROUP, {
         float share = 1.0f;
         if (kind == VF_FTRL) {
             shared->s1[k] += own->s1[k] - before->s1[k];
@@ -164,7 +163,7 @@ VF_INLINE void vf_add_group(const int kind, const int lazy, const vf_linear *lay
         }
         if (lazy == VF_LAZY && kind != VF_FTRL)
             shared->average[k] += (own->average[k] - tally.gained * shared->average[k]) * tally.weight;
-    }
+    });
 }
 
 /* Records that are merged together: n shared ones, a thread's copies of them in the given slots (NULL: in order), what
