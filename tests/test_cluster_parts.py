@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
@@ -190,6 +191,7 @@ def test_few_rows_are_trained_in_turn(monkeypatch):
 
 
 @needs_data
+@pytest.mark.filterwarnings("ignore:Steps of one size")  # two words of news20 have counts far above those of others
 @pytest.mark.parametrize("name", ["a9a", "rcv1_small", "news20"])
 def test_parts_of_real_rows_train_as_well_as_all_of_them(name, monkeypatch):
     monkeypatch.undo()
@@ -267,8 +269,9 @@ def test_strengths_follow_the_number_of_all_rows(monkeypatch):
 
 def test_a_handful_of_rows_is_trained_several_times_an_epoch():
     few = slice(0, 48)
-    spread = fitted(classifier(max_iter=20), cut(2, X[few], Y[few]))
-    local = classifier(max_iter=20).fit(X[few], Y[few])
+    model = classifier(max_iter=20, optimizer="ftrl")  # by default, a local fit changes the units of unlike columns
+    spread = fitted(model, cut(2, X[few], Y[few]))
+    local = clone(model).fit(X[few], Y[few])
     in_halves = 2  # steps more, as the first pass begins with a half of each part
     assert get_state(spread).step == 20 * PASSES * 2 + in_halves
     assert spread.loss_curve_[-1] == pytest.approx(local.loss_curve_[-1], abs=0.05)

@@ -313,6 +313,7 @@ def test_lanes_behind_a_row_are_not_of_the_next_one():
     np.testing.assert_array_equal(where_it_is, copied)
 
 
+@pytest.mark.filterwarnings("ignore:Steps of one size")
 @pytest.mark.parametrize("rowwise", [False, True])
 def test_what_earlier_rows_left_behind_a_row_does_not_overflow(rowwise):
     # Long rows of tiny values leave large step sizes in the lanes behind a short row, whose own penalty is missed
