@@ -390,6 +390,17 @@ def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     assert set(found) == {2}
 
 
+@pytest.mark.parametrize(("n_empty", "most"), [(0, 8), (1000, 3), (10_000, 1)])
+def test_no_more_workers_than_a_pass_pays_for(rows, n_empty, most, monkeypatch):
+    """Each copies and merges all records in each pass."""
+    X, y = rows
+    X = sparse.hstack([X, sparse.csr_array((X.shape[0], n_empty), dtype=np.float32)], format="csr")
+    found = {1}
+    monkeypatch.setattr(rounds, "Engine", lambda *given: found.add(len(given[2])) or Rounds(*given))
+    fitted(VectorFlowRegressor(solver="sgd"), 2, X, y[:, 0])
+    assert max(found) == most
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_a_fit_that_diverges_ends_on_all_threads(rows, large, monkeypatch):
     X, y = rows

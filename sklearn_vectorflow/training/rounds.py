@@ -13,6 +13,9 @@ from sklearn_vectorflow.training.windows import n_members
 # like a longer step: there are few of them as long as steps are long, and two where steps do not shrink.
 GROWTH = ((0, 1), (8192, 2), (32_768, 4), (131_072, 8))
 MOST_OF_CONSTANT_STEPS = 2
+TOUCHES = (
+    2  # as many workers as touch each record so often in a pass, on average: each copies and merges all at least once
+)
 TURN = 64  # rows that a worker trains on between two merges, at most
 
 
@@ -30,7 +33,9 @@ class Rounds:
     def __init__(self, trainer, sizes):
         self._sizes = sizes
         falling = set(trainer.net.rules) <= set(FALLING)
-        self._most = GROWTH[-1][1] if falling else MOST_OF_CONSTANT_STEPS
+        most = GROWTH[-1][1] if falling else MOST_OF_CONSTANT_STEPS
+        paid = trainer.matrix.rows.n_nonzero // (TOUCHES * trainer.matrix.shape[1])
+        self._most = max(1, min(most, paid))
         self.workers = [Worker(trainer.net, *sizes)]
         self.n_members = n_members(trainer.crew)
         self.team = None
