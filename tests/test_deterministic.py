@@ -35,6 +35,7 @@ EARLY = {
     (rounds, "MOST_OF_CONSTANT_STEPS"): 8,
     (rounds, "MOST_OF_NETS"): 8,
     (rounds, "TOUCHES"): 0,
+    (rounds, "TOUCHES_OF_NETS"): 0,
     (copies, "N_HOT"): 24,
     (copies, "PART_STEPS_WIDE"): 8,
     (copies, "UNSEEN_SHARE"): 1.0,
@@ -338,6 +339,34 @@ def test_rounds_of_nets_are_serial_steps_where_these_are_small(rows, shape, opti
     assert np.linalg.norm(late - serial) < 0.1 * np.linalg.norm(serial - begun)
 
 
+class Guarded:
+    """Numpy, with more zeros around arrays of them."""
+
+    def __init__(self):
+        self.rooms = []
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def zeros(self, shape, dtype=float):
+        size = int(np.prod(shape))
+        room = np.zeros(size + 32, dtype=dtype)
+        self.rooms.append(room)
+        return room[16 : 16 + size].reshape(shape)
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam", "sgd"])
+def test_a_constant_output_has_no_clock_even_if_weights_have(rows, optimizer, monkeypatch):
+    X, y = rows
+    guarded = Guarded()
+    monkeypatch.setattr(records, "np", guarded)
+    target = np.rec.fromarrays([y[:, 1] < 0.5, np.exp(0.3 * y[:, 0])], names="event,time")
+    model = VectorFlowSurvivalEstimator(distribution="weibull", optimizer=optimizer, alpha=1e-3)
+    fitted(model, 1, X, target)
+    assert len(guarded.rooms) >= 2
+    assert not any(room[:16].any() or room[-16:].any() for room in guarded.rooms)
+
+
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("density", [0.2, 1.0])
 @pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", Adam(), SGD()])
@@ -390,6 +419,18 @@ def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     monkeypatch.setattr(rounds, "PlainRounds", lambda *given: found.append(given[4]) or PlainRounds(*given))
     fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
     assert set(found) == {2}
+
+
+@pytest.mark.parametrize(("n_empty", "most"), [(0, 8), (1000, 3), (10_000, 1)])
+def test_no_more_workers_than_a_pass_pays_for(rows, n_empty, most, monkeypatch):
+    """Each copies and merges all records in each pass."""
+    monkeypatch.setattr(rounds, "TOUCHES", DEFAULTS[rounds, "TOUCHES"])
+    X, y = rows
+    X = sparse.hstack([X, sparse.csr_array((X.shape[0], n_empty), dtype=np.float32)], format="csr")
+    found = {1}
+    monkeypatch.setattr(rounds, "PlainRounds", lambda *given: found.add(len(given[2])) or PlainRounds(*given))
+    fitted(VectorFlowRegressor(solver="sgd"), 2, X, y[:, 0])
+    assert max(found) == most
 
 
 @pytest.mark.parametrize("large", [False, True])

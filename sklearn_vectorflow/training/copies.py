@@ -115,10 +115,12 @@ def hot_records(network, net, matrix, n_workers, turn=None):
 def _unseen(matrix, shares, most):
     """Return how many steps of all workers there may be between two merges of the hottest features.
 
-    Among them are at most `UNSEEN_TOUCHES`, that touch the feature of a typical
-    non-zero: gains of several workers add up, and where all rows move the same weights they would overshoot.
+    At most `UNSEEN_TOUCHES` of them touch the feature of a typical non-zero: gains of several workers add up, and where
+    all rows move the same weights they would overshoot. Other features are at most as frequent as the last one given.
     """
-    typical = np.sum(shares**2) * matrix.shape[0] / max(1, matrix.rows.n_nonzero)
+    per_row = matrix.rows.n_nonzero / matrix.shape[0]
+    others = max(0.0, per_row - shares.sum()) * min(shares, default=0.0)
+    typical = (np.sum(shares**2) + others) / max(per_row, 1e-9)
     return int(min(most, UNSEEN_TOUCHES / max(typical, 1e-9)))
 
 

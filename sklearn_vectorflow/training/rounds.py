@@ -15,7 +15,9 @@ from sklearn_vectorflow.training.windows import n_members
 GROWTH = ((0, 1), (8192, 2), (32_768, 4), (131_072, 8))
 MOST_OF_CONSTANT_STEPS = 2
 MOST_OF_NETS = 2  # in nets, whose copies are large
-TOUCHES = 16  # of each record by each worker in a pass of a net, on average, at least: windows serve shorter ones
+# How often each worker touches a record in a pass, on average, at least: it copies and merges all of them once. There
+# are fewer workers in shorter passes of linear models, and windows serve those of nets.
+TOUCHES, TOUCHES_OF_NETS = 2, 16
 TURN = 64  # rows that a worker trains on between two merges, at most
 
 
@@ -90,15 +92,16 @@ class Rounds:
 
 def most_workers(trainer):
     """Return how many workers may train in rounds; 0: these don't serve."""
+    net, matrix = trainer.net, trainer.matrix
     if trainer.kernel.takes_gil or trainer.plan.group_rows:
         return 0
-    if trainer.is_single:
-        falling = set(trainer.net.rules) <= set(copies.FALLING)
-        most = GROWTH[-1][1] if falling else MOST_OF_CONSTANT_STEPS
-        return most if trainer.network.parameters[0].is_small else 0
-    if not trainer.net.can_be_copied_whole:
+    if not trainer.is_single:
+        most = copies.n_worth_whole(net, matrix, TOUCHES_OF_NETS) if net.can_be_copied_whole else 0
+        return min(MOST_OF_NETS, most) if most > 1 else 0
+    if not trainer.network.parameters[0].is_small:
         return 0
-    return min(MOST_OF_NETS, copies.n_worth_whole(trainer.net, trainer.matrix, TOUCHES))
+    most = GROWTH[-1][1] if set(net.rules) <= set(copies.FALLING) else MOST_OF_CONSTANT_STEPS
+    return max(1, min(most, matrix.rows.n_nonzero // max(1, TOUCHES * matrix.shape[1])))
 
 
 def cut(slices, n_rows, chunk, batch_size, most):

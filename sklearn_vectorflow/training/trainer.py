@@ -86,7 +86,7 @@ class Trainer:
 
     def _team(self, sizes, n_workers, deterministic):
         """Return those who train."""
-        if deterministic and most_workers(self) > 1:
+        if deterministic and most_workers(self):
             return Rounds(self, sizes)
         if deterministic and self.net.can_be_divided:
             return Windows(self, sizes)

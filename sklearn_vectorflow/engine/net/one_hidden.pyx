@@ -90,9 +90,11 @@ cdef class OneHidden(Walk):
     cdef bint _has_one_hidden(self, Targets targets):
         """Whether the shorter way serves.
 
-        It takes the inner layer out of its records for a while, and would put it back over the steps of other workers.
+        It takes the inner layer out of its records for a while, and would put it back over the steps of other workers. Sums
+        over mini-batches are of single precision: in a full batch, a weight of 2 would not quite equal a copy of a row.
         """
         return (self.hidden.at != NULL and not self.group_rows and targets.dense != NULL
+                and (self.direct or targets.n_rows > self.batch_size)
                 and (not self.shared or self._has_copies(2)))
 
     cdef float *_bias_of(self, int which) noexcept nogil:

@@ -88,8 +88,9 @@ cdef class Rounds:
         return NAN if self.failed else self.loss, self.slice.n_rows
 
     def faulty(self):
-        """Return a worker that saw a loss that is not finite, after such a slice."""
-        return next(worker for k, worker in enumerate(self.workers) if not isfinite(self.turns[k].loss))
+        """Return a worker that saw a loss that is not finite, after such a slice; the first if only their sum is not."""
+        found = (worker for k, worker in enumerate(self.workers) if not isfinite(self.turns[k].loss))
+        return next(found, self.workers[0])
 
     def finish(self, int place):
         """Merge all, after a pass: a thread's part of the work."""

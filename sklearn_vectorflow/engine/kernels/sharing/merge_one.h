@@ -280,6 +280,11 @@ VF_INLINE void vf_settle_one(const int kind, const int lazy, const vf_linear *la
         vf_settle_copied(kind, lazy, layer, clock, from, to);
 }
 
+/* Whether intercepts have clocks: a constant output of no averages has none, whatever the weights have. */
+VF_INLINE int vf_has_clock(const vf_linear *intercept) {
+    return intercept != NULL && intercept->clock_slot >= 0;
+}
+
 /* Takes the hot records out of the layer before a pass. What features have missed is
  * applied: in the pass each thread's own steps count. */
 VF_INLINE void vf_load_hot(const int kind, const int lazy, const vf_linear *layer, const vf_linear *const *intercepts,
@@ -289,7 +294,7 @@ VF_INLINE void vf_load_hot(const int kind, const int lazy, const vf_linear *laye
     if (hot->n_parts && catches_up)
         vf_settle_one(kind, lazy, layer, clock, 0, layer->n_in);
     for (int64_t i = 0; i < 2; i++)
-        if (intercepts[i] && catches_up)
+        if (vf_has_clock(intercepts[i]) && catches_up)
             vf_settle_one(kind, lazy, intercepts[i], clock, 0, 1);
     for (int64_t k = 0; k < hot->n_hot; k++) {
         if (!hot->n_parts && catches_up)
@@ -319,7 +324,7 @@ VF_INLINE void vf_store_hot(const int kind, const int lazy, const vf_linear *lay
     if (hot->n_parts && vf_catches_up(kind, lazy))
         vf_touch_range(kind, layer, clock, 0, layer->n_in);
     for (int64_t i = 0; i < 2; i++)
-        if (intercepts[i] && vf_catches_up(kind, lazy))
+        if (vf_has_clock(intercepts[i]) && vf_catches_up(kind, lazy))
             vf_touch_range(kind, intercepts[i], clock, 0, 1);
 }
 

@@ -101,15 +101,16 @@ VF_INLINE void vf_merge_weights(const int kind, const int lazy, const vf_linear 
 
 /* FTRL's sums. What z takes off for the weights is that of roots that grow by the gradients of others, too: else weights that
  * begin far from zero, as those of hidden layers do, would grow with each merge. */
-VF_INLINE void vf_merge_sums_of(const vf_linear *layer, const vf_clock *clock, float *VF_RESTRICT shared,
-                                const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
+VF_INLINE void vf_merge_sums_of(const int lazy, const vf_linear *layer, const vf_clock *clock, int64_t feature,
+                                float *VF_RESTRICT shared, const float *VF_RESTRICT own, const float *VF_RESTRICT before) {
     const vf_optimizer o = layer->optimizer;
+    const vf_rest acts = vf_read_rest(VF_FTRL, lazy, layer, clock, own, feature);
     const int64_t s1 = layer->slot1, s2 = layer->slot2;
     const float steps = (float)clock->step, rate = 1.0f / o.learning_rate;
     for (int64_t c = 0; c < layer->n_out; c++) {
         const float root = vf_ftrl_grown(shared[s2 + c], before[s2 + c], own[s2 + c]);
         const float more = (own[s2 + c] - before[s2 + c]) - (root - shared[s2 + c]);
-        const float w = vf_ftrl_weight(own[s1 + c], own[s2 + c], 0.0f, layer->penalty.l1, layer->penalty.l2, steps, &o);
+        const float w = vf_ftrl_weight(own[s1 + c], own[s2 + c], 0.0f, acts.l1, acts.l2, steps, &o);
         shared[s1 + c] += own[s1 + c] - before[s1 + c] + w * more * rate;
         shared[s2 + c] = root;
     }
@@ -137,7 +138,7 @@ VF_INLINE void vf_merge_record(const int kind, const int lazy, const vf_linear *
         memcpy(shared, own, n_bytes); /* nobody else came here */
     else if (touched) {
         if (kind == VF_FTRL)
-            vf_merge_sums_of(layer, clock, shared, own, before);
+            vf_merge_sums_of(lazy, layer, clock, feature, shared, own, before);
         else
             vf_merge_weights(kind, lazy, layer, clock, shared, own, before, feature);
         if (VF_IS_ADAM(kind))
