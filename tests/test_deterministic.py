@@ -18,15 +18,16 @@ from sklearn_vectorflow import (
     load,
     threads,
 )
+from sklearn_vectorflow.engine.net.aside_rounds import AsideRounds
 from sklearn_vectorflow.engine.net.net_rounds import NetRounds
-from sklearn_vectorflow.engine.net.plain_rounds import PlainRounds
+from sklearn_vectorflow.engine.net.part_rounds import PartRounds
 from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
 from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
 from sklearn_vectorflow.network import records
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
-from sklearn_vectorflow.training import copies, rounds, windows
+from sklearn_vectorflow.training import copies, rounds, trainer, windows
 
 N_JOBS = (1, 2, 3, 4, 8)
 EARLY = {
@@ -39,6 +40,8 @@ EARLY = {
     (copies, "N_HOT"): 24,
     (copies, "PART_STEPS_WIDE"): 8,
     (copies, "UNSEEN_SHARE"): 1.0,
+    (copies, "UNSEEN_TOUCHES"): 128,
+    (copies, "UNSEEN_TOUCHES_OF_CONSTANT_STEPS"): 128,
 }
 DEFAULTS = {(where, name): getattr(where, name) for where, name in EARLY}
 
@@ -60,9 +63,18 @@ def early_rounds(monkeypatch):
 
 @pytest.fixture
 def only_windows(monkeypatch):
-    """Layers too large for copies of all features."""
+    """Nothing may train in rounds."""
+    monkeypatch.setattr(trainer, "most_workers", lambda trainer: 0)
+
+
+@pytest.fixture
+def large_layers(monkeypatch):
+    """Layers too large for copies of all features, most of which are not hot; turns of one length."""
     monkeypatch.setattr(records, "CACHED", 0)
+    monkeypatch.setattr(copies, "BITS", 3)
     monkeypatch.setattr(copies, "WHOLE_BYTES", 0)
+    for name in ("UNSEEN_TOUCHES", "UNSEEN_TOUCHES_OF_CONSTANT_STEPS"):
+        monkeypatch.setattr(copies, name, 1e9)
 
 
 @pytest.fixture
@@ -127,11 +139,11 @@ SHAPES = {
 @pytest.mark.usefixtures("wide_windows")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("in_rounds", [True, False])
-def test_bits_do_not_depend_on_threads(rows, in_rounds, rule, shape, request):
+@pytest.mark.parametrize("way", ["rounds", "large_layers", "only_windows"])
+def test_bits_do_not_depend_on_threads(rows, way, rule, shape, request):
     X, y = rows
-    if not in_rounds:
-        request.getfixturevalue("only_windows")
+    if way != "rounds":
+        request.getfixturevalue(way)
     if rule.endswith("average") and SHAPES[shape].get("network") is not None:
         pytest.skip("averages of nets are tried with hidden layers")
     check_bits(VectorFlowRegressor(solver="sgd", **RULES[rule], **SHAPES[shape]), X, y[:, 0])
@@ -312,6 +324,43 @@ def test_rounds_add_what_turns_gain(rows, n_jobs, strength, n_hot, monkeypatch):
     np.testing.assert_allclose(model.fit(X, y).coef_, w, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("large_layers")
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("strength", [0.0, 0.05])
+def test_records_set_aside_for_a_turn_add_what_it_gains(rows, n_jobs, strength, monkeypatch):
+    """A dense reference: all features are merged after each round.
+
+    Gains of hot ones are shrunk by the turns that are added later, those of others by all of the round but their own.
+    """
+    n_workers, used = 4, []
+    monkeypatch.setattr(rounds, "GROWTH", ((0, n_workers),))
+    monkeypatch.setattr(copies, "BITS", 1)
+    monkeypatch.setattr(rounds, "AsideRounds", lambda *given: used.append(given[1]) or AsideRounds(*given))
+    X, y = rows[0][:, :16], rows[1][:, 0]
+    rate = 0.02
+    model = VectorFlowRegressor(
+        optimizer=SGD(rate, schedule="constant"), alpha=strength, fit_intercept=False, shuffle=False, max_iter=1,
+        tol=None, solver="sgd", deterministic=True, n_jobs=n_jobs,
+    ).fit(X, y)  # fmt: skip
+    (hot,) = used
+    assert 0 < len(hot.features) < 3
+    dense, w, share = X.toarray().astype(np.float64), np.zeros(16), np.exp(-rate * strength)
+    for turns in turns_of(len(y), n_workers):
+        n_left = sum(map(len, turns))
+        shrunk = share**n_left
+        gained = np.zeros(16)
+        for turn in turns:
+            own = w.copy()
+            for row in turn:
+                own = (own - rate * (dense[row] @ own - y[row]) * dense[row]) * share
+            n_left -= len(turn)
+            later = np.full(16, share ** (sum(map(len, turns)) - len(turn)))
+            later[hot.features] = share**n_left
+            gained += (own - w * share ** len(turn)) * later
+        w = w * shrunk + gained
+    np.testing.assert_allclose(model.coef_, w, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", ["16 units", "wide and deep", "factorization machine"])
 @pytest.mark.parametrize("optimizer", [AdaGrad(0.003), FTRL(0.003)], ids=repr)
 def test_rounds_of_nets_are_serial_steps_where_these_are_small(rows, shape, optimizer, monkeypatch):
@@ -367,17 +416,18 @@ def test_a_constant_output_has_no_clock_even_if_weights_have(rows, optimizer, mo
     assert not any(room[:16].any() or room[-16:].any() for room in guarded.rooms)
 
 
-@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("way", ["rounds", "large_layers", "only_windows"])
 @pytest.mark.parametrize("density", [0.2, 1.0])
 @pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", Adam(), SGD()])
-def test_late_gradients_cost_no_quality(optimizer, density, large, monkeypatch):
+def test_late_gradients_cost_no_quality(optimizer, density, way, monkeypatch, request):
+    if way != "rounds":
+        request.getfixturevalue(way)
     for (where, name), value in DEFAULTS.items():
         monkeypatch.setattr(where, name, value)
-    n_rows = 4000 if large else 20_000  # of windows, or of rounds, whose workers are several only then
-    if large:
-        monkeypatch.setattr(records, "CACHED", 0)
+    in_windows = way == "only_windows"
+    n_rows = 4000 if in_windows else 20_000  # rounds have several workers only then
     left = np.zeros(2)
-    for seed in range(5 if large else 2):
+    for seed in range(5 if in_windows else 2):
         rng = np.random.default_rng(seed)
         X = sparse.random_array((n_rows, 30), density=density, rng=rng, format="csr", dtype=np.float32)
         y = X @ rng.normal(size=30) + rng.normal(size=n_rows) * 0.1
@@ -416,7 +466,7 @@ def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     X, y = rows
     found = []
     monkeypatch.setattr(threads, "n_cores", lambda: 2)
-    monkeypatch.setattr(rounds, "PlainRounds", lambda *given: found.append(given[4]) or PlainRounds(*given))
+    monkeypatch.setattr(rounds, "PartRounds", lambda *given: found.append(given[4]) or PartRounds(*given))
     fitted(VectorFlowRegressor(solver="sgd"), 8, X, y[:, 0])
     assert set(found) == {2}
 
@@ -428,16 +478,16 @@ def test_no_more_workers_than_a_pass_pays_for(rows, n_empty, most, monkeypatch):
     X, y = rows
     X = sparse.hstack([X, sparse.csr_array((X.shape[0], n_empty), dtype=np.float32)], format="csr")
     found = {1}
-    monkeypatch.setattr(rounds, "PlainRounds", lambda *given: found.add(len(given[2])) or PlainRounds(*given))
+    monkeypatch.setattr(rounds, "PartRounds", lambda *given: found.add(len(given[2])) or PartRounds(*given))
     fitted(VectorFlowRegressor(solver="sgd"), 2, X, y[:, 0])
     assert max(found) == most
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_a_fit_that_diverges_ends_on_all_threads(rows, large, monkeypatch):
+@pytest.mark.parametrize("way", ["rounds", "large_layers", "only_windows"])
+def test_a_fit_that_diverges_ends_on_all_threads(rows, way, request):
     X, y = rows
-    if large:
-        monkeypatch.setattr(records, "CACHED", 0)
+    if way != "rounds":
+        request.getfixturevalue(way)
     model = fitted(VectorFlowRegressor(solver="sgd"), 4, X, y[:, 0])
     before = model.predict(X)
     with pytest.raises(ValueError, match="diverged"):

@@ -16,7 +16,8 @@ SHIFTS = range(4, 24)  # shifts of the hash that finds slots
 N_HOT = 1024  # layers with at most this many features have copies of all
 FIRST = 16  # features in each merge
 UNSEEN = 256  # about as many steps of all workers between two merges of the hottest features, at most
-UNSEEN_TOUCHES = 128  # of the feature of a typical non-zero, at most, among them
+UNSEEN_TOUCHES = 128  # of the feature of a typical non-zero, at most, among them,
+UNSEEN_TOUCHES_OF_CONSTANT_STEPS = 16  # where steps do not shrink: those of several workers overshoot sooner
 PARTS, MOST_PARTS = 64, 512  # times the number of workers: parts in which the other features are merged
 WHOLE_BYTES = 8_000_000  # other nets whose layers that read rows have at most so many have copies of all features,
 TOUCHES = 64  # if a worker steps each record so often in a pass, on average: it copies and merges all at least once,
@@ -48,11 +49,14 @@ class HotRecords:
     copies : list of engine.Copies
         One for each worker.
     hot : engine.Hot
+    n_aside : int, default=0
+        Features that are not hot whose records each worker has room for.
     """
 
-    def __init__(self, copies, hot):
+    def __init__(self, copies, hot, n_aside=0):
         self.copies = copies
         self.hot = hot
+        self.n_aside = n_aside
 
     @contextlib.contextmanager
     def in_use(self, clock, crew, finish=engine.Copies.finish, parts=None):
@@ -90,11 +94,12 @@ class Replicas:
             crew.map(finish, parts)
 
 
-def hot_records(network, net, matrix, n_workers, turn=None):
+def hot_records(network, net, matrix, n_workers, turn=None, most_nonzeros=None):
     """Choose the hot features of a linear net that several workers train.
 
     These are all features of a small layer, and the most frequent features of a sample of rows for a large one, as many
-    as fit into the cache. `turn`: at most so many steps of a worker before all merge; None: workers don't wait.
+    as fit into the cache. `turn`: at most so many steps of a worker before all merge; None: workers don't wait. With a
+    turn there is room for the other features of a large layer, at most `most_nonzeros` of so many rows.
     """
     parameters = network.parameters[0]
     n_parts = 0
@@ -105,14 +110,15 @@ def hot_records(network, net, matrix, n_workers, turn=None):
     else:
         features, shares, shift = hottest_by_slot(matrix, BITS)
         bits = BITS
-    unseen = _unseen(matrix, shares, UNSEEN if turn is None else turn * n_workers)
+    unseen = _unseen(net.rules, matrix, shares, UNSEEN if turn is None else turn * n_workers)
     period = int(np.clip(unseen // n_workers, 4, engine.PART_STEPS))
     hot = engine.Hot(net, features if bits else features[:N_HOT], bits, shift, FIRST, period, n_parts)
-    copies = [engine.Copies(hot, worker / n_workers, n_workers, turn is None) for worker in range(n_workers)]
-    return HotRecords(copies, hot)
+    n_aside = most_nonzeros(period) if turn is not None and bits else 0
+    copies = [engine.Copies(hot, worker / n_workers, n_workers, turn is None, n_aside) for worker in range(n_workers)]
+    return HotRecords(copies, hot, n_aside)
 
 
-def _unseen(matrix, shares, most):
+def _unseen(rules, matrix, shares, most):
     """Return how many steps of all workers there may be between two merges of the hottest features.
 
     At most `UNSEEN_TOUCHES` of them touch the feature of a typical non-zero: gains of several workers add up, and where
@@ -121,7 +127,8 @@ def _unseen(matrix, shares, most):
     per_row = matrix.rows.n_nonzero / matrix.shape[0]
     others = max(0.0, per_row - shares.sum()) * min(shares, default=0.0)
     typical = (np.sum(shares**2) + others) / max(per_row, 1e-9)
-    return int(min(most, UNSEEN_TOUCHES / max(typical, 1e-9)))
+    touches = UNSEEN_TOUCHES if set(rules) <= set(FALLING) else UNSEEN_TOUCHES_OF_CONSTANT_STEPS
+    return int(min(most, touches / max(typical, 1e-9)))
 
 
 def _n_parts(share):

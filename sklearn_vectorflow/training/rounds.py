@@ -4,8 +4,9 @@ import itertools
 import math
 
 from sklearn_vectorflow.engine.net import copies as engine
+from sklearn_vectorflow.engine.net.aside_rounds import AsideRounds
 from sklearn_vectorflow.engine.net.net_rounds import NetRounds
-from sklearn_vectorflow.engine.net.plain_rounds import PlainRounds
+from sklearn_vectorflow.engine.net.part_rounds import PartRounds
 from sklearn_vectorflow.engine.net.worker import Worker
 from sklearn_vectorflow.training import copies
 from sklearn_vectorflow.training.windows import n_members
@@ -18,7 +19,8 @@ MOST_OF_NETS = 2  # in nets, whose copies are large
 # How often each worker touches a record in a pass, on average, at least: it copies and merges all of them once. There
 # are fewer workers in shorter passes of linear models, and windows serve those of nets.
 TOUCHES, TOUCHES_OF_NETS = 2, 16
-TURN = 64  # rows that a worker trains on between two merges, at most
+TURN = 64  # rows that a worker trains on between two merges, at most,
+MOST_ASIDE = 1 << 16  # and non-zeros, where records are set aside for a turn; rows may be longer
 
 
 class Rounds:
@@ -80,9 +82,13 @@ class Rounds:
         self.workers += [Worker(net, *self._sizes) for _ in range(n_workers - len(self.workers))]
         workers, n_threads = self.workers[:n_workers], min(n_workers, self.n_members)
         if trainer.is_single:
-            self.hot = copies.hot_records(trainer.network, net, matrix, n_workers, TURN)
-            part_rounds = max(1, engine.PART_STEPS // self.hot.hot.period)
-            return PlainRounds(net, self.hot.hot, workers, self.hot.copies, n_threads, part_rounds)
+            self.hot = copies.hot_records(
+                trainer.network, net, matrix, n_workers, _turn(trainer.most_nonzeros), trainer.most_nonzeros
+            )
+            team = net, self.hot.hot, workers, self.hot.copies, n_threads
+            if self.hot.n_aside:
+                return AsideRounds(*team, self.hot.n_aside)
+            return PartRounds(*team, max(1, engine.PART_STEPS // self.hot.hot.period))
         turn = max(1, TURN // n_workers)  # as many rounds are one of all pieces
         self.hot = copies.replicas_of(net, matrix, n_workers, batch_size, turn)
         part_rounds = max(1, copies.PART_STEPS_WIDE // turn)
@@ -98,10 +104,17 @@ def most_workers(trainer):
     if not trainer.is_single:
         most = copies.n_worth_whole(net, matrix, TOUCHES_OF_NETS) if net.can_be_copied_whole else 0
         return min(MOST_OF_NETS, most) if most > 1 else 0
-    if not trainer.network.parameters[0].is_small:
-        return 0
     most = GROWTH[-1][1] if set(net.rules) <= set(copies.FALLING) else MOST_OF_CONSTANT_STEPS
-    return max(1, min(most, matrix.rows.n_nonzero // max(1, TOUCHES * matrix.shape[1])))
+    n_copied = matrix.shape[1] if trainer.network.parameters[0].is_small else 1 << copies.BITS
+    return max(1, min(most, matrix.rows.n_nonzero // max(1, TOUCHES * n_copied)))
+
+
+def _turn(most_nonzeros):
+    """Return how many rows a worker may train on between two merges."""
+    turn = TURN
+    while turn > 1 and most_nonzeros(turn) > MOST_ASIDE:
+        turn //= 2
+    return turn
 
 
 def cut(slices, n_rows, chunk, batch_size, most):

@@ -139,9 +139,11 @@ cdef class Copies:
         How many have copies.
     keeps_before : bool, default=True
         Whether to keep what the shared records of parts were, which others change meanwhile.
+    n_aside : int, default=0
+        How many records of features that are not hot there is room for.
     """
 
-    def __init__(self, Hot hot, double offset, int64_t n_workers, bint keeps_before=True):
+    def __init__(self, Hot hot, double offset, int64_t n_workers, bint keeps_before=True, int64_t n_aside=0):
         stride = hot.net.nodes[0].weights.stride
         layer = int(<uintptr_t>hot.net.nodes[0].weights.record)
 
@@ -160,7 +162,7 @@ cdef class Copies:
         self.merged = np.zeros((hot.hot.n_tiers + hot.hot.n_parts) * sizeof(vf_clock), dtype=np.uint8)
         self.apart.merged = <vf_clock *>&self.merged[0]
         self.part = <int64_t>(offset * hot.hot.n_parts)
-        self.apart.records = <float *><uintptr_t>records(hot.hot.n_slots)
+        self.apart.records = <float *><uintptr_t>records(hot.hot.n_slots + n_aside)
         if hot.hot.n_parts and keeps_before:
             self.apart.before = <float *><uintptr_t>records(hot.hot.n_slots)
         self.apart.hot_before = <float *><uintptr_t>records(hot.hot.n_hot)

@@ -1,5 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""Rounds of a linear net of one output that is small enough to be copied whole (kernels/sharing/rounds_one.h)."""
+"""Rounds of a linear net of one output: how hot features are merged (kernels/sharing/rounds_one.h).
+
+The others are merged in parts where they have copies, too (part_rounds.pyx), and after every turn where they don't
+(aside_rounds.pyx).
+"""
 import numpy as np
 
 from libc.stdint cimport int64_t, uintptr_t
@@ -16,30 +20,13 @@ from sklearn_vectorflow.engine.net.plan cimport Net, Node
 from sklearn_vectorflow.engine.net.rounds cimport Rounds
 from sklearn_vectorflow.engine.net.worker cimport Worker
 
-cdef enum:
-    MOST_THREADS = 8  # that merge parts at the same time
-
 
 cdef class PlainRounds(Rounds):
-    """Rounds of workers with `Copies`; see `Rounds` for the other parameters.
+    """Rounds of workers with `Copies`; see `Rounds` for the parameters."""
 
-    Parameters
-    ----------
-    part_rounds : int
-        Rounds in which each worker would merge one part. So many parts are merged at once that each thread has some.
-    """
-    cdef vf_single *nets         # by worker
-    cdef vf_apart **apart        # by worker
-    cdef vf_apart before         # what shared records of hot features were when all workers took them
-    cdef list arrays
-    cdef int64_t part_rounds, parts_due, most_kept
-    cdef float *kept             # by thread: room for the hot records of a part, shared and of all workers
-
-    def __cinit__(self, Net net, Hot hot, list workers, list copies, int n_threads, int64_t part_rounds):
+    def __cinit__(self, Net net, Hot hot, list workers, list copies, int n_threads, *rest):
         cdef int k
         cdef Copies own
-        self.parts_due = min(MOST_THREADS, hot.hot.n_parts)
-        self.part_rounds = part_rounds * self.parts_due
         self.nets = <vf_single *>calloc(self.n_workers, sizeof(vf_single))
         self.apart = <vf_apart **>calloc(self.n_workers, sizeof(void *))
         if self.nets == NULL or self.apart == NULL:
@@ -49,9 +36,6 @@ cdef class PlainRounds(Rounds):
             self.apart[k] = &own.apart
         self.arrays = []
         self.before.hot_before = self._take(hot.hot.n_hot * net.nodes[0].weights.stride)
-        edges = [hot.hot.part_hot[k] for k in range(hot.hot.n_parts + 1)]
-        self.most_kept = max(np.diff(edges)) * net.nodes[0].weights.stride * (self.n_workers + 1)
-        self.kept = self._take(n_threads * self.most_kept)
         for k in range(2):
             if net.intercept(k) != NULL:
                 self.before.bias_before[k] = self._take(net.intercept(k).stride)
@@ -109,8 +93,10 @@ cdef class PlainRounds(Rounds):
 
     cdef void _merge(self, int place, int64_t number, int64_t n) noexcept nogil:
         self._join_tiers(place, vf_tiers_due(&self.hot.hot, number))
-        if number % self.part_rounds == 0:
-            self._join_parts(place, number // self.part_rounds * self.parts_due, self.parts_due)
+        self._merge_others(place, number)
+
+    cdef void _merge_others(self, int place, int64_t number) noexcept nogil:
+        """Merges what is due of features that are not hot: a thread's part."""
 
     cdef void _merge_all(self, int place) noexcept nogil:
         cdef int k = place
@@ -120,7 +106,10 @@ cdef class PlainRounds(Rounds):
         self._publish(place, self.hot.hot.n_tiers)
         vf_meet(&self.meeting, self.n_threads)
         self._join_tiers(place, self.hot.hot.n_tiers)
-        self._join_parts(place, 0, self.hot.hot.n_parts)
+        self._merge_all_others(place)
+
+    cdef void _merge_all_others(self, int place) noexcept nogil:
+        """Merges what is left of features that are not hot, after a pass: a thread's part."""
 
     cdef void _join_tiers(self, int64_t tier, int64_t n_tiers) noexcept nogil:
         """Joins every n-th tier from that one on: each of n threads some."""
@@ -130,12 +119,3 @@ cdef class PlainRounds(Rounds):
         while tier < n_tiers:
             node.kernels.single.join(&node.weights, intercepts, &self.hot.hot, self.apart, self.n_workers, &self.before, tier)
             tier += self.n_threads
-
-    cdef void _join_parts(self, int64_t k, int64_t first, int64_t n) noexcept nogil:
-        """Joins every n-th of n parts from the k-th on: each of n threads some."""
-        cdef Node *node = &self.net.nodes[0]
-        cdef float *kept = self.kept + k * self.most_kept
-        while k < n:
-            node.kernels.single.join_part(&node.weights, &self.hot.hot, self.apart, self.n_workers, kept,
-                                          (first + k) % self.hot.hot.n_parts)
-            k += self.n_threads

@@ -16,6 +16,7 @@ cdef enum:
 cdef struct Turn:
     vf_clock clock
     double loss
+    int64_t next_row  # of the slice, which the thread's next turn begins with
     char alone[LINE]
 
 

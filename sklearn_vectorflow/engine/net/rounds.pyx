@@ -127,6 +127,7 @@ cdef class Rounds:
     cdef void _begin_turn(self, int k, int64_t begin, int64_t n) noexcept nogil:
         """Sets the clock of worker k, and asks for the rows that the thread's next turn begins with."""
         cdef int64_t row, first = begin + n * (k + self.n_threads) // self.n_workers
+        self.turns[k].next_row = first
         self.turns[k].clock.step, self.turns[k].clock.elapsed = self.clock.step, self.clock.elapsed
         for row in range(first, min(first + VF_AHEAD_DATA, self.slice.n_rows)):
             vf_prefetch_data(&self.rows.rows, self.slice.queue[row])

@@ -172,7 +172,7 @@ cdef class Worker(OneHidden):
             targets=targets.dense, n_targets=targets.n_targets,
             sample_weight=targets.weight, offsets=targets.offsets, loss=&self.loss, y=self.y, raw=self.raw, weight=self.weight,
             gradient=self.loss_gradient, dropout=&self.input_dropout, schedule=schedule, copies=self.copies[0],
-            indices=self.row_indices, values=self.row_values, hot=hot, apart=apart,
+            indices=self.row_indices, values=self.row_values, hot=hot, apart=apart, aside=NULL,
             places=&self.places, ahead=ahead)
 
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,

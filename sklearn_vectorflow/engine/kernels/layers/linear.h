@@ -225,10 +225,14 @@ VF_INLINE void vf_read_row_state(const int kind, const int lazy, const vf_linear
                                                  int64_t part) {                                           \
         vf_join_part(kind, lazy, layer, hot, apart, n_workers, kept, part);                                \
     }                                                                                                      \
+    VF_SIMD_AVX2 static void vf_add_aside_##name(const vf_linear *layer, const vf_clock *clock, const vf_hot *hot,  \
+                                                 const vf_apart *apart, const vf_aside *aside, int64_t piece) {     \
+        vf_add_aside(kind, lazy, layer, clock, hot, apart, aside, piece);                                  \
+    }                                                                                                      \
     static const vf_single_kernels VF_SINGLE_##name = {                                                    \
         vf_train_##name,     vf_merge_tier_##name, vf_merge_part_##name, vf_load_hot_##name,               \
         vf_store_hot_##name, vf_publish_##name,    vf_take_##name,       vf_join_##name,                   \
-        vf_join_part_##name};
+        vf_join_part_##name, vf_add_aside_##name};
 
 #define VF_ENTRY(name, single) \
     {vf_forward_##name, vf_read_##name,     vf_update_##name, vf_update_each_##name, \

@@ -5,6 +5,7 @@
 #define VF_SINGLE_H
 
 #include "kernels/nets/walk.h"
+#include "kernels/sharing/aside.h"
 
 /* What of a vf_single a row needs at hand. */
 typedef struct {
@@ -145,6 +146,8 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             copies.at = net.places->at + (at % VF_RING) * net.places->room;
         else
             vf_find(&net, &base, x.indices, x.length, copies.at);
+        if (net.aside)
+            vf_set_aside(&base.weights, net.hot, net.aside, base.slots, x.indices, x.length, copies.at);
         copies.feature = x.indices;
         vf_take_values(x, vf_readable(net.rows, row, x), copies);
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);

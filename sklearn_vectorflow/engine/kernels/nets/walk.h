@@ -38,6 +38,7 @@ typedef struct {
     float *values;
     const vf_hot *hot; /* NULL, as `apart`: none */
     vf_apart *apart;   /* this thread's copies */
+    struct vf_aside *aside; /* those of other features in a turn; NULL: their records are the shared ones */
     vf_places *places;
     int64_t ahead;    /* rows between asking for a row's weights and using them; 0: don't ask */
 } vf_single;
@@ -61,6 +62,8 @@ typedef struct {
     void (*join)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *const *,
                  int64_t n_workers, vf_apart *before, int64_t tier);
     void (*join_part)(const vf_linear *, const vf_hot *, vf_apart *const *, int64_t n_workers, float *kept, int64_t part);
+    void (*add_aside)(const vf_linear *, const vf_clock *, const vf_hot *, const vf_apart *,
+                      const struct vf_aside *, int64_t piece);
 } vf_single_kernels;
 
 /* `forward` leaves what it read of the row behind for `update`; `read` does so for

@@ -17,6 +17,8 @@ cdef extern from "kernels/nets/walk.h" nogil:
     ctypedef struct vf_places:
         int64_t *at
         int64_t room, until
+    cdef struct vf_aside:  # kernels/sharing/aside.h
+        pass
     ctypedef struct vf_single:
         const vf_linear *weights
         const vf_linear *intercepts[2]
@@ -37,6 +39,7 @@ cdef extern from "kernels/nets/walk.h" nogil:
         float *values
         const vf_hot *hot
         vf_apart *apart
+        vf_aside *aside
         vf_places *places
         int64_t ahead
     ctypedef struct vf_single_kernels:
@@ -50,6 +53,8 @@ cdef extern from "kernels/nets/walk.h" nogil:
         void (*join)(const vf_linear *, const vf_linear *const *, const vf_hot *, vf_apart *const *, int64_t, vf_apart *,
                      int64_t) noexcept nogil
         void (*join_part)(const vf_linear *, const vf_hot *, vf_apart *const *, int64_t, float *, int64_t) noexcept nogil
+        void (*add_aside)(const vf_linear *, const vf_clock *, const vf_hot *, const vf_apart *, const vf_aside *,
+                          int64_t) noexcept nogil
     ctypedef struct vf_linear_kernels:
         void (*forward)(const vf_linear *, const vf_clock *, vf_row, vf_copies, float *) noexcept nogil
         void (*read)(const vf_linear *, const vf_clock *, vf_row, vf_copies) noexcept nogil

@@ -97,21 +97,27 @@ VF_INLINE float vf_rested_weight(const int kind, const int lazy, const vf_linear
     return now.base + now.change;
 }
 
+/* Reads records as they are worth by a clock. `own`: NULL, or all of them are a thread's own. */
+VF_INLINE void vf_read_rested(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock, const vf_own *own,
+                              vf_group *group) {
+    const vf_copies copies = vf_in_group(group);
+    if (!vf_catches_up(kind, lazy)) {
+        vf_read_group(kind, VF_STATE, layer, layer->record, group);
+        return;
+    }
+    vf_copy_records(kind, lazy, layer, clock, own, VF_GROUP, copies);
+    if (lazy == VF_LAZY && layer->average_slot >= 0)
+        vf_average_copies(kind, layer, clock, own, VF_GROUP, copies);
+    VF_EACH_LANE(k, VF_GROUP, { group->w[k] = vf_rested_weight(kind, lazy, layer, group, k, group->w[k]); });
+}
+
 /* Reads a thread's copies as they are worth by its clock. */
 VF_INLINE void vf_read_own(const int kind, const int lazy, const vf_linear *layer, const vf_apart *apart, float *records,
                            vf_group *group) {
     const vf_own all = {0, VF_ALL, &apart->clock, apart->average_from};
-    const vf_copies copies = vf_in_group(group);
     vf_linear own = *layer;
     own.record = records;
-    if (!vf_catches_up(kind, lazy)) {
-        vf_read_group(kind, VF_STATE, layer, records, group);
-        return;
-    }
-    vf_copy_records(kind, lazy, &own, &apart->clock, &all, VF_GROUP, copies);
-    if (lazy == VF_LAZY && layer->average_slot >= 0)
-        vf_average_copies(kind, &own, &apart->clock, &all, VF_GROUP, copies);
-    VF_EACH_LANE(k, VF_GROUP, { group->w[k] = vf_rested_weight(kind, lazy, layer, group, k, group->w[k]); });
+    vf_read_rested(kind, lazy, &own, &apart->clock, &all, group);
 }
 
 /* Finds what records have missed that were merged at a clock and have rested since then. */
