@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_vectorflow.engine.places import Marks
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -29,6 +31,13 @@ class Places:
         """Return those of a piece."""
         sizes = [place.n_in if some is None else len(some) for some, place in zip(index, graph.weighted)]
         return cls(index, [(0, size) for size in sizes])
+
+
+def marked(n, numbers):
+    """Return marks on some of the numbers below n."""
+    marks = Marks(n)
+    marks.add(numbers)
+    return marks
 
 
 def owned(places, edges, k):

@@ -5,11 +5,12 @@ Every record is merged by itself, so the bits do not depend on how records are s
 
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.places import owned, shared_out, span_of
+from sklearn_vectorflow.cluster.places import marked, owned, shared_out, span_of
 from sklearn_vectorflow.network.state import begin_of_means
 
 
@@ -29,6 +30,24 @@ class Share:
 
     def __sizeof__(self):
         return object.__sizeof__(self) + sys.getsizeof(self.state)
+
+    def __getstate__(self):  # marks are quickly made, and do not travel
+        return {name: value for name, value in vars(self).items() if name != "_marks"}
+
+    @cached_property
+    def _marks(self):
+        """Which records of every layer it has; None is all."""
+        return [None if one.index is None else marked(one.n_records, one.index) for one in self.state.layers]
+
+    def select(self, places):
+        """Return the state of some records of every layer alone; None is all."""
+        layers = []
+        for layer, marks, some in zip(self.state.layers, self._marks, places):
+            if some is not None:
+                record = layer.rows(some) if marks is None else marks.gather(layer.index, layer.record, some)
+                layer = replace(layer, index=some, record=record)
+            layers.append(layer)
+        return replace(self.state, layers=layers)
 
 
 class Shares:
@@ -136,7 +155,7 @@ def between(layer, edges):
 
 def select(share, own):
     """Return the state of some records that a share has, without saying which."""
-    return bare(share.state.select(own.index), own.index)
+    return bare(share.select(own.index), own.index)
 
 
 def bare(state, where):
