@@ -70,13 +70,16 @@ class PiecePlaces:
     def __init__(self, executor, places, reader):
         self.places = places
         self.seen = executor.submit(merges.seen, places, reader)
-        self.owned, self._edges = [places], None
+        self.owned, self.spans, self._edges = [places], None, None
 
-    def among(self, shares):
-        """Return what stands for those of them that each share has."""
-        if self._edges is not shares.edges:
-            self.owned, self._edges = shares.owners(self.places), shares.edges
-        return self.owned
+    @staticmethod
+    def among(pieces, shares):
+        """Let some know what stands for those of them that each share has."""
+        pieces = [one for one in pieces if one._edges is not shares.edges]
+        for one in pieces:
+            one.owned, one._edges = shares.owners(one.places), shares.edges
+        for one, spans in zip(pieces, shares.spans([one.places for one in pieces])):
+            one.spans = spans
 
 
 class PartsFit:
@@ -208,7 +211,8 @@ class PartsFit:
         run, gains, touched = self.executor.submit, [], [self._places[piece] for piece in pieces]
         n_shares = merges.n_shares_of(self.executor, self.template_here.n_records, len(pieces))
         self.shares = self.shares.among(n_shares, touched[0].places)
-        selected = [self.shares.selected(one.among(self.shares)) for one in touched]
+        PiecePlaces.among(touched, self.shares)
+        selected = [self.shares.selected(one.owned) for one in touched]
         self.executor.send()  # these first: who has a share may train for long
         for piece, one, states in zip(pieces, touched, selected):
             part = self.parts[piece.part]

@@ -89,7 +89,7 @@ def merged(executor, template, before, gains, pieces, reader, last=None):
         shares = []
         for k, one in enumerate(before.shares):
             own = [piece.owned[k] for piece in pieces]
-            cuts = [soon(None, cut, gain, some, not k) for gain, some in zip(gains, own)]
+            cuts = [soon(None, cut, gain, piece.spans[k], not k) for gain, piece in zip(gains, pieces)]
             there = [soon(k, held, one, state) for state in cuts]
             shares.append(apart(k, share, one, there, own, by))
     return before.with_shares(shares, before.edges), (info, [run(seconds_of, one) for one in shares])

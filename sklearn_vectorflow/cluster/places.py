@@ -46,6 +46,12 @@ def owned(places, edges, k):
     return Places([None if some is None else some[slice(*span)] for some, span in zip(places.index, spans)], spans)
 
 
+def spans_of(places, edges):
+    """Return for each share whether a piece touches all records of a layer, and where the share's begin and end."""
+    shares = [owned(places, edges, k) for k in range(len(edges[0]) - 1)]
+    return [[(some is None, *span) for some, span in zip(own.index, own.spans)] for own in shares]
+
+
 def span_of(index, edges):
     """Return where records between two numbers begin and end in an index; None is all."""
     if index is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.places import marked, owned, shared_out, span_of
+from sklearn_vectorflow.cluster.places import marked, owned, shared_out, span_of, spans_of
 from sklearn_vectorflow.network.state import begin_of_means
 
 
@@ -98,6 +98,13 @@ class Shares:
             return [places]
         return [self.executor.submit(owned, places, self.edges, k) for k in range(len(self.shares))]
 
+    def spans(self, places):
+        """Return for each of some where the records of every share are among them, see `places.spans_of`."""
+        if self.edges is None:
+            return [None] * len(places)
+        soon = self.executor.soon
+        return self.executor.result([soon(None, spans_of, some, self.edges) for some in places])
+
     def selected(self, own):
         """Return what stands for the records that each share has of some, without saying which."""
         run = self.executor.apart
@@ -131,15 +138,16 @@ def divided(share, edges, k):
     return Share(replace(share.state, layers=layers))
 
 
-def cut(gain, own, is_first):
+def cut(gain, spans, is_first):
     """Return the records of a gain that a share has; the first share gets the intercepts.
 
     Who has the share knows which they are, unless the piece touches all: of these a gain has those that are not zero.
+    `spans` come with the task, see `places.spans_of`: a result that another worker has might draw the gain there.
     """
     layers = []
-    for layer, some, span in zip(gain.state.layers, own.index, own.spans):
+    for layer, (touches_all, *span) in zip(gain.state.layers, spans):
         bias = layer.bias if is_first else None
-        if some is None:
+        if touches_all:
             layers.append(replace(between(layer, span), bias=bias))
         else:
             layers.append(replace(layer, index=None, record=layer.record[slice(*span)], bias=bias))

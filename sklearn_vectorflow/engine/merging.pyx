@@ -53,10 +53,14 @@ cdef struct Touched:
     const float *missed  # the common record where it stayed as it was
     const Trained *by
     double rho, pull     # how far gradients, and penalties alone, took a weight on the way to where they lead
+    double stiff         # the inverse of its step size
 
 
 cdef inline double progress(double rho) noexcept nogil:
-    return 1.0 + 0.5 * rho if rho < 1e-8 else rho / -expm1(-rho)
+    cdef double square = rho * rho
+    if rho < 0.5:  # to single precision, and sooner
+        return 1.0 + 0.5 * rho + square * (1.0 / 12.0 - square * (1.0 / 720.0 - square / 30240.0))
+    return rho / -expm1(-rho)
 
 
 def progress_weight(double rho):
@@ -113,6 +117,10 @@ cdef inline double pull(double before, double after) noexcept nogil:
     if not after < before:
         return 0.0
     return fmin(log(before / after), ALL_THE_WAY) if after > 0.0 else ALL_THE_WAY
+
+
+cdef inline double log_of_one_and(double x) noexcept nogil:
+    return x * (6.0 + x) / (6.0 + 4.0 * x) if x < 0.1 else log(1.0 + x)
 
 
 cdef inline int64_t moved(const Rule *o, int64_t k, int64_t c) noexcept nogil:
@@ -201,7 +209,7 @@ cdef class Merge:
     """
 
     cdef Rule rule
-    cdef double step, elapsed, average_from, coupling
+    cdef double step, elapsed, average_from, coupling, stiff
     cdef object memory  # for numbers of one record, which serve one after the other
     cdef double *learned
     cdef double *first
@@ -292,6 +300,7 @@ cdef class Merge:
         cdef double way = 0.0, gains = 0.0, of_learned = 0.0, own, gain, now_stiff, share
         cdef int64_t first = g * size, last = first + size, c, k, t
         cdef const float *row
+        self.stiff = stiff
         for c in range(first, last):
             self.first[c] = weight(o, before, c, stiff, self.step, penalty)
             self.shared[0][c] = self.shared[1][c] = 0.0
@@ -299,7 +308,10 @@ cdef class Merge:
             row = touched[t].record
             own = information(o, row, g)
             gain = fmax(own - learned, 0.0) if o.kind != SGD else touched[t].by.steps
-            now_stiff = stiffness(o, fmax(own, learned), self.step + touched[t].by.steps, penalty.l2)
+            touched[t].stiff = stiffness(o, own, self.step + touched[t].by.steps, penalty.l2)
+            now_stiff = touched[t].stiff
+            if own < learned:
+                now_stiff = stiffness(o, learned, self.step + touched[t].by.steps, penalty.l2)
             touched[t].rho = self.coupling * 2.0 * gain / (stiff + now_stiff)
             way += touched[t].rho
             gains += gain
@@ -326,7 +338,7 @@ cdef class Merge:
         """
         cdef const Rule *o = &self.rule
         cdef int64_t c, t
-        cdef double pulls = 0.0, of_all, factor, share, stiff, both, own_steps, distance
+        cdef double pulls = 0.0, of_all, factor, share, both, own_steps, distance
         cdef const float *row
         for t in range(n_touched):
             touched[t].pull = self.pulled(&touched[t], before, penalty, first, last)
@@ -337,13 +349,12 @@ cdef class Merge:
             self.weights[c] = 0.0
         for t in range(n_touched):
             row, own_steps = touched[t].record, self.step + touched[t].by.steps
-            stiff = stiffness(o, information(o, row, first), own_steps, penalty.l2) if o.kind == FTRL else 1.0
             both = touched[t].rho + touched[t].pull
             share = progress(both)
             if factor != 1.0:
                 share *= (touched[t].rho + factor * touched[t].pull) / both
             for c in range(first, last):
-                self.weights[c] += share * (weight(o, row, c, stiff, own_steps, penalty) - self.first[c])
+                self.weights[c] += share * (weight(o, row, c, touched[t].stiff, own_steps, penalty) - self.first[c])
         share = progress(way + of_all)
         for c in range(first, last):
             self.weights[c] = self.first[c] + self.weights[c] / share
@@ -369,9 +380,9 @@ cdef class Merge:
         """How far penalties alone take a weight of FTRL up to a step."""
         cdef const Rule *o = &self.rule
         cdef double stiff, center = center_of(penalty, c)
-        if penalty.l1 == 0.0 and penalty.l2 == 0.0:
-            return 0.0
-        stiff = stiffness(o, information(o, before, c), steps, penalty.l2)
+        if penalty.l1 == 0.0:
+            return log_of_one_and((steps - self.step) * penalty.l2 / self.stiff)
+        stiff = self.stiff + (steps - self.step) * penalty.l2
         return pull(self.first[c] - center, weight(o, before, c, stiff, steps, penalty) - center)
 
     cdef void write(self, const Penalty *penalty, double steps, float *out) noexcept nogil:
@@ -438,7 +449,7 @@ cdef int64_t merged(Merge merge, Trained *trained, Touched *touched, int64_t n_s
             missed = trained[k].missed + trained[k].at * stride if trained[k].missed else before
             row = taken(&trained[k], stride, every[i])
             if differ(row, missed, stride):
-                touched[n_touched] = Touched(row, missed, &trained[k], 0.0, 0.0)
+                touched[n_touched] = Touched(row, missed, &trained[k], 0.0, 0.0, 0.0)
                 n_touched += 1
         if not is_there and not n_touched:
             continue
