@@ -114,7 +114,7 @@ def test_who_has_a_share_gets_records_without_their_numbers(monkeypatch):
             if function is merges.cut:
                 gains.append(arguments[0].state.layers[0])
             if function is merges.held:
-                cuts.append(arguments[1].layers[0])
+                cuts.extend(state.layers[0] for state in arguments[1])
             return super().submit(function, *arguments)
 
     trained(Watched(3), X=wide(100))

@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sklearn_vectorflow.cluster.coupling import chosen, common, glimpsed, glimpsed_at
@@ -90,7 +91,8 @@ def merged(executor, template, before, gains, pieces, reader, last=None):
         for k, one in enumerate(before.shares):
             own = [piece.owned[k] for piece in pieces]
             cuts = [soon(None, cut, gain, piece.spans[k], not k) for gain, piece in zip(gains, pieces)]
-            there = [soon(k, held, one, state) for state in cuts]
+            half = (len(cuts) + 1) // 2  # each task makes a worker pause, so not one for every gain
+            there = [soon(k, held, one, some) for some in (cuts[:half], cuts[half:])]
             shares.append(apart(k, share, one, there, own, by))
     return before.with_shares(shares, before.edges), (info, [run(seconds_of, one) for one in shares])
 
@@ -143,19 +145,19 @@ def told(glimpses, coupling, merge_seconds):
     return RoundInfo(loss, weight, n_bytes, coupling, seconds, merge_seconds)
 
 
-def held(before, state):
-    """Return a state, which is brought to where a share is while others are trained."""
-    return state
+def held(before, states):
+    """Return states, which are brought to where a share is while others are trained."""
+    return states
 
 
 def whole(before, gains, places, info):
     """Merge all records."""
-    return share(before, [gain.state for gain in gains], places, info)
+    return share(before, [[gain.state for gain in gains]], places, info)
 
 
 def share(before, states, places, info):
     """Merge the records of a share, each from what it was before."""
     begun = time.perf_counter()
     coupling = {} if info.coupling is None else {"coupling": info.coupling}
-    states = [placed(state, some.index) for state, some in zip(states, places)]
+    states = [placed(state, some.index) for state, some in zip(chain(*states), places)]
     return Share(merge_states(before.state, states, **coupling), time.perf_counter() - begun)
