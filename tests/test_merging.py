@@ -11,7 +11,7 @@ from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
 from sklearn_vectorflow.engine.merging import progress_weight
 from sklearn_vectorflow.merging import get_state, merge_states, set_state
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
-from sklearn_vectorflow.penalties import NonNegative, Signs
+from sklearn_vectorflow.penalties import L1, L2, NonNegative, Signs
 
 RNG = np.random.RandomState(0)
 N_ROWS, N_COLUMNS = 1200, 300
@@ -290,6 +290,52 @@ def test_penalties_of_all_rows_act_on_weights_that_one_part_touched():
     merged = with_state(model, merge_states(base, [state, nothing]))
     assert np.abs(expected.coef_ - model.coef_).max() > 0.1
     np.testing.assert_allclose(merged.coef_, expected.coef_, rtol=1e-5, atol=1e-7)
+
+
+OPTIMIZERS = [SGD(0.1), AdaGrad(0.1), AdaGrad(0.1, rowwise=True), Adam(0.01), Adam(0.01, rowwise=True), FTRL(0.1)]
+
+
+def rows_one_of_which_is_rare(seed):
+    """Return rows; the one in the middle alone has the last column."""
+    rare = np.zeros((200, 1), dtype=np.float32)
+    rare[100] = 1.0
+    others = sparse.random(200, 20, density=0.2, random_state=seed, format="csr", dtype=np.float32)
+    return sparse.hstack([others, rare], format="csr")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize(
+    ("hidden", "penalty"), [((), L2(0.3)), ((), L1(0.3)), ((), [L1(0.1), L2(0.2)]), ((3,), L2(0.3))], ids=repr
+)
+def test_what_penalties_leave_of_weights_is_multiplied(optimizer, hidden, penalty):
+    """Each of many takes rare weights to almost nothing; added up, that would make minus many times of them."""
+    X = rows_one_of_which_is_rare(0).tolil()
+    X[100:, 20] = 1.0
+    y = np.full(200, 1e3)
+    options = {"fit_intercept": False, "shuffle": False, "random_state": 0, "activation": "identity"}
+    model = VectorFlowRegressor(
+        loss="absolute_error", hidden_layer_sizes=hidden, optimizer=optimizer, penalty=penalty, **options
+    )
+    model = going_on(model.partial_fit(X.tocsr().astype(np.float32), y))
+
+    def after(state, seed):
+        return get_state(with_state(model, state).partial_fit(rows_one_of_which_is_rare(seed), y))
+
+    def weights(state):
+        return np.ravel(with_state(model, state).network_.weights()[0][20])
+
+    base = in_turn = get_state(model)
+    before, states = weights(base), []
+    for n in range(1, 17):
+        states.append(after(base, n))
+        in_turn = after(in_turn, n)
+        alone = np.abs([weights(state) for state in states])
+        merged = weights(merge_states(base, states))
+        assert np.linalg.norm(alone[-1]) < 0.9 * np.linalg.norm(before)  # else there is nothing to see
+        assert np.all(merged * np.sign(before) >= 0.0)
+        assert np.all(np.abs(merged) <= alone.max(axis=0) * (1 + 1e-6))
+    if not hidden and isinstance(optimizer, (AdaGrad, FTRL)):  # of others the mean is taken
+        assert np.linalg.norm(merged - weights(in_turn)) < 0.1 * np.linalg.norm(before)
 
 
 def test_gains_hold_touched_records_alone():

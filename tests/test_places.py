@@ -23,7 +23,11 @@ def test_numbers_are_found_among_others(own, other, shares):
         table, at = np.zeros((n, 3), dtype=np.float32), np.full(n, -1)
         table[index], at[index] = record, np.arange(len(index))
         np.testing.assert_array_equal(find(index, wanted), at[wanted])
-        np.testing.assert_array_equal(gather(index, record, wanted), table[wanted])
+        marks = Marks(n)
+        marks.add(index)
+        for values, expected in ((record, table), (record[:, :2].copy(), table[:, :2])):
+            np.testing.assert_array_equal(gather(index, values, wanted), expected[wanted])
+            np.testing.assert_array_equal(marks.gather(index, values, wanted), expected[wanted])
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from sklearn_vectorflow.cluster.narrow import Narrow
-from sklearn_vectorflow.engine.places import Marks, find
+from sklearn_vectorflow.cluster.places import marked
+from sklearn_vectorflow.engine.places import find
 from sklearn_vectorflow.merging import merge_states
 from sklearn_vectorflow.threads import ALONE
 from sklearn_vectorflow.training.data import Data
@@ -70,14 +71,6 @@ def read_by(template, sample):
         some = template.network.graph.touched(place, sample.matrix)
         found.append(None if isinstance(some, slice) else marked(place.n_in, some).listed())
     return found
-
-
-def marked(n, *numbers):
-    """Return marks on some of the numbers below n."""
-    marks = Marks(n)
-    for some in numbers:
-        marks.add(some)
-    return marks
 
 
 def glimpsed(state, read):

@@ -22,6 +22,7 @@ from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.training.trainer import new_seed
 
 ANCHOR_AFTER = 20  # times what bringing a state here takes: less often, a lost worker costs more rounds
+CHOSEN_EVERY = 4  # rounds: of linear models, where two in turn have chosen the same coupling
 
 
 class Here:
@@ -35,6 +36,10 @@ class Here:
 
     def apart(self, k, function, *arguments):
         """Return what a task gives that runs rather on the k-th of the workers than on another."""
+        return self.submit(function, *arguments)
+
+    def soon(self, k, function, *arguments):
+        """Return what a short task gives, which goes before others: on the k-th of the workers, if one is named."""
         return self.submit(function, *arguments)
 
     def send(self):
@@ -65,13 +70,16 @@ class PiecePlaces:
     def __init__(self, executor, places, reader):
         self.places = places
         self.seen = executor.submit(merges.seen, places, reader)
-        self.owned, self._edges = [places], None
+        self.owned, self.spans, self._edges = [places], None, None
 
-    def among(self, shares):
-        """Return what stands for those of them that each share has."""
-        if self._edges is not shares.edges:
-            self.owned, self._edges = shares.owners(self.places), shares.edges
-        return self.owned
+    @staticmethod
+    def among(pieces, shares):
+        """Let some know what stands for those of them that each share has."""
+        pieces = [one for one in pieces if one._edges is not shares.edges]
+        for one in pieces:
+            one.owned, one._edges = shares.owners(one.places), shares.edges
+        for one, spans in zip(pieces, shares.spans([one.places for one in pieces])):
+            one.spans = spans
 
 
 class PartsFit:
@@ -153,8 +161,9 @@ class PartsFit:
         rounds = self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None)
         rounds = [[piece] for piece in first] + [pieces for pieces in rounds if pieces]
         self._look_at([piece for pieces in rounds for piece in pieces])
-        for pieces in rounds:
-            told.append(self._round(pieces, seed))
+        last = self._settled()
+        for number, pieces in enumerate(rounds, len(self._told)):
+            told.append(self._round(pieces, seed, last if number % CHOSEN_EVERY and len(pieces) > 1 else None))
         infos, merging = zip(*told)
         infos, before = self.executor.result([list(infos), self._merging])  # meanwhile the last merge goes on
         self._note(before)
@@ -187,18 +196,29 @@ class PartsFit:
                 self._places[piece] = PiecePlaces(self.executor, run(tasks.nth, found, k), self.reader)
         self._places = {piece: self._places[piece] for piece in pieces}
 
-    def _round(self, pieces, seed):
+    def _settled(self):
+        """Return the last round if its coupling may be that of the next ones: if it is that of the round before.
+
+        Choosing takes all gains to one worker while others wait. Nets, which a bold merge may spoil, always choose.
+        """
+        if len(self._told) < 2 or not self.template_here.network.graph.is_linear:
+            return None
+        before, last = self._told[-2:]
+        return last if last.coupling is not None and last.coupling == before.coupling else None
+
+    def _round(self, pieces, seed, last):
         """Train on pieces and merge what they gave; return what is told of it, see `merges.merged`."""
         run, gains, touched = self.executor.submit, [], [self._places[piece] for piece in pieces]
         n_shares = merges.n_shares_of(self.executor, self.template_here.n_records, len(pieces))
         self.shares = self.shares.among(n_shares, touched[0].places)
-        selected = [self.shares.selected(one.among(self.shares)) for one in touched]
+        PiecePlaces.among(touched, self.shares)
+        selected = [self.shares.selected(one.owned) for one in touched]
         self.executor.send()  # these first: who has a share may train for long
         for piece, one, states in zip(pieces, touched, selected):
             part = self.parts[piece.part]
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
             gains.append(run(tasks.train, self.template, states, one.places, piece, own, *values_of(part)))
-        self.shares, told = merges.merged(self.executor, self.template, self.shares, gains, touched, self.reader)
+        self.shares, told = merges.merged(self.executor, self.template, self.shares, gains, touched, self.reader, last)
         del gains, selected, states
         self.executor.send()
         return told

@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sklearn_vectorflow.cluster.coupling import chosen, common, glimpsed, glimpsed_at
@@ -20,8 +21,8 @@ class Glimpse:
 
     Parameters
     ----------
-    state : NetState
-        Records that the sampled rows read.
+    state : NetState or None
+        Records that the sampled rows read; None where a coupling is known.
     loss, weight, seconds : float
         See `tasks.Gain`.
     n_bytes : int
@@ -37,6 +38,11 @@ class Glimpse:
     def __sizeof__(self):
         return object.__sizeof__(self) + sys.getsizeof(self.state)
 
+    @classmethod
+    def of(cls, gain, state=None):
+        """Return that of a gain."""
+        return cls(state, gain.loss, gain.weight, gain.seconds, gain.state.nbytes)
+
 
 def n_shares_of(executor, n_records, n_gains):
     """Return into how many shares to merge so many gains of a net of so many records."""
@@ -45,7 +51,7 @@ def n_shares_of(executor, n_records, n_gains):
     return min(MOST_SHARES, executor.n_workers)
 
 
-def merged(executor, template, before, gains, pieces, reader):
+def merged(executor, template, before, gains, pieces, reader, last=None):
     """Return what stands for the merge of what training on several pieces gave, and for what is told of it.
 
     Parameters
@@ -60,6 +66,8 @@ def merged(executor, template, before, gains, pieces, reader):
         Stand for Gains.
     pieces : list of fit.PiecePlaces
         What stands for the records that they have.
+    last : RoundInfo, default=None
+        Of an earlier round, whose coupling is taken. None chooses one, for which all gains have to be there.
 
     Returns
     -------
@@ -67,19 +75,25 @@ def merged(executor, template, before, gains, pieces, reader):
     told : tuple
         What stands for a RoundInfo without these, and for the seconds that merging each share took.
     """
-    run, apart = executor.submit, executor.apart
-    glimpses = [run(glimpse, gain, piece.places, piece.seen) for gain, piece in zip(gains, pieces)]
-    base = [apart(k, glimpse_of_share, one, reader) for k, one in enumerate(before.shares)] if len(gains) > 1 else []
-    info = run(weighed, template, reader, base, glimpses)
+    run, apart, soon = executor.submit, executor.apart, executor.soon
+    if last is not None:
+        info, by = soon(None, counted, last, [soon(None, bare_glimpse, gain) for gain in gains]), last
+    else:
+        glimpses = [soon(None, glimpse, gain, piece.places, piece.seen) for gain, piece in zip(gains, pieces)]
+        shares = before.shares if len(gains) > 1 else []
+        base = [apart(k, glimpse_of_share, one, reader) for k, one in enumerate(shares)]
+        info = by = soon(None, weighed, template, reader, base, glimpses)
     if before.edges is None:
         given = gains, [piece.places for piece in pieces]
-        shares = [run(whole, before.shares[0], *given, info)]
+        shares = [run(whole, before.shares[0], *given, by)]
     else:
         shares = []
         for k, one in enumerate(before.shares):
             own = [piece.owned[k] for piece in pieces]
-            there = apart(k, held, one, [run(cut, gain, some, not k) for gain, some in zip(gains, own)])
-            shares.append(apart(k, share, one, there, own, info))
+            cuts = [soon(None, cut, gain, piece.spans[k], not k) for gain, piece in zip(gains, pieces)]
+            half = (len(cuts) + 1) // 2  # each task makes a worker pause, so not one for every gain
+            there = [soon(k, held, one, some) for some in (cuts[:half], cuts[half:])]
+            shares.append(apart(k, share, one, there, own, by))
     return before.with_shares(shares, before.edges), (info, [run(seconds_of, one) for one in shares])
 
 
@@ -96,8 +110,12 @@ def glimpse(gain, places, found):
     state = placed(gain.state, places.index)
     known = zip(found, places.index, state.layers)
     found = [common(own[0], layer.index) if index is None else own for own, index, layer in known]
-    state = glimpsed_at(state, found)
-    return Glimpse(state, gain.loss, gain.weight, gain.seconds, gain.state.nbytes)
+    return Glimpse.of(gain, glimpsed_at(state, found))
+
+
+def bare_glimpse(gain):
+    """Return what is told of a gain."""
+    return Glimpse.of(gain)
 
 
 def glimpse_of_share(share, reader):
@@ -111,25 +129,35 @@ def weighed(template, reader, base, glimpses):
     states, coupling = [one.state for one in glimpses], None
     if len(states) > 1:
         coupling = chosen(template, reader, together(base), states)
+    return told(glimpses, coupling, time.perf_counter() - begun)
+
+
+def counted(last, glimpses):
+    """Return what is told of a round that has the coupling of an earlier one."""
+    return told(glimpses, last.coupling, 0.0)
+
+
+def told(glimpses, coupling, merge_seconds):
+    """Return what is told of a round."""
     loss, weight, seconds, n_bytes = (
         sum(getattr(one, name) for one in glimpses) for name in ("loss", "weight", "seconds", "n_bytes")
     )
-    return RoundInfo(loss, weight, n_bytes, coupling, seconds, time.perf_counter() - begun)
+    return RoundInfo(loss, weight, n_bytes, coupling, seconds, merge_seconds)
 
 
 def held(before, states):
-    """Return states, which are brought to where a share is while the coupling is chosen."""
+    """Return states, which are brought to where a share is while others are trained."""
     return states
 
 
 def whole(before, gains, places, info):
     """Merge all records."""
-    return share(before, [gain.state for gain in gains], places, info)
+    return share(before, [[gain.state for gain in gains]], places, info)
 
 
 def share(before, states, places, info):
     """Merge the records of a share, each from what it was before."""
     begun = time.perf_counter()
     coupling = {} if info.coupling is None else {"coupling": info.coupling}
-    states = [placed(state, some.index) for state, some in zip(states, places)]
+    states = [placed(state, some.index) for state, some in zip(chain(*states), places)]
     return Share(merge_states(before.state, states, **coupling), time.perf_counter() - begun)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_vectorflow.engine.places import Marks
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -31,10 +33,23 @@ class Places:
         return cls(index, [(0, size) for size in sizes])
 
 
+def marked(n, numbers):
+    """Return marks on some of the numbers below n."""
+    marks = Marks(n)
+    marks.add(numbers)
+    return marks
+
+
 def owned(places, edges, k):
     """Return those that a share has: between which records of every layer shares lie, and which share it is."""
     spans = [span_of(some, own[k : k + 2]) for some, own in zip(places.index, edges)]
     return Places([None if some is None else some[slice(*span)] for some, span in zip(places.index, spans)], spans)
+
+
+def spans_of(places, edges):
+    """Return for each share whether a piece touches all records of a layer, and where the share's begin and end."""
+    shares = [owned(places, edges, k) for k in range(len(edges[0]) - 1)]
+    return [[(some is None, *span) for some, span in zip(own.index, own.spans)] for own in shares]
 
 
 def span_of(index, edges):

@@ -5,11 +5,12 @@ Every record is merged by itself, so the bits do not depend on how records are s
 
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sklearn_vectorflow.cluster.places import owned, shared_out, span_of
+from sklearn_vectorflow.cluster.places import marked, owned, shared_out, span_of, spans_of
 from sklearn_vectorflow.network.state import begin_of_means
 
 
@@ -29,6 +30,24 @@ class Share:
 
     def __sizeof__(self):
         return object.__sizeof__(self) + sys.getsizeof(self.state)
+
+    def __getstate__(self):  # marks are quickly made, and do not travel
+        return {name: value for name, value in vars(self).items() if name != "_marks"}
+
+    @cached_property
+    def _marks(self):
+        """Which records of every layer it has; None is all."""
+        return [None if one.index is None else marked(one.n_records, one.index) for one in self.state.layers]
+
+    def select(self, places):
+        """Return the state of some records of every layer alone; None is all."""
+        layers = []
+        for layer, marks, some in zip(self.state.layers, self._marks, places):
+            if some is not None:
+                record = layer.rows(some) if marks is None else marks.gather(layer.index, layer.record, some)
+                layer = replace(layer, index=some, record=record)
+            layers.append(layer)
+        return replace(self.state, layers=layers)
 
 
 class Shares:
@@ -79,6 +98,13 @@ class Shares:
             return [places]
         return [self.executor.submit(owned, places, self.edges, k) for k in range(len(self.shares))]
 
+    def spans(self, places):
+        """Return for each of some where the records of every share are among them, see `places.spans_of`."""
+        if self.edges is None:
+            return [None] * len(places)
+        soon = self.executor.soon
+        return self.executor.result([soon(None, spans_of, some, self.edges) for some in places])
+
     def selected(self, own):
         """Return what stands for the records that each share has of some, without saying which."""
         run = self.executor.apart
@@ -112,15 +138,16 @@ def divided(share, edges, k):
     return Share(replace(share.state, layers=layers))
 
 
-def cut(gain, own, is_first):
+def cut(gain, spans, is_first):
     """Return the records of a gain that a share has; the first share gets the intercepts.
 
     Who has the share knows which they are, unless the piece touches all: of these a gain has those that are not zero.
+    `spans` come with the task, see `places.spans_of`: a result that another worker has might draw the gain there.
     """
     layers = []
-    for layer, some, span in zip(gain.state.layers, own.index, own.spans):
+    for layer, (touches_all, *span) in zip(gain.state.layers, spans):
         bias = layer.bias if is_first else None
-        if some is None:
+        if touches_all:
             layers.append(replace(between(layer, span), bias=bias))
         else:
             layers.append(replace(layer, index=None, record=layer.record[slice(*span)], bias=bias))
@@ -136,7 +163,7 @@ def between(layer, edges):
 
 def select(share, own):
     """Return the state of some records that a share has, without saying which."""
-    return bare(share.state.select(own.index), own.index)
+    return bare(share.select(own.index), own.index)
 
 
 def bare(state, where):

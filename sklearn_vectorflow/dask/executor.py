@@ -58,8 +58,15 @@ class Cluster:
 
     def apart(self, k, function, *arguments):
         """Return what stands for the result of a task that runs on the k-th of the workers, if that is there."""
+        return self._planned_in((k, 0), function, arguments)
+
+    def soon(self, k, function, *arguments):
+        """Return the same of a short task, which goes before those that are sent with it, for others wait for it."""
+        return self._planned_in((k, 1), function, arguments)
+
+    def _planned_in(self, layer, function, arguments):
         planned = Planned(_key_of(function))
-        tasks = self._layers.setdefault(k, {})
+        tasks = self._layers.setdefault(layer, {})
         tasks[planned.key] = (function, *(_written(one) for one in arguments))
         self._planned[planned.key] = planned
         return planned
@@ -71,8 +78,11 @@ class Cluster:
         if not wanted:
             return
         self._planned.clear()
-        near = self._near(layers)
-        layers = {f"tasks-{uuid.uuid4().hex}": MaterializedLayer(own, near[k]) for k, own in layers.items()}
+        near = self._near({k: None for k, _ in layers})
+        layers = {
+            f"tasks-{uuid.uuid4().hex}": MaterializedLayer(own, {**near[k], "priority": priority})
+            for (k, priority), own in layers.items()
+        }
         graph = HighLevelGraph(layers, {name: set() for name in layers})
         futures = self.client.get(graph, [one.key for one in wanted], sync=False, fifo_timeout=0)
         for one, future in zip(wanted, futures):

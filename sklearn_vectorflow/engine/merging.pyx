@@ -2,7 +2,7 @@
 """Records that were trained apart from a common state, merged one after the other: nothing stands in between."""
 import numpy as np
 
-from libc.math cimport copysign, expm1, fabs, fmax, fmin, sqrt
+from libc.math cimport copysign, expm1, fabs, fmax, fmin, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -13,6 +13,8 @@ ctypedef fused Own:
     int32_t
     int64_t
 
+cdef double NOTHING = 1e-12  # share of a weight that rounding leaves of it
+
 cdef enum:
     FIXED
     SGD
@@ -22,6 +24,7 @@ cdef enum:
     FTRL
     ADAM_ROWWISE
     MOST_TOUCHES = 1 << 24  # that single precision counts
+    ALL_THE_WAY = 50  # a pull after which nothing is left
 
 
 cdef struct Rule:
@@ -47,11 +50,17 @@ cdef struct Trained:
 
 cdef struct Touched:
     const float *record
+    const float *missed  # the common record where it stayed as it was
     const Trained *by
+    double rho, pull     # how far gradients, and penalties alone, took a weight on the way to where they lead
+    double stiff         # the inverse of its step size
 
 
 cdef inline double progress(double rho) noexcept nogil:
-    return 1.0 + 0.5 * rho if rho < 1e-8 else rho / -expm1(-rho)
+    cdef double square = rho * rho
+    if rho < 0.5:  # to single precision, and sooner
+        return 1.0 + 0.5 * rho + square * (1.0 / 12.0 - square * (1.0 / 720.0 - square / 30240.0))
+    return rho / -expm1(-rho)
 
 
 def progress_weight(double rho):
@@ -100,6 +109,18 @@ cdef inline double weight(const Rule *o, const float *record, int64_t c, double 
     size = fabs(z) - steps * penalty.l1
     now = center_of(penalty, c) - copysign((size if size > 0.0 else 0.0) / stiff, z)
     return penalty.lower if now < penalty.lower else penalty.upper if now > penalty.upper else now
+
+
+cdef inline double pull(double before, double after) noexcept nogil:
+    """How far penalties alone take a weight to their centre, as rho says it of gradients; both are distances from it."""
+    before, after = fabs(before), fabs(after)
+    if not after < before:
+        return 0.0
+    return fmin(log(before / after), ALL_THE_WAY) if after > 0.0 else ALL_THE_WAY
+
+
+cdef inline double log_of_one_and(double x) noexcept nogil:
+    return x * (6.0 + x) / (6.0 + 4.0 * x) if x < 0.1 else log(1.0 + x)
 
 
 cdef inline int64_t moved(const Rule *o, int64_t k, int64_t c) noexcept nogil:
@@ -188,7 +209,7 @@ cdef class Merge:
     """
 
     cdef Rule rule
-    cdef double step, elapsed, average_from, coupling
+    cdef double step, elapsed, average_from, coupling, stiff
     cdef object memory  # for numbers of one record, which serve one after the other
     cdef double *learned
     cdef double *first
@@ -254,53 +275,115 @@ cdef class Merge:
             free(touched)
         return n
 
-    cdef void combine(self, const Touched *touched, int64_t n_touched, const float *before, const Penalty *penalty,
+    cdef void combine(self, Touched *touched, int64_t n_touched, const float *before, const Penalty *penalty,
                       float *out) noexcept nogil:
         """Merge what several states made of a record."""
         cdef const Rule *o = &self.rule
-        cdef int64_t g, c, k, t, first, last
-        cdef double learned, stiff, now_stiff, own, gain, gains, way, rho, share, of_learned, steps, elapsed
-        cdef const float *row
+        cdef int64_t g, c, size = 1 if o.n_learned == o.n_out else o.n_out, t
+        cdef double steps = self.step, elapsed = self.elapsed
         memcpy(out, before, o.stride * sizeof(float))
-        for g in range(o.n_learned):
-            first, last = g, g + 1
-            if o.n_learned == 1:
-                last = o.n_out
-            learned = information(o, before, g)
-            stiff = stiffness(o, learned, self.step, penalty.l2)
-            way = gains = of_learned = 0.0
-            for c in range(first, last):
-                self.first[c] = weight(o, before, c, stiff, self.step, penalty)
-                self.weights[c] = self.shared[0][c] = self.shared[1][c] = 0.0
-            for t in range(n_touched):
-                row, steps = touched[t].record, self.step + touched[t].by.steps
-                own = information(o, row, g)
-                gain = fmax(own - learned, 0.0) if o.kind != SGD else touched[t].by.steps
-                now_stiff = stiffness(o, own, steps, penalty.l2)
-                rho = self.coupling * 2.0 * gain / (
-                    stiff + (now_stiff if own >= learned else stiffness(o, learned, steps, penalty.l2)))
-                share = progress(rho)
-                way += rho
-                gains += gain
-                of_learned += share * gain
-                for c in range(first, last):
-                    self.weights[c] += share * (weight(o, row, c, now_stiff, steps, penalty) - self.first[c])
-                    for k in range(o.n_moved):
-                        self.shared[k][c] += gain * (<double>row[moved(o, k, c)] - before[moved(o, k, c)])
-            share, gains = progress(way), fmax(gains, 1e-300)
-            self.learned[g] = learned + of_learned / share
-            for c in range(first, last):
-                self.weights[c] = self.first[c] + self.weights[c] / share
-                for k in range(o.n_moved):
-                    self.shared[k][c] = before[moved(o, k, c)] + self.shared[k][c] / gains
-        steps, elapsed = self.step, self.elapsed
         for t in range(n_touched):
             steps += touched[t].by.steps
             elapsed += touched[t].by.elapsed
+        for g in range(o.n_learned):
+            self.learn(touched, n_touched, before, penalty, steps, g, size)
         self.write(penalty, steps, out)
         self.stamp(steps, elapsed, out)
         if o.average >= 0:
             self.average(touched, n_touched, before, steps, out)
+
+    cdef void learn(self, Touched *touched, int64_t n_touched, const float *before, const Penalty *penalty,
+                    double steps, int64_t g, int64_t size) noexcept nogil:
+        """Merge the weights that share the g-th sum, and what moves with them."""
+        cdef const Rule *o = &self.rule
+        cdef double learned = information(o, before, g), stiff = stiffness(o, learned, self.step, penalty.l2)
+        cdef double way = 0.0, gains = 0.0, of_learned = 0.0, own, gain, now_stiff, share
+        cdef int64_t first = g * size, last = first + size, c, k, t
+        cdef const float *row
+        self.stiff = stiff
+        for c in range(first, last):
+            self.first[c] = weight(o, before, c, stiff, self.step, penalty)
+            self.shared[0][c] = self.shared[1][c] = 0.0
+        for t in range(n_touched):
+            row = touched[t].record
+            own = information(o, row, g)
+            gain = fmax(own - learned, 0.0) if o.kind != SGD else touched[t].by.steps
+            touched[t].stiff = stiffness(o, own, self.step + touched[t].by.steps, penalty.l2)
+            now_stiff = touched[t].stiff
+            if own < learned:
+                now_stiff = stiffness(o, learned, self.step + touched[t].by.steps, penalty.l2)
+            touched[t].rho = self.coupling * 2.0 * gain / (stiff + now_stiff)
+            way += touched[t].rho
+            gains += gain
+            of_learned += progress(touched[t].rho) * gain
+            for c in range(first, last if o.n_moved else first):
+                for k in range(o.n_moved):
+                    self.shared[k][c] += gain * (<double>row[moved(o, k, c)] - before[moved(o, k, c)])
+        self.learned[g] = learned + of_learned / progress(way)
+        gains = fmax(gains, 1e-300)
+        for c in range(first, last if o.n_moved else first):
+            for k in range(o.n_moved):
+                self.shared[k][c] = before[moved(o, k, c)] + self.shared[k][c] / gains
+        if penalty.l1 == 0.0:  # L2 takes all weights of one rate as far
+            self.move(touched, n_touched, before, penalty, steps, way, first, last)
+            return
+        for c in range(first, last):
+            self.move(touched, n_touched, before, penalty, steps, way, c, c + 1)
+
+    cdef void move(self, Touched *touched, int64_t n_touched, const float *before, const Penalty *penalty,
+                   double steps, double way, int64_t first, int64_t last) noexcept nogil:
+        """Merge weights that penalties alone take as far.
+
+        Gains add up, but what penalties leave multiplies: so they are a part of the way, which ends at their centre.
+        """
+        cdef const Rule *o = &self.rule
+        cdef int64_t c, t
+        cdef double pulls = 0.0, of_all, factor, share, both, own_steps, distance
+        cdef const float *row
+        for t in range(n_touched):
+            touched[t].pull = self.pulled(&touched[t], before, penalty, first, last)
+            pulls += touched[t].pull
+        of_all = self.pulled_in_all(before, penalty, steps, first) if o.kind == FTRL and pulls > 0.0 else pulls
+        factor = of_all / pulls if pulls > 0.0 else 1.0
+        for c in range(first, last):
+            self.weights[c] = 0.0
+        for t in range(n_touched):
+            row, own_steps = touched[t].record, self.step + touched[t].by.steps
+            both = touched[t].rho + touched[t].pull
+            share = progress(both)
+            if factor != 1.0:
+                share *= (touched[t].rho + factor * touched[t].pull) / both
+            for c in range(first, last):
+                self.weights[c] += share * (weight(o, row, c, touched[t].stiff, own_steps, penalty) - self.first[c])
+        share = progress(way + of_all)
+        for c in range(first, last):
+            self.weights[c] = self.first[c] + self.weights[c] / share
+            distance = center_of(penalty, c) - self.weights[c]
+            if fabs(distance) < NOTHING * fabs(center_of(penalty, c) - self.first[c]):
+                self.weights[c] = center_of(penalty, c)
+
+    cdef double pulled(self, const Touched *one, const float *before, const Penalty *penalty, int64_t first,
+                       int64_t last) noexcept nogil:
+        """How far penalties alone took some weights during the steps of a state."""
+        cdef double distance = 0.0, left = 0.0
+        cdef int64_t c
+        if self.rule.kind == FTRL:
+            return self.pulled_in_all(before, penalty, self.step + one.by.steps, first)
+        if one.missed == before:
+            return 0.0
+        for c in range(first, last):
+            distance += (before[c] - center_of(penalty, c)) ** 2
+            left += (one.missed[c] - center_of(penalty, c)) ** 2
+        return pull(sqrt(distance), sqrt(left))
+
+    cdef double pulled_in_all(self, const float *before, const Penalty *penalty, double steps, int64_t c) noexcept nogil:
+        """How far penalties alone take a weight of FTRL up to a step."""
+        cdef const Rule *o = &self.rule
+        cdef double stiff, center = center_of(penalty, c)
+        if penalty.l1 == 0.0:
+            return log_of_one_and((steps - self.step) * penalty.l2 / self.stiff)
+        stiff = self.stiff + (steps - self.step) * penalty.l2
+        return pull(self.first[c] - center, weight(o, before, c, stiff, steps, penalty) - center)
 
     cdef void write(self, const Penalty *penalty, double steps, float *out) noexcept nogil:
         """Write weights, and what the optimizer knows."""
@@ -366,7 +449,7 @@ cdef int64_t merged(Merge merge, Trained *trained, Touched *touched, int64_t n_s
             missed = trained[k].missed + trained[k].at * stride if trained[k].missed else before
             row = taken(&trained[k], stride, every[i])
             if differ(row, missed, stride):
-                touched[n_touched] = Touched(row, &trained[k])
+                touched[n_touched] = Touched(row, missed, &trained[k], 0.0, 0.0, 0.0)
                 n_touched += 1
         if not is_there and not n_touched:
             continue

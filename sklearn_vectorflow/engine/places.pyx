@@ -18,6 +18,17 @@ ctypedef fused Wanted:
     int64_t
 
 
+cdef enum:
+    BLOCK = 1024  # numbers at a time
+
+
+cdef inline void copy(float *to, const float *given, int64_t n) noexcept nogil:
+    if n == 2:  # the most frequent record is one word
+        memcpy(to, given, 2 * sizeof(float))
+    else:
+        memcpy(to, given, n * sizeof(float))
+
+
 cdef class Marks:
     """Some of the numbers below n, collected in any order, each perhaps several times.
 
@@ -41,6 +52,7 @@ cdef class Marks:
         """Add numbers, each in [0, n)."""
         if not numbers.shape[0]:
             return
+        self.count = -1
         with nogil:
             if Own is int32_t:
                 vf_mark32(self.marks, <const uint32_t *>&numbers[0], numbers.shape[0])
@@ -76,6 +88,32 @@ cdef class Marks:
                     vf_rank32(self.marks, <const uint32_t *>&numbers[0], numbers.shape[0], &out[0])
                 else:
                     vf_rank64(self.marks, <const uint64_t *>&numbers[0], numbers.shape[0], &out[0])
+        return found
+
+    def gather(self, const Own[::1] index, const float[:, ::1] record, const Wanted[::1] wanted):
+        """Return what `gather` does of all these numbers: sooner, where many are wanted of them."""
+        cdef int64_t k, block, start, size, at, n = index.shape[0], m = wanted.shape[0], stride = record.shape[1]
+        cdef int32_t places[BLOCK]
+        found = np.empty((m, stride), dtype=np.float32)
+        cdef float[:, ::1] out = found
+        if not m or not stride:
+            return found
+        if self.count < 0:
+            self._counted()
+        with nogil:
+            for block in range((m + BLOCK - 1) // BLOCK):
+                start = block * BLOCK
+                size = m - start if m - start < BLOCK else BLOCK
+                if Wanted is int32_t:
+                    vf_rank32(self.marks, <const uint32_t *>&wanted[start], size, places)
+                else:
+                    vf_rank64(self.marks, <const uint64_t *>&wanted[start], size, places)
+                for k in range(size):
+                    at = places[k]
+                    if at < n and index[at] == wanted[start + k]:
+                        copy(&out[start + k, 0], &record[at, 0], stride)
+                    else:
+                        memset(&out[start + k, 0], 0, stride * sizeof(float))
         return found
 
     cdef int64_t _counted(self):

@@ -27,8 +27,10 @@ def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float 
         a_k = \varphi(\rho_k) / \varphi(\textstyle\sum_j \rho_j), \quad \varphi(\rho) = \rho / (1 - e^{-\rho})
 
     G is the sum of squared gradients. :math:`\rho_k` is its increase times the step size times `coupling`, and measures
-    how far a weight has moved to its optimum. The steps of all states add up, and a weight catches up on the penalties
-    of steps that did not read it. FTRL's sums follow from w and G. For Adam, the step counts of features replace G. SGD
+    how far a weight has moved to its optimum. What penalties leave of a weight multiplies: for :math:`w`, the logarithm
+    of the ratio by which penalties alone would have shrunk the weight is added to :math:`\rho_k`. The steps of all
+    states add up, and a weight catches up on the penalties of steps that did not read it. FTRL's sums follow from w and
+    G. For Adam, the step counts of features replace G. SGD
     has neither, so the result is the mean of the states that have trained a weight.
 
     Parameters
