@@ -351,7 +351,7 @@ cdef class Merge:
             row, own_steps = touched[t].record, self.step + touched[t].by.steps
             both = touched[t].rho + touched[t].pull
             share = progress(both)
-            if factor != 1.0:
+            if factor != 1.0 and both > 0.0:
                 share *= (touched[t].rho + factor * touched[t].pull) / both
             for c in range(first, last):
                 self.weights[c] += share * (weight(o, row, c, touched[t].stiff, own_steps, penalty) - self.first[c])
