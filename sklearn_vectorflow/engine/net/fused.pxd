@@ -13,6 +13,7 @@ cdef extern from "kernels/nets/row_places.h" nogil:
     ctypedef struct vf_spread:
         const float *record
         int64_t stride, n_asked
+        int32_t straddles
         const vf_hot *hot
         int64_t first
 

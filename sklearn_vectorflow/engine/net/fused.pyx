@@ -26,6 +26,7 @@ cdef extern from "kernels/nets/plain_wide.h" nogil:
         VF_GROUP
 
 cdef enum:
+    LINE = 16            # numbers in a cache line
     FACTORS = 4          # ranks are multiples of it: whole vectors
     MOST_ASKED = 64      # numbers of a record that are asked for ahead, at most
 
@@ -89,8 +90,11 @@ cdef class Fused(OneHidden):
     cdef vf_spread _spread(self, int i) noexcept nogil:
         """Where records begin with those of node i."""
         cdef vf_linear *layer = &self.plan[i].weights
-        cdef vf_spread out = vf_spread(record=layer.record, stride=layer.stride,
-                                       n_asked=min(layer.stride, <int64_t>MOST_ASKED), hot=NULL, first=0)
+        cdef int64_t stride = layer.stride
+        # records begin at multiples of the largest power of two that divides their stride
+        cdef vf_spread out = vf_spread(record=layer.record, stride=stride, n_asked=min(stride, <int64_t>MOST_ASKED),
+                                       straddles=stride <= MOST_ASKED and stride % LINE > (stride & -stride),
+                                       hot=NULL, first=0)
         if self._has_places(i):
             out.hot = &self.replica.hot.hot
             out.first = self.replica.places[i]

@@ -139,11 +139,12 @@ VF_INLINE void vf_square_embeddings(const int64_t rank, const vf_linear *pairs, 
     }
 }
 
-VF_INLINE void vf_pull_embeddings(const int lazy, const int64_t rank, const vf_linear *pairs, int64_t length,
-                                  vf_copies copies, const float *VF_RESTRICT sums) {
+VF_INLINE void vf_pull_embeddings(const int lazy, const int64_t rank, const vf_machine *net, const vf_linear *pairs,
+                                  int64_t length, vf_copies copies, const float *VF_RESTRICT sums, vf_coming *coming) {
     const vf_floats_4 one = vf_fill_4(1.0f), none = vf_fill_4(0.0f);
     for (int64_t k = 0; k < length; k++) {
         float *record = pairs->record + copies.at[k] * pairs->stride;
+        vf_ask_entry(&net->data, &net->spread, coming);
         const vf_floats_4 rate = vf_fill_4(copies.rate[k]), left = vf_fill_4(lazy ? copies.left[k] : 0.0f);
         const float y = copies.w[k];
         for (int64_t c = 0; c < rank; c += 4) {
@@ -160,12 +161,11 @@ VF_INLINE void vf_pull_embeddings(const int lazy, const int64_t rank, const vf_l
 VF_INLINE double vf_step_machine(const int lazy, const int64_t rank, const vf_machine *net, const vf_linear *linear,
                                  const vf_linear *pairs, const vf_linear *bias, const vf_clock *clock,
                                  const int64_t *queue, int64_t place, int64_t n_queued) {
-    const vf_portion first = {0, 2}, second = {1, 2};
     const vf_single *data = &net->data;
     const int64_t row = queue[place];
+    vf_coming coming = vf_look_for_entries(data, queue, place, n_queued);
     vf_copies copies = data->copies, of_pairs = net->of_pairs;
     vf_one one = {0.0f};
-    vf_ask_entries(data, &net->spread, queue, place, n_queued, first);
     const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
     vf_place_entries(&net->spread, x.indices, x.length, copies.at);
     of_pairs.at = copies.at;
@@ -176,7 +176,6 @@ VF_INLINE double vf_step_machine(const int lazy, const int64_t rank, const vf_ma
     if (bias)
         one = vf_read_one(VF_ADAGRAD, bias);
     data->raw[0] = (one.w + vf_forward_copied(VF_ADAGRAD, lazy, linear, x.length, copies)) + 0.5f * twice;
-    vf_ask_entries(data, &net->spread, queue, place, n_queued, second);
     const double loss = vf_evaluate_row(data, row);
     if (!isfinite(loss))
         return loss;
@@ -184,7 +183,8 @@ VF_INLINE double vf_step_machine(const int lazy, const int64_t rank, const vf_ma
     vf_square_embeddings(rank, pairs, x.length, copies.at, of_pairs.w, net->sums, of_pairs.x);
     vf_step_embeddings(pairs, x.length, of_pairs, copies.x, delta, of_pairs.x);
     vf_step_copies(VF_ADAGRAD, lazy, linear, clock, NULL, x.length, copies, delta);
-    vf_pull_embeddings(lazy, rank, pairs, x.length, of_pairs, net->sums);
+    vf_pull_embeddings(lazy, rank, net, pairs, x.length, of_pairs, net->sums, &coming);
+    vf_ask_entries(data, &net->spread, &coming);
     vf_put_copies(VF_ADAGRAD, lazy, linear, x.length, copies);
     vf_write_embeddings(lazy, pairs, x.length, of_pairs);
     if (bias)

@@ -69,8 +69,10 @@ VF_INLINE void vf_read_worth(const vf_ftrl_acting *acts, const float *VF_RESTRIC
 }
 
 /* Sets `worth` of a block's outputs, and adds their products. The ending's sums stand for those it has alone. */
-VF_INLINE void vf_forward_block(const int64_t groups, const int64_t ending, const vf_linear *layer, const vf_ftrl_acting *acts,
-                                vf_row x, const int64_t *at, int64_t from, float *worth, float *VF_RESTRICT sums) {
+VF_INLINE void vf_forward_block(const int64_t groups, const int64_t ending, const vf_plain_wide *net, const vf_linear *layer,
+                                const vf_ftrl_acting *acts, vf_row x, int64_t from, vf_coming *coming) {
+    const int64_t *at = net->data.copies.at;
+    float *worth = net->worth, *sums = net->sums;
     const int64_t n = layer->n_out, last = ending ? n - ending : from, second = groups > 1 ? VF_GROUP : 0;
     vf_floats_8 a = {0}, b = {0}, whole = {0};
     vf_floats_4 half = vf_fill_4(0.0f);
@@ -80,6 +82,7 @@ VF_INLINE void vf_forward_block(const int64_t groups, const int64_t ending, cons
         const float *s2 = layer->record + at[k] * layer->stride + layer->slot2;
         float *w = worth + k * n;
         const float v = x.values[k];
+        vf_ask_entry(&net->data, &net->spread, coming);
         vf_read_worth(acts, s1 + from, s2 + from, w + from, VF_GROUP);
         vf_add_scaled(&a, v, w + from);
         if (groups > 1) {
@@ -162,23 +165,22 @@ VF_INLINE void vf_step_intercepts_by(const vf_linear *bias, const float *VF_REST
 
 VF_INLINE double vf_step_wide(const vf_plain_wide *net, const vf_linear *layer, const vf_ftrl_acting *acts,
                               const int64_t *queue, int64_t place, int64_t n_queued) {
-    const vf_portion first = {0, 2}, second = {1, 2};
     const vf_single *data = &net->data;
     const int64_t row = queue[place], n = layer->n_out;
     int64_t *at = data->copies.at;
-    vf_ask_entries(data, &net->spread, queue, place, n_queued, first);
+    vf_coming coming = vf_look_for_entries(data, queue, place, n_queued);
     const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
     vf_place_entries(&net->spread, x.indices, x.length, at);
     for (int64_t from = 0; from < n;) {
         const vf_block block = vf_block_from(from, n);
-        VF_AS_BLOCK(block, vf_forward_block(G, E, layer, acts, x, at, from, net->worth, net->sums););
+        VF_AS_BLOCK(block, vf_forward_block(G, E, net, layer, acts, x, from, &coming););
         from = vf_block_end(block, n);
     }
     if (net->bias)
         vf_read_intercepts(net->bias, net->of_bias);
     for (int64_t c = 0; c < n; c++)
         data->raw[c] = net->of_bias[c] + net->sums[c];
-    vf_ask_entries(data, &net->spread, queue, place, n_queued, second);
+    vf_ask_entries(data, &net->spread, &coming);
     const double loss = vf_evaluate_row(data, row);
     if (!isfinite(loss))
         return loss;
