@@ -150,6 +150,13 @@ def test_bits_do_not_depend_on_threads(rows, way, rule, shape, request):
 
 
 @pytest.mark.usefixtures("wide_windows")
+@pytest.mark.parametrize("rule", ["ftrl", "ftrl-l1"])
+def test_bits_of_many_classes(rows, rule):
+    X, y = rows
+    check_bits(VectorFlowClassifier(**RULES[rule]), X, np.argsort(np.argsort(y[:, 0])) % 12)
+
+
+@pytest.mark.usefixtures("wide_windows")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("loss", ["log_loss", "one_vs_rest"])
 def test_bits_of_several_classes(rows, rule, loss):

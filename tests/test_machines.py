@@ -93,7 +93,7 @@ def _assert_close(found, expected, tolerance=2e-5):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("rank", [1, 3, 4, 8, 9, 16, 19])
+@pytest.mark.parametrize("rank", [1, 3, 4, 8, 9, 12, 16, 19, 28])
 def test_a_row_a_step(rank, optimizer, penalty):
     _assert_close(*_fit_both(rank, optimizer, penalty))
 

@@ -5,10 +5,10 @@ from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.net.copies cimport Copies
-from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.fused cimport Fused
 
 
-cdef class Worker(OneHidden):
+cdef class Worker(Fused):
     cdef vf_schedule schedule   # of steps that `_take_rows` takes
     cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
                          bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil

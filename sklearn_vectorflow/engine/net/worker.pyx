@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from sklearn_vectorflow.engine.net.buffers cimport GROUP
 from sklearn_vectorflow.engine.data cimport Rows, Targets
-from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.fused cimport Fused
 from sklearn_vectorflow.engine.net.copies cimport Copies
 from sklearn_vectorflow.engine.kernels.denormals cimport vf_flush_denormals, vf_restore_denormals
 from sklearn_vectorflow.engine.kernels.layers.candidates cimport (
@@ -36,7 +36,7 @@ cdef enum:
     PUBLISH = 64         # steps between two looks at the shared clock
 
 
-cdef class Worker(OneHidden):
+cdef class Worker(Fused):
     """One thread's passes over rows, see `Buffers` for its parameters."""
 
     def train(self, Rows rows, Targets targets, Clock clock, const int64_t[::1] order, int64_t from_chunk,
