@@ -5,14 +5,14 @@ from sklearn_vectorflow.engine.data cimport Rows, Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock, vf_schedule
 from sklearn_vectorflow.engine.net.copies cimport Copies
-from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.deep cimport Deep
 
 
-cdef class Worker(OneHidden):
+cdef class Worker(Deep):
     cdef vf_schedule schedule   # of steps that `_take_rows` takes
     cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
-                         bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil
-    cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil
+                         bint deep, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil
+    cdef void _merge_due(self, int64_t n, bint deep) noexcept nogil
     cdef bint _is_single(self, Targets targets)
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies)
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,
