@@ -223,18 +223,16 @@ VF_INLINE void vf_ask_ahead_deep(const vf_deep *net, const int64_t *queue, int64
             VF_PREFETCH(record + 32);
         for (int64_t c = 48; c < layer->stride; c += 16)
             VF_PREFETCH(record + c);
-        if (net->wide.layer)
-            VF_PREFETCH(record + layer->stride - 1);
     }
 }
 
-/* `last`: the last inner layer. If it has one output, all is inlined. */
-VF_INLINE double vf_step_deep(const int wide, const int lazy, const vf_deep *net, const vf_inner *last,
+/* `last`: the last inner layer, which has k outputs, and no row-wise rule. */
+VF_INLINE double vf_step_deep(const int wide, const int lazy, const int64_t k, const vf_deep *net, const vf_inner *last,
                               const vf_clock *clock, const int64_t *queue, int64_t at, int64_t n_queued) {
     const vf_portion first = {0, 2}, second = {1, 2};
     const vf_single *data = &net->data;
     const vf_inner *inner = net->layers;
-    const int64_t row = queue[at], k = wide ? 1 : last->n_out;
+    const int64_t row = queue[at];
     const vf_linear layer = *data->weights;
     float *units = inner->units;
     vf_ask_ahead_deep(net, queue, at, n_queued, first);
@@ -255,11 +253,8 @@ VF_INLINE double vf_step_deep(const int wide, const int lazy, const vf_deep *net
         vf_forward_layer(lazy, clock, inner + i);
         vf_activate_units(inner + i + 1);
     }
-    if (k == 1) {
-        vf_catch_up(0, lazy, clock, last, 1);
-        vf_forward_inner(last, 1, last->out);
-    } else
-        vf_forward_layer(lazy, clock, last);
+    vf_catch_up(0, lazy, clock, last, k);
+    vf_forward_inner(last, k, last->out);
     if (wide)
         last->out[0] += net->wide.intercepts.numbers[0] + vf_sum_wide(lazy, net, net->wide.layer, x);
     for (int64_t c = 0; c < k; c++)
@@ -273,12 +268,9 @@ VF_INLINE double vf_step_deep(const int wide, const int lazy, const vf_deep *net
         return loss;
     for (int64_t c = 0; c < k; c++)
         last->gradient[c] = (float)data->gradient[c];
-    if (k == 1) {
-        vf_pass_back(last, 1);
-        vf_step_inner(0, lazy, clock, last, 1, 0.0f);
-        vf_step_intercepts(&last->intercepts, last->gradient, 0.0f);
-    } else
-        vf_step_layer(lazy, clock, last);
+    vf_pass_back(last, k);
+    vf_step_inner(0, lazy, clock, last, k, 0.0f);
+    vf_step_intercepts(&last->intercepts, last->gradient, 0.0f);
     for (int64_t i = net->n_layers - 2; i >= 0; i--)
         vf_step_layer(lazy, clock, inner + i);
     const float square = vf_dot(inner->delta, inner->delta, inner->stride) / (float)inner->n_in;
@@ -300,7 +292,8 @@ VF_INLINE double vf_train_deep_as(const int wide, const int lazy, const vf_deep 
     vf_clock now = *given_clock;
     double total = 0.0;
     for (int64_t at = from; at < to; at++) {
-        total += vf_step_deep(wide, lazy, &net, &last, &now, queue, at, n_queued);
+        total += wide || last.n_out == 1 ? vf_step_deep(wide, lazy, 1, &net, &last, &now, queue, at, n_queued)
+                                         : vf_step_deep(0, lazy, last.n_out, &net, &last, &now, queue, at, n_queued);
         if (!isfinite(total))
             break;
         now.step++;
