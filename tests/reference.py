@@ -353,3 +353,32 @@ def train_machine(w, V, b, X, y, loss, make_optimizer, penalty, *, batch_size=1,
             if average_from is not None and step > average_from:
                 means = [m + (a - m) / (step - average_from) for m, a in zip(means, arrays)]
     return means if average_from is not None else arrays
+
+
+def train_wide_and_deep(
+    wide, weights, intercepts, X, y, loss, make_optimizer, penalties, *, activation, batch_size=1, n_epochs=1
+):
+    """Return (weights, intercepts) of the wide layer, and weights and intercepts of the deep ones, after some epochs.
+
+    `make_optimizer` is as for `train`; `penalties` has one Penalty a layer, the first for the wide one.
+    """
+    n_layers, step = len(weights), 0
+    arrays = [wide[0], *weights, *(np.reshape(b, (1, -1)) for b in (wide[1], *intercepts))]
+    arrays = [np.array(a, dtype=float) for a in arrays]
+    rules = [make_optimizer(k % (n_layers + 1) in (0, n_layers)) for k in range(len(arrays))]
+    for rule, array, penalty in zip(rules, arrays, [*penalties, *[Penalty()] * (n_layers + 1)]):
+        rule.start(array, penalty)
+    for _ in range(n_epochs):
+        for rows, _ in batches(None, len(X), batch_size):
+            W, b = arrays[1 : n_layers + 1], [a[0] for a in arrays[n_layers + 2 :]]
+            inputs, raw = forward(W, b, X[rows], activation)
+            raw = raw + X[rows] @ arrays[0] + arrays[n_layers + 1]
+            gradient = loss(y[rows], raw)[1] / len(rows)
+            of_W, of_b = backward(W, b, inputs, gradient, activation)
+            gradients = [X[rows].T @ gradient, *of_W, *(g[None, :] for g in (gradient.sum(axis=0), *of_b))]
+            touched = [(a != 0).any(axis=0)[:, None] for a in (X[rows], *inputs)]
+            touched += [np.ones((1, 1), bool)] * (n_layers + 1)
+            arrays = [rule.advance(a, g, on, step) for rule, a, g, on in zip(rules, arrays, gradients, touched)]
+            step += 1
+    intercepts = [a[0] for a in arrays[n_layers + 1 :]]
+    return (arrays[0], intercepts[0]), arrays[1 : n_layers + 1], intercepts[1:]

@@ -129,6 +129,7 @@ SHAPES = {
     "5 units": {"hidden_layer_sizes": (5,)},
     "16 units": {"hidden_layer_sizes": (16,)},
     "two layers": {"hidden_layer_sizes": (9, 4), "dropout": 0.2, "input_dropout": 0.1},
+    "two layers, all units": {"hidden_layer_sizes": (9, 4), "input_dropout": 0.1},
     "net in batches": {"hidden_layer_sizes": (8,), "batch_size": 8},
     "wide and deep": {"network": wide_and_deep((4,))},
     "factorization machine": {"network": factorization_machine(rank=4)},

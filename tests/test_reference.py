@@ -230,6 +230,19 @@ def test_one_hidden_layer(n_units, n_out, batch_size, penalty, monkeypatch):
     _assert_close(*_fit_both("units", optimizer, penalty, batch_size, X=X), tolerance=2e-5)
 
 
+@pytest.mark.parametrize("penalty", ["none", "l2"])
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "selu", "logistic", "identity"])
+@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("sizes", [(32, 16), (17, 3), (5, 1, 20), (1, 33), (4, 4, 4, 4)], ids=str)
+@pytest.mark.filterwarnings("ignore:hidden_layer_sizes")  # of one unit
+def test_several_hidden_layers(sizes, n_out, activation, batch_size, penalty, monkeypatch):
+    loss = reference.log_loss if n_out == 1 else reference.multinomial
+    monkeypatch.setitem(NETS, "units", (VectorFlowClassifier, sizes, activation, loss, n_out))
+    optimizer = AdaGrad(0.05, epsilon=1e-3), lambda is_output: reference.AdaGrad(0.05, not is_output, 1e-3)
+    _assert_close(*_fit_both("units", optimizer, penalty, batch_size), tolerance=5e-5)
+
+
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adagrad_rowwise", "adam", "adam_rowwise", "sgd_constant"])
 def test_means_of_several_outputs(optimizer, penalty, monkeypatch):

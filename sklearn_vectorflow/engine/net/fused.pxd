@@ -6,7 +6,7 @@ from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
-from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.deep cimport Deep
 from sklearn_vectorflow.engine.net.plan cimport Node
 
 cdef extern from "kernels/nets/row_places.h" nogil:
@@ -45,7 +45,7 @@ cdef enum Shape:
     PLAIN_WIDE   # one linear layer of several outputs
 
 
-cdef class Fused(OneHidden):
+cdef class Fused(Deep):
     cdef Shape shape
     cdef int linear_node, pairs_node  # of a machine
     cdef vf_machine machine

@@ -6,7 +6,7 @@ from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
 from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
-from sklearn_vectorflow.engine.net.one_hidden cimport OneHidden
+from sklearn_vectorflow.engine.net.deep cimport Deep
 from sklearn_vectorflow.engine.net.plan cimport *
 
 cdef extern from "kernels/nets/machine.h" nogil:
@@ -31,8 +31,8 @@ cdef enum:
     MOST_ASKED = 64      # numbers of a record that are asked for ahead, at most
 
 
-cdef class Fused(OneHidden):
-    """A `OneHidden` that has shorter ways for factorization machines and linear layers of several outputs, too."""
+cdef class Fused(Deep):
+    """A `Deep` that has shorter ways for factorization machines and linear layers of several outputs, too."""
 
     def __cinit__(self, *args):
         self.shape = self._find_shape() if self.direct and self.net.sampler is None and not self.net.reads else OTHER
@@ -77,14 +77,14 @@ cdef class Fused(OneHidden):
         """Whether a kernel here trains the net."""
         return self.shape != OTHER
 
-    cdef bint _has_one_hidden(self, Targets targets):
+    cdef bint _has_kernel(self, Targets targets):
         """Whether a shorter way serves.
 
         Such kernels write back what they read of a record: only where workers have copies of hot ones are others' steps
         seldom lost.
         """
         if self.shape == OTHER:
-            return OneHidden._has_one_hidden(self, targets)
+            return Deep._has_kernel(self, targets)
         return not self.group_rows and targets.dense != NULL and (not self.shared or self._has_copies(0))
 
     cdef vf_spread _spread(self, int i) noexcept nogil:
@@ -103,7 +103,7 @@ cdef class Fused(OneHidden):
     cdef void _open(self, vf_single data) noexcept nogil:
         cdef Node *node = &self.plan[self.linear_node]
         if self.shape == OTHER:
-            OneHidden._open(self, data)
+            Deep._open(self, data)
             return
         data.weights = &node.weights
         data.copies = self.copies[self.linear_node]
@@ -123,15 +123,15 @@ cdef class Fused(OneHidden):
 
     cdef void _open_inner(self) noexcept nogil:
         if self.shape == OTHER:
-            OneHidden._open_inner(self)
+            Deep._open_inner(self)
 
     cdef void _close(self) noexcept nogil:
         if self.shape == OTHER:
-            OneHidden._close(self)
+            Deep._close(self)
 
-    cdef double _train_hidden(self, int64_t n) noexcept nogil:
+    cdef double _train_by_kernel(self, int64_t n) noexcept nogil:
         if self.shape == MACHINE:
             return vf_train_machine(&self.machine, &self.clock, self.queue, self.taken, self.taken + n, self.queued)
         if self.shape == PLAIN_WIDE:
             return vf_train_wide(&self.wide, &self.clock, self.queue, self.taken, self.taken + n, self.queued)
-        return OneHidden._train_hidden(self, n)
+        return Deep._train_by_kernel(self, n)

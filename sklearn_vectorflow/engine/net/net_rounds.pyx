@@ -35,7 +35,7 @@ cdef class NetRounds(Rounds):
     cdef PyObject **replica_at
     cdef int64_t part_rounds, batch_size
     cdef double unseen
-    cdef bint hidden
+    cdef bint by_kernel
 
     def __cinit__(self, Net net, Hot hot, list workers, list copies, int n_threads, int64_t part_rounds,
                   int64_t batch_size, double unseen):
@@ -59,8 +59,8 @@ cdef class NetRounds(Rounds):
         worker._use(self.copies[k])
         worker.training = worker.shared = True
         worker.schedule = self.clock.schedule
-        self.hidden = worker._has_one_hidden(self.targets)
-        if self.hidden:
+        self.by_kernel = worker._has_kernel(self.targets)
+        if self.by_kernel:
             worker._open(worker._single(self.rows, self.targets, self.clock.schedule, self.ahead, None))
             worker._close()
 
@@ -70,8 +70,8 @@ cdef class NetRounds(Rounds):
         return self.n_workers * self.batch_size * max(1, min(steps, self.most_rows // (self.n_workers * self.batch_size)))
 
     cdef void _take_turn(self, int k, int64_t first, int64_t last) noexcept nogil:
-        (<Worker>self.worker_at[k])._take_rows(self.rows, self.targets, self.slice.queue, first, last, self.ahead, self.hidden,
-                                               vf_mix(self.seed + 2 + vf_mix(first)), &self.turns[k].clock,
+        (<Worker>self.worker_at[k])._take_rows(self.rows, self.targets, self.slice.queue, first, last, self.ahead,
+                                               self.by_kernel, vf_mix(self.seed + 2 + vf_mix(first)), &self.turns[k].clock,
                                                &self.turns[k].loss)
 
     cdef void _offer(self, int place, int64_t number) noexcept nogil:

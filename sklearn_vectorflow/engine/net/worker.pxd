@@ -11,8 +11,8 @@ from sklearn_vectorflow.engine.net.fused cimport Fused
 cdef class Worker(Fused):
     cdef vf_schedule schedule   # of steps that `_take_rows` takes
     cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
-                         bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil
-    cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil
+                         bint by_kernel, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil
+    cdef void _merge_due(self, int64_t n, bint by_kernel) noexcept nogil
     cdef bint _is_single(self, Targets targets)
     cdef vf_single _single(self, Rows rows, Targets targets, vf_schedule schedule, int64_t ahead, Copies copies)
     cdef int64_t _refill(self, Rows rows, Targets targets, const int64_t[::1] order, int64_t chunk,

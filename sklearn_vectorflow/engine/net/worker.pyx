@@ -70,7 +70,7 @@ cdef class Worker(Fused):
         cdef uint64_t mode
         cdef vf_clock seen = self.clock
         cdef vf_single net = vf_single(apart=NULL)
-        cdef bint single, hidden, by_row
+        cdef bint single, by_kernel, by_row
         cdef Copies apart = copies if isinstance(copies, Copies) else None
         self._use(copies if isinstance(copies, Replica) else None)
         self.random = vf_mix(seed)
@@ -78,9 +78,9 @@ cdef class Worker(Fused):
         self.input_dropout.seed = vf_mix(seed + 1)
         self.training = True
         self.shared = shared
-        single, hidden = self._is_single(targets), self._has_one_hidden(targets)
+        single, by_kernel = self._is_single(targets), self._has_kernel(targets)
         self.queued = self.taken = 0
-        if single or hidden:
+        if single or by_kernel:
             net = self._single(rows, targets, clock.schedule, ahead, apart)
             if apart is not None:
                 at_most = apart.hot.period
@@ -90,12 +90,12 @@ cdef class Worker(Fused):
             mode = vf_flush_denormals()
             clock.exchange(&self.clock, &seen)
             self._forget_rows()
-            if hidden:
+            if by_kernel:
                 self._open(net)
             while True:
                 if self.queued - self.taken < self.batch_size and next_chunk < to_chunk:
                     next_chunk = self._refill(rows, targets, order, next_chunk, to_chunk, shuffle)
-                by_row = self.direct and (single or hidden)
+                by_row = self.direct and (single or by_kernel)
                 n = min(at_most, self.queued - self.taken) if by_row else self._next_batch()
                 if n == 0:
                     break
@@ -105,8 +105,8 @@ cdef class Worker(Fused):
                                                                         self.taken + n, self.queued)
                     if net.apart != NULL:
                         apart.merge_due()
-                elif hidden:
-                    batch_loss = self._train_hidden(n)
+                elif by_kernel:
+                    batch_loss = self._train_by_kernel(n)
                 else:
                     batch_loss = self._take_step(rows, targets, n, clock.schedule, ahead)
                 loss += batch_loss
@@ -115,46 +115,46 @@ cdef class Worker(Fused):
                 if not isfinite(batch_loss):
                     break
                 if self.replica is not None:
-                    self._merge_due(n, hidden)
+                    self._merge_due(n, by_kernel)
                 if self.clock.step - seen.step >= PUBLISH:
                     clock.exchange(&self.clock, &seen)
             clock.exchange(&self.clock, &seen)
-            if hidden:
+            if by_kernel:
                 self._close()
             vf_restore_denormals(mode)
         return loss, n_means
 
     cdef void _take_rows(self, Rows rows, Targets targets, int64_t *queue, int64_t first, int64_t last, int64_t ahead,
-                         bint hidden, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil:
+                         bint by_kernel, uint64_t seed, vf_clock *clock, double *loss) noexcept nogil:
         """Trains on rows [first, last) of a queue that others have, too; moves a clock on and returns their loss."""
         cdef int64_t n
         cdef int64_t *own = self.queue
-        cdef bint by_row = hidden and self.direct
+        cdef bint by_row = by_kernel and self.direct
         self.queue, self.taken, self.queued = queue, first, last
         self.random = seed
         self.clock = clock[0]
         self._forget_rows()
         loss[0] = 0.0
-        if hidden:
+        if by_kernel:
             self._open_inner()
         while self.taken < last and isfinite(loss[0]):
             n = last - self.taken if by_row else self._next_batch()
             self.n_last = 1 if by_row else n
-            loss[0] += self._train_hidden(n) if hidden else self._take_step(rows, targets, n, self.schedule, ahead)
+            loss[0] += self._train_by_kernel(n) if by_kernel else self._take_step(rows, targets, n, self.schedule, ahead)
             self.taken += n
-        if hidden:
+        if by_kernel:
             self._close()
         clock[0] = self.clock
         self.queue, self.taken, self.queued = own, 0, 0
 
-    cdef void _merge_due(self, int64_t n, bint hidden) noexcept nogil:
+    cdef void _merge_due(self, int64_t n, bint by_kernel) noexcept nogil:
         """After n rows: merges this worker's copies, if it is time."""
         if not self.replica.due(n):
             return
-        if hidden:
+        if by_kernel:
             self._close()
         self.replica.merge(&self.clock)
-        if hidden:
+        if by_kernel:
             self._open_inner()
 
     cdef bint _is_single(self, Targets targets):

@@ -1,10 +1,10 @@
-/* The same in mini-batches (one_hidden.h). A row's forward pass notes which features the mini-batch has, and each
+/* The same in mini-batches (deep.h). A row's forward pass notes which features the mini-batch has, and each
  * one's touches; so its record is found once, what it misses is worked out once, and its gradient is summed in
  * registers, from which it goes into the record. */
 #ifndef VF_HIDDEN_BATCH_H
 #define VF_HIDDEN_BATCH_H
 
-#include "kernels/nets/one_hidden.h"
+#include "kernels/nets/deep.h"
 #include "kernels/rows/batch_gradient.h"
 
 /* What a mini-batch needs. Of its features, by slot, `data.copies` has what they miss and their state. */
@@ -16,7 +16,7 @@ typedef struct {
     float *units, *delta;  /* (rows, stride): outputs of the activation; gradients before it */
     float *gradient;       /* (rows, n_outputs) */
     float *squares;        /* (rows) their means of a row's `delta` */
-    float *total;          /* (n_units, n_outputs): sums over the mini-batch; or those of some features, (VF_SLOTS, n_units) */
+    float *total;          /* (n_outputs, stride): sums over the mini-batch; or those of some features, (VF_SLOTS, n_units) */
     int32_t *order;        /* (slots) in which they are stepped */
 } vf_hidden_batch;
 
@@ -25,14 +25,14 @@ VF_INLINE vf_inner vf_inner_of(const vf_inner *in, const vf_hidden_batch *batch,
     vf_inner out = *in;
     out.units = batch->units + r * batch->stride;
     out.delta = batch->delta + r * batch->stride;
-    out.gradient = batch->gradient + r * in->n_outputs;
+    out.gradient = batch->gradient + r * in->n_out;
     return out;
 }
 
 /* ---- forward ------------------------------------------------------------------------ */
 
 /* At most how many features n rows of the queue have. */
-VF_INLINE int64_t vf_most_features(const vf_hidden *net, const int64_t *queue, int64_t at, int64_t n) {
+VF_INLINE int64_t vf_most_features(const vf_deep *net, const int64_t *queue, int64_t at, int64_t n) {
     const vf_rows *rows = net->data.rows;
     int64_t most = 0;
     for (int64_t r = 0; r < n; r++)
@@ -69,7 +69,7 @@ VF_SIMD static int64_t vf_note_row(vf_gathered *given, vf_row row, int64_t r, in
 }
 
 /* Finds the records of features [from, n_slots), and what these have missed. */
-VF_INLINE void vf_find_slots(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock,
+VF_INLINE void vf_find_slots(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_clock *clock,
                              const vf_hidden_batch *batch, int64_t from) {
     const vf_gathered *g = batch->features;
     vf_copies copies = net->data.copies;
@@ -78,7 +78,7 @@ VF_INLINE void vf_find_slots(const int lazy, const vf_hidden *net, const vf_line
 }
 
 /* Sets the units of row r. */
-VF_INLINE void vf_forward_units(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_inner *in,
+VF_INLINE void vf_forward_units(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_inner *in,
                                 const vf_clock *clock, const vf_hidden_batch *batch, int64_t r, int64_t row) {
     const vf_single *data = &net->data;
     const vf_gathered *g = batch->features;
@@ -92,22 +92,24 @@ VF_INLINE void vf_forward_units(const int lazy, const vf_hidden *net, const vf_l
         at[k] = batch->record[slot];
         v[k] = g->touches[first + k].value * (lazy ? 1.0f + data->copies.left[slot] : 1.0f);
     }
-    memcpy(units, in->intercepts, (size_t)in->n_units * sizeof(float));
-    vf_sum_records(at, v, length, units, in->n_units);
-    VF_EACH_ACTIVATION(net->activation,
-                       for (int64_t i = 0; i < in->n_units; i++) units[i] = vf_activation(K, units[i]);)
+    memcpy(units, net->intercepts.numbers, (size_t)in->n_in * sizeof(float));
+    vf_sum_records(at, v, length, units, in->n_in);
+    VF_EACH_ACTIVATION(in->activation,
+                       for (int64_t i = 0; i < in->n_in; i++) units[i] = vf_activation(K, units[i]);)
 }
 
 /* ---- inner layers ------------------------------------------------------------------------- */
 
 /* The loss of n rows of the queue, from `at` on, and its gradient. */
-VF_INLINE double vf_evaluate_rows(const vf_hidden *net, const vf_inner *in, const vf_hidden_batch *batch,
+VF_INLINE double vf_evaluate_rows(const vf_deep *net, const vf_inner *in, const vf_hidden_batch *batch,
                                   const int64_t *queue, int64_t at, int64_t n, const int64_t k) {
     const vf_single *data = &net->data;
     for (int64_t r = 0; r < n; r++) {
         const int64_t row = queue[at + r];
         const vf_inner one = vf_inner_of(in, batch, r);
-        vf_forward_output(&one, k, data->raw + r * k);
+        vf_forward_inner(&one, k, one.gradient); /* their room, until they have them */
+        for (int64_t c = 0; c < k; c++)
+            data->raw[r * k + c] = one.gradient[c];
         vf_add_offsets(&data->offsets, row, k, data->raw + r * k);
         for (int64_t c = 0; c < data->n_targets; c++)
             data->y[r * data->n_targets + c] = data->targets[row * data->n_targets + c];
@@ -127,38 +129,46 @@ VF_INLINE void vf_add_rows(const float *rows, int64_t stride, int64_t n, int64_t
 /* Sums the gradient of the output layer over n rows. */
 VF_INLINE void vf_sum_output(const vf_inner *in, const vf_hidden_batch *batch, int64_t n, const int64_t k) {
     float *VF_RESTRICT total = batch->total;
-    memset(total, 0, (size_t)(in->n_units * k) * sizeof(float));
+    memset(total, 0, (size_t)(in->stride * k) * sizeof(float));
     for (int64_t r = 0; r < n; r++) {
         const float *VF_RESTRICT units = batch->units + r * batch->stride, *VF_RESTRICT gradient = batch->gradient + r * k;
-        for (int64_t i = 0; i < in->n_units; i++)
-            for (int64_t c = 0; c < k; c++)
-                total[i * k + c] += units[i] * gradient[c];
+        for (int64_t c = 0; c < k; c++)
+            for (int64_t i = 0; i < in->stride; i++)
+                total[c * in->stride + i] += units[i] * gradient[c];
     }
 }
 
-/* Steps the output layer by that sum. Units whose gradients are zero are no touch. */
-VF_INLINE void vf_step_output_batch(const int lazy, const vf_linear *output, const vf_clock *clock, const vf_inner *in,
+/* Steps the output layer by that sum. Units whose gradients are zero are no touch; which ones `now` tells, of no use by
+ * then. */
+VF_INLINE void vf_step_output_batch(const int lazy, const vf_clock *clock, const vf_inner *in,
                                     const float *VF_RESTRICT total, const int64_t k) {
-    const vf_optimizer o = output->optimizer;
-    for (int64_t i = 0; i < in->n_units; i++) {
-        int active = 0;
+    const vf_optimizer o = in->layer->optimizer;
+    const uint32_t step = (uint32_t)clock->step;
+    float *VF_RESTRICT active = in->now;
+    uint32_t *VF_RESTRICT touched = in->touched;
+    for (int64_t i = 0; i < in->stride; i++) {
+        int any = 0;
         for (int64_t c = 0; c < k; c++)
-            active |= total[i * k + c] != 0.0f;
-        for (int64_t c = 0; c < k; c++)
-            vf_step_weight(lazy, &o, in->weights, in->state, in->left, i * k + c, total[i * k + c], active);
-        if (lazy)
-            in->touched[i] = active ? (uint32_t)clock->step : in->touched[i];
+            any |= total[c * in->stride + i] != 0.0f;
+        active[i] = any ? 1.0f : 0.0f;
     }
+    for (int64_t c = 0; c < k; c++)
+        for (int64_t i = 0; i < in->stride; i++)
+            vf_step_weight(lazy, &o, in->weights, in->state, in->left, c * in->stride + i, total[c * in->stride + i],
+                           active[i] != 0.0f);
+    for (int64_t i = 0; i < in->stride && lazy; i++)
+        touched[i] = active[i] != 0.0f ? step : touched[i];
 }
 
 /* The output layer's step and that of the intercepts. */
-VF_INLINE void vf_step_inner(const int lazy, const vf_hidden *net, vf_inner *in, const vf_clock *clock,
-                             const vf_hidden_batch *batch, int64_t n, const int64_t k) {
+VF_INLINE void vf_step_behind(const int lazy, const vf_deep *net, const vf_inner *in, const vf_clock *clock,
+                              const vf_hidden_batch *batch, int64_t n, const int64_t k) {
     vf_sum_output(in, batch, n, k);
-    vf_step_output_batch(lazy, net->output, clock, in, batch->total, k);
-    vf_add_rows(batch->delta, batch->stride, n, in->n_units, in->delta);
+    vf_step_output_batch(lazy, clock, in, batch->total, k);
+    vf_add_rows(batch->delta, batch->stride, n, in->n_in, in->delta);
     vf_add_rows(batch->gradient, k, n, k, in->gradient);
-    vf_step_intercepts(net, in, vf_dot(in->delta, in->delta, in->n_units) / (float)in->n_units);
+    vf_step_intercepts(&net->intercepts, in->delta, vf_dot(in->delta, in->delta, in->stride) / (float)in->n_in);
+    vf_step_intercepts(&in->intercepts, in->gradient, 0.0f);
 }
 
 /* ---- the hidden layer's step ---------------------------------------------------------------- */
@@ -225,7 +235,7 @@ typedef struct {
 } vf_stepped;
 
 /* Sets them to those of order[from:from + size]. n, the units, is a constant for most. */
-VF_INLINE void vf_take_slots(const int lazy, const int single, const int64_t n, const vf_hidden *net,
+VF_INLINE void vf_take_slots(const int lazy, const int single, const int64_t n, const vf_deep *net,
                              const vf_hidden_batch *batch, int64_t from, int64_t size, vf_stepped *out) {
     const vf_gathered *g = batch->features;
     for (int64_t i = 0; i < size; i++) {
@@ -263,7 +273,7 @@ VF_INLINE void vf_step_taken(const int lazy, const int64_t n, const vf_linear *l
     }
 }
 
-VF_INLINE void vf_step_order(const int lazy, const int single, const int64_t n, const vf_hidden *net,
+VF_INLINE void vf_step_order(const int lazy, const int single, const int64_t n, const vf_deep *net,
                              const vf_linear *layer, const vf_clock *clock, const vf_hidden_batch *batch, int64_t from,
                              int64_t to) {
     vf_stepped taken = {{0.0f}};
@@ -274,14 +284,14 @@ VF_INLINE void vf_step_order(const int lazy, const int single, const int64_t n, 
     }
 }
 
-VF_INLINE void vf_step_slots(const int lazy, const int64_t n, const vf_hidden *net, const vf_linear *layer,
+VF_INLINE void vf_step_slots(const int lazy, const int64_t n, const vf_deep *net, const vf_linear *layer,
                              const vf_clock *clock, const vf_hidden_batch *batch) {
     const int64_t n_single = vf_sort_slots(batch);
     vf_step_order(lazy, 1, n, net, layer, clock, batch, 0, n_single);
     vf_step_order(lazy, 0, n, net, layer, clock, batch, n_single, batch->features->n_slots);
 }
 
-VF_INLINE void vf_step_units(const int lazy, const vf_hidden *net, const vf_linear *layer, const vf_clock *clock,
+VF_INLINE void vf_step_units(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_clock *clock,
                              const vf_hidden_batch *batch) {
     if (layer->n_out == 16)
         vf_step_slots(lazy, 16, net, layer, clock, batch);
@@ -294,7 +304,7 @@ VF_INLINE void vf_step_units(const int lazy, const vf_hidden *net, const vf_line
 }
 
 /* Steps the records of all features. Widths that are known beforehand are quicker. */
-VF_SIMD static void vf_step_features(const vf_hidden *net, const vf_clock *clock, const vf_hidden_batch *batch) {
+VF_SIMD static void vf_step_features(const vf_deep *net, const vf_clock *clock, const vf_hidden_batch *batch) {
     const vf_linear layer = *net->data.weights;
     if (net->lazy)
         vf_step_units(VF_DECAYING, net, &layer, clock, batch);
@@ -305,52 +315,52 @@ VF_SIMD static void vf_step_features(const vf_hidden *net, const vf_clock *clock
 /* ---- mini-batches ----------------------------------------------------------------------------- */
 
 /* Steps by the next n rows of the queue, from `at` on; returns the sum of their weighted losses. */
-VF_INLINE double vf_step_hidden_batch(const int lazy, const int64_t k, const vf_hidden *net, vf_inner *in,
+VF_INLINE double vf_step_hidden_batch(const int lazy, const int64_t k, const vf_deep *net, const vf_inner *in,
                                       const vf_hidden_batch *batch, const vf_clock *clock, const int64_t *queue,
                                       int64_t at, int64_t n, int64_t n_queued) {
     const vf_portion first = {0, 2}, second = {1, 2};
     const vf_linear layer = *net->data.weights;
     vf_gathered_open(batch->features, vf_most_features(net, queue, at, n));
     for (int64_t r = 0; r < n; r++) {
-        vf_ask_ahead_hidden(net, queue, at + r, n_queued, first);
+        vf_ask_ahead_deep(net, queue, at + r, n_queued, first);
         vf_forward_units(lazy, net, &layer, in, clock, batch, r, queue[at + r]);
-        vf_ask_ahead_hidden(net, queue, at + r, n_queued, second);
+        vf_ask_ahead_deep(net, queue, at + r, n_queued, second);
     }
-    vf_catch_up(lazy, net->output, clock, in, k);
+    vf_catch_up(0, lazy, clock, in, k);
     const double loss = vf_evaluate_rows(net, in, batch, queue, at, n, k);
     if (isfinite(loss)) {
         for (int64_t c = 0; c < n * k; c++)
             batch->gradient[c] = (float)(net->data.gradient[c] / (double)n);
         for (int64_t r = 0; r < n; r++) {
             const vf_inner one = vf_inner_of(in, batch, r);
-            vf_backward_output(net->activation, &one, k);
-            batch->squares[r] = vf_mean_square(one.delta, in->n_units);
+            vf_pass_back(&one, k);
+            batch->squares[r] = vf_mean_square(one.delta, in->n_in);
         }
-        vf_step_inner(lazy, net, in, clock, batch, n, k);
+        vf_step_behind(lazy, net, in, clock, batch, n, k);
         vf_step_features(net, clock, batch);
     }
     vf_gathered_clear(batch->features);
     return loss;
 }
 
-VF_INLINE double vf_train_hidden_batch_as(const int lazy, const vf_hidden *given, vf_inner *in,
-                                          const vf_hidden_batch *given_batch, vf_clock *clock, const int64_t *queue,
-                                          int64_t at, int64_t n, int64_t n_queued) {
-    const vf_hidden net = *given; /* no store can alias them */
+VF_INLINE double vf_train_hidden_batch_as(const int lazy, const vf_deep *given, const vf_hidden_batch *given_batch,
+                                          vf_clock *clock, const int64_t *queue, int64_t at, int64_t n,
+                                          int64_t n_queued) {
+    const vf_deep net = *given; /* no store can alias them */
+    const vf_inner in = net.layers[0];
     const vf_hidden_batch batch = *given_batch;
     const vf_clock now = *clock;
     clock->step++;
-    return in->n_outputs == 1 ? vf_step_hidden_batch(lazy, 1, &net, in, &batch, &now, queue, at, n, n_queued)
-                              : vf_step_hidden_batch(lazy, in->n_outputs, &net, in, &batch, &now, queue, at, n, n_queued);
+    return in.n_out == 1 ? vf_step_hidden_batch(lazy, 1, &net, &in, &batch, &now, queue, at, n, n_queued)
+                         : vf_step_hidden_batch(lazy, in.n_out, &net, &in, &batch, &now, queue, at, n, n_queued);
 }
 
 /* Trains on one mini-batch, rows queue[at:at + n], and moves the clock on; returns the sum of their weighted
  * losses, perhaps not finite. */
-VF_SIMD static double vf_train_hidden_batch(const vf_hidden *net, vf_inner *in, const vf_hidden_batch *batch,
-                                            vf_clock *clock, const int64_t *queue, int64_t at, int64_t n,
-                                            int64_t n_queued) {
-    return net->lazy ? vf_train_hidden_batch_as(VF_DECAYING, net, in, batch, clock, queue, at, n, n_queued)
-                     : vf_train_hidden_batch_as(VF_EAGER, net, in, batch, clock, queue, at, n, n_queued);
+VF_SIMD static double vf_train_hidden_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock,
+                                            const int64_t *queue, int64_t at, int64_t n, int64_t n_queued) {
+    return net->lazy ? vf_train_hidden_batch_as(VF_DECAYING, net, batch, clock, queue, at, n, n_queued)
+                     : vf_train_hidden_batch_as(VF_EAGER, net, batch, clock, queue, at, n, n_queued);
 }
 
 #endif

@@ -3,35 +3,50 @@ from libc.stdint cimport int64_t
 
 from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
+from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
 from sklearn_vectorflow.engine.kernels.rows.batch_gradient cimport vf_gathered
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
 from sklearn_vectorflow.engine.net.plan cimport Node
 from sklearn_vectorflow.engine.net.walk cimport Walk
 
-cdef extern from "kernels/nets/one_hidden.h" nogil:
+cdef extern from "kernels/nets/deep.h" nogil:
+    ctypedef struct vf_intercepts:
+        const vf_linear *layer
+        int by_row
+        int64_t n
+        float *numbers
+        float *state
     ctypedef struct vf_inner:
-        int64_t n_units, n_outputs
+        const vf_linear *layer
+        int by_row, activation
+        int64_t n_in, n_out, stride
         float *weights
         float *state
         float *left
         float *rate
         float *now
         unsigned int *touched
-        float *intercepts
-        float *output_intercepts
-        float *output_state
         float *units
         float *delta
+        float *out
         float *gradient
-    ctypedef struct vf_hidden:
+        vf_intercepts intercepts
+    ctypedef struct vf_wide:
+        const vf_linear *layer
+        int64_t behind
+        vf_copies copies
+        vf_intercepts intercepts
+    ctypedef struct vf_deep:
         vf_single data
-        const vf_linear *output
-        const vf_linear *output_bias
-        int activation, lazy
+        int lazy
         float **at
         const vf_hot *hot
         float *own
+        vf_intercepts intercepts
+        vf_wide wide
+        int64_t n_layers
+        vf_inner *layers
 
 cdef extern from "kernels/nets/hidden_batch.h" nogil:
     ctypedef struct vf_hidden_batch:
@@ -47,15 +62,21 @@ cdef extern from "kernels/nets/hidden_batch.h" nogil:
         int *order
 
 
-cdef class OneHidden(Walk):
-    cdef vf_hidden hidden
-    cdef vf_inner inner
+cdef class Deep(Walk):
+    cdef int *chain           # nodes: the hidden layer that reads rows, and the inner ones behind it
+    cdef int wide             # the node beside it, -1: none
+    cdef vf_deep deep
     cdef vf_hidden_batch batch
-    cdef _take_batch(self, Node *first, int64_t n_outputs)
+    cdef bint _find_chain(self)
+    cdef bint _find_front(self, int end)
     cdef bint _serves(self)
-    cdef bint _has_one_hidden(self, Targets targets)
-    cdef float *_bias_of(self, int which) noexcept nogil
+    cdef bint _serves_wide(self)
+    cdef _take_layers(self)
+    cdef _take_inner(self, vf_inner *inner, Node *node)
+    cdef _take_intercepts(self, vf_intercepts *intercepts, Node *node)
+    cdef _take_batch(self)
+    cdef bint _has_kernel(self, Targets targets)
     cdef void _open(self, vf_single data) noexcept nogil
     cdef void _open_inner(self) noexcept nogil
     cdef void _close(self) noexcept nogil
-    cdef double _train_hidden(self, int64_t n) noexcept nogil
+    cdef double _train_by_kernel(self, int64_t n) noexcept nogil
