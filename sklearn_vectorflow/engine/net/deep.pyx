@@ -22,7 +22,7 @@ cdef extern from "kernels/nets/deep.h" nogil:
         VF_ADAGRAD_ROWWISE
 
 cdef extern from "kernels/nets/hidden_batch.h" nogil:
-    double vf_train_deep_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock, const int64_t *queue,
+    double vf_train_hidden_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock, const int64_t *queue,
                                  int64_t at, int64_t n, int64_t n_queued)
     enum:
         VF_SLOTS
@@ -223,5 +223,5 @@ cdef class Deep(Walk):
     cdef double _train_by_kernel(self, int64_t n) noexcept nogil:
         """Trains on the next n queued rows, a mini-batch if there are such; returns their loss."""
         if not self.direct:
-            return vf_train_deep_batch(&self.deep, &self.batch, &self.clock, self.queue, self.taken, n, self.queued)
+            return vf_train_hidden_batch(&self.deep, &self.batch, &self.clock, self.queue, self.taken, n, self.queued)
         return vf_train_deep(&self.deep, &self.clock, self.queue, self.taken, self.taken + n, self.queued)

@@ -62,7 +62,7 @@ VF_INLINE int64_t vf_block_end(vf_block block, int64_t n) {
 
 /* ---- forward ----------------------------------------------------------------------- */
 
-VF_INLINE void vf_read_worth(const vf_ftrl_acting *acts, const float *VF_RESTRICT s1, const float *VF_RESTRICT s2,
+VF_INLINE void vf_ftrl_worth(const vf_ftrl_acting *acts, const float *VF_RESTRICT s1, const float *VF_RESTRICT s2,
                              float *VF_RESTRICT worth, const int64_t n) {
     VF_ONE_GROUP for (int64_t c = 0; c < n; c++)
         worth[c] = vf_ftrl_weight(s1[c], s2[c], 0.0f, acts->l1, acts->l2, acts->steps, &acts->o);
@@ -83,17 +83,17 @@ VF_INLINE void vf_forward_block(const int64_t groups, const int64_t ending, cons
         float *w = worth + k * n;
         const float v = x.values[k];
         vf_ask_entry(&net->data, &net->spread, coming);
-        vf_read_worth(acts, s1 + from, s2 + from, w + from, VF_GROUP);
+        vf_ftrl_worth(acts, s1 + from, s2 + from, w + from, VF_GROUP);
         vf_add_scaled(&a, v, w + from);
         if (groups > 1) {
-            vf_read_worth(acts, s1 + from + second, s2 + from + second, w + from + second, VF_GROUP);
+            vf_ftrl_worth(acts, s1 + from + second, s2 + from + second, w + from + second, VF_GROUP);
             vf_add_scaled(&b, v, w + from + second);
         }
         if (ending == VF_GROUP) {
-            vf_read_worth(acts, s1 + last, s2 + last, w + last, VF_GROUP);
+            vf_ftrl_worth(acts, s1 + last, s2 + last, w + last, VF_GROUP);
             vf_add_scaled(&whole, v, w + last);
         } else if (ending) {
-            vf_read_worth(acts, s1 + last, s2 + last, w + last, VF_HALF_GROUP);
+            vf_ftrl_worth(acts, s1 + last, s2 + last, w + last, VF_HALF_GROUP);
             half = vf_multiply_add_4(vf_fill_4(v), vf_load_4(w + last, 4), half);
         }
     }
@@ -163,7 +163,7 @@ VF_INLINE void vf_step_intercepts_by(const vf_linear *bias, const float *VF_REST
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-VF_INLINE double vf_step_wide(const vf_plain_wide *net, const vf_linear *layer, const vf_ftrl_acting *acts,
+VF_INLINE double vf_step_many(const vf_plain_wide *net, const vf_linear *layer, const vf_ftrl_acting *acts,
                               const int64_t *queue, int64_t place, int64_t n_queued) {
     const vf_single *data = &net->data;
     const int64_t row = queue[place], n = layer->n_out;
@@ -206,7 +206,7 @@ VF_SIMD static double vf_train_wide(const vf_plain_wide *given, vf_clock *given_
     double total = 0.0;
     for (int64_t at = from; at < to; at++) {
         const vf_ftrl_acting acts = vf_ftrl_acting_on(net.lazy, &layer, &now);
-        total += vf_step_wide(&net, &layer, &acts, queue, at, n_queued);
+        total += vf_step_many(&net, &layer, &acts, queue, at, n_queued);
         if (!isfinite(total))
             break;
         now.step++;
