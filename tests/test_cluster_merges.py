@@ -152,43 +152,6 @@ def test_more_workers_get_more_shares(monkeypatch):
             np.testing.assert_array_equal(one, another)
 
 
-def rounds_that_chose(monkeypatch, **params):
-    """Return which of the merged rounds chose a coupling, and the fit."""
-    chosen, rounds = merges.chosen, []
-
-    def watched(*arguments):
-        rounds.append(len(run.history))
-        return chosen(*arguments)
-
-    monkeypatch.setattr(merges, "chosen", watched)
-    edges = np.linspace(0, N_ROWS, 5).astype(int)
-    parts = [(X[start:end], Y[start:end]) for start, end in zip(edges[:-1], edges[1:])]
-    run = PartsFit(VectorFlowClassifier(random_state=0, **params)._draft(), parts, Many(3))
-    for number in range(12):
-        run.epoch(number)
-    return rounds, run
-
-
-def test_linear_models_choose_seldom_once_two_rounds_in_turn_have_chosen_alike(monkeypatch):
-    monkeypatch.setattr(coupling, "COUPLINGS", (4.0,))  # so that they do
-    rounds, run = rounds_that_chose(monkeypatch)
-    later = [number for number in rounds if number >= len(run.history) - 10]
-    assert all(number % fit.CHOSEN_EVERY == 0 for number in later) and len(later) >= 2
-    assert {one.coupling for one in run.history[-11:]} == {4.0}
-    assert all(one.weight == N_ROWS for one in run.history[-11:])
-    assert all(one.n_bytes > 0 for one in run.history[-11:])
-
-
-def test_nets_and_rounds_that_chose_differently_choose_again(monkeypatch):
-    rounds, run = rounds_that_chose(monkeypatch, hidden_layer_sizes=(4,))
-    assert len(rounds) == sum(one.coupling is not None for one in run.history)
-    values = iter(coupling.COUPLINGS * 9)
-    monkeypatch.setattr(merges, "chosen", lambda *_: next(values))
-    _, run = rounds_that_chose(monkeypatch)
-    couplings = [one.coupling for one in run.history if one.coupling is not None]
-    assert all(one != other for one, other in zip(couplings, couplings[1:]))
-
-
 def test_small_merges_are_not_shared_out(monkeypatch):
     monkeypatch.setattr(merges, "WORTHWHILE", 1 << 20)
     trained(executor := Many(4))

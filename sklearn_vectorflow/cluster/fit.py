@@ -22,7 +22,6 @@ from sklearn_vectorflow.training.stopping import BLOWN_UP, BestWeights, Stopping
 from sklearn_vectorflow.training.trainer import new_seed
 
 ANCHOR_AFTER = 20  # times what bringing a state here takes: less often, a lost worker costs more rounds
-CHOSEN_EVERY = 4  # rounds: of linear models, where two in turn have chosen the same coupling
 
 
 class Here:
@@ -161,9 +160,8 @@ class PartsFit:
         rounds = self.schedule.rounds(number, first, self.random_state if self.draft.shuffle else None)
         rounds = [[piece] for piece in first] + [pieces for pieces in rounds if pieces]
         self._look_at([piece for pieces in rounds for piece in pieces])
-        last = self._settled()
-        for number, pieces in enumerate(rounds, len(self._told)):
-            told.append(self._round(pieces, seed, last if number % CHOSEN_EVERY and len(pieces) > 1 else None))
+        for pieces in rounds:
+            told.append(self._round(pieces, seed))
         infos, merging = zip(*told)
         infos, before = self.executor.result([list(infos), self._merging])  # meanwhile the last merge goes on
         self._note(before)
@@ -196,17 +194,7 @@ class PartsFit:
                 self._places[piece] = PiecePlaces(self.executor, run(tasks.nth, found, k), self.reader)
         self._places = {piece: self._places[piece] for piece in pieces}
 
-    def _settled(self):
-        """Return the last round if its coupling may be that of the next ones: if it is that of the round before.
-
-        Choosing takes all gains to one worker while others wait. Nets, which a bold merge may spoil, always choose.
-        """
-        if len(self._told) < 2 or not self.template_here.network.graph.is_linear:
-            return None
-        before, last = self._told[-2:]
-        return last if last.coupling is not None and last.coupling == before.coupling else None
-
-    def _round(self, pieces, seed, last):
+    def _round(self, pieces, seed):
         """Train on pieces and merge what they gave; return what is told of it, see `merges.merged`."""
         run, gains, touched = self.executor.submit, [], [self._places[piece] for piece in pieces]
         n_shares = merges.n_shares_of(self.executor, self.template_here.n_records, len(pieces))
@@ -218,7 +206,7 @@ class PartsFit:
             part = self.parts[piece.part]
             own = int(np.random.SeedSequence([seed, piece.part, piece.start]).generate_state(1)[0] >> 1)
             gains.append(run(tasks.train, self.template, states, one.places, piece, own, *values_of(part)))
-        self.shares, told = merges.merged(self.executor, self.template, self.shares, gains, touched, self.reader, last)
+        self.shares, told = merges.merged(self.executor, self.template, self.shares, gains, touched, self.reader)
         del gains, selected, states
         self.executor.send()
         return told

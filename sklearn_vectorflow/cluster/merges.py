@@ -51,7 +51,7 @@ def n_shares_of(executor, n_records, n_gains):
     return min(MOST_SHARES, executor.n_workers)
 
 
-def merged(executor, template, before, gains, pieces, reader, last=None):
+def merged(executor, template, before, gains, pieces, reader):
     """Return what stands for the merge of what training on several pieces gave, and for what is told of it.
 
     Parameters
@@ -66,8 +66,6 @@ def merged(executor, template, before, gains, pieces, reader, last=None):
         Stand for Gains.
     pieces : list of fit.PiecePlaces
         What stands for the records that they have.
-    last : RoundInfo, default=None
-        Of an earlier round, whose coupling is taken. None chooses one, for which all gains have to be there.
 
     Returns
     -------
@@ -76,16 +74,13 @@ def merged(executor, template, before, gains, pieces, reader, last=None):
         What stands for a RoundInfo without these, and for the seconds that merging each share took.
     """
     run, apart, soon = executor.submit, executor.apart, executor.soon
-    if last is not None:
-        info, by = soon(None, counted, last, [soon(None, bare_glimpse, gain) for gain in gains]), last
-    else:
-        glimpses = [soon(None, glimpse, gain, piece.places, piece.seen) for gain, piece in zip(gains, pieces)]
-        shares = before.shares if len(gains) > 1 else []
-        base = [apart(k, glimpse_of_share, one, reader) for k, one in enumerate(shares)]
-        info = by = soon(None, weighed, template, reader, base, glimpses)
+    glimpses = [soon(None, glimpse, gain, piece.places, piece.seen) for gain, piece in zip(gains, pieces)]
+    shares = before.shares if len(gains) > 1 else []
+    base = [apart(k, glimpse_of_share, one, reader) for k, one in enumerate(shares)]
+    info = soon(None, weighed, template, reader, base, glimpses)
     if before.edges is None:
         given = gains, [piece.places for piece in pieces]
-        shares = [run(whole, before.shares[0], *given, by)]
+        shares = [run(whole, before.shares[0], *given, info)]
     else:
         shares = []
         for k, one in enumerate(before.shares):
@@ -93,7 +88,7 @@ def merged(executor, template, before, gains, pieces, reader, last=None):
             cuts = [soon(None, cut, gain, piece.spans[k], not k) for gain, piece in zip(gains, pieces)]
             half = (len(cuts) + 1) // 2  # each task makes a worker pause, so not one for every gain
             there = [soon(k, held, one, some) for some in (cuts[:half], cuts[half:])]
-            shares.append(apart(k, share, one, there, own, by))
+            shares.append(apart(k, share, one, there, own, info))
     return before.with_shares(shares, before.edges), (info, [run(seconds_of, one) for one in shares])
 
 
@@ -113,11 +108,6 @@ def glimpse(gain, places, found):
     return Glimpse.of(gain, glimpsed_at(state, found))
 
 
-def bare_glimpse(gain):
-    """Return what is told of a gain."""
-    return Glimpse.of(gain)
-
-
 def glimpse_of_share(share, reader):
     """Return the records of a share that the sampled rows read."""
     return glimpsed(share.state, reader.read)
@@ -129,20 +119,10 @@ def weighed(template, reader, base, glimpses):
     states, coupling = [one.state for one in glimpses], None
     if len(states) > 1:
         coupling = chosen(template, reader, together(base), states)
-    return told(glimpses, coupling, time.perf_counter() - begun)
-
-
-def counted(last, glimpses):
-    """Return what is told of a round that has the coupling of an earlier one."""
-    return told(glimpses, last.coupling, 0.0)
-
-
-def told(glimpses, coupling, merge_seconds):
-    """Return what is told of a round."""
     loss, weight, seconds, n_bytes = (
         sum(getattr(one, name) for one in glimpses) for name in ("loss", "weight", "seconds", "n_bytes")
     )
-    return RoundInfo(loss, weight, n_bytes, coupling, seconds, merge_seconds)
+    return RoundInfo(loss, weight, n_bytes, coupling, seconds, time.perf_counter() - begun)
 
 
 def held(before, states):
