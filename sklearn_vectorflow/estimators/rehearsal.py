@@ -95,13 +95,14 @@ class RehearsalMixin:
         first = rehearsals[0]
         typical, n_held_out = first.network.scales.loss, sum(one.validation.n_terms for one in rehearsals)
         stopping = Stopping(self.tol, self.n_iter_no_change, typical, first.trainer.n_steps, n_held_out)
-        stop = False
+        starts_linear, stop = first.trainer.starts_linear, False
+        if starts_linear:
+            curve.add(self._losses_of_blocks(rehearsals))
         for epoch in range(self._most_epochs):
             begun, epoch_task = time.perf_counter(), task.begin_epoch()
             loss_curve.append(float(np.mean([self._epoch(one.trainer) for one in rehearsals])))
             seconds = (time.perf_counter() - begun) / len(rehearsals)
-            losses = [self._mean_loss(one.network, block, ALONE) for one in rehearsals for block in one.blocks]
-            scores.append(-curve.add(losses))
+            scores.append(-curve.add(self._losses_of_blocks(rehearsals)))
             self._note_validation([(one.network, one.validation) for one in rehearsals], crew)
             self._report(epoch, loss_curve, scores, data, seconds)
             stop = task.end_epoch(
@@ -114,9 +115,13 @@ class RehearsalMixin:
             stopping.warn_if_improving(self.max_iter)
         self.validation_scores_ = scores
         factor = 1.0 if stopping.could_stop(self.max_iter) and not stop else BLOWN_UP
-        best, constant = -max(scores), self._mean_constant_loss(rehearsals)
+        best, constant = float(curve.means().min()), self._mean_constant_loss(rehearsals)
         warn_if_worse(best, best, constant, typical, n_held_out, "validation", factor)
-        return curve.n_epochs(), loss_curve
+        return curve.n_after_first() if starts_linear else curve.n_epochs(), loss_curve
+
+    def _losses_of_blocks(self, rehearsals):
+        """Return the losses of held-out rows, block by block."""
+        return [self._mean_loss(one.network, block, ALONE) for one in rehearsals for block in one.blocks]
 
     def _mean_constant_loss(self, rehearsals):
         """Return the mean loss of constant models of the held-out rows, if that can be compared, else None."""
