@@ -1,4 +1,4 @@
-"""Nets of few rows: they start as the linear model of these rows, and held-out rows tell how far they should leave it."""
+"""Nets of few rows: they start as the linear model of these rows; held-out rows tell how far they leave it."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from sklearn_vectorflow.layers.presets import sizes_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.training.data import Data
 
-MOST_ROWS = 2048  # more of them tell a net's weights well enough; passes over all but the fewest rows have as many steps
+MOST_ROWS = 2048  # more of them tell a net's weights well enough; an epoch over fewer has as many steps
 MOST_PRODUCTS = 1 << 20  # of non-zeros and weights, in an epoch, so that training takes tenths of a second
 
 
