@@ -29,8 +29,18 @@ class LinearStartMixin:
         is_few = FEWEST_COUNTED <= data.n_losses <= MOST_ROWS
         work = data.matrix.rows.n_nonzero * sum(place.n_products for place in graph.weighted)
         loss = self._loss
-        is_plain = not (self._coupled or loss.sampled or kernel_of(loss).reads or kernel_of(loss).takes_gil)
-        return is_open and is_long and is_alike and is_few and is_plain and work <= MOST_PRODUCTS
+        is_odd = self._coupled or loss.sampled or kernel_of(loss).reads or kernel_of(loss).takes_gil
+        is_plain = not is_odd and getattr(loss, "separates", True) and self._n_constant() == 0
+        is_small = is_few and work <= MOST_PRODUCTS
+        return is_open and is_long and is_alike and is_small and is_plain and self._can_be_split(data)
+
+    def _can_be_split(self, data):
+        """Whether some rows can be held out: not if each is the only one of its class."""
+        try:
+            next(self._splits(data))
+        except ValueError:
+            return False
+        return True
 
     def _passes_of_few(self, network, data):
         """Return the number of passes in an epoch over few rows: with more steps, nets learn more from them."""
@@ -49,4 +59,4 @@ class LinearStartMixin:
 
     def _can_be_linear(self, network):
         fewest = min(sizes_of(self.hidden_layer_sizes))
-        return self.activation == "relu" and self._n_constant() == 0 and fewest >= 2 * network.n_outputs
+        return self.activation == "relu" and fewest >= 2 * network.n_outputs
