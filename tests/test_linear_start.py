@@ -118,6 +118,7 @@ def test_rows_that_are_not_few_train_as_they_did(monkeypatch):
     assert not hasattr(VectorFlowRegressor(**NET).fit(X, y), "validation_scores_")
 
 
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
 @pytest.mark.parametrize("y, change", [(np.arange(30), {}), (np.arange(30) % 2, {"validation_fraction": 0.99})])
 def test_rows_that_cannot_be_held_out_are_all_trained_on(y, change):
     X = np.random.default_rng(0).normal(size=(30, 5))
