@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from sklearn_vectorflow.defaults.scales import FEWEST_COUNTED
 from sklearn_vectorflow.defaults.stopping import FEW_EPOCHS
 from sklearn_vectorflow.layers.presets import sizes_of
 from sklearn_vectorflow.losses.doors import kernel_of
 from sklearn_vectorflow.training.data import Data
 
+FEWEST_ROWS = 40  # of fewer, those that are held out tell too little
 MOST_ROWS = 2048  # more of them tell a net's weights well enough; an epoch over fewer has as many steps
 MOST_PRODUCTS = 1 << 20  # of non-zeros and weights, in an epoch, so that training takes tenths of a second
 
@@ -26,7 +26,7 @@ class LinearStartMixin:
         is_open = as_they_come and self.alpha is None and self.penalty is None and not self.average
         is_long = self.max_iter >= FEW_EPOCHS and self.tol is not None
         is_alike = data.weight is None or np.ptp(data.weight) == 0
-        is_few = FEWEST_COUNTED <= data.n_losses <= MOST_ROWS
+        is_few = FEWEST_ROWS <= data.n_losses <= MOST_ROWS
         work = data.matrix.rows.n_nonzero * sum(place.n_products for place in graph.weighted)
         loss = self._loss
         is_odd = self._coupled or loss.sampled or kernel_of(loss).reads or kernel_of(loss).takes_gil

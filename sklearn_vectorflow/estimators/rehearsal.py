@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.threads import ALONE, Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.held_out import HeldOutCurve
-from sklearn_vectorflow.training.stopping import BLOWN_UP, ENOUGH_HELD_OUT, Stopping, warn_if_worse
+from sklearn_vectorflow.training.stopping import BLOWN_UP, ENOUGH_HELD_OUT, BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.errors import naming
 
 FEW_HELD_OUT = 10_000  # rows that training misses, as a tenth of all
@@ -63,8 +63,12 @@ class RehearsalMixin:
             trainer = self._trainer(network, start, data, crew, scales=scales)
             if self.verbose:
                 print(f"with the held-out rows: {n_epochs} epochs")
-            for _ in range(n_epochs):
+            kept = BestWeights()
+            if n_epochs == 0:  # the optimizer's state is learnt all the same: later updates need it
+                kept.offer(0.0, network)
+            for _ in range(max(1, n_epochs)):
                 self._epoch(trainer)
+            kept.restore(network)
             self._raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
