@@ -236,7 +236,7 @@ class PartsFit:
         if draft._is_exact and not stopped:
             self._finish_exactly(network)
         # of another fit, and of training alone
-        for name in ("_first_rows", "_n_remembered", "_stops_early", "validation_scores_"):
+        for name in ("_first_rows", "_n_remembered", "_stops_early", "_rehearses", "validation_scores_"):
             vars(draft).pop(name, None)
         if self.validation is not None:
             draft.validation_scores_ = self.scores

@@ -45,6 +45,10 @@ from sklearn_vectorflow.validation.arrays import check_sample_weight, group_star
 from sklearn_vectorflow.validation.errors import brief, naming, warn
 from sklearn_vectorflow.validation.scalars import check_integer
 
+OF_A_FIT = (  # attributes that a fit needs for itself
+    *("_prefers_exact", "_column_sizes", "_column_units", "_stops_early", "_sample_of"),
+    *("_linear_units", "_rehearses"),
+)
 SUSPICIOUS = 1e12  # weights from which on outputs may overflow, so the loss is checked
 
 
@@ -159,7 +163,7 @@ class BaseVectorFlow(
             self._choose_units(data)
             can_validate = X_val is not None or isinstance(data, Data)
             graph = self._new_network_for(data).graph
-            self._choose_stopping(graph, data.n_losses, can_validate)
+            self._choose_stopping(graph, data.n_losses, can_validate, self._is_for_few(graph, data))
             validation = self._validation(data, X_val, y_val, sample_weight_val, groups_val, offsets[1])
             holds_out = validation is None and self._stops_early
             self._choose_solver(data, holds_out or validation is not None)
@@ -177,7 +181,7 @@ class BaseVectorFlow(
         vars(self).pop("_n_remembered", None)
         self._finish(data)
         self._in_units_of_X(network)
-        for name in ("_prefers_exact", "_column_sizes", "_column_units", "_stops_early", "_sample_of"):
+        for name in OF_A_FIT:
             vars(self).pop(name, None)
 
     def _fit_once(self, data, validation, initial, task):
@@ -198,7 +202,7 @@ class BaseVectorFlow(
 
     _stops_early = False  # whether the validation loss ends training; set during a fit
 
-    def _choose_stopping(self, graph, n_losses, can_validate):
+    def _choose_stopping(self, graph, n_losses, can_validate, is_for_few=False):
         """Decide what ``early_stopping="auto"`` means for the model and its rows.
 
         Linear models do not stop early: they have one optimum, and cross-validation chooses their penalty.
@@ -206,8 +210,9 @@ class BaseVectorFlow(
         self._stops_early = bool(self.early_stopping)
         if self.early_stopping == "auto":
             n_weights = sum(place.n_in * place.n_weights for place in graph.weighted if place.is_input)
-            rule = stops_early(n_losses, n_weights, self.max_iter, self.tol)
+            rule = is_for_few or stops_early(n_losses, n_weights, self.max_iter, self.tol)
             self._stops_early = can_validate and not graph.is_linear and rule
+        self._rehearses = is_for_few and self._stops_early
 
     def _choose_units(self, data):
         """Change the units of targets that do not suit training."""
@@ -396,6 +401,8 @@ class BaseVectorFlow(
             typical, steps = network.scales.loss, trainer.n_steps
             stopping = Stopping(self.tol, self.n_iter_no_change, typical, steps, n_held_out)
             stop = False
+            if trainer.starts_linear and validation is not None:
+                best.offer(self._mean_loss(network, validation, crew), network)
             for epoch in range(self._most_epochs):
                 begun = time.perf_counter()
                 epoch_task = task.begin_epoch()

@@ -132,7 +132,8 @@ class VectorFlowClassifier(
         held-out rows or more, the weights of the best epoch are kept. With fewer held-out rows, a new model then trains
         on all rows for the best number of epochs. "auto" stops early if the model is a net, `max_iter` is at least 8,
         `tol` is not None, and the first layer has many weights: a tenth of the number of rows if there are at least
-        10,000 rows, ten times that number if there are at least 1,000. Sources also need `X_val`.
+        10,000 rows, ten times that number if there are at least 1,000. It also does so for small nets of 40 to 2,048
+        rows, in default steps. Sources also need `X_val`.
     validation_fraction : float, default=0.1
         Fraction of the rows, in (0, 1), that early stopping holds out if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2

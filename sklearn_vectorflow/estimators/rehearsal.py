@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn_vectorflow.threads import ALONE, Crew
 from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.held_out import HeldOutCurve
-from sklearn_vectorflow.training.stopping import BLOWN_UP, ENOUGH_HELD_OUT, Stopping, warn_if_worse
+from sklearn_vectorflow.training.stopping import BLOWN_UP, ENOUGH_HELD_OUT, BestWeights, Stopping, warn_if_worse
 from sklearn_vectorflow.validation.errors import naming
 
 FEW_HELD_OUT = 10_000  # rows that training misses, as a tenth of all
@@ -63,8 +63,12 @@ class RehearsalMixin:
             trainer = self._trainer(network, start, data, crew, scales=scales)
             if self.verbose:
                 print(f"with the held-out rows: {n_epochs} epochs")
-            for _ in range(n_epochs):
+            kept = BestWeights()
+            if n_epochs == 0:  # the optimizer's state is learnt all the same: later updates need it
+                kept.offer(0.0, network)
+            for _ in range(max(1, n_epochs)):
                 self._epoch(trainer)
+            kept.restore(network)
             self._raise_if_diverged(network.settle(crew) == 0)
             if self.warm_start:
                 self._check_state(network, data, crew)
@@ -95,13 +99,14 @@ class RehearsalMixin:
         first = rehearsals[0]
         typical, n_held_out = first.network.scales.loss, sum(one.validation.n_terms for one in rehearsals)
         stopping = Stopping(self.tol, self.n_iter_no_change, typical, first.trainer.n_steps, n_held_out)
-        stop = False
+        starts_linear, stop = first.trainer.starts_linear, False
+        if starts_linear:
+            curve.add(self._losses_of_blocks(rehearsals))
         for epoch in range(self._most_epochs):
             begun, epoch_task = time.perf_counter(), task.begin_epoch()
             loss_curve.append(float(np.mean([self._epoch(one.trainer) for one in rehearsals])))
             seconds = (time.perf_counter() - begun) / len(rehearsals)
-            losses = [self._mean_loss(one.network, block, ALONE) for one in rehearsals for block in one.blocks]
-            scores.append(-curve.add(losses))
+            scores.append(-curve.add(self._losses_of_blocks(rehearsals)))
             self._note_validation([(one.network, one.validation) for one in rehearsals], crew)
             self._report(epoch, loss_curve, scores, data, seconds)
             stop = task.end_epoch(
@@ -114,9 +119,13 @@ class RehearsalMixin:
             stopping.warn_if_improving(self.max_iter)
         self.validation_scores_ = scores
         factor = 1.0 if stopping.could_stop(self.max_iter) and not stop else BLOWN_UP
-        best, constant = -max(scores), self._mean_constant_loss(rehearsals)
+        best, constant = float(curve.means().min()), self._mean_constant_loss(rehearsals)
         warn_if_worse(best, best, constant, typical, n_held_out, "validation", factor)
-        return curve.n_epochs(), loss_curve
+        return curve.n_after_first() if starts_linear else curve.n_epochs(), loss_curve
+
+    def _losses_of_blocks(self, rehearsals):
+        """Return the losses of held-out rows, block by block."""
+        return [self._mean_loss(one.network, block, ALONE) for one in rehearsals for block in one.blocks]
 
     def _mean_constant_loss(self, rehearsals):
         """Return the mean loss of constant models of the held-out rows, if that can be compared, else None."""

@@ -150,6 +150,12 @@ class StrengthMixin:
 
         return size_of
 
+    @property
+    def _ends_exactly(self):
+        """Whether linear models of parts of the rows, or those that nets start as, end at their optimum."""
+        loss = self._loss
+        return self._is_exact or (self._rehearses and loss.convex and loss.smooth)
+
     def _small_network(self, scales, start, data, batch_size):
         """Return a linear net trained on some rows; None if training diverges."""
         network = self._new_network(data.matrix.shape[1], network=chain((), "identity", 0.0))
@@ -160,7 +166,7 @@ class StrengthMixin:
         trainer = self._trainer_in(network, start, data, ALONE, batch_size, alpha)
         trainer.n_passes = self._n_passes(data.matrix.shape[0])
         stopping = Stopping(TOL, PATIENCE, scales.loss, trainer.n_steps)
-        is_exact = self._is_exact and self._takes_few_products(data.matrix)
+        is_exact = self._ends_exactly and self._takes_few_products(data.matrix)
         for _ in range(EPOCHS if is_exact else MOST_EPOCHS):
             loss = trainer.epoch()
             if not np.isfinite(loss):

@@ -19,6 +19,7 @@ from sklearn_vectorflow.defaults.units import (
     warn_of_few_units,
     warn_of_unsuitable_columns,
 )
+from sklearn_vectorflow.estimators.linear_start import LinearStartMixin
 from sklearn_vectorflow.estimators.parameters import optimizer_of, penalties_of
 from sklearn_vectorflow.estimators.strength import StrengthMixin
 from sklearn_vectorflow.io.sampling import SMALL_SAMPLE
@@ -30,7 +31,7 @@ from sklearn_vectorflow.training.data import Data
 from sklearn_vectorflow.training.sample import Sample
 
 
-class TrainerMixin(StrengthMixin):
+class TrainerMixin(LinearStartMixin, StrengthMixin):
     """Makes trainers of an estimator's nets."""
 
     _column_sizes = None  # of columns that are unlike, while a model that minds is fitted
@@ -47,9 +48,15 @@ class TrainerMixin(StrengthMixin):
             network.scales = scales or self._scales(network, start, data, batch_size, more)
             if more:
                 network.scales = replace(network.scales, batch_size=batch_size)
+            start = start if more else self._as_linear(network, start, data, batch_size)
         alpha = default_strength(network.scales, None if more or data.once else self._n_counted(network, data))
         trainer = self._trainer_in(network, start, data, crew, batch_size, alpha, self._column_sizes)
-        trainer.n_passes = 1 if more else self._n_passes(data.matrix.shape[0])
+        trainer.starts_linear = start is not None and start.linear is not None
+        if more:
+            trainer.n_passes = 1
+        else:
+            few = self._rehearses
+            trainer.n_passes = self._passes_of_few(network, data) if few else self._n_passes(data.matrix.shape[0])
         return trainer
 
     def _n_passes(self, n_rows):
@@ -78,6 +85,7 @@ class TrainerMixin(StrengthMixin):
         prior = self._validated_prior(linear, start, data, batch_size) if validates else linear.prior
         if network.is_linear:  # steps are for columns as they are, strengths for columns alike
             return replace(scales, prior=prior)
+        self._linear_units = replace(linear, prior=prior)
         return replace(scales, prior=prior_of_net(scales.prior, prior / linear.prior))
 
     def _small_sample(self, data):

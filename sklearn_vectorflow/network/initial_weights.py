@@ -28,12 +28,15 @@ class Start(NamedTuple):
         Of the first layer, in place of those drawn.
     intercept : ndarray of shape (n_weights,), default=None
         Of the first layer, in place of `raw`.
+    linear : tuple of ndarray, default=None
+        Weights of shape (n_features, n_outputs) and intercepts of a linear model that a net starts as.
     """
 
     random_state: Any
     raw: Any
     weights: Any = None
     intercept: Any = None
+    linear: Any = None
 
 
 def initialize(network, start, penalties, crew):

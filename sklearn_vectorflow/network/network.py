@@ -8,6 +8,7 @@ from sklearn_vectorflow.defaults.scales import RANGE, Scales
 from sklearn_vectorflow.engine.net import plan as engine
 from sklearn_vectorflow.layers import Constant
 from sklearn_vectorflow.network.initial_weights import initialize
+from sklearn_vectorflow.network.linear_start import start_as_linear
 from sklearn_vectorflow.network.records import side_by_side
 from sklearn_vectorflow.network.restored import checked_state
 from sklearn_vectorflow.network.rules import described, rate_schedule, rules_of
@@ -283,6 +284,8 @@ class Network:
             if start is not None:
                 self._state = state
                 initialize(self, start, [fields for _, _, _, fields in plans], crew)
+                if start.linear is not None:
+                    start_as_linear(self, *start.linear)
             clock, rules = engine.Clock(*rate_schedule(self.graph, optimizer, l2), *state.progress), described(plans)
             training = Training(plans, clock, state.average_from, forgets)
             if state.training is None or state.training.rules != training.rules:

@@ -34,13 +34,29 @@ class HeldOutCurve:
         the mean difference. A model that trains on all rows overfits later than one without the held-out ones, hence
         the last.
         """
+        best = self._best()
+        excess, error = self._excess(best)
+        return int(np.flatnonzero(excess <= error).max(initial=best)) + 1
+
+    def n_after_first(self):
+        """Return the number of epochs up to the best, or 0 where it is not clearly better than the model before any.
+
+        The first losses are those of that model, a simpler one.
+        """
+        best = self._best()
+        excess, error = self._excess(best)
+        return best if excess[0] > error[0] else 0
+
+    def _best(self):
         means = self.means()
         means[~np.isfinite(means)] = math.inf
-        best = int(np.argmin(means))
+        return int(np.argmin(means))
+
+    def _excess(self, best):
+        """Return by how much the mean loss after each epoch exceeds that of the best, and the standard errors."""
         with np.errstate(invalid="ignore"):
             rises = np.array(self.losses) - self.losses[best]
             excess = rises @ self.weights
             n_blocks = len(self.weights)
             spread = (rises - excess[:, None]) ** 2 @ self.weights**2
-            error = np.sqrt(spread * (n_blocks / max(1, n_blocks - 1)))
-            return int(np.flatnonzero(excess <= error).max(initial=best)) + 1
+            return excess, np.sqrt(spread * (n_blocks / max(1, n_blocks - 1)))
