@@ -23,6 +23,9 @@ WORTHWHILE = 1_000_000
 # Mini-batch size from which threads save more time than they lose by waiting for the GIL.
 WORTH_THE_GIL = 64
 
+# Features that are never divided among threads: whole groups of those that kernels read together.
+BLOCK = 128
+
 
 def n_allowed(n_jobs):
     """Return the number of threads that joblib allows: None means 1 outside its contexts, -1 all cores.
@@ -120,9 +123,13 @@ class Crew(engine.Hands):
     """
 
     def ranges(self, n):
-        """Return ranges that cover [0, n), several for each thread."""
-        n_ranges = min(n, 4 * self.n_workers) if self.n_workers > 1 else 1
-        edges = [k * n // n_ranges for k in range(n_ranges + 1)]
+        """Return ranges that cover [0, n), several for each thread.
+
+        They are of whole blocks: what is computed of the features of a group together must not depend on the threads.
+        """
+        n_blocks = -(-n // BLOCK)
+        n_ranges = max(1, min(n_blocks, 4 * self.n_workers)) if self.n_workers > 1 else 1
+        edges = [min(n, k * n_blocks // n_ranges * BLOCK) for k in range(n_ranges + 1)]
         return list(zip(edges[:-1], edges[1:]))
 
 
