@@ -157,15 +157,19 @@ def test_bits_of_many_classes(rows, rule):
     check_bits(VectorFlowClassifier(**RULES[rule]), X, np.argsort(np.argsort(y[:, 0])) % 12)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if "average" not in rule])
-@pytest.mark.parametrize("strength", [1e-4, 1e-3])
-@pytest.mark.parametrize("hidden", [(), (8,)])
-def test_bits_of_features_that_are_caught_up_together(rule, strength, hidden):
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("strength", [1e-3, 0.01])
+def test_bits_of_features_that_are_caught_up_together(rule, strength, monkeypatch):
     """After a pass, threads catch up on what penalties do to features that have rested: each on a range of them."""
+    for (where, name), value in DEFAULTS.items():
+        monkeypatch.setattr(where, name, value)
     rng = np.random.default_rng(1)
     X = sparse.random_array((2000, 5003), density=0.002, rng=rng, format="csr", dtype=np.float32)
+    y = X @ rng.normal(size=5003)
     options = {**RULES[rule], "penalty": ElasticNet(strength, 0.5) if "l1" in rule else L2(strength)}
-    check_bits(VectorFlowRegressor(hidden, solver="sgd", **options), X, X @ rng.normal(size=5003))
+    one, *others = (fitted(VectorFlowRegressor(solver="sgd", **options), n_jobs, X, y) for n_jobs in N_JOBS)
+    for other in others:
+        np.testing.assert_array_equal(other.coef_, one.coef_)
 
 
 @pytest.mark.usefixtures("wide_windows")
