@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
+from sklearn_vectorflow.estimators import linear_start
 from sklearn_vectorflow.estimators import strength as of_estimators
 from sklearn_vectorflow.io.matrix import Matrix
 from sklearn_vectorflow.io.sampling import sample_step, sampled_rows
@@ -172,6 +173,7 @@ def test_nets_have_a_weaker_prior_where_linear_models_do_and_no_stronger_one(mon
 
 def test_nets_of_many_rows_are_not_preceded_by_linear_models(monkeypatch):
     monkeypatch.setattr(of_estimators, "FEW_ROWS", 200)
+    monkeypatch.setattr(linear_start, "MOST_ROWS", 199)
     monkeypatch.setattr(of_estimators, "validated", lambda *_: pytest.fail("searched"))
     rng = np.random.default_rng(0)
     VectorFlowClassifier((4,), random_state=0).fit(rng.normal(size=(200, 5)), rng.integers(0, 2, 200))

@@ -175,13 +175,14 @@ def as_matrix(estimator, X, *, reset, run=None):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         _check_not_empty(X.shape)
         return Matrix(X, run)
+    is_typed = hasattr(X, "dtype") or hasattr(X, "columns")
     with _pointing_to_text(X):
         X = validate_data(
             estimator,
             X,
             reset=reset,
             accept_sparse="csr",
-            dtype=[np.float32, np.float64],
+            dtype=[np.float32, np.float64] if is_typed else np.float64,  # numbers of Python have double precision
             order="C",
             ensure_all_finite=False,
         )
