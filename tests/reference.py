@@ -382,3 +382,10 @@ def train_wide_and_deep(
             step += 1
     intercepts = [a[0] for a in arrays[n_layers + 1 :]]
     return (arrays[0], intercepts[0]), arrays[1 : n_layers + 1], intercepts[1:]
+
+
+def assert_close(found, expected, tolerance):
+    """Compare arrays with a share of the largest number of all that are expected."""
+    atol = tolerance * max(np.abs(one).max() for one in expected)
+    for mine, theirs in zip(found, expected):
+        np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=atol)

@@ -56,8 +56,11 @@ def fit(X, y, n_jobs=2, **options):
     return VectorFlowClassifier(n_jobs=n_jobs, **options).fit(X, y)
 
 
-def driven(monkeypatch, *steps, alone=0):
-    """Make an epoch a sequence of (worker, from_row, to_row). `alone`: rows before, without copies."""
+def driven(monkeypatch, *steps, alone=0, records=None):
+    """Make an epoch a sequence of (worker, from_row, to_row). `alone`: rows before, without copies.
+
+    `records` gets the shared ones of layers that read rows, from before and after the steps.
+    """
     used = []
 
     class Driven(Trainer):
@@ -66,11 +69,17 @@ def driven(monkeypatch, *steps, alone=0):
             if self.clock.step == 0:  # as in other fits, in which steps are longest then
                 self.train(0, 0, alone, None)
             with self.team.hot.in_use(self.clock, self.crew):
+                before = self.shared()
                 for worker, start, end in steps:
                     at = worker % len(self.team.workers)
                     self.train(at, start, end, self.team.hot.copies[at])
+                if records is not None:
+                    records.extend(zip(before, self.shared()))
             self.network.advance()
             return 0.5
+
+        def shared(self):
+            return [one.record.copy() for one in self.network.parameters_of_rows]
 
         def train(self, worker, start, end, copies):
             order = np.arange(self.plan.n_chunks, dtype=np.int64)
@@ -83,9 +92,9 @@ def driven(monkeypatch, *steps, alone=0):
 
 def hot_features(X):
     """Which columns have copies in the nets of this file."""
-    bits = (2 * N_FEATURES - 1).bit_length()
+    bits = (2 * copies.N_HOT_WIDE - 1).bit_length()
     features, *_ = copies.hottest_by_slot(as_matrix(VectorFlowClassifier(), X, reset=True), bits)
-    return np.isin(np.arange(N_FEATURES), features)
+    return np.isin(np.arange(N_FEATURES), features[: copies.N_HOT_WIDE])
 
 
 def arrays(model):
@@ -147,6 +156,21 @@ def test_copies_of_one_worker_are_the_weights(monkeypatch, kind, shape, rule, mi
     for one, other in zip(arrays(alone), arrays(merged)):
         scale = max(np.abs(one).max(), 1e-3)
         np.testing.assert_allclose(other, one, rtol=2e-3, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape not in ("columns", "rows beside units")])
+def test_workers_step_their_copies_and_not_what_others_read(monkeypatch, shape, rule):
+    for name in ("UNSEEN_WIDE", "UNSEEN_INNER", "UNSEEN_SHARE"):
+        monkeypatch.setattr(copies, name, 10**6)
+    options, X, y = trained_on(shape, rule, "nothing")
+    driven(monkeypatch, (0, 0, N_ROWS // 2), records=(records := []))
+    fit(X, y, **options)
+    hot = hot_features(X)
+    assert hot.sum() == copies.N_HOT_WIDE and records
+    for before, after in records:
+        np.testing.assert_array_equal(after[hot], before[hot])
+    assert any((after[~hot] != before[~hot]).any() for before, after in records)
 
 
 SMALL_STEPS = [SGD(0.005), AdaGrad(0.01), AdaGrad(0.01, rowwise=True), Adam(1e-3), FTRL(0.01)]

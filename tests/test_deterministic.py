@@ -494,6 +494,21 @@ def test_no_more_threads_than_cores_take_turns(rows, monkeypatch):
     assert set(found) == {2}
 
 
+@pytest.mark.usefixtures("large_layers")
+@pytest.mark.parametrize("expected", [4, 2, 1])
+def test_turns_of_long_rows_are_short(rows, expected, monkeypatch):
+    """Each worker has room for copies of all that a turn touches."""
+    X, y = rows
+    longest = np.sort(np.diff(X.indptr))[-expected:].sum()
+    monkeypatch.setattr(rounds, "MOST_ASIDE", longest)
+    found = set()
+    monkeypatch.setattr(
+        rounds, "AsideRounds", lambda *given: found.add((given[1].period, given[-1])) or AsideRounds(*given)
+    )
+    check_bits(VectorFlowRegressor(solver="sgd"), X, y[:, 0])
+    assert found == {(expected, longest)}
+
+
 @pytest.mark.parametrize(("n_empty", "most"), [(0, 8), (1000, 3), (10_000, 1)])
 def test_no_more_workers_than_a_pass_pays_for(rows, n_empty, most, monkeypatch):
     """Each copies and merges all records in each pass."""

@@ -82,6 +82,13 @@ def test_every_form_of_x_gives_the_same_model_and_predictions(form, params):
     np.testing.assert_allclose(reference.decision_function(form(X)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_lists_are_as_precise_as_arrays_of_the_same_numbers():
+    numbers = [[0.1, 1.0 / 3.0], [1e-9, 2.0]]
+    found, expected = (as_matrix(classifier(), X, reset=True).values for X in (numbers, np.array(numbers)))
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_float32_csr_is_not_copied_or_changed():
     before = X.copy()
     assert as_matrix(classifier(), X, reset=True).values is X

@@ -1,4 +1,4 @@
-"""Nets that the engine trains by a kernel of their own, as all layers read rows: that it does, and what comes out."""
+"""Nets that the engine trains by kernels of their own: which these are, and what those that only read rows learn."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.engine.net import worker as engine
-from sklearn_vectorflow.layers import Add, FactorizationMachine, Input, Linear
+from sklearn_vectorflow.layers import Add, FactorizationMachine, Input, Linear, wide_and_deep
 from sklearn_vectorflow.optimizers import FTRL, AdaGrad
 from sklearn_vectorflow.penalties import L1, L2
 
@@ -53,7 +53,17 @@ def fit(X, y, **options):
         ({}, 7, False),  # less than a group
         ({"optimizer": "adagrad"}, 20, False),
         ({"batch_size": 8}, 20, False),
-        ({"hidden_layer_sizes": (24,)}, 20, False),
+        ({"hidden_layer_sizes": (24,)}, 20, True),
+        ({"hidden_layer_sizes": (24,), "batch_size": 8}, 20, True),
+        ({"hidden_layer_sizes": (32, 16)}, 2, True),
+        ({"hidden_layer_sizes": (9, 8, 3), "penalty": L2(1e-3)}, 3, True),
+        ({"hidden_layer_sizes": (32, 16), "batch_size": 8}, 2, False),
+        ({"hidden_layer_sizes": (32, 16), "dropout": 0.1}, 2, False),
+        ({"hidden_layer_sizes": (32, 16), "optimizer": "adam"}, 2, False),
+        ({"hidden_layer_sizes": (32, 16), "penalty": L1(1e-3)}, 2, False),
+        ({"network": wide_and_deep((16,))}, 2, True),
+        ({"network": wide_and_deep((16, 8)), "penalty": L2(0.0)}, 2, True),
+        ({"network": wide_and_deep((16,))}, 3, False),
     ],
 )
 def test_which_nets_have_a_kernel_of_their_own(options, n_classes, expected, monkeypatch):
@@ -61,7 +71,7 @@ def test_which_nets_have_a_kernel_of_their_own(options, n_classes, expected, mon
 
     class Noted(engine.Worker):
         def train(self, *args):
-            found.add(self.has_shape)
+            found.add(self.has_kernel)
             return super().train(*args)
 
     monkeypatch.setattr(engine, "Worker", Noted)

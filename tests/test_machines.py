@@ -85,31 +85,25 @@ def _fit_both(rank, optimizer, penalty, batch_size=1, n_classes=2, loss=referenc
     return (*model.coefs_, model.intercepts_[0][None, :]), expected
 
 
-def _assert_close(found, expected, tolerance=2e-5):
-    atol = tolerance * max(np.abs(b).max() for b in expected)
-    for a, b in zip(found, expected):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=atol)
-
-
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rank", [1, 3, 4, 8, 9, 12, 16, 19, 28])
 def test_a_row_a_step(rank, optimizer, penalty):
-    _assert_close(*_fit_both(rank, optimizer, penalty))
+    reference.assert_close(*_fit_both(rank, optimizer, penalty), 2e-5)
 
 
 @pytest.mark.parametrize("penalty", ["none", "l2", "elastic_each"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rank", [1, 3, 8])
 def test_batches(rank, optimizer, penalty):
-    _assert_close(*_fit_both(rank, optimizer, penalty, batch_size=7))
+    reference.assert_close(*_fit_both(rank, optimizer, penalty, batch_size=7), 2e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rank", [3, 8])
 def test_several_outputs_have_embeddings_of_their_own(rank, optimizer, batch_size):
-    _assert_close(*_fit_both(rank, optimizer, "l2", batch_size, 3, reference.multinomial))
+    reference.assert_close(*_fit_both(rank, optimizer, "l2", batch_size, 3, reference.multinomial), 2e-5)
 
 
 @pytest.mark.parametrize("penalty", ["none", "l2", "l1"])
@@ -117,7 +111,7 @@ def test_several_outputs_have_embeddings_of_their_own(rank, optimizer, batch_siz
 def test_means(optimizer, penalty, monkeypatch):
     # under a falling rate, those of features that never come are only nearly exact
     monkeypatch.setitem(OPTIMIZERS, "sgd", (SGD(0.1, schedule="constant"), lambda _: reference.SGD(0.1)))
-    _assert_close(*_fit_both(9, optimizer, penalty, average=N_ROWS))
+    reference.assert_close(*_fit_both(9, optimizer, penalty, average=N_ROWS), 2e-5)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -142,4 +136,4 @@ def test_pairs_of_hidden_units(rank, optimizer):
         [reference.Penalty(l2=0.01)] * 2,
         n_epochs=2,
     )
-    _assert_close((*model.coefs_[1:], model.intercepts_[1][None, :]), expected, 1e-4)
+    reference.assert_close((*model.coefs_[1:], model.intercepts_[1][None, :]), expected, 1e-4)

@@ -35,12 +35,6 @@ def _layers(model):
     return (weights[0], intercepts[0]), weights[1:], intercepts[1:]
 
 
-def _assert_close(found, expected, tolerance):
-    atol = tolerance * max(np.abs(one).max() for one in expected)
-    for mine, theirs in zip(found, expected):
-        np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=atol)
-
-
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -79,4 +73,4 @@ def test_weights_are_those_of_the_reference(sizes, activation, n_classes, batch_
     assert np.abs(expected[0][0] - wide[0]).max() > 1e-3
     assert np.abs(expected[1][0] - weights[0]).max() > 1e-3
     for mine, theirs in zip(([*found[0]], found[1], found[2]), ([*expected[0]], expected[1], expected[2])):
-        _assert_close(mine, theirs, 5e-5)
+        reference.assert_close(mine, theirs, 5e-5)

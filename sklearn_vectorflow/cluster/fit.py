@@ -73,7 +73,7 @@ class PiecePlaces:
 
     @staticmethod
     def among(pieces, shares):
-        """Let some know what stands for those of them that each share has."""
+        """Find which records of some pieces each share has, unless that is known."""
         pieces = [one for one in pieces if one._edges is not shares.edges]
         for one in pieces:
             one.owned, one._edges = shares.owners(one.places), shares.edges

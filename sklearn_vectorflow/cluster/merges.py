@@ -21,8 +21,8 @@ class Glimpse:
 
     Parameters
     ----------
-    state : NetState or None
-        Records that the sampled rows read; None where a coupling is known.
+    state : NetState
+        Records that the sampled rows read.
     loss, weight, seconds : float
         See `tasks.Gain`.
     n_bytes : int
@@ -37,11 +37,6 @@ class Glimpse:
 
     def __sizeof__(self):
         return object.__sizeof__(self) + sys.getsizeof(self.state)
-
-    @classmethod
-    def of(cls, gain, state=None):
-        """Return that of a gain."""
-        return cls(state, gain.loss, gain.weight, gain.seconds, gain.state.nbytes)
 
 
 def n_shares_of(executor, n_records, n_gains):
@@ -105,7 +100,7 @@ def glimpse(gain, places, found):
     state = placed(gain.state, places.index)
     known = zip(found, places.index, state.layers)
     found = [common(own[0], layer.index) if index is None else own for own, index, layer in known]
-    return Glimpse.of(gain, glimpsed_at(state, found))
+    return Glimpse(glimpsed_at(state, found), gain.loss, gain.weight, gain.seconds, gain.state.nbytes)
 
 
 def glimpse_of_share(share, reader):

@@ -45,10 +45,8 @@ from sklearn_vectorflow.validation.arrays import check_sample_weight, group_star
 from sklearn_vectorflow.validation.errors import brief, naming, warn
 from sklearn_vectorflow.validation.scalars import check_integer
 
-OF_A_FIT = (  # attributes that a fit needs for itself
-    *("_prefers_exact", "_column_sizes", "_column_units", "_stops_early", "_sample_of"),
-    *("_linear_units", "_rehearses"),
-)
+# Attributes that a fit needs for itself.
+OF_A_FIT = "_prefers_exact _column_sizes _column_units _stops_early _sample_of _linear_units _rehearses".split()
 SUSPICIOUS = 1e12  # weights from which on outputs may overflow, so the loss is checked
 
 

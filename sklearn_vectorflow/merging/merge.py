@@ -30,8 +30,8 @@ def merge_states(base: NetState, states: Sequence[NetState], *, coupling: float 
     how far a weight has moved to its optimum. What penalties leave of a weight multiplies: for :math:`w`, the logarithm
     of the ratio by which penalties alone would have shrunk the weight is added to :math:`\rho_k`. The steps of all
     states add up, and a weight catches up on the penalties of steps that did not read it. FTRL's sums follow from w and
-    G. For Adam, the step counts of features replace G. SGD
-    has neither, so the result is the mean of the states that have trained a weight.
+    G. For Adam, the step counts of features replace G. SGD has neither, so the result is the mean of the states that
+    have trained a weight.
 
     Parameters
     ----------

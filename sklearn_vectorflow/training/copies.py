@@ -111,7 +111,8 @@ def hot_records(network, net, matrix, n_workers, turn=None, most_nonzeros=None):
         features, shares, shift = hottest_by_slot(matrix, BITS)
         bits = BITS
     unseen = _unseen(net.rules, matrix, shares, UNSEEN if turn is None else turn * n_workers)
-    period = int(np.clip(unseen // n_workers, 4, engine.PART_STEPS))
+    fewest = 4 if turn is None else min(4, turn)
+    period = int(np.clip(unseen // n_workers, fewest, engine.PART_STEPS))
     hot = engine.Hot(net, features if bits else features[:N_HOT], bits, shift, FIRST, period, n_parts)
     n_aside = most_nonzeros(period) if turn is not None and bits else 0
     copies = [engine.Copies(hot, worker / n_workers, n_workers, turn is None, n_aside) for worker in range(n_workers)]

@@ -8,12 +8,12 @@ from libc.stdint cimport int64_t
 from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
-from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
 from sklearn_vectorflow.engine.net.plan cimport *
 
 cdef extern from "kernels/nets/deep.h" nogil:
     void vf_open_deep(const vf_deep *net)
     void vf_close_deep(const vf_deep *net)
+    int64_t vf_lanes(int64_t n)
     double vf_train_deep(const vf_deep *net, vf_clock *clock, const int64_t *queue, int64_t from_row, int64_t to_row,
                          int64_t n_queued)
     enum:
@@ -147,7 +147,7 @@ cdef class Deep(Walk):
         cdef size_t n_bytes
         inner.by_row = node.rule == VF_ADAGRAD_ROWWISE
         inner.n_in, inner.n_out = node.weights.n_in, node.width
-        inner.stride = (inner.n_in + VF_LANES - 1) // VF_LANES * VF_LANES
+        inner.stride = vf_lanes(inner.n_in)
         n_bytes = inner.n_out * inner.stride * sizeof(float)
         inner.weights = <float *>self._take(n_bytes)
         inner.state = <float *>self._take(n_bytes)

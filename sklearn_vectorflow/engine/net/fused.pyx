@@ -73,9 +73,9 @@ cdef class Fused(Deep):
                 and node.weights.values != NULL and node.orthogonal == 0.0)
 
     @property
-    def has_shape(self):
-        """Whether a kernel here trains the net."""
-        return self.shape != OTHER
+    def has_kernel(self):
+        """Whether a kernel of its own trains the net, if targets and other workers permit."""
+        return self.shape != OTHER or self.deep.at != NULL
 
     cdef bint _has_kernel(self, Targets targets):
         """Whether a shorter way serves.

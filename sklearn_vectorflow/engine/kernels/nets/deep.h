@@ -198,7 +198,7 @@ VF_INLINE void vf_step_wide(const int lazy, const vf_deep *net, const vf_linear 
 
 /* Asks for a part of what coming rows need. */
 VF_INLINE void vf_ask_ahead_deep(const vf_deep *net, const int64_t *queue, int64_t at, int64_t n_queued,
-                                     vf_portion portion) {
+                                 vf_portion portion) {
     const vf_single *data = &net->data;
     const vf_rows *rows = data->rows;
     const vf_linear *layer = data->weights;
@@ -259,11 +259,7 @@ VF_INLINE double vf_step_deep(const int wide, const int lazy, const int64_t k, c
         last->out[0] += net->wide.intercepts.numbers[0] + vf_sum_wide(lazy, net, net->wide.layer, x);
     for (int64_t c = 0; c < k; c++)
         data->raw[c] = last->out[c];
-    vf_add_offsets(&data->offsets, row, k, data->raw);
-    for (int64_t c = 0; c < data->n_targets; c++)
-        data->y[c] = data->targets[row * data->n_targets + c];
-    *data->weight = data->sample_weight ? data->sample_weight[row] : 1.0;
-    const double loss = data->loss->evaluate(1, data->y, data->raw, data->weight, data->gradient, data->loss);
+    const double loss = vf_evaluate_row(data, row);
     if (!isfinite(loss))
         return loss;
     for (int64_t c = 0; c < k; c++)

@@ -233,30 +233,21 @@ VF_INLINE void vf_step_layer_as(const int by_row, const int lazy, const vf_clock
     vf_step_intercepts(&in->intercepts, in->gradient, square);
 }
 
+/* Calls a function of a layer's rule and of what it catches up on with these as constants. */
+#define VF_AS_INNER(function, lazy, clock, in)                                                            \
+    ((in)->by_row ? ((lazy) ? function(1, VF_DECAYING, clock, in) : function(1, VF_EAGER, clock, in))     \
+                  : ((lazy) ? function(0, VF_DECAYING, clock, in) : function(0, VF_EAGER, clock, in)))
+
 /* Sets what the next layer reads, before its activation. */
 VF_SIMD static void vf_forward_layer(int lazy, const vf_clock *clock, const vf_inner *given) {
     const vf_inner in = *given; /* no store can alias it */
-    if (in.by_row && lazy)
-        vf_forward_layer_as(1, VF_DECAYING, clock, &in);
-    else if (in.by_row)
-        vf_forward_layer_as(1, VF_EAGER, clock, &in);
-    else if (lazy)
-        vf_forward_layer_as(0, VF_DECAYING, clock, &in);
-    else
-        vf_forward_layer_as(0, VF_EAGER, clock, &in);
+    VF_AS_INNER(vf_forward_layer_as, lazy, clock, &in);
 }
 
 /* Sets the gradient of a layer's inputs, and steps it and its intercepts. */
 VF_SIMD static void vf_step_layer(int lazy, const vf_clock *clock, const vf_inner *given) {
     const vf_inner in = *given;
-    if (in.by_row && lazy)
-        vf_step_layer_as(1, VF_DECAYING, clock, &in);
-    else if (in.by_row)
-        vf_step_layer_as(1, VF_EAGER, clock, &in);
-    else if (lazy)
-        vf_step_layer_as(0, VF_DECAYING, clock, &in);
-    else
-        vf_step_layer_as(0, VF_EAGER, clock, &in);
+    VF_AS_INNER(vf_step_layer_as, lazy, clock, &in);
 }
 
 #endif

@@ -151,8 +151,6 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
         copies.feature = x.indices;
         vf_take_values(x, vf_readable(net.rows, row, x), copies);
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
-        for (int64_t k = 0; k < net.n_targets; k++)
-            net.y[k] = net.targets[row * net.n_targets + k];
         for (int64_t i = 0; i < 2; i++) {
             if (net.intercepts[i])
                 ones[i] = vf_read_one(kind, &inner[i]);
@@ -160,11 +158,9 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
                 net.raw[i] = ones[i].w;
         }
         net.raw[0] = (float)net.raw[0] + vf_forward_copied(kind, lazy, &base.weights, x.length, copies);
-        vf_add_offsets(&net.offsets, row, net.loss->n_outputs, net.raw);
         vf_look_ahead(&net, &base, queue, at, n_queued);
         vf_ask(&base, net.places, net.places->length / 2);
-        *net.weight = net.sample_weight ? net.sample_weight[row] : 1.0;
-        total += net.loss->evaluate(1, net.y, net.raw, net.weight, net.gradient, net.loss);
+        total += vf_evaluate_row(&net, row);
         if (!isfinite(total))
             break;
         gradient = (float)*net.gradient;

@@ -66,13 +66,4 @@ VF_INLINE void vf_ask_entries(const vf_single *data, const vf_spread *spread, vf
         vf_ask_entry(data, spread, coming);
 }
 
-/* Sets what the loss reads of a row beside its outputs, and adds offsets to these; returns the loss. */
-VF_INLINE double vf_evaluate_row(const vf_single *data, int64_t row) {
-    vf_add_offsets(&data->offsets, row, data->loss->n_outputs, data->raw);
-    for (int64_t k = 0; k < data->n_targets; k++)
-        data->y[k] = data->targets[row * data->n_targets + k];
-    *data->weight = data->sample_weight ? data->sample_weight[row] : 1.0;
-    return data->loss->evaluate(1, data->y, data->raw, data->weight, data->gradient, data->loss);
-}
-
 #endif

@@ -51,6 +51,15 @@ VF_INLINE void vf_prefetch_targets(const vf_single *net, int64_t row) {
         VF_PREFETCH_READ(net->sample_weight + row);
 }
 
+/* Sets what the loss reads of a row beside its outputs, and adds offsets to these; returns the loss. */
+VF_INLINE double vf_evaluate_row(const vf_single *data, int64_t row) {
+    vf_add_offsets(&data->offsets, row, data->loss->n_outputs, data->raw);
+    for (int64_t k = 0; k < data->n_targets; k++)
+        data->y[k] = data->targets[row * data->n_targets + k];
+    *data->weight = data->sample_weight ? data->sample_weight[row] : 1.0;
+    return data->loss->evaluate(1, data->y, data->raw, data->weight, data->gradient, data->loss);
+}
+
 typedef struct {
     double (*train)(const vf_single *, vf_clock *, const int64_t *, int64_t, int64_t, int64_t);
     void (*merge_tier)(const vf_linear *, const vf_linear *const *intercepts, const vf_hot *, vf_apart *, int64_t tier);
