@@ -43,14 +43,14 @@ def check_units(length, output, center, is_linear):
     for name, what, size in found:
         if not RANGE[0] <= size <= RANGE[1]:
             raise ValueError(
-                f"{name} is outside the range of single precision: {what} is {size:.3g}, but must be in "
+                f"{name} is outside the range of single precision: {what} is about {size:.2g}, but must be in "
                 f"[{RANGE[0]:g}, {RANGE[1]:g}]. Multiply {name} by a constant that brings it near 1."
             )
     if not RANGE[0] <= length * output <= RANGE[1]:
         raise ValueError(
             "X and y together are outside the range of single precision: the median length of rows is "
-            f"{length:.3g} and the standard deviation of y {output:.3g}. Multiply both by constants that bring them "
-            "near 1."
+            f"about {length:.2g} and the standard deviation of y {output:.2g}. Multiply both by constants that bring "
+            "them near 1."
         )
     if center > RANGE[1]:
         raise ValueError(
