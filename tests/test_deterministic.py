@@ -353,7 +353,8 @@ def test_rounds_add_what_turns_gain(rows, n_jobs, strength, n_hot, monkeypatch):
 def test_records_set_aside_for_a_turn_add_what_it_gains(rows, n_jobs, strength, monkeypatch):
     """A dense reference: all features are merged after each round.
 
-    Gains of hot ones are shrunk by the turns that are added later, those of others by all of the round but their own.
+    A turn's steps see what it gained of hot features alone. Gains of these are shrunk by the turns that are added
+    later, those of others by all of the round but their own.
     """
     n_workers, used = 4, []
     monkeypatch.setattr(rounds, "GROWTH", ((0, n_workers),))
@@ -367,19 +368,22 @@ def test_records_set_aside_for_a_turn_add_what_it_gains(rows, n_jobs, strength, 
     ).fit(X, y)  # fmt: skip
     (hot,) = used
     assert 0 < len(hot.features) < 3
+    is_hot = np.isin(np.arange(16), hot.features)
     dense, w, share = X.toarray().astype(np.float64), np.zeros(16), np.exp(-rate * strength)
     for turns in turns_of(len(y), n_workers):
         n_left = sum(map(len, turns))
         shrunk = share**n_left
         gained = np.zeros(16)
         for turn in turns:
-            own = w.copy()
+            base, own = w.copy(), np.zeros(16)
             for row in turn:
-                own = (own - rate * (dense[row] @ own - y[row]) * dense[row]) * share
+                seen = base + np.where(is_hot, own, 0.0)
+                own = (own - rate * (dense[row] @ seen - y[row]) * dense[row]) * share
+                base *= share
             n_left -= len(turn)
             later = np.full(16, share ** (sum(map(len, turns)) - len(turn)))
             later[hot.features] = share**n_left
-            gained += (own - w * share ** len(turn)) * later
+            gained += own * later
         w = w * shrunk + gained
     np.testing.assert_allclose(model.coef_, w, rtol=1e-4, atol=1e-5)
 

@@ -146,11 +146,11 @@ VF_INLINE double vf_train_single(const int kind, const int lazy, const vf_single
             copies.at = net.places->at + (at % VF_RING) * net.places->room;
         else
             vf_find(&net, &base, x.indices, x.length, copies.at);
-        if (net.aside)
-            vf_set_aside(&base.weights, net.hot, net.aside, base.slots, x.indices, x.length, copies.at);
         copies.feature = x.indices;
         vf_take_values(x, vf_readable(net.rows, row, x), copies);
         vf_copy_records(kind, lazy, &base.weights, clock, own, x.length, copies);
+        if (net.aside)
+            vf_set_aside(&base.weights, net.hot, net.aside, base.slots, x.length, copies.at);
         for (int64_t i = 0; i < 2; i++) {
             if (net.intercepts[i])
                 ones[i] = vf_read_one(kind, &inner[i]);

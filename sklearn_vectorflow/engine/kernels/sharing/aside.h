@@ -1,29 +1,22 @@
 /* Records that a worker sets aside for a turn: deterministic rounds of layers that are too large to be copied whole
- * (engine/net/aside_rounds.pyx). Hot features have copies in slots, as ever. Of every other feature that a turn touches, the
- * worker copies the record when it first comes, steps the copy alone, and adds what it gained to the shared record when all
- * have taken their turns. Features fall into pieces, of which no two workers add to the same one at the same time. */
+ * (engine/net/aside_rounds.pyx). Hot features have copies in slots, as ever. Others come hardly ever twice in a turn, so each
+ * of their non-zeros has a record of its own: it begins as the shared one, is stepped once, and what it gained is added to the
+ * shared one when all have taken their turns. Features fall into pieces, of which no two workers add to the same one at the
+ * same time. */
 #ifndef VF_ASIDE_H
 #define VF_ASIDE_H
 
 #include "kernels/rows/rows.h"
 #include "kernels/sharing/merge_one.h"
 
-/* Where a feature's copy is. */
-typedef struct {
-    int32_t feature, place; /* feature: -1 where there is none */
-} vf_laid;
-
-/* The copies lie behind the slots of hot features (merge_one.h), in the order of their first touch. */
+/* The records lie behind the slots of hot features (merge_one.h), in the order of the non-zeros. */
 typedef struct vf_aside {
-    int32_t bits, n_pieces;
-    vf_laid *table;   /* (2**bits) by a hash of the feature, or behind it: all of a thread's workers have one, */
-    int32_t *entry;   /* (most) where in it copies are found, */
-    int32_t *cold;    /* (VF_GROUP) and room for a part of a row */
-    int32_t *feature; /* (most) whose the copies are */
-    int32_t *order;   /* (most) the copies of each piece together */
+    int32_t n_pieces;
+    int32_t *feature; /* (most) whose the records are */
+    int32_t *order;   /* (most) the records of each piece together; during a turn, those of a row that are not hot */
     int32_t *starts;  /* (n_pieces + 1) where those begin */
     float *before;    /* (most, stride) what the shared records were */
-    int64_t n;        /* copies of this turn */
+    int64_t n;        /* records of this turn */
 } vf_aside;
 
 VF_INLINE uint32_t vf_aside_hash(int32_t feature) { return (uint32_t)feature * 2654435769u; }
@@ -38,48 +31,25 @@ static inline void vf_ask_for_row(const vf_rows *rows, const vf_linear *layer, c
     }
 }
 
-/* The place of a feature's copy. Where there is none yet, its record is copied. Whether there is one can't be foretold, so
- * both do the same: a copy that is there is written over itself. */
-VF_INLINE int64_t vf_lay_aside(const vf_linear *layer, vf_aside *aside, float *copies, int32_t feature) {
-    const int64_t stride = layer->stride;
-    const uint32_t mask = ((uint32_t)1 << aside->bits) - 1;
-    uint32_t at = vf_aside_hash(feature) >> (32 - aside->bits);
-    vf_laid laid = aside->table[at];
-    while (laid.feature >= 0 && laid.feature != feature) {
-        at = (at + 1) & mask;
-        laid = aside->table[at];
+/* Gives the non-zeros of a row, whose records have been read at `at`, new records there, which will be written whole. Those
+ * of hot features, in slots from `from` on, have theirs. Which are hot can't be foretold: the first loop has no branch. */
+VF_INLINE void vf_set_aside(const vf_linear *layer, const vf_hot *hot, vf_aside *aside, int64_t from, int64_t n,
+                            int64_t *VF_RESTRICT at) {
+    const int64_t stride = layer->stride, n_slots = hot->n_slots, first = from + n_slots + aside->n;
+    float *VF_RESTRICT before = aside->before + aside->n * stride;
+    int32_t *VF_RESTRICT feature = aside->feature + aside->n, *VF_RESTRICT cold = aside->order;
+    int64_t n_cold = 0;
+    for (int64_t k = 0; k < n; k++) {
+        cold[n_cold] = (int32_t)k;
+        n_cold += (uint64_t)(at[k] - from) >= (uint64_t)n_slots;
     }
-    const int64_t is_new = laid.feature < 0, place = is_new ? aside->n : laid.place;
-    const float *record = layer->record + feature * stride;
-    float *copy = copies + place * stride, *before = aside->before + place * stride;
-    const float *from = is_new ? record : copy, *from_before = is_new ? record : before;
-    const vf_laid now = {feature, (int32_t)place};
-    aside->table[at] = now;
-    aside->entry[place] = (int32_t)at;
-    aside->feature[place] = feature;
-    for (int64_t c = 0; c < stride; c++) {
-        before[c] = from_before[c];
-        copy[c] = from[c];
+    for (int64_t i = 0; i < n_cold; i++) {
+        const int64_t k = cold[i];
+        feature[i] = (int32_t)at[k];
+        memcpy(before + i * stride, layer->record + at[k] * stride, sizeof(float) * (size_t)stride);
+        at[k] = first + i;
     }
-    aside->n += is_new;
-    return place;
-}
-
-/* Has places, as vf_find_hot gives them, be those of copies. Those of hot features, in slots from `from` on, are. */
-VF_INLINE void vf_set_aside(const vf_linear *layer, const vf_hot *hot, vf_aside *aside, int64_t from,
-                            const int32_t *VF_RESTRICT indices, int64_t n, int64_t *VF_RESTRICT at) {
-    const int64_t first = from + hot->n_slots;
-    float *copies = layer->record + first * layer->stride;
-    for (int64_t start = 0; start < n; start += VF_GROUP) {
-        const int64_t end = n < start + VF_GROUP ? n : start + VF_GROUP;
-        int64_t n_cold = 0;
-        for (int64_t k = start; k < end; k++) { /* which are hot can't be foretold, either */
-            aside->cold[n_cold] = (int32_t)k;
-            n_cold += (uint64_t)(at[k] - from) >= (uint64_t)hot->n_slots;
-        }
-        for (int64_t i = 0; i < n_cold; i++)
-            at[aside->cold[i]] = first + vf_lay_aside(layer, aside, copies, indices[aside->cold[i]]);
-    }
+    aside->n += n_cold;
     vf_fill_places(at, n);
 }
 
@@ -87,7 +57,7 @@ VF_INLINE int32_t vf_piece_of(const vf_aside *aside, int32_t feature) {
     return (int32_t)((uint64_t)(vf_aside_hash(feature) & 0xFFFF) * (uint32_t)aside->n_pieces >> 16);
 }
 
-/* After a turn: sorts its features by piece, and empties the table for the next one. */
+/* After a turn: sorts its records by piece. */
 static inline void vf_sort_aside(vf_aside *aside) {
     int32_t *starts = aside->starts;
     memset(starts, 0, sizeof(int32_t) * (size_t)(aside->n_pieces + 1));
@@ -95,10 +65,8 @@ static inline void vf_sort_aside(vf_aside *aside) {
         starts[vf_piece_of(aside, aside->feature[k])]++;
     for (int32_t piece = 1; piece <= aside->n_pieces; piece++)
         starts[piece] += starts[piece - 1];
-    for (int64_t k = aside->n - 1; k >= 0; k--) { /* each end moves back to its start */
+    for (int64_t k = aside->n - 1; k >= 0; k--) /* each end moves back to its start */
         aside->order[--starts[vf_piece_of(aside, aside->feature[k])]] = (int32_t)k;
-        aside->table[aside->entry[k]].feature = -1;
-    }
     aside->n = 0;
 }
 
@@ -112,14 +80,30 @@ VF_INLINE void vf_read_worth(const int kind, const int lazy, const vf_linear *la
         group->left[k] = group->threshold[k] = 0.0f; /* nothing more to catch up on */
 }
 
-/* Adds the gains of a piece to the shared records: n copies, in the given order. */
+/* How many of the next n records, at most a group, are of different features. */
+VF_INLINE int64_t vf_n_different(const vf_aside *aside, const int32_t *order, int64_t n) {
+    int32_t feature[VF_GROUP], n_alike = 0;
+    const int64_t size = n < VF_GROUP ? n : VF_GROUP;
+    for (int64_t i = 0; i < VF_GROUP; i++)
+        feature[i] = i < size ? aside->feature[order[i]] : -1 - (int32_t)i;
+    for (int64_t i = 1; i < VF_GROUP; i++)
+        for (int64_t j = 0; j < i; j++)
+            n_alike += feature[i] == feature[j];
+    for (int64_t i = 1; n_alike && i < size; i++) /* hardly ever */
+        for (int64_t j = 0; j < i; j++)
+            if (feature[i] == feature[j])
+                return i;
+    return size;
+}
+
+/* Adds the gains of a piece to the shared records: n records, in the given order. */
 VF_INLINE void vf_add_records(const int kind, const int lazy, const vf_linear *layer, const vf_clock *clock,
                               const vf_aside *aside, float *copies, const int32_t *order, int64_t n) {
     const int which = vf_copied_numbers(kind, lazy, layer);
     const vf_tally tally = {0.0f, 1.0f, {0, 0.0, 0.0}};
-    for (int64_t from = 0; from < n; from += VF_GROUP) {
-        const int64_t size = n - from < VF_GROUP ? n - from : VF_GROUP;
+    for (int64_t from = 0, size; from < n; from += size) {
         vf_group in, old, own;
+        size = vf_n_different(aside, order + from, n - from);
         for (int64_t i = 0; i < VF_GROUP; i++) {
             old.at[i] = own.at[i] = order[from + (i < size ? i : 0)];
             in.at[i] = in.feature[i] = old.feature[i] = own.feature[i] = aside->feature[own.at[i]];

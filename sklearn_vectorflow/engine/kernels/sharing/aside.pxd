@@ -6,15 +6,8 @@ from sklearn_vectorflow.engine.kernels.rows.rows cimport vf_rows
 from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
 
 cdef extern from "kernels/sharing/aside.h" nogil:
-    enum:
-        VF_GROUP
-    ctypedef struct vf_laid:
-        int32_t feature, place
     ctypedef struct vf_aside:
-        int32_t bits, n_pieces
-        vf_laid *table
-        int32_t *entry
-        int32_t *cold
+        int32_t n_pieces
         int32_t *feature
         int32_t *order
         int32_t *starts
