@@ -69,12 +69,10 @@ def only_windows(monkeypatch):
 
 @pytest.fixture
 def large_layers(monkeypatch):
-    """Layers too large for copies of all features, most of which are not hot; turns of one length."""
+    """Layers too large for copies of all features, most of which are not hot."""
     monkeypatch.setattr(records, "CACHED", 0)
     monkeypatch.setattr(copies, "BITS", 3)
     monkeypatch.setattr(copies, "WHOLE_BYTES", 0)
-    for name in ("UNSEEN_TOUCHES", "UNSEEN_TOUCHES_OF_CONSTANT_STEPS"):
-        monkeypatch.setattr(copies, name, 1e9)
 
 
 @pytest.fixture
@@ -359,6 +357,7 @@ def test_records_set_aside_for_a_turn_add_what_it_gains(rows, n_jobs, strength, 
     n_workers, used = 4, []
     monkeypatch.setattr(rounds, "GROWTH", ((0, n_workers),))
     monkeypatch.setattr(copies, "BITS", 1)
+    monkeypatch.setattr(copies, "UNSEEN_TOUCHES_OF_CONSTANT_STEPS", 1e9)  # turns of one length
     monkeypatch.setattr(rounds, "AsideRounds", lambda *given: used.append(given[1]) or AsideRounds(*given))
     X, y = rows[0][:, :16], rows[1][:, 0]
     rate = 0.02
