@@ -28,11 +28,11 @@ def columns_of(owner, columns, n_columns, feature_names=None):
             return np.arange(n_columns)[columns]
         columns = np.arange(columns.start, columns.stop, columns.step)
     chosen = np.atleast_1d(np.asarray(columns))
-    if chosen.dtype.kind in "UO":
+    if chosen.dtype.kind in "UO" and all(isinstance(one, str) for one in chosen.ravel()):
         known = {} if feature_names is None else {one: place for place, one in enumerate(feature_names)}
         unknown = [one for one in chosen if one not in known]
         if unknown:
-            raise ValueError(f"{owner}: X has no feature named {unknown[0]!r}.")
+            raise ValueError(f"{owner}: X has no feature named {brief(unknown[0])}.")
         return np.array([known[one] for one in chosen], dtype=np.int64)
     if chosen.dtype.kind not in "iu":
         raise TypeError(f"{owner} must be a slice, column numbers or feature names, got {brief(columns)}.")

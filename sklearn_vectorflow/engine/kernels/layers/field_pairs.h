@@ -11,10 +11,9 @@
 #ifndef VF_FIELD_PAIRS_H
 #define VF_FIELD_PAIRS_H
 
+#include "kernels/lanes.h"
 #include "kernels/layers/fields.h"
 #include "kernels/layers/pairs.h"
-
-enum { VF_RANK = 16 }; /* the largest rank whose products are summed in lanes */
 
 /* A row leaves for its gradient S, of each field a record's numbers, and behind them how many of its features the field
  * has: where that is. */
@@ -122,28 +121,35 @@ VF_INLINE void vf_sum_field(const vf_fields *f, const int64_t rank, const vf_lin
     }
 }
 
-/* Adds the products of S that belong to an output. */
+/* Adds the products of two embeddings to a sum in lanes. */
+VF_INLINE vf_floats_4 vf_multiply_embeddings(const int64_t rank, const float *a, const float *b, vf_floats_4 sum) {
+    for (int64_t c = 0; c < rank; c += 4)
+        sum = vf_multiply_add_4(vf_load_4(a + c, rank - c), vf_load_4(b + c, rank - c), sum);
+    return sum;
+}
+
+/* The products of S that belong to an output. Two sums, so that one does not wait for its own additions. */
 VF_INLINE float vf_multiply_fields(const vf_fields *f, const int64_t rank, int64_t n, const float *sums, int64_t output) {
-    float lanes[VF_RANK] = {0.0f}, total = 0.0f;
+    vf_floats_4 first = vf_fill_4(0.0f), second = vf_fill_4(0.0f), own = vf_fill_4(0.0f);
+    float lanes[4];
     for (int64_t p = 0; p < f->n_present; p++) {
         const int64_t g = f->present[p];
         const float *mine = sums + g * n + output * f->n_fields * rank;
         const float *theirs = sums + (output * f->n_fields + g) * rank;
-        for (int64_t q = 0; q < p; q++) {
-            const float *a = mine + f->present[q] * rank, *b = theirs + f->present[q] * n;
-            if (rank <= VF_RANK)
-                for (int64_t c = 0; c < rank; c++)
-                    lanes[c] += a[c] * b[c];
-            else
-                for (int64_t c = 0; c < rank; c++)
-                    total += a[c] * b[c];
+        int64_t q = 0;
+        for (; q + 2 <= p; q += 2) {
+            const int64_t h = f->present[q], i = f->present[q + 1];
+            first = vf_multiply_embeddings(rank, mine + h * rank, theirs + h * n, first);
+            second = vf_multiply_embeddings(rank, mine + i * rank, theirs + i * n, second);
         }
-        for (int64_t c = 0; c < rank && f->starts[p + 1] - f->starts[p] > 1; c++)
-            total += 0.5f * mine[g * rank + c] * mine[g * rank + c];
+        if (q < p)
+            first = vf_multiply_embeddings(rank, mine + f->present[q] * rank, theirs + f->present[q] * n, first);
+        if (f->starts[p + 1] - f->starts[p] > 1)
+            own = vf_multiply_embeddings(rank, mine + g * rank, mine + g * rank, own);
     }
-    for (int64_t c = 0; c < VF_RANK; c++)
-        total += lanes[c];
-    return total;
+    first = vf_multiply_add_4(own, vf_fill_4(0.5f), vf_multiply_add_4(second, vf_fill_4(1.0f), first));
+    memcpy(lanes, &first, sizeof lanes);
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
 VF_INLINE void vf_forward_fields_of(const vf_fields *given, const int64_t rank, const vf_linear *layer, const float *left,
@@ -205,104 +211,122 @@ static void vf_forward_fields(const vf_fields *f, const vf_pairs *pairs, const v
 
 /* ---- gradients ---------------------------------------------------------------------------- */
 
-/* Sets the gradient of the records of field g over their value, without their own part; returns the sum of the squares
- * of what belongs to other fields. `alone`: nothing belongs to their own one. */
-VF_INLINE float vf_pull_field(const vf_fields *f, const int64_t rank, int64_t n, const float *sums, int64_t g, int alone,
-                              const float *delta, float *VF_RESTRICT gradient) {
+/* Sets the gradient of the records of field g over their value, without their own part. `alone`: nothing of it belongs
+ * to their own field. */
+VF_INLINE void vf_pull_field_of(const vf_fields *f, const int64_t rank, const float *sums, int64_t g, int alone,
+                                 const float *delta, float *VF_RESTRICT gradient) {
+    const int64_t n_fields = f->n_fields, n = f->n_outputs * n_fields * rank;
     const float *VF_RESTRICT counts = vf_field_counts(f, n, sums);
-    float square = 0.0f;
     for (int64_t o = 0; o < f->n_outputs; o++)
-        for (int64_t h = 0; h < f->n_fields; h++) {
-            const float *VF_RESTRICT theirs = sums + h * n + (o * f->n_fields + g) * rank;
-            float *VF_RESTRICT mine = gradient + (o * f->n_fields + h) * rank;
-            float total = 0.0f;
-            if (counts[h] == 0.0f || (alone && h == g)) {
-                memset(mine, 0, rank * sizeof *mine);
-                continue;
+        for (int64_t h = 0; h < n_fields; h++) {
+            const float *VF_RESTRICT theirs = sums + h * n + (o * n_fields + g) * rank;
+            float *VF_RESTRICT mine = gradient + (o * n_fields + h) * rank;
+            const int is_none = counts[h] == 0.0f || (alone && h == g);
+            for (int64_t c = 0; c < rank; c += 4) {
+                const vf_floats_4 none = vf_fill_4(0.0f);
+                const vf_floats_4 all = vf_multiply_add_4(vf_load_4(theirs + c, rank - c), vf_fill_4(delta[o]), none);
+                vf_store_4(mine + c, rank - c, is_none ? none : all);
             }
-            for (int64_t c = 0; c < rank; c++) {
-                mine[c] = delta[o] * theirs[c];
-                total += mine[c] * mine[c];
-            }
-            square += h == g ? 0.0f : total;
         }
-    return square;
+}
+
+VF_SIMD static void vf_pull_field(const vf_fields *given, const float *sums, int64_t g, int alone, const float *delta,
+                                  float *gradient) {
+    const vf_fields fixed = *given, *f = &fixed; /* no store can alias it */
+    if (f->rank == 4)
+        vf_pull_field_of(f, 4, sums, g, alone, delta, gradient);
+    else if (f->rank == 8)
+        vf_pull_field_of(f, 8, sums, g, alone, delta, gradient);
+    else
+        vf_pull_field_of(f, f->rank, sums, g, alone, delta, gradient);
+}
+
+/* In lanes, so that a sum does not wait for its own additions. */
+VF_INLINE float vf_sum_squares(const float *x, int64_t n) {
+    float lanes[VF_LANES] = {0.0f}, total = 0.0f;
+    int64_t from = 0;
+    for (; from + VF_LANES <= n; from += VF_LANES)
+        for (int64_t i = 0; i < VF_LANES; i++)
+            lanes[i] += x[from + i] * x[from + i];
+    for (int64_t i = 0; from + i < n; i++)
+        lanes[i] += x[from + i] * x[from + i];
+    for (int64_t i = 0; i < VF_LANES; i++)
+        total += lanes[i];
+    return total;
 }
 
 /* One step of a record. `step`: its gradient over its value; unless it is alone in its field, its own part is still to be
- * taken off `ours`, which is that of the whole field, one embedding an output. `square`: as vf_pull_field returns it. */
-VF_INLINE void vf_step_in_field(const int kind, const int lazy, const vf_fields *f, const int64_t rank,
-                                const vf_linear *layer, const vf_clock *clock, float *VF_RESTRICT record, float x, float left,
-                                int64_t g, int alone, const float *delta, const float *VF_RESTRICT ours, float square,
-                                float *VF_RESTRICT step) {
-    const int64_t n = layer->n_out;
+ * taken off `ours`, which is that of the whole field, one embedding an output. `square`: the sum of the squares of what
+ * belongs to other fields. */
+VF_INLINE void vf_step_in_field(const int kind, const int lazy, const vf_fields *f, const vf_linear *layer,
+                                const vf_clock *clock, float *VF_RESTRICT record, float x, float left, int64_t g, int alone,
+                                const float *delta, const float *VF_RESTRICT ours, float square, float *VF_RESTRICT step) {
+    const int64_t n = layer->n_out, rank = f->rank;
+    const vf_optimizer o = layer->optimizer;
     const float now = x * (1.0f + left);
-    for (int64_t o = 0; o < f->n_outputs && !alone; o++) {
-        const int64_t at = (o * f->n_fields + g) * rank;
+    for (int64_t k = 0; k < f->n_outputs && !alone; k++) {
+        const int64_t at = (k * f->n_fields + g) * rank;
         for (int64_t c = 0; c < rank; c++) {
-            step[at + c] = ours[o * rank + c] - delta[o] * now * record[at + c];
+            step[at + c] = ours[k * rank + c] - delta[k] * now * record[at + c];
             square += step[at + c] * step[at + c];
         }
     }
-    vf_state s = {0.0f, 0.0f, vf_read_row(kind, layer, record)};
-    const float rate = -x * vf_step_row(kind, &s, x * x * square / (float)n, (float)clock->rate, &layer->optimizer);
+    vf_state s = {0.0f, kind == VF_ADAM_ROWWISE ? record[layer->row_slot + 1] : 0.0f, vf_read_row(kind, layer, record)};
+    const float rate = vf_step_row(kind, &s, x * x * square / (float)n, (float)clock->rate, &o);
     if (VF_USES_ROW(kind))
         record[layer->row_slot] = s.row;
-    if (lazy) { /* all numbers catch up */
+    if (kind == VF_ADAM_ROWWISE)
+        record[layer->row_slot + 1] = s.s2;
+    if (VF_USES_S1(kind)) { /* all numbers have moments that move */
+        float *VF_RESTRICT moments = record + layer->slot1;
+        for (int64_t c = 0; c < n; c++) {
+            moments[c] = o.decay1 * moments[c] + (1.0f - o.decay1) * x * step[c];
+            record[c] += record[c] * left - rate * moments[c];
+        }
+    } else if (lazy) /* all catch up */
         for (int64_t c = 0; c < n; c++)
-            record[c] += record[c] * left + rate * step[c];
+            record[c] += record[c] * left - rate * x * step[c];
+    else
+        VF_EACH_FIELD_SPAN(f, rank, n, vf_needs_most(f),
+                           for (int64_t c = from; c < to; c++) record[c] -= rate * x * step[c];);
+    if (lazy)
         vf_touch(kind, layer, clock, record);
-    } else
-        VF_EACH_FIELD_SPAN(f, rank, n, vf_needs_most(f), for (int64_t c = from; c < to; c++) record[c] += rate * step[c];);
 }
 
-VF_INLINE void vf_update_stored_as(const int kind, const int lazy, const vf_fields *given, const int64_t rank,
-                                   const vf_linear *layer, const vf_clock *clock, vf_row row, const float *left,
-                                   const float *sums, const float *delta) {
-    const vf_fields fixed = *given, *f = &fixed; /* no store can alias it */
+VF_INLINE void vf_update_stored(const int kind, const int lazy, const vf_fields *given, const vf_linear *given_layer,
+                                const vf_clock *given_clock, vf_row row, const float *left, const float *sums,
+                                const float *delta) {
+    const vf_fields fixed = *given, *f = &fixed; /* no store can alias them */
+    const vf_linear fixed_layer = *given_layer, *layer = &fixed_layer;
+    const vf_clock now = *given_clock, *clock = &now;
     for (int64_t p = 0; p < f->n_present; p++) {
         const int64_t g = f->present[p];
         const int alone = vf_is_alone(f, layer->n_out, sums, g);
-        const float square = vf_pull_field(f, rank, layer->n_out, sums, g, alone, delta, f->gradient);
-        for (int64_t o = 0; o < f->n_outputs; o++)
-            memcpy(f->own + o * rank, f->gradient + (o * f->n_fields + g) * rank, rank * sizeof *f->own);
+        vf_pull_field(f, sums, g, alone, delta, f->gradient);
+        for (int64_t o = 0; o < f->n_outputs; o++) {
+            float *own = f->gradient + (o * f->n_fields + g) * f->rank;
+            memcpy(f->own + o * f->rank, own, f->rank * sizeof *own);
+            memset(own, 0, f->rank * sizeof *own);
+        }
+        const float square = VF_USES_SQUARE(kind) ? vf_sum_squares(f->gradient, layer->n_out) : 0.0f;
         for (int64_t k = f->starts[p]; k < f->starts[p + 1]; k++)
-            vf_step_in_field(kind, lazy, f, rank, layer, clock, layer->record + row.indices[k] * (int64_t)layer->stride,
+            vf_step_in_field(kind, lazy, f, layer, clock, layer->record + row.indices[k] * (int64_t)layer->stride,
                              row.values[k], lazy ? left[k] : 0.0f, g, alone, delta, f->own, square, f->gradient);
     }
 }
 
-VF_INLINE void vf_update_stored_rank(const int kind, const int lazy, const vf_fields *f, const vf_linear *layer,
-                                     const vf_clock *clock, vf_row row, const float *left, const float *sums,
-                                     const float *delta) {
-    if (f->rank == 4)
-        vf_update_stored_as(kind, lazy, f, 4, layer, clock, row, left, sums, delta);
-    else if (f->rank == 8)
-        vf_update_stored_as(kind, lazy, f, 8, layer, clock, row, left, sums, delta);
-    else
-        vf_update_stored_as(kind, lazy, f, f->rank, layer, clock, row, left, sums, delta);
-}
-
-#define VF_DEFINE_STORED(name, kind, lazy)                                                                          \
-    VF_SIMD static void vf_update_stored_##name(const vf_fields *f, const vf_linear *given, const vf_clock *given_clock, \
+#define VF_DEFINE_STORED(name, kind, lazy)                                                                           \
+    VF_SIMD static void vf_update_stored_##name(const vf_fields *f, const vf_linear *layer, const vf_clock *clock,   \
                                                 vf_row row, const float *left, const float *sums, const float *delta) { \
-        const vf_linear fixed = *given, *layer = &fixed; /* no store can alias them */                              \
-        const vf_clock now = *given_clock, *clock = &now;                                                           \
-        vf_update_stored_rank(kind, lazy, f, layer, clock, row, left, sums, delta);                                 \
+        vf_update_stored(kind, lazy, f, layer, clock, row, left, sums, delta);                                       \
     }
 
 VF_DEFINE_STORED(rowwise, VF_ADAGRAD_ROWWISE, VF_EAGER)
 VF_DEFINE_STORED(rowwise_decaying, VF_ADAGRAD_ROWWISE, VF_DECAYING)
 VF_DEFINE_STORED(sgd, VF_SGD, VF_EAGER)
 VF_DEFINE_STORED(sgd_decaying, VF_SGD, VF_DECAYING)
-
-VF_SIMD static void vf_pull_any_field(const vf_fields *f, int64_t n, const float *sums, int64_t g, int alone,
-                                      const float *delta, float *gradient) {
-    if (f->rank == 4)
-        vf_pull_field(f, 4, n, sums, g, alone, delta, gradient);
-    else
-        vf_pull_field(f, f->rank, n, sums, g, alone, delta, gradient);
-}
+VF_DEFINE_STORED(adam, VF_ADAM_ROWWISE, VF_EAGER)
+VF_DEFINE_STORED(adam_decaying, VF_ADAM_ROWWISE, VF_DECAYING)
 
 /* The steps of any rule, by the kernels of pairs, field by field. */
 static void vf_update_each_field(const vf_fields *f, const vf_pairs *pairs, const vf_pairs_kernels *kernels, int rule,
@@ -313,7 +337,7 @@ static void vf_update_each_field(const vf_fields *f, const vf_pairs *pairs, cons
     for (int64_t p = 0; p < f->n_present; p++) {
         const int64_t g = f->present[p];
         const int alone = vf_is_alone(f, n, sums, g);
-        vf_pull_any_field(f, n, sums, g, alone, delta, f->gradient);
+        vf_pull_field(f, sums, g, alone, delta, f->gradient);
         for (int64_t o = 0; o < f->n_outputs; o++)
             f->own[o * f->n_fields + g] = alone ? 0.0f : delta[o];
         part.copies = vf_copies_from(rule, lazy, n, pairs->copies, f->starts[p]);
@@ -326,43 +350,41 @@ static void vf_update_each_field(const vf_fields *f, const vf_pairs *pairs, cons
 /* Steps the records of a row, which is in the order of its fields; `delta`: the gradient of the outputs. */
 static void vf_update_fields(const vf_fields *f, const vf_pairs *pairs, const vf_pairs_kernels *kernels, int rule, int lazy,
                              vf_row row, const float *sums, const float *delta) {
-    const vf_linear *layer = pairs->layer;
-    const float *left = pairs->copies.left;
-    if (rule == VF_ADAGRAD_ROWWISE && lazy == VF_EAGER)
-        vf_update_stored_rowwise(f, layer, pairs->clock, row, left, sums, delta);
-    else if (rule == VF_ADAGRAD_ROWWISE && lazy == VF_DECAYING)
-        vf_update_stored_rowwise_decaying(f, layer, pairs->clock, row, left, sums, delta);
-    else if (rule == VF_SGD && lazy == VF_EAGER)
-        vf_update_stored_sgd(f, layer, pairs->clock, row, left, sums, delta);
-    else if (rule == VF_SGD && lazy == VF_DECAYING)
-        vf_update_stored_sgd_decaying(f, layer, pairs->clock, row, left, sums, delta);
+    static void (*const STORED[2][3])(const vf_fields *, const vf_linear *, const vf_clock *, vf_row, const float *,
+                                      const float *, const float *) = {
+        {vf_update_stored_rowwise, vf_update_stored_sgd, vf_update_stored_adam},
+        {vf_update_stored_rowwise_decaying, vf_update_stored_sgd_decaying, vf_update_stored_adam_decaying},
+    };
+    const int which = rule == VF_ADAGRAD_ROWWISE ? 0 : rule == VF_SGD ? 1 : 2;
+    if (VF_ROW_RATE(rule) && lazy != VF_LAZY)
+        STORED[lazy == VF_DECAYING][which](f, pairs->layer, pairs->clock, row, pairs->copies.left, sums, delta);
     else
         vf_update_each_field(f, pairs, kernels, rule, lazy, row, sums, delta);
 }
 
 /* Adds the row's gradient to that of the batch, then what makes the features' own part, a number an output and field. */
-VF_SIMD static void vf_gather_fields(vf_gathered *batch, const vf_fields *f, vf_row row, const double *delta,
+VF_SIMD static void vf_gather_fields(vf_gathered *batch, const vf_fields *given, vf_row row, const double *delta,
                                      const float *sums) {
-    const int64_t rank = f->rank, n = f->n_outputs * f->n_fields * rank;
-    const float *counts = vf_field_counts(f, n, sums);
+    const vf_fields fixed = *given, *f = &fixed; /* no store can alias it */
+    const int64_t n_parts = f->n_outputs * f->n_fields, n = n_parts * f->rank;
+    int64_t last = -1;
+    for (int64_t o = 0; o < f->n_outputs; o++)
+        f->own[o] = (float)delta[o];
     for (int64_t k = 0; k < row.length; k++) {
         const double x = row.values[k];
         const int64_t g = f->field[row.indices[k]];
-        const int alone = counts[g] == 1.0f;
+        const int alone = vf_is_alone(f, n, sums, g);
         if (x == 0.0) /* a stored zero is no touch */
             continue;
+        if (g != last)
+            vf_pull_field(f, sums, g, alone, f->own, f->gradient);
+        last = g;
+        const float *VF_RESTRICT gradient = f->gradient;
         double *VF_RESTRICT sum = vf_gathered_row(batch, row.indices[k]);
-        for (int64_t o = 0; o < f->n_outputs; o++) {
-            const double scale = x * delta[o];
-            for (int64_t h = 0; h < f->n_fields; h++) {
-                const float *VF_RESTRICT theirs = sums + h * n + (o * f->n_fields + g) * rank;
-                double *VF_RESTRICT mine = sum + (o * f->n_fields + h) * rank;
-                for (int64_t c = 0; c < rank && counts[h] != 0.0f && !(alone && h == g); c++)
-                    mine[c] += scale * theirs[c];
-            }
-            if (!alone)
-                sum[n + o * f->n_fields + g] += x * scale;
-        }
+        for (int64_t c = 0; c < n; c++)
+            sum[c] += x * gradient[c];
+        for (int64_t o = 0; o < f->n_outputs && !alone; o++)
+            sum[n + o * f->n_fields + g] += x * x * delta[o];
     }
 }
 
@@ -376,7 +398,7 @@ static void vf_back_fields(const vf_fields *f, const vf_pairs *pairs, const vf_p
     for (int64_t i = 0; i < n; i++) {
         const int64_t g = f->field[first + i];
         const int alone = x[i] != 0.0f && vf_is_alone(f, n_weights, sums, g);
-        vf_pull_any_field(f, n_weights, sums, g, alone, f->own, f->gradient);
+        vf_pull_field(f, sums, g, alone, f->own, f->gradient);
         for (int64_t k = 0; k < n_parts; k++) /* other fields' embeddings have no own part */
             f->delta[k] = k % f->n_fields == g ? 0.0 : delta[k / f->n_fields];
         kernels->backward(pairs, &NONE, first + i, 1, f->gradient, f->delta, of_x + i);
