@@ -21,10 +21,11 @@ from stopwatch import Stopwatch
 from threadpoolctl import threadpool_limits
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
+from sklearn_vectorflow.layers import factorization_machine, field_aware_factorization_machine, wide_and_deep
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
 
 EPOCHS = 3
+N_FIELDS = 4
 N_CLASSES = 20
 
 OPTIMIZERS = ("ftrl", "adagrad", "adam", "sgd")

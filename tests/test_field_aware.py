@@ -21,6 +21,7 @@ from sklearn_vectorflow.layers import (
     Input,
     Linear,
     ReLU,
+    factorization_machine,
     field_aware_factorization_machine,
 )
 from sklearn_vectorflow.onnx import to_onnx
@@ -266,6 +267,41 @@ def test_fields_tell_apart_what_one_embedding_cannot():
     machine = FieldAwareFactorizationMachine(np.repeat([0, 1, 2], n), 8)(Input())
     fields = VectorFlowRegressor(network=machine, **options).fit(X[:16_000], y[:16_000])
     assert fields.score(X[16_000:], y[16_000:]) > plain.score(X[16_000:], y[16_000:]) + 0.1
+
+
+def _of_fields(n_rows, n_fields, n_ids, strength, seed):
+    """Rows of an id a field, whose log-odds have a part of each and one of each pair; rows to train and to test."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, n_ids, (n_rows + 4000, n_fields))
+    taste, own = rng.normal(size=(n_fields, n_ids, n_fields, 2)), rng.normal(size=(n_fields, n_ids))
+    logits = sum(own[f, ids[:, f]] / 2 for f in range(n_fields))
+    for f in range(n_fields):
+        for g in range(f):
+            logits += strength / n_fields * np.sum(taste[f, ids[:, f], g] * taste[g, ids[:, g], f], axis=1)
+    y = rng.random(len(ids)) < 1 / (1 + np.exp(-logits))
+    columns = (ids + n_ids * np.arange(n_fields)).ravel()
+    triplet = np.ones(columns.size, np.float32), columns, np.arange(0, columns.size + 1, n_fields)
+    X = sparse.csr_matrix(triplet, shape=(len(ids), n_fields * n_ids))
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+@pytest.mark.parametrize(
+    "family, of_linear, of_machine",
+    [
+        ((20_000, 6, 30, 2.0, 0), 0.9, 0.95),
+        ((20_000, 10, 20, 2.0, 1), 0.95, 0.95),
+        ((10_000, 8, 50, 0.0, 2), 1.02, 1.02),
+    ],
+    ids=str,
+)
+def test_defaults_find_what_fields_tell_and_fit_no_noise(family, of_linear, of_machine):
+    X, y, X_test, y_test = _of_fields(*family)
+    fields = np.repeat(np.arange(family[1]), family[2])
+    networks = None, factorization_machine(8), field_aware_factorization_machine(fields)
+    models = [VectorFlowClassifier(network=network, random_state=0).fit(X, y) for network in networks]
+    linear, machine, with_fields = (log_loss(y_test, model.predict_proba(X_test)) for model in models)
+    assert with_fields < of_linear * linear
+    assert with_fields < of_machine * machine
 
 
 def test_weights_of_rows_count_as_copies():
