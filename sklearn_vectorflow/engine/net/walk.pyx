@@ -42,6 +42,10 @@ cdef extern from "kernels/sharing/merge_wide.h" nogil:
     void vf_prefetch_places(const vf_rows *rows, int64_t row, vf_portion portion, const vf_hot *hot, int64_t first,
                             const float *record, int64_t stride)
 
+cdef enum:
+    PREFETCHED = 64        # numbers of a record that are asked for at once
+    MOST_PREFETCHED = 256  # of one that holds embeddings for each field: all are read in their order
+
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
 
@@ -124,20 +128,25 @@ cdef class Walk(Buffers):
         only prefetches.
         """
         cdef int i
+        cdef int64_t first, to
         cdef Node *node
         cdef vf_portion portion = vf_portion(part, n_parts)
         for i in range(self.net.n_nodes):
             node = &self.plan[i]
-            if node.kind != LINEAR and node.kind != PAIRS or node.beside:
+            if node.kind != LINEAR and node.kind != PAIRS:
                 continue
-            if self._has_places(i):
-                vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
-                                   node.weights.record, node.weights.stride)
-            elif node.parent == INPUT:
-                vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
-            elif self.plan[node.parent].kind == COLUMNS:
-                vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
-                                    node.weights.record, node.weights.stride)
+            first = PREFETCHED if node.beside else 0
+            to = min(node.weights.n_out, <int64_t>MOST_PREFETCHED) if node.fields != NULL else 1
+            while first < to:
+                if self._has_places(i):
+                    vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
+                                       node.weights.record + first, node.weights.stride)
+                elif node.parent == INPUT:
+                    vf_prefetch_row(&rows.rows, row, portion, node.weights.record + first, node.weights.stride)
+                elif self.plan[node.parent].kind == COLUMNS:
+                    vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
+                                        node.weights.record + first, node.weights.stride)
+                first += PREFETCHED
 
     # ---- forward --------------------------------------------------------------------
 
