@@ -21,10 +21,11 @@ from stopwatch import Stopwatch
 from threadpoolctl import threadpool_limits
 
 from sklearn_vectorflow import VectorFlowClassifier
-from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
+from sklearn_vectorflow.layers import factorization_machine, field_aware_factorization_machine, wide_and_deep
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
 
 EPOCHS = 3
+N_FIELDS = 4
 N_CLASSES = 20
 
 OPTIMIZERS = ("ftrl", "adagrad", "adam", "sgd")
@@ -37,6 +38,12 @@ def units(*sizes):
     return {"hidden_layer_sizes": sizes}
 
 
+def fields(n_fields, rank):
+    """Return the parameters of a field-aware machine, whose columns go round among the fields."""
+    of_columns = np.arange(workloads.WORKLOADS["text"].n_features) % n_fields
+    return {"network": field_aware_factorization_machine(of_columns, rank)}
+
+
 # shape: (parameters, products, classes)
 SHAPES = {
     "linear": (units(), 1, 2),
@@ -45,6 +52,7 @@ SHAPES = {
     "(32, 16)": (units(32, 16), 32, 2),
     "wide & deep": ({"network": wide_and_deep((16,))}, 17, 2),
     "FM of rank 8": ({"network": factorization_machine(rank=8)}, 9, 2),
+    f"FFM of {N_FIELDS} fields": (fields(N_FIELDS, 4), 4 * N_FIELDS + 1, 2),
     f"{N_CLASSES} classes": (units(), N_CLASSES, N_CLASSES),
 }
 

@@ -38,6 +38,9 @@ def _apply(node, inputs, X, weights):
         V = W.reshape(len(W), -1, layer.rank)
         pairs = np.einsum("ri,ick->rck", inputs[0], V) ** 2 - np.einsum("ri,ick->rck", inputs[0] ** 2, V**2)
         return pairs.sum(axis=2) / 2
+    if isinstance(layer, L.FieldAwareFactorizationMachine):
+        W, _ = weights[node._key]
+        return _field_aware(inputs[0], W.reshape(len(W), -1, max(layer.fields) + 1, layer.rank), layer.fields)
     if isinstance(layer, L.Concat):
         return np.hstack(inputs)
     if isinstance(layer, L.Add):
@@ -45,6 +48,14 @@ def _apply(node, inputs, X, weights):
     if isinstance(layer, L.Multiply):
         return np.prod(inputs, axis=0)
     return reference.ACTIVATIONS[layer.kernel][0](inputs[0])
+
+
+def _field_aware(x, V, fields):
+    """All pairs of columns, each by its embedding for the other's field; V: (n_in, n_outputs, n_fields, rank)."""
+    of_pairs = V[:, :, fields]  # (n_in, n_outputs, n_in, rank)
+    products = np.einsum("iojk,joik->oij", of_pairs, of_pairs)
+    n_in = len(fields)
+    return np.einsum("ri,rj,oij->ro", x, x, products * np.triu(np.ones((n_in, n_in)), 1))
 
 
 def raw(heads, X, weights):
@@ -104,7 +115,10 @@ def _random_node(choose, nodes, widths):
         several, _ = _some(choose, nodes, widths)
         return L.Linear(width)(L.Concat()(several)), width
     if kind == 2:
-        return L.FactorizationMachine(1 + choose(3), width)(nodes[one]), width
+        if choose(2):
+            return L.FactorizationMachine(1 + choose(3), width)(nodes[one]), width
+        fields = [choose(3) for _ in range(widths[one])]
+        return L.FieldAwareFactorizationMachine(fields, 1 + choose(4), width)(nodes[one]), width
     if kind == 3:
         several, total = _some(choose, nodes, widths)
         return L.Concat()(several), total

@@ -30,6 +30,8 @@ A net is a list of weights W of shape (n_in, n_out) and one of intercepts b. Def
   but at least one, then stands for them.
 """
 
+from itertools import combinations
+
 import numpy as np
 
 # ---- losses: of each row, and their gradients -----------------------------------------
@@ -184,6 +186,32 @@ def of_factors(V, X, sums, gradient):
     return (first - own[:, :, None] * V.reshape(first.shape)).reshape(V.shape)
 
 
+def field_machine(fields):
+    """Return what `machine` and `of_factors` are where factors depend on the other feature's field, pair by pair."""
+    n_fields = max(fields) + 1
+
+    def pairs(x, V):
+        touched = np.flatnonzero(x)
+        for i, j in combinations(touched, 2):
+            yield i, j, V[i, :, fields[j]], V[j, :, fields[i]], x[i] * x[j]
+
+    def raw(w, V, b, X):
+        V = V.reshape(len(V), b.shape[1], n_fields, -1)
+        products = [sum(((v * u).sum(axis=1) * xx for _, _, v, u, xx in pairs(x, V)), np.zeros(b.shape[1])) for x in X]
+        return X @ w + b + np.array(products), None
+
+    def of_factors(V, X, _, gradient):
+        V = V.reshape(len(V), gradient.shape[1], n_fields, -1)
+        total = np.zeros(V.shape)
+        for x, delta in zip(X, gradient):
+            for i, j, v, u, xx in pairs(x, V):
+                total[i, :, fields[j]] += xx * delta[:, None] * u
+                total[j, :, fields[i]] += xx * delta[:, None] * v
+        return total.reshape(len(V), -1)
+
+    return raw, of_factors
+
+
 # ---- penalties -------------------------------------------------------------------------
 
 
@@ -331,11 +359,15 @@ def train(
     return result[:n_layers], [a[0] for a in result[n_layers:]]
 
 
-def train_machine(w, V, b, X, y, loss, make_optimizer, penalty, *, batch_size=1, n_epochs=1, average_from=None):
+def train_machine(
+    w, V, b, X, y, loss, make_optimizer, penalty, *, batch_size=1, n_epochs=1, average_from=None, kind=None
+):
     """Return the weights, factors and intercepts of a factorization machine after some epochs, or their means.
 
-    `make_optimizer(is_output)` is called for each of them; the penalty acts on weights and factors.
+    `make_optimizer(is_output)` is called for each of them; the penalty acts on weights and factors. `kind` is what
+    `field_machine` returns, of machines with fields.
     """
+    raw_of, gradient_of = (machine, of_factors) if kind is None else kind
     arrays, step = [np.array(a, dtype=float) for a in (w, V, np.reshape(b, (1, -1)))], 0
     rules = [make_optimizer(True), make_optimizer(False), make_optimizer(True)]
     for rule, array, own in zip(rules, arrays, [*penalty, Penalty()]):
@@ -343,9 +375,9 @@ def train_machine(w, V, b, X, y, loss, make_optimizer, penalty, *, batch_size=1,
     means = arrays
     for _ in range(n_epochs):
         for rows, weight in batches(None, len(X), batch_size):
-            raw, sums = machine(*arrays, X[rows])
+            raw, sums = raw_of(*arrays, X[rows])
             gradient = loss(y[rows], raw)[1] * weight[:, None] / len(rows)
-            gradients = X[rows].T @ gradient, of_factors(arrays[1], X[rows], sums, gradient), gradient.sum(0)[None, :]
+            gradients = X[rows].T @ gradient, gradient_of(arrays[1], X[rows], sums, gradient), gradient.sum(0)[None, :]
             touched = (X[rows] != 0).any(axis=0)[:, None]
             on = touched, touched, np.ones((1, 1), bool)
             arrays = [rule.advance(a, g, at, step) for rule, a, g, at in zip(rules, arrays, gradients, on)]

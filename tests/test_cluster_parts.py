@@ -27,7 +27,14 @@ from sklearn_vectorflow.estimators.callbacks import FitTask
 from sklearn_vectorflow.io import CSRSource
 from sklearn_vectorflow.io.blocks import Block
 from sklearn_vectorflow.io.source import Source
-from sklearn_vectorflow.layers import Concat, Input, Linear, ReLU, factorization_machine
+from sklearn_vectorflow.layers import (
+    Concat,
+    Input,
+    Linear,
+    ReLU,
+    factorization_machine,
+    field_aware_factorization_machine,
+)
 from sklearn_vectorflow.merging import get_state
 
 from datasets import load, needs_data
@@ -518,6 +525,7 @@ def test_validation_parts_give_the_same_loss():
         {"hidden_layer_sizes": (4,)},
         {"alpha": 1e-4, "l1_ratio": 0.5},
         {"network": factorization_machine(4)},
+        {"network": field_aware_factorization_machine({"a": slice(0, 1000), "b": slice(1000, None)})},
         {"network": beside_a_hidden_layer()},
     ],
 )

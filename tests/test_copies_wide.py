@@ -7,7 +7,16 @@ from scipy import sparse
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, threads
 from sklearn_vectorflow.engine.net.replicas import Replica, most_inner
 from sklearn_vectorflow.io.matrix import as_matrix
-from sklearn_vectorflow.layers import Add, Concat, Input, Linear, Tanh, factorization_machine, wide_and_deep
+from sklearn_vectorflow.layers import (
+    Add,
+    Concat,
+    Input,
+    Linear,
+    Tanh,
+    factorization_machine,
+    field_aware_factorization_machine,
+    wide_and_deep,
+)
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2
 from sklearn_vectorflow.training import copies
@@ -108,6 +117,7 @@ def sums_of_squares(model):
     return np.divide(1.0, state**2, out=np.zeros_like(state), where=state > 0)
 
 
+FIELDS = np.arange(N_FEATURES) % 3
 SHAPES = {
     "one hidden layer": {"hidden_layer_sizes": (20,), "activation": "tanh"},
     "two hidden layers": {"hidden_layer_sizes": (12, 7), "activation": "tanh"},
@@ -120,6 +130,11 @@ SHAPES = {
     "factorization machine": {"network": factorization_machine(rank=3)},
     "factorization machine of whole vectors": {"network": factorization_machine(rank=12)},
     "factorization machine, mini-batches": {"network": factorization_machine(rank=3), "batch_size": 8},
+    "field-aware machine": {"network": field_aware_factorization_machine(FIELDS, rank=4)},
+    "field-aware machine, mini-batches": {
+        "network": field_aware_factorization_machine(FIELDS, rank=3),
+        "batch_size": 8,
+    },
     "rows beside units": {"network": Linear()(Concat()([Input(), Tanh()(Linear(4)(Input()))]))},
     "columns": {"network": Add()([Linear()(Input()), Linear()(Tanh()(Linear(4)(Input(columns=range(5, 30)))))])},
 }

@@ -23,7 +23,7 @@ from sklearn_vectorflow.engine.net.net_rounds import NetRounds
 from sklearn_vectorflow.engine.net.part_rounds import PartRounds
 from sklearn_vectorflow.engine.net.team import Team
 from sklearn_vectorflow.io import BatchSource
-from sklearn_vectorflow.layers import factorization_machine, wide_and_deep
+from sklearn_vectorflow.layers import factorization_machine, field_aware_factorization_machine, wide_and_deep
 from sklearn_vectorflow.network import records
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet
@@ -132,6 +132,11 @@ SHAPES = {
     "wide and deep": {"network": wide_and_deep((4,))},
     "factorization machine": {"network": factorization_machine(rank=4)},
     "factorization machine in batches": {"network": factorization_machine(rank=8), "batch_size": 16},
+    "field-aware machine": {"network": field_aware_factorization_machine(np.arange(60) % 3, rank=4)},
+    "field-aware machine in batches": {
+        "network": field_aware_factorization_machine(np.arange(60) // 25, rank=3),
+        "batch_size": 16,
+    },
 }
 
 

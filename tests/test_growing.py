@@ -19,6 +19,7 @@ from sklearn_vectorflow.layers import (
     ReLU,
     Tanh,
     factorization_machine,
+    field_aware_factorization_machine,
 )
 from sklearn_vectorflow.losses import SampledSoftmaxLoss
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
@@ -95,6 +96,7 @@ MODELS = [
     VectorFlowRanker(),
     VectorFlowSurvivalEstimator(),
     VectorFlowSurvivalEstimator("lognormal", hidden_layer_sizes=4),
+    VectorFlowRegressor(network=field_aware_factorization_machine({"a": slice(0, 20), "b": slice(20, None)})),
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*n_negatives:UserWarning")

@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import normalize
 
 from sklearn_vectorflow import VectorFlowClassifier, threads
+from sklearn_vectorflow.layers import field_aware_factorization_machine
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad
 from sklearn_vectorflow.training.trainer import Trainer
 
@@ -77,6 +78,26 @@ def at_work(monkeypatch):
     return seen
 
 
+N_FIELDS, N_IDS = 8, 500
+
+
+@pytest.fixture(scope="module")
+def clicks():
+    """Rows of an id a field, which interact."""
+    rng = np.random.default_rng(0)
+    ids = zipf(rng, 70_000 * N_FIELDS, N_IDS).reshape(-1, N_FIELDS)
+    taste = rng.normal(size=(N_FIELDS, N_IDS, N_FIELDS, 2))
+    logits = np.zeros(len(ids))
+    for f in range(N_FIELDS):
+        for g in range(f):
+            logits += np.sum(taste[f, ids[:, f], g] * taste[g, ids[:, g], f], axis=1) / 3
+    y = rng.random(len(ids)) < 1 / (1 + np.exp(-logits))
+    columns = (ids + N_IDS * np.arange(N_FIELDS)).ravel()
+    triplet = np.ones(columns.size, np.float32), columns, np.arange(0, columns.size + 1, N_FIELDS)
+    X = sparse.csr_matrix(triplet, shape=(len(ids), N_FIELDS * N_IDS))
+    return X[:N_TRAIN], y[:N_TRAIN], X[N_TRAIN:], y[N_TRAIN:]
+
+
 def fit(data, n_jobs, seed, **options):
     X, y = data[:2]
     options = {"max_iter": 3, "tol": None, **options}
@@ -109,6 +130,11 @@ def test_two_threads_are_as_good_on_text(text, at_work, optimizer):
 def test_two_threads_are_as_good_with_a_hidden_layer(text, at_work):
     options = {"hidden_layer_sizes": (16,), "activation": "tanh", "max_iter": 2}
     assert_equal_quality(text, at_work, optimizer=AdaGrad(0.05), **options)
+
+
+def test_two_threads_are_as_good_with_fields(clicks, at_work):
+    fields = np.repeat(np.arange(N_FIELDS), N_IDS)
+    assert_equal_quality(clicks, at_work, network=field_aware_factorization_machine(fields), max_iter=4)
 
 
 @needs_data

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor, VectorFlowSurvivalEstimator
-from sklearn_vectorflow.layers import Crosses, FactorizationMachine, Input, Linear
+from sklearn_vectorflow.layers import Crosses, FactorizationMachine, FieldAwareFactorizationMachine, Input, Linear
 
 N_ROWS, N_FEATURES = 300, 50
 X = sparse.random(N_ROWS, N_FEATURES, 0.2, format="csr", dtype=np.float32, random_state=0)
@@ -23,6 +23,7 @@ MODELS = {
         X, CLASSES
     ),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(3)(Input())).fit(X, Y),
+    "fields": lambda: VectorFlowRegressor(network=FieldAwareFactorizationMachine(GROUPS)(Input())).fit(X, Y),
     "regressor": lambda: VectorFlowRegressor(loss="poisson").fit(X, np.round(np.exp(Y))),
     "survival": lambda: VectorFlowSurvivalEstimator().fit(X, (CLASSES > 0, np.exp(Y))),
 }

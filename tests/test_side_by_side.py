@@ -16,6 +16,7 @@ from sklearn_vectorflow.layers import (
     Input,
     Linear,
     factorization_machine,
+    field_aware_factorization_machine,
     wide_and_deep,
 )
 from sklearn_vectorflow.network import network
@@ -34,6 +35,7 @@ def _heads():
 NETWORKS = {
     "machine": lambda: factorization_machine(8),
     "odd machine": lambda: factorization_machine(7),
+    "machine with fields": lambda: field_aware_factorization_machine(np.arange(N_FEATURES) % 4, 3),
     "wide and deep": lambda: wide_and_deep((16,)),
     "heads of some columns": _heads,
 }

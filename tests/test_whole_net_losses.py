@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from test_graphs import N_GRAPHS, NO_STEP, STEP, _as_dict, _differences, _near_a_bend, _random_weights, _rows
 
 from sklearn_vectorflow import VectorFlowRegressor, threads
-from sklearn_vectorflow.layers import Activation, Add, FactorizationMachine, Input, Linear, Multiply, Tanh, ordered
+from sklearn_vectorflow.layers import Activation, Add, Factors, Input, Linear, Multiply, Tanh, ordered
 from sklearn_vectorflow.losses import RegressionLoss, check_loss
 from sklearn_vectorflow.optimizers import AdaGrad
 
@@ -96,11 +96,7 @@ def test_gradients_of_random_graphs(data):
     choose = lambda n: data.draw(st.integers(0, n - 1))  # noqa: E731
     n_outputs = 1 + choose(2)
     heads = graphs.random_graph(choose, n_outputs)
-    dense = [
-        node
-        for node in ordered(heads)
-        if isinstance(node.layer, (Linear, FactorizationMachine, Activation, Add, Multiply))
-    ]
+    dense = [node for node in ordered(heads) if isinstance(node.layer, (Linear, Factors, Activation, Add, Multiply))]
     read = [dense.pop(choose(len(dense))) for _ in range(min(len(dense), 1 + choose(3)))]
     for k, node in enumerate(read):
         node.layer.name = f"read {k}"

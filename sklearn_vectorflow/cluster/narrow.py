@@ -50,6 +50,8 @@ class Narrow:
             return False
         if any(place.sparse and not place.is_whole for place in graph.places):
             return False  # who reads crosses, some columns, or columns beside a hidden layer
+        if any(place.fields is not None for place in graph.places):
+            return False
         plain = all(np.isscalar(value) for layer in state.layers for value in layer.rule.penalty.values())
         wide = [layer.n_records == graph.n_features for layer in state.layers]
         return plain and wide == [some is not None for some in where]

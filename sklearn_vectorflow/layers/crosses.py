@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn_vectorflow.engine.net.crosses import MOST_FACTORS
 from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
 from sklearn_vectorflow.layers.base import Layer
+from sklearn_vectorflow.layers.groups import columns_of
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array
@@ -70,7 +71,7 @@ def _groups(owner, groups, n_columns, feature_names):
     if isinstance(groups, dict):
         group_of = np.full(n_columns, -1, dtype=np.int32)
         for number, (name, columns) in enumerate(groups.items()):
-            chosen = _columns(owner, name, columns, n_columns, feature_names)
+            chosen = columns_of(f"{owner}: group {name!r}", columns, n_columns, feature_names)
             if np.any(group_of[chosen] >= 0):
                 raise ValueError(f"{owner}: group {name!r} has columns of another group.")
             group_of[chosen] = number
@@ -83,27 +84,6 @@ def _groups(owner, groups, n_columns, feature_names):
         )
     names, codes = np.unique(labels, return_inverse=True)
     return {name: number for number, name in enumerate(names.tolist())}, codes.astype(np.int32).ravel()
-
-
-def _columns(owner, name, columns, n_columns, feature_names):
-    if isinstance(columns, (slice, range)):
-        if isinstance(columns, slice):
-            return np.arange(n_columns)[columns]
-        columns = np.arange(columns.start, columns.stop, columns.step)
-    chosen = np.atleast_1d(np.asarray(columns))
-    if chosen.dtype.kind in "UO":
-        known = {} if feature_names is None else {one: place for place, one in enumerate(feature_names)}
-        unknown = [one for one in chosen if one not in known]
-        if unknown:
-            raise ValueError(f"{owner}: group {name!r}: X has no feature named {unknown[0]!r}.")
-        return np.array([known[one] for one in chosen], dtype=np.int64)
-    if chosen.dtype.kind not in "iu":
-        raise TypeError(
-            f"{owner}: group {name!r} must be a slice, column numbers or feature names, got {brief(columns)}."
-        )
-    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n_columns):
-        raise ValueError(f"{owner}: group {name!r} has columns that X, with {n_columns}, does not have.")
-    return chosen
 
 
 class Crosses(Layer):

@@ -11,7 +11,36 @@ from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.scalars import check_integer
 
 
-class FactorizationMachine(Weighted):
+class Factors(Weighted):
+    """Base class of layers that embed what they read, for the products of pairs.
+
+    Attributes
+    ----------
+    rank : int
+        Length of the embeddings.
+    """
+
+    rank: int
+    n_out: int | None
+
+    def check_parameters(self) -> None:
+        """Raise TypeError or ValueError if a parameter is out of its range."""
+        label = type(self).__name__
+        check_integer(f"{label}: rank", self.rank, 1)
+        if self.n_out is not None:
+            check_integer(f"{label}: n_out", self.n_out, 1)
+        super().check_parameters()
+
+    def n_weights(self, n_out: int) -> int:
+        """Return the number of weights for each feature, and for each field if there are fields."""
+        return n_out * self.rank
+
+    def deviation(self, gain: float, n_in: int, n_out: int) -> float:
+        """Return the standard deviation of initial embeddings."""
+        return 0.1 / float(np.sqrt(self.rank))
+
+
+class FactorizationMachine(Factors):
     r"""Interactions of all pairs of inputs, the inner products of their embeddings.
 
     .. math:: \sum_{i < j} \langle v_i, v_j \rangle x_i x_j
@@ -28,6 +57,10 @@ class FactorizationMachine(Weighted):
     optimizer, penalty, init, frozen, name
         As for :class:`Linear`. Embeddings have shape (n_in, n_out * rank) and the initial standard deviation
         0.1 / sqrt(rank).
+
+    See Also
+    --------
+    FieldAwareFactorizationMachine : Embeddings for each field of the other input.
 
     References
     ----------
@@ -52,21 +85,6 @@ class FactorizationMachine(Weighted):
         self.init = init
         self.frozen = frozen
         self.name = name
-
-    def check_parameters(self) -> None:
-        """Raise TypeError or ValueError if a parameter is out of its range."""
-        check_integer("FactorizationMachine: rank", self.rank, 1)
-        if self.n_out is not None:
-            check_integer("FactorizationMachine: n_out", self.n_out, 1)
-        super().check_parameters()
-
-    def n_weights(self, n_out: int) -> int:
-        """Return the number of weights for each feature."""
-        return n_out * self.rank
-
-    def deviation(self, gain: float, n_in: int, n_out: int) -> float:
-        """Return the standard deviation of initial embeddings."""
-        return 0.1 / float(np.sqrt(self.rank))
 
     def add_to(self, net: Any, parent: Any, record: Any, *arguments: Any) -> None:
         """Add the layer to the engine's net."""

@@ -8,6 +8,7 @@ from sklearn_vectorflow.layers import Node
 from sklearn_vectorflow.layers.activations import ACTIVATIONS
 from sklearn_vectorflow.layers.dropout import Dropout
 from sklearn_vectorflow.layers.factorization import FactorizationMachine
+from sklearn_vectorflow.layers.field_aware import FieldAwareFactorizationMachine
 from sklearn_vectorflow.layers.input import Input
 from sklearn_vectorflow.layers.linear import Linear
 from sklearn_vectorflow.layers.merging import Add
@@ -107,3 +108,36 @@ def factorization_machine(rank: int = 8, inputs: Node | None = None) -> Node:
     """
     x = Input() if inputs is None else inputs
     return Add()([Linear()(x), FactorizationMachine(rank)(x)])
+
+
+def field_aware_factorization_machine(fields: Any, rank: int = 4, inputs: Node | None = None) -> Node:
+    """Return a field-aware factorization machine: a linear model plus the interactions of all pairs of features.
+
+    Parameters
+    ----------
+    fields : array-like of int of shape (n_features,), dict of {name: columns} or None
+        The field of each feature, see :class:`FieldAwareFactorizationMachine`.
+    rank : int, default=4
+        Length of the embeddings. Each feature has one for each field.
+    inputs : Node, default=None
+        Node that the machine reads. None means all columns of X.
+
+    Returns
+    -------
+    node : Node
+        The output node.
+
+    References
+    ----------
+    Juan, Zhuang, Chin and Lin (2016), "Field-aware factorization machines for CTR prediction",
+    doi:10.1145/2959100.2959134.
+
+    Examples
+    --------
+    >>> from sklearn_vectorflow import VectorFlowClassifier
+    >>> from sklearn_vectorflow.layers import field_aware_factorization_machine
+    >>> fields = {"user": slice(0, 100), "item": slice(100, 150), "city": slice(150, 160)}
+    >>> model = VectorFlowClassifier(network=field_aware_factorization_machine(fields))
+    """
+    x = Input() if inputs is None else inputs
+    return Add()([Linear()(x), FieldAwareFactorizationMachine(fields, rank)(x)])

@@ -1,6 +1,9 @@
 """A layer graph with its shapes, checked and in order."""
 
 from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
 
 from sklearn_vectorflow.layers import (
     Activation,
@@ -10,14 +13,15 @@ from sklearn_vectorflow.layers import (
     Constant,
     Crosses,
     Dropout,
-    FactorizationMachine,
+    Factors,
+    FieldAwareFactorizationMachine,
     Linear,
     Multiply,
     Node,
     ordered,
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
-from sklearn_vectorflow.network.lowering import INPUT, OutputRecords, Records, steps_of
+from sklearn_vectorflow.network.lowering import INPUT, FieldRecords, OutputRecords, Records, steps_of
 from sklearn_vectorflow.validation.errors import brief, restoring
 
 
@@ -39,6 +43,7 @@ class Place:
     engine: int = INPUT  # the engine's node
     chosen: object = None  # columns of a root
     is_whole: bool = False  # a root of all columns
+    fields: object = None  # of the columns it reads, and how many there are, if it asks
     n_active: object = None  # outputs that a step computes, each on its own; None: all together
 
     @property
@@ -54,7 +59,7 @@ class Place:
     @property
     def is_factors(self):
         """Whether it embeds what it reads, for the products of pairs."""
-        return isinstance(self.layer, FactorizationMachine)
+        return isinstance(self.layer, Factors)
 
     @property
     def is_convex(self):
@@ -64,7 +69,8 @@ class Place:
     @property
     def n_weights(self):
         """Weights of each of the columns it reads."""
-        return self.layer.n_weights(self.width)
+        n_weights = self.layer.n_weights(self.width)
+        return n_weights if self.fields is None else n_weights * self.fields[1]
 
     @property
     def n_products(self):
@@ -74,7 +80,15 @@ class Place:
     @property
     def records(self):
         """How its weights lie in records."""
+        if self.fields is not None:
+            return FieldRecords(self)
         return Records(self) if self.n_active is None else OutputRecords(self)
+
+    @property
+    def signature(self):
+        """What it shares with a place of another graph whose weights can be exchanged with its own."""
+        given = type(self.layer).__name__, self.inputs, self.n_in, self.width, str(self.chosen), self.n_active is None
+        return given if self.fields is None else (*given, self.fields[1], sha256(self.fields[0]).hexdigest())
 
 
 class Graph:
@@ -163,21 +177,11 @@ class Graph:
     @property
     def needs_canonical(self):
         """Whether a column that occurs twice in a row has to be summed first."""
-        return any(isinstance(place.layer, (Crosses, FactorizationMachine)) for place in self.places)
+        return any(isinstance(place.layer, (Crosses, Factors)) for place in self.places)
 
     def signature(self):
         """Return what two graphs share whose weights can be exchanged."""
-        return [
-            (
-                type(place.layer).__name__,
-                place.inputs,
-                place.n_in,
-                place.width,
-                str(place.chosen),
-                place.n_active is None,
-            )
-            for place in self.places
-        ]
+        return [place.signature for place in self.places]
 
     def find(self, node):
         """Return the place of a node, or of the layer of that name.
@@ -242,6 +246,8 @@ class Graph:
                 place.width, place.sparse, place.pure = len(place.chosen), True, True
                 place.is_whole = place.chosen == range(self.n_features) if isinstance(place.chosen, range) else False
                 continue
+            if isinstance(place.layer, FieldAwareFactorizationMachine):
+                place.fields = self._fields_of(place)
             place.sparse = isinstance(place.layer, Crosses) or isinstance(place.layer, Concat) and sparse
             place.pure = place.sparse and place.reads_pure
             if place.layer.has_weights:
@@ -257,6 +263,15 @@ class Graph:
         if total != self.n_outputs:
             labels = ", ".join(self.places[end].label for end in self.ends)
             raise ValueError(f"network: the loss needs {self.n_outputs} output(s), but {labels} have {total}.")
+
+    def _fields_of(self, place):
+        """The field of each column that a layer reads, and how many there are."""
+        below, names, parts = self.places[place.inputs[0]], None, None
+        if isinstance(below.layer, Concat):
+            parts = [self.places[one].width for one in below.inputs]
+        elif isinstance(below.layer, Columns) and self.feature_names is not None:
+            names = np.asarray(self.feature_names)[below.chosen]
+        return place.layer.fields_of(place.n_in, parts, names)
 
     def _known(self):
         """The widths that layers say themselves, None where they follow from the outputs."""

@@ -145,6 +145,7 @@ def _spans(old, graph):
             found.append([(0, 0, before.width)])
         if place.layer.has_weights:
             of_layers.append(read)
+            _check_fields(before, place, read)
     return of_layers
 
 
@@ -176,4 +177,16 @@ def _check_groups(place, old, graph):
         raise ValueError(
             f"network: groups of {place.label} would have other columns than before, now that there are more: name "
             "their columns, or give their numbers."
+        )
+
+
+def _check_fields(before, place, spans):
+    if place.fields is None:
+        return
+    (now, n_now), (then, n_then) = place.fields, before.fields
+    same = (np.array_equal(now[here : here + n], then[there : there + n]) for here, there, n in spans)
+    if n_now != n_then or not all(same):
+        raise ValueError(
+            f"network: fields of {place.label} would be others than before, now that there are more columns: give open "
+            "slices, or the fields of all columns to come."
         )

@@ -162,7 +162,7 @@ class State:
             absent = Layout(n_out).offsets()
             if parameters.bias is not None:
                 intercept = np.ascontiguousarray(parameters.intercept(averaged))[None, :]
-            place.layer.add_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
+            place.records.add_fixed_to(net, parent, weights, intercept, n_out, absent, "fixed", engine.EAGER, {}, {})
 
         build(graph, net, add)
         return net

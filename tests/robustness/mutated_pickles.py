@@ -25,13 +25,22 @@ from sklearn_vectorflow import (
     VectorFlowRegressor,
     VectorFlowSurvivalEstimator,
 )
-from sklearn_vectorflow.layers import Concat, Crosses, FactorizationMachine, Input, Linear, ReLU
+from sklearn_vectorflow.layers import (
+    Concat,
+    Crosses,
+    FactorizationMachine,
+    FieldAwareFactorizationMachine,
+    Input,
+    Linear,
+    ReLU,
+)
 from sklearn_vectorflow.preprocessing import Categorical, FeatureCrosser, HashingEncoder, Text
 
 RNG = np.random.default_rng(0)
 X = sparse.csr_matrix(RNG.random((80, 24)) < 0.2, dtype=np.float32)
 Y = np.arange(80) % 3
 ROWS = np.array([[f"w{k % 7} and w{k % 5}", f"c{k % 11}", f"t{k % 4}"] for k in range(80)], dtype=object)
+FIELDS = np.arange(24) % 3
 GROUPS = {"a": slice(0, 12), "b": np.arange(12, 24)}
 NAMED = re.compile(r"^(?!.*iterable).* (must|names) ")  # parameters are checked when they are used
 QUICK = {"max_iter": 1, "tol": None, "random_state": 0}
@@ -51,6 +60,9 @@ MODELS = {
     "sparse": lambda: VectorFlowClassifier(**QUICK).fit(X, Y).sparsify(),
     "hidden": lambda: VectorFlowClassifier((5,), **QUICK, warm_start=True).fit(X, Y),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(3)(Input()), **QUICK).fit(X, Y),
+    "fields": lambda: VectorFlowRegressor(network=FieldAwareFactorizationMachine(FIELDS, 2)(Input()), **QUICK).fit(
+        X, Y
+    ),
     "wide": lambda: VectorFlowClassifier(network=_add(), **QUICK).fit(X, Y),
     "sampled": lambda: VectorFlowClassifier(loss="sampled_softmax", **QUICK, warm_start=True).fit(X, Y),
     "labels": lambda: VectorFlowClassifier(**QUICK).fit(X, np.eye(3, dtype=int)[Y]),

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRegressor
-from sklearn_vectorflow.layers import Crosses, FactorizationMachine, Input, Linear
+from sklearn_vectorflow.layers import Crosses, FactorizationMachine, FieldAwareFactorizationMachine, Input, Linear
 
 N_FEATURES = 30
 X = sparse.random(120, N_FEATURES, 0.3, format="csr", random_state=0, dtype=np.float32)
@@ -22,6 +22,9 @@ MODELS = {
     "classes": lambda: VectorFlowClassifier(max_iter=3, random_state=0).fit(X, Y),
     "hidden": lambda: VectorFlowClassifier((4,), max_iter=3, random_state=0).fit(X, Y),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(3)(Input()), max_iter=3).fit(X, Y),
+    "fields": lambda: VectorFlowRegressor(network=FieldAwareFactorizationMachine(GROUPS)(Input()), max_iter=3).fit(
+        X, Y
+    ),
     "crosses": lambda: VectorFlowRegressor(network=Linear()(Crosses([("a", "b")], GROUPS, 64)(Input()))).fit(X, Y),
 }
 

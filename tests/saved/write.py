@@ -16,12 +16,13 @@ from scipy import sparse
 
 import sklearn_vectorflow
 from sklearn_vectorflow import VectorFlowClassifier, VectorFlowRanker, VectorFlowRegressor, VectorFlowSurvivalEstimator
-from sklearn_vectorflow.layers import FactorizationMachine, Input
+from sklearn_vectorflow.layers import FactorizationMachine, FieldAwareFactorizationMachine, Input
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
 N_ROWS, N_FEATURES = 40, 12
 X = sparse.csr_matrix((np.arange(N_ROWS * N_FEATURES).reshape(N_ROWS, N_FEATURES) * 7 % 11 < 4).astype(np.float32))
 Y = np.arange(N_ROWS) % 3
+FIELDS = np.arange(N_FEATURES) // 5
 FRAME = np.array([[f"city{k % 5}", f"tag{k % 3} and word{k % 4}"] for k in range(N_ROWS)], dtype=object)
 SMALL = {"max_iter": 3, "tol": None, "random_state": 0}
 
@@ -36,6 +37,9 @@ MODELS = {
     "classifier": lambda: VectorFlowClassifier(**SMALL).fit(X, np.array(["a", "b", "c"])[Y]),
     "net": lambda: VectorFlowClassifier((4,), **SMALL).fit(X, Y),
     "machine": lambda: VectorFlowRegressor(network=FactorizationMachine(2)(Input()), **SMALL).fit(X, Y),
+    "fields": lambda: VectorFlowRegressor(network=FieldAwareFactorizationMachine(FIELDS, 2)(Input()), **SMALL).fit(
+        X, Y
+    ),
     "survival": lambda: VectorFlowSurvivalEstimator(**SMALL).fit(X, (Y > 0, Y + 1.0)),
     "cox": lambda: VectorFlowSurvivalEstimator("cox", **SMALL).fit(X, (Y > 0, Y + 1.0)),
     "ranker": lambda: VectorFlowRanker(**SMALL).fit(X, Y, qid=np.arange(N_ROWS) // 8),

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from sklearn_vectorflow.engine.contract cimport vf_loss, vf_node
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
+from sklearn_vectorflow.engine.kernels.layers.fields cimport vf_fields
 from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_places
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
@@ -38,7 +39,7 @@ cdef class Buffers:
     cdef Held *held           # by sparse node
     cdef Held *placed         # by node that reads rows and whose hot features have copies
     cdef vf_bags *bags        # by node of crosses
-    cdef float **sums         # by node of pairs: (batch_size, outputs times rank)
+    cdef float **sums         # by node of pairs: (batch_size, sums_of)
     cdef vf_gathered *gathered  # by linear node
     cdef vf_copies *copies    # by linear node: of the row or the gathered features at hand
     cdef vf_copies *bias_copies  # by node
@@ -52,6 +53,7 @@ cdef class Buffers:
     cdef float *delta
     cdef float *pair_delta    # gradient of a record of pairs, and what makes its own part
     cdef vf_pairs *pairs      # by node of pairs
+    cdef vf_fields *fields    # by node of pairs that know fields
     cdef const float **factors
     cdef float *inner_values
     cdef int32_t *inner_indices
@@ -78,6 +80,7 @@ cdef class Buffers:
     cdef int64_t _most(self, int i)
     cdef _take_row(self, int i)
     cdef _take_weighted(self, int i)
+    cdef _take_fields(self, int i)
     cdef int64_t _n_slots(self, Node *node)
     cdef int64_t _most_touches(self, Node *node)
     cdef _take_read(self)

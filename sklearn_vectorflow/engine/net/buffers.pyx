@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from sklearn_vectorflow.engine.net.crosses cimport Bags, Crosses
 from sklearn_vectorflow.engine.kernels.layers.crosses cimport vf_bags
+from sklearn_vectorflow.engine.kernels.layers.fields cimport vf_fields
 from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport VF_RING
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_holds_weights, vf_misses_each
@@ -65,6 +66,7 @@ cdef class Buffers:
         self.bags = <vf_bags *>self._take(net.n_nodes * sizeof(vf_bags))
         self.sums = <float **>self._take(net.n_nodes * sizeof(void *))
         self.pairs = <vf_pairs *>self._take(net.n_nodes * sizeof(vf_pairs))
+        self.fields = <vf_fields *>self._take(net.n_nodes * sizeof(vf_fields))
         self.gathered = <vf_gathered *>self._take(net.n_nodes * sizeof(vf_gathered))
         self.copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
         self.bias_copies = <vf_copies *>self._take(net.n_nodes * sizeof(vf_copies))
@@ -211,11 +213,30 @@ cdef class Buffers:
         cdef int64_t slots = self._n_slots(node)
         self._take_copies(&self.copies[i], &node.weights, node.rule, node.lazy, max(self._most(node.parent), slots))
         if node.kind == PAIRS:
-            self.sums[i] = <float *>self._take(self.batch_size * node.weights.n_out * sizeof(float))
+            self.sums[i] = <float *>self._take(self.batch_size * sums_of(node) * sizeof(float))
             self.pairs[i] = vf_pairs(layer=&node.weights, clock=&self.clock, copies=self.copies[i], rank=node.rank,
                                      step=<float *>self._take(3 * node.weights.n_out * sizeof(float)))
+            if node.fields != NULL:
+                self._take_fields(i)
         if not self.direct or node.orthogonal > 0.0:
             self._take_gathered(&self.gathered[i], node, slots)
+
+    cdef _take_fields(self, int i):
+        cdef Node *node = &self.net.nodes[i]
+        cdef vf_fields *fields = &self.fields[i]
+        cdef int64_t most = self._most(node.parent) + 1, n = node.weights.n_out
+        fields.field = node.fields
+        fields.n_fields = node.n_fields
+        fields.n_outputs = node.width
+        fields.rank = node.rank
+        fields.indices = <int32_t *>self._take(most * sizeof(int32_t))
+        fields.values = <float *>self._take(most * sizeof(float))
+        fields.next = <int64_t *>self._take((node.n_fields + 1) * sizeof(int64_t))
+        fields.starts = <int64_t *>self._take((node.n_fields + 1) * sizeof(int64_t))
+        fields.present = <int32_t *>self._take(node.n_fields * sizeof(int32_t))
+        fields.gradient = <float *>self._take(n * sizeof(float))
+        fields.own = <float *>self._take(n * sizeof(float))
+        fields.delta = <double *>self._take(n * sizeof(double))
 
     cdef int64_t _n_slots(self, Node *node):
         if not self._reads_rows(node) or node.orthogonal > 0.0:
@@ -229,7 +250,7 @@ cdef class Buffers:
         return self.batch_size * self._most(node.parent)
 
     cdef _take_gathered(self, vf_gathered *g, Node *node, int64_t slots):
-        g.n_out = node.weights.n_out + (node.width if node.kind == PAIRS else 0)
+        g.n_out = node.weights.n_out + (node.weights.n_out // node.rank if node.kind == PAIRS else 0)
         if node.weights.n_in < MOST_PLACES and node.orthogonal == 0.0:
             g.direct = <uint16_t *>self._take(node.weights.n_in * sizeof(uint16_t))
         else:

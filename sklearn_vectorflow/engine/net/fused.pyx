@@ -60,7 +60,7 @@ cdef class Fused(Deep):
         self.linear_node = 1 - self.pairs_node
         linear, pairs = &self.plan[self.linear_node], &self.plan[self.pairs_node]
         return (linear.kind == LINEAR and pairs.kind == PAIRS and linear.parent == INPUT and pairs.parent == INPUT
-                and linear.width == 1 and pairs.width == 1 and pairs.rank % FACTORS == 0
+                and linear.width == 1 and pairs.width == 1 and pairs.fields == NULL and pairs.rank % FACTORS == 0
                 and linear.rule == VF_ADAGRAD and pairs.rule == VF_ADAGRAD_ROWWISE
                 and linear.lazy == pairs.lazy and linear.lazy <= VF_DECAYING and linear.bias_lazy == VF_EAGER
                 and linear.orthogonal == 0.0 and pairs.orthogonal == 0.0 and self.plan[1].beside)

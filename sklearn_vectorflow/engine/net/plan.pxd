@@ -52,6 +52,8 @@ cdef struct Node:
     int64_t n_draws            # pairs of columns drawn a step; 0: all of them
     int64_t rank               # pairs
     vf_pairs_kernels pairs
+    const int32_t *fields      # by column: the field it belongs to; NULL: pairs know of none
+    int64_t n_fields
     vf_columns columns
     vf_crosses crosses
     int64_t longest            # crosses: the most entries of a row, see Net.measure
@@ -60,6 +62,13 @@ cdef struct Node:
 
 cdef inline bint is_sparse(int kind) noexcept nogil:
     return kind <= JOIN
+
+
+cdef inline int64_t sums_of(const Node *node) noexcept nogil:
+    """How many numbers a row leaves for the gradient of pairs."""
+    if node.fields != NULL:
+        return node.n_fields * (node.weights.n_out + 1)  # and which of the fields it has
+    return node.weights.n_out
 
 
 @cython.final

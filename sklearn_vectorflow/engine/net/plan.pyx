@@ -186,6 +186,38 @@ cdef class Net:
         node.pairs = VF_PAIRS_KERNELS[node.rule][node.lazy]
         node.width = node.weights.n_out // rank
 
+    def add_field_pairs(self, int parent, fields, int64_t n_fields, int rank, record, *arguments):
+        """Add pairwise interactions whose embeddings depend on the other column's field.
+
+        A record holds, for each output, the embeddings for all fields.
+
+        Parameters
+        ----------
+        fields : ndarray of int32, shape (n_in,)
+            The field of each column that the node reads.
+        n_fields, rank : int
+
+        Raises
+        ------
+        ValueError
+            If a column has no field, or one that records have no embedding for.
+        """
+        cdef Node *node
+        fields = np.array(fields, dtype=np.int32, ndmin=1)  # a copy, which none but the net can change
+        self.add_pairs(parent, rank, record, *arguments)
+        node = &self.nodes[self.n_added - 1]
+        if n_fields < 1 or node.width % n_fields:
+            raise ValueError(
+                f"network: records of {node.weights.n_out} weights do not hold embeddings of {rank} numbers for {n_fields} "
+                "fields; a parameter of a layer has changed since the net was made. Reset it, or call fit."
+            )
+        if fields.shape != (node.weights.n_in,) or fields.size and not 0 <= fields.min() <= fields.max() < n_fields:
+            raise ValueError(f"network: fields must be {node.weights.n_in} numbers in [0, {n_fields}).")
+        self.arrays.append(fields)
+        node.fields = <const int32_t *>_address(fields)
+        node.n_fields = n_fields
+        node.width //= n_fields
+
     def add_outputs(self, int parent, int64_t n_outputs, record, *arguments):
         """Add outputs of which a step computes those that `set_sampler` says.
 

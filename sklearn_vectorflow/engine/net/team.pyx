@@ -110,7 +110,7 @@ cdef class Team:
         if node.kind == DROPOUT:
             shared.mask[i] = <float *>self._take(n * node.width * sizeof(float))
         if node.kind == PAIRS:
-            shared.sums[i] = <float *>self._take(n * node.weights.n_out * sizeof(float))
+            shared.sums[i] = <float *>self._take(n * sums_of(node) * sizeof(float))
 
     cdef _take_ledger(self, int i, Member first, int64_t most_nonzeros):
         """Take room for the rows that a node, or X, gives, if it gives them to a layer of weights."""
@@ -274,7 +274,7 @@ cdef class Member(Worker):
             if node.kind == DROPOUT:
                 self.mask[i] = team.mask[i] + first * node.width
             if node.kind == PAIRS:
-                self.sums[i] = team.sums[i] + first * node.weights.n_out
+                self.sums[i] = team.sums[i] + first * sums_of(node)
 
     # ---- reading: outputs, losses, gradients --------------------------------------------
 

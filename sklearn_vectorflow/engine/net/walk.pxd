@@ -20,6 +20,8 @@ cdef class Walk(Buffers):
     cdef void _forward(self, Rows rows, int64_t row, int64_t r) noexcept nogil
     cdef void _read_intercepts(self) noexcept nogil
     cdef void _forward_other(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil
+    cdef vf_row _in_fields(self, int i, int64_t row, vf_row x) noexcept nogil
+    cdef void _forward_pairs(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil
     cdef vf_outputs _outputs(self, int i) noexcept nogil
     cdef const int32_t *_candidates(self, int64_t r) noexcept nogil
@@ -36,6 +38,7 @@ cdef class Walk(Buffers):
     cdef void _update_bias(self, int i) noexcept nogil
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil
     cdef void _update_pairs(self, int i, vf_row x) noexcept nogil
+    cdef void _update_fields(self, int i, vf_row x) noexcept nogil
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil
     cdef void _gather(self, int i, vf_gathered *g, Rows rows, int64_t n) noexcept nogil
     cdef int64_t _most_gathered(self, int i, Rows rows, int64_t n) noexcept nogil

@@ -19,6 +19,9 @@ from sklearn_vectorflow.engine.kernels.layers.orthogonal cimport vf_add_orthogon
 from sklearn_vectorflow.engine.kernels.layers.outputs cimport (
     vf_outputs, vf_outputs_back, vf_outputs_forward, vf_outputs_update,
 )
+from sklearn_vectorflow.engine.kernels.layers.field_pairs cimport (
+    vf_back_fields, vf_forward_fields, vf_gather_fields, vf_order_by_field, vf_update_fields,
+)
 from sklearn_vectorflow.engine.kernels.layers.pairs cimport vf_gather_pairs, vf_pairs
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_rows_of
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies, vf_copies_from
@@ -38,6 +41,10 @@ cdef extern from "kernels/sharing/merge_wide.h" nogil:
     void vf_place_row(const vf_hot *hot, int64_t first, const int32_t *indices, int64_t n, int32_t *places)
     void vf_prefetch_places(const vf_rows *rows, int64_t row, vf_portion portion, const vf_hot *hot, int64_t first,
                             const float *record, int64_t stride)
+
+cdef enum:
+    PREFETCHED = 64        # numbers of a record that are asked for at once
+    MOST_PREFETCHED = 256  # of one that holds embeddings for each field: all are read in their order
 
 cdef int32_t ZERO = 0
 cdef float ONE = 1.0
@@ -121,20 +128,25 @@ cdef class Walk(Buffers):
         only prefetches.
         """
         cdef int i
+        cdef int64_t first, to
         cdef Node *node
         cdef vf_portion portion = vf_portion(part, n_parts)
         for i in range(self.net.n_nodes):
             node = &self.plan[i]
-            if node.kind != LINEAR and node.kind != PAIRS or node.beside:
+            if node.kind != LINEAR and node.kind != PAIRS:
                 continue
-            if self._has_places(i):
-                vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
-                                   node.weights.record, node.weights.stride)
-            elif node.parent == INPUT:
-                vf_prefetch_row(&rows.rows, row, portion, node.weights.record, node.weights.stride)
-            elif self.plan[node.parent].kind == COLUMNS:
-                vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
-                                    node.weights.record, node.weights.stride)
+            first = PREFETCHED if node.beside else 0
+            to = min(node.weights.n_out, <int64_t>MOST_PREFETCHED) if node.fields != NULL else 1
+            while first < to:
+                if self._has_places(i):
+                    vf_prefetch_places(&rows.rows, row, portion, &self.replica.hot.hot, self.replica.places[i],
+                                       node.weights.record + first, node.weights.stride)
+                elif node.parent == INPUT:
+                    vf_prefetch_row(&rows.rows, row, portion, node.weights.record + first, node.weights.stride)
+                elif self.plan[node.parent].kind == COLUMNS:
+                    vf_prefetch_columns(&self.plan[node.parent].columns, &rows.rows, row, portion,
+                                        node.weights.record + first, node.weights.stride)
+                first += PREFETCHED
 
     # ---- forward --------------------------------------------------------------------
 
@@ -179,8 +191,7 @@ cdef class Walk(Buffers):
         cdef vf_row x
         cdef vf_outputs outputs
         if node.kind == PAIRS:
-            node.pairs.forward(&self.pairs[i], self._placed(i, row, self._row_of(node.parent, rows, row, r)),
-                               self.sums[i] + r * node.weights.n_out, out)
+            self._forward_pairs(i, rows, row, r, out)
         elif node.kind == OUTPUTS:
             outputs = self._outputs(i)
             vf_outputs_forward(&outputs, self._row_of(node.parent, rows, row, r), self._candidates(r),
@@ -201,6 +212,21 @@ cdef class Walk(Buffers):
                     vf_add(self._out_of(node.parents[k], r), out, width)
                 else:
                     vf_multiply(self._out_of(node.parents[k], r), out, width)
+
+    cdef void _forward_pairs(self, int i, Rows rows, int64_t row, int64_t r, float *out) noexcept nogil:
+        cdef Node *node = &self.plan[i]
+        cdef float *sums = self.sums[i] + r * sums_of(node)
+        cdef vf_row x = self._row_of(node.parent, rows, row, r)
+        if node.fields == NULL:
+            node.pairs.forward(&self.pairs[i], self._placed(i, row, x), sums, out)
+            return
+        x = self._in_fields(i, row, x)
+        node.pairs.read(&self.pairs[i], x)
+        vf_forward_fields(&self.fields[i], &self.pairs[i], &node.pairs, node.rule, node.lazy, x, sums, out)
+
+    cdef vf_row _in_fields(self, int i, int64_t row, vf_row x) noexcept nogil:
+        """A row that node i reads, in the order of its fields, with the places of records in place of features."""
+        return vf_order_by_field(&self.fields[i], x, self._placed(i, row, x).indices)
 
     cdef float *_out_of(self, int i, int64_t r) noexcept nogil:
         return self.out[i] + r * self.plan[i].width
@@ -306,6 +332,11 @@ cdef class Walk(Buffers):
                                       self.gradient[parent] + r * width)
             return
         for r in range(n):
+            if node.fields != NULL:
+                vf_back_fields(&self.fields[i], &self.pairs[i], &node.pairs, self._out_of(parent, r), first, width,
+                               self.sums[i] + r * sums_of(node), self.gradient[i] + r * node.width,
+                               self.gradient[parent] + r * width)
+                continue
             node.pairs.backward(&self.pairs[i], self._out_of(parent, r), first, width,
                                 self.sums[i] + r * node.weights.n_out, self.gradient[i] + r * node.width,
                                 self.gradient[parent] + r * width)
@@ -321,9 +352,13 @@ cdef class Walk(Buffers):
     cdef void _update_directly(self, int i, Rows rows) noexcept nogil:
         cdef Node *node = &self.plan[i]
         cdef int64_t c
-        cdef vf_row x = self._placed(i, self.queue[self.taken], self._row_to_step(node.parent, rows, 0))
+        cdef vf_row x = self._row_to_step(node.parent, rows, 0)
         for c in range(node.width):
             self.delta[c] = self.gradient[i][c]
+        if node.fields != NULL:
+            self._update_fields(i, x)
+            return
+        x = self._placed(i, self.queue[self.taken], x)
         if node.kind == PAIRS:
             self._update_pairs(i, x)
             return
@@ -360,6 +395,13 @@ cdef class Walk(Buffers):
             node.pairs.read(&self.pairs[i], x)
         node.pairs.update(&self.pairs[i], x, self.pair_delta, self.delta)
 
+    cdef void _update_fields(self, int i, vf_row x) noexcept nogil:
+        cdef Node *node = &self.plan[i]
+        x = self._in_fields(i, self.queue[self.taken], x)
+        if self.reads_anew:
+            node.pairs.read(&self.pairs[i], x)
+        vf_update_fields(&self.fields[i], &self.pairs[i], &node.pairs, node.rule, node.lazy, x, self.sums[i], self.delta)
+
     cdef void _update_gathered(self, int i, Rows rows, int64_t n) noexcept nogil:
         cdef Node *node = &self.plan[i]
         cdef vf_gathered *g = &self.gathered[i]
@@ -387,7 +429,10 @@ cdef class Walk(Buffers):
             return
         for r in range(n):
             x = self._row_to_step(node.parent, rows, r)
-            if node.kind == PAIRS:
+            if node.fields != NULL:
+                vf_gather_fields(g, &self.fields[i], x, self.gradient[i] + r * node.width,
+                                 self.sums[i] + r * sums_of(node))
+            elif node.kind == PAIRS:
                 vf_gather_pairs(g, x, self.gradient[i] + r * node.width, self.sums[i] + r * node.weights.n_out,
                                 node.width, node.rank)
             else:
