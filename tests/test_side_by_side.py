@@ -20,6 +20,8 @@ from sklearn_vectorflow.layers import (
 )
 from sklearn_vectorflow.network import network
 from sklearn_vectorflow.network.memory import LINE
+from sklearn_vectorflow.optimizers import AdaGrad
+from sklearn_vectorflow.penalties import L2
 from sklearn_vectorflow.training import trainer
 from sklearn_vectorflow.training.plan import Plan
 
@@ -103,6 +105,20 @@ def test_a_column_owns_few_cache_lines(name):
     stride = records[0].strides[0] // 4
     assert sum(ends) <= stride <= max(4 / 3 * sum(ends), 1)
     assert not (stride <= LINE and LINE % stride and 3 * LINE <= 4 * stride), "it could be a line's share"
+
+
+@pytest.mark.parametrize(
+    "optimizer, n_classes, stride",
+    [("adam", 2, 8), ("ftrl", 20, 40), (AdaGrad(rowwise=False), 8, 17)],
+)
+def test_records_of_half_lines_do_not_straddle_more_than_they_must(optimizer, n_classes, stride):
+    X, y = _data(2)[0], np.arange(N_ROWS) % n_classes
+    X.resize(N_ROWS, 100_000)  # a size that systems give a place of its own, sixteen bytes behind the start of a page
+    model = VectorFlowClassifier(optimizer=optimizer, penalty=L2(1e-3), solver="sgd", max_iter=1, tol=None)
+    record = model.fit(X, y).network_.parameters_of_rows[0].record
+    assert record.shape[1] == stride
+    assert record.flags.c_contiguous
+    assert stride % (LINE // 2) or record.ctypes.data % (4 * LINE) == 0
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
