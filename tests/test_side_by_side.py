@@ -95,6 +95,11 @@ def test_the_same_bits_as_apart(name, options, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def _lines_of(size, stride):
+    """In how many cache lines records of some numbers lie on average, one of them after the other."""
+    return np.mean([len({(k * stride + i) // LINE for i in range(size)}) for k in range(LINE)])
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_column_owns_few_cache_lines(name):
     X, y = _data(3 if name.startswith("heads") else 2)
@@ -104,6 +109,9 @@ def test_a_column_owns_few_cache_lines(name):
     assert records[0].ctypes.data % (4 * LINE) == 0
     stride = records[0].strides[0] // 4
     assert sum(ends) <= stride <= max(4 / 3 * sum(ends), 1)
+    assert _lines_of(sum(ends), stride) == min(
+        _lines_of(sum(ends), k) for k in range(sum(ends), 4 * sum(ends) // 3 + 1)
+    )
     assert not (stride <= LINE and LINE % stride and 3 * LINE <= 4 * stride), "it could be a line's share"
 
 
