@@ -1,4 +1,6 @@
-"""Nets that the engine trains by kernels of their own: which these are, and what those that only read rows learn."""
+"""Nets that the engine trains by kernels of their own: which these are, and what they learn."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ from scipy import sparse
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.engine.net import worker as engine
 from sklearn_vectorflow.layers import Add, FactorizationMachine, Input, Linear, wide_and_deep
-from sklearn_vectorflow.optimizers import FTRL, AdaGrad
+from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2
+from sklearn_vectorflow.training import trainer
+from sklearn_vectorflow.training.plan import Plan
 
 import reference
 
@@ -59,10 +63,14 @@ def fit(X, y, **options):
         ({"hidden_layer_sizes": (9, 8, 3), "penalty": L2(1e-3)}, 3, True),
         ({"hidden_layer_sizes": (32, 16), "batch_size": 8}, 2, False),
         ({"hidden_layer_sizes": (32, 16), "dropout": 0.1}, 2, False),
-        ({"hidden_layer_sizes": (32, 16), "optimizer": "adam"}, 2, False),
+        ({"hidden_layer_sizes": (32, 16), "optimizer": "adam"}, 2, True),
+        ({"hidden_layer_sizes": (32,), "optimizer": "adam", "batch_size": 8}, 2, False),
+        ({"hidden_layer_sizes": (32,), "optimizer": Adam(rowwise=False)}, 2, False),
+        ({"hidden_layer_sizes": (32,), "optimizer": "sgd"}, 2, False),
         ({"hidden_layer_sizes": (32, 16), "penalty": L1(1e-3)}, 2, False),
         ({"network": wide_and_deep((16,))}, 2, True),
         ({"network": wide_and_deep((16, 8)), "penalty": L2(0.0)}, 2, True),
+        ({"network": wide_and_deep((16,)), "optimizer": "adam"}, 2, True),
         ({"network": wide_and_deep((16,))}, 3, False),
     ],
 )
@@ -113,6 +121,68 @@ def test_many_outputs(n_classes, l2):
     scale = np.abs(weights).max()
     np.testing.assert_allclose(model.coef_, weights.T, rtol=2e-5, atol=2e-5 * scale)
     np.testing.assert_allclose(model.intercept_, intercept, rtol=2e-5, atol=2e-5 * scale)
+
+
+OF_DEEP = {
+    "adagrad": (AdaGrad(0.1, epsilon=1e-2), lambda is_output: reference.AdaGrad(0.1, not is_output, 1e-2)),
+    "adam": (
+        Adam(0.02, epsilon=2e-2),
+        lambda is_output: reference.Adam(0.02, epsilon=2e-2, rowwise=not is_output),
+    ),
+}
+
+
+def reference_of_deep(options, optimizer, l2, X, y, n_epochs):
+    """Weights and intercepts from the same start. ReLU leaves units at zero, whose weights rest."""
+    still = fit(X, y, **{**options, "optimizer": SGD(1e-100), "max_iter": 1})
+    weights, intercepts = reference.train(
+        still.coefs_,
+        still.intercepts_,
+        X.toarray().astype(float),
+        y[:, None],
+        reference.log_loss if y.max() == 1 else reference.multinomial,
+        OF_DEEP[optimizer][1],
+        [reference.Penalty(l2=l2)] * len(still.coefs_),
+        activation="relu",
+        n_epochs=n_epochs,
+    )
+    return [*weights, *intercepts]
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-6, 1e-3, 0.02])  # nothing, and short, small and large powers, is caught up on
+@pytest.mark.filterwarnings("ignore:hidden_layer_sizes")
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("sizes", [(2,), (8,), (13,), (16,), (32,), (48,), (75,), (24, 17, 5)], ids=str)
+@pytest.mark.parametrize("optimizer", OF_DEEP)
+def test_deep_nets(optimizer, sizes, n_classes, l2):
+    X, y = problem(n_classes)
+    options = {"hidden_layer_sizes": sizes, "optimizer": OF_DEEP[optimizer][0], "penalty": L2(l2)}
+    model = fit(X, y, **options)
+    expected = reference_of_deep(options, optimizer, l2, X, y, N_EPOCHS)
+    reference.assert_close([*model.coefs_, *model.intercepts_], expected, 5e-5)
+
+
+class WithoutKernels:
+    """Plans as if rows had a column twice, which kernels of nets do not serve."""
+
+    @staticmethod
+    def of(*given):
+        return replace(Plan.of(*given), canonical=False)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.02])
+@pytest.mark.parametrize("optimizer", OF_DEEP)
+def test_kernels_and_the_walk_take_turns(optimizer, l2, monkeypatch):
+    """What a kernel leaves in records is all that the walk needs to go on, and the other way round."""
+    X, y = problem()
+    options = {"hidden_layer_sizes": (24, 9), "optimizer": OF_DEEP[optimizer][0], "penalty": L2(l2)}
+    once = {"max_iter": 1, "tol": None, "shuffle": False, "n_jobs": 1, "random_state": 0}
+    model = VectorFlowClassifier(**once, warm_start=True, **options)
+    for by_kernel in (True, False, True, True, False):
+        monkeypatch.setattr(trainer, "Plan", Plan if by_kernel else WithoutKernels)
+        model.fit(X, y)
+    expected = reference_of_deep(options, optimizer, l2, X, y, 5)
+    reference.assert_close([*model.coefs_, *model.intercepts_], expected, 5e-5)
 
 
 def reference_of_classes(X, y, n_classes, l2, rate=0.2, beta=0.5):

@@ -21,6 +21,8 @@ from sklearn_vectorflow.layers import (
 )
 from sklearn_vectorflow.network import network
 from sklearn_vectorflow.network.memory import LINE
+from sklearn_vectorflow.optimizers import AdaGrad
+from sklearn_vectorflow.penalties import L2
 from sklearn_vectorflow.training import trainer
 from sklearn_vectorflow.training.plan import Plan
 
@@ -41,7 +43,7 @@ NETWORKS = {
 }
 OPTIONS = {
     "adagrad": {"optimizer": "adagrad"},
-    "adam with L1": {"optimizer": "adam", "alpha": 1e-3, "learning_rate": 0.01},
+    "adam": {"optimizer": "adam", "alpha": 1e-3, "learning_rate": 0.01},
     "ftrl": {"optimizer": "ftrl"},
     "ftrl without penalty": {"optimizer": "ftrl", "penalty": None},
     "averaged sgd": {"optimizer": "sgd", "average": True, "learning_rate": 0.05},
@@ -50,7 +52,7 @@ OPTIONS = {
 
 
 # Kernels that read both layers' records in one go need them side by side, and sum in single precision.
-HAVE_KERNELS = ("machine", "wide and deep")
+HAVE_KERNELS = {("machine", "adagrad"), ("wide and deep", "adagrad"), ("wide and deep", "adam")}
 
 
 class WithoutKernels:
@@ -83,7 +85,7 @@ def _addresses(records):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_same_bits_as_apart(name, options, monkeypatch):
     X, y = _data(3 if name.startswith("heads") else 2)
-    if options == "adagrad" and name in HAVE_KERNELS:
+    if (name, options) in HAVE_KERNELS:
         monkeypatch.setattr(trainer, "Plan", WithoutKernels)
     beside = _model(name, **OPTIONS[options]).fit(X, y)
     monkeypatch.setattr(network, "side_by_side", lambda parameters: parameters)
@@ -95,6 +97,11 @@ def test_the_same_bits_as_apart(name, options, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def _lines_of(size, stride):
+    """In how many cache lines records of some numbers lie on average, one of them after the other."""
+    return np.mean([len({(k * stride + i) // LINE for i in range(size)}) for k in range(LINE)])
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_column_owns_few_cache_lines(name):
     X, y = _data(3 if name.startswith("heads") else 2)
@@ -104,7 +111,24 @@ def test_a_column_owns_few_cache_lines(name):
     assert records[0].ctypes.data % (4 * LINE) == 0
     stride = records[0].strides[0] // 4
     assert sum(ends) <= stride <= max(4 / 3 * sum(ends), 1)
+    assert _lines_of(sum(ends), stride) == min(
+        _lines_of(sum(ends), k) for k in range(sum(ends), 4 * sum(ends) // 3 + 1)
+    )
     assert not (stride <= LINE and LINE % stride and 3 * LINE <= 4 * stride), "it could be a line's share"
+
+
+@pytest.mark.parametrize(
+    "optimizer, n_classes, stride",
+    [("adam", 2, 8), ("ftrl", 20, 40), (AdaGrad(rowwise=False), 8, 17)],
+)
+def test_records_of_half_lines_do_not_straddle_more_than_they_must(optimizer, n_classes, stride):
+    X, y = _data(2)[0], np.arange(N_ROWS) % n_classes
+    X.resize(N_ROWS, 100_000)  # a size that systems give a place of its own, sixteen bytes behind the start of a page
+    model = VectorFlowClassifier(optimizer=optimizer, penalty=L2(1e-3), solver="sgd", max_iter=1, tol=None)
+    record = model.fit(X, y).network_.parameters_of_rows[0].record
+    assert record.shape[1] == stride
+    assert record.flags.c_contiguous
+    assert stride % (LINE // 2) or record.ctypes.data % (4 * LINE) == 0
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

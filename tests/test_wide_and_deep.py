@@ -7,13 +7,20 @@ from sklearn.base import clone
 
 from sklearn_vectorflow import VectorFlowClassifier
 from sklearn_vectorflow.layers import wide_and_deep
-from sklearn_vectorflow.optimizers import SGD, AdaGrad
+from sklearn_vectorflow.optimizers import SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2
 
 import reference
 
 N_ROWS, N_FEATURES, N_EPOCHS = 80, 24, 3
 
+OPTIMIZERS = {
+    "adagrad": (AdaGrad(0.05, epsilon=1e-3), lambda is_output: reference.AdaGrad(0.05, not is_output, 1e-3)),
+    "adam": (
+        Adam(0.02, epsilon=2e-2),
+        lambda is_output: reference.Adam(0.02, epsilon=2e-2, rowwise=not is_output),
+    ),
+}
 PENALTIES = {"none": (L2(0.0), {}), "l2": (L2(0.02), {"l2": 0.02}), "l1": (L1(0.002), {"l1": 0.002})}
 
 
@@ -40,12 +47,14 @@ def _layers(model):
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "selu", "logistic"])
 @pytest.mark.parametrize("sizes", [(16,), (3,), (33,), (8, 5)], ids=str)
-def test_weights_are_those_of_the_reference(sizes, activation, n_classes, batch_size, penalty):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_weights_are_those_of_the_reference(optimizer, sizes, activation, n_classes, batch_size, penalty):
     X, y = _data(n_classes)
+    own_optimizer, make_optimizer = OPTIMIZERS[optimizer]
     own_penalty, fields = PENALTIES[penalty]
     model = VectorFlowClassifier(
         network=wide_and_deep(sizes, activation),
-        optimizer=AdaGrad(0.05, epsilon=1e-3),
+        optimizer=own_optimizer,
         penalty=own_penalty,
         batch_size=batch_size,
         max_iter=N_EPOCHS,
@@ -64,7 +73,7 @@ def test_weights_are_those_of_the_reference(sizes, activation, n_classes, batch_
         X.astype(float),
         y[:, None],
         reference.log_loss if n_classes == 2 else reference.multinomial,
-        lambda is_output: reference.AdaGrad(0.05, not is_output, 1e-3),
+        make_optimizer,
         [reference.Penalty(**fields) for _ in range(len(weights) + 1)],
         activation=activation,
         batch_size=batch_size,

@@ -11,7 +11,23 @@ LINE = 16  # numbers of a cache line
 def padded(size):
     """Round up the numbers of a record, if that costs a third at most, such that it lies in as few lines as it can."""
     whole = LINE * -(-size // LINE) if size > LINE else 1 << (size - 1).bit_length()
-    return whole if 3 * whole <= 4 * size else size
+    if 3 * whole <= 4 * size:
+        return whole
+    return min(range(size, 4 * size // 3 + 1), key=lambda stride: (_lines_of(size, stride), stride))
+
+
+def _lines_of(size, stride):
+    """How many lines as many records of some numbers lie in as a line has places, counted for each."""
+    return sum(-(-(first + size) // LINE) for first in (k * stride % LINE for k in range(LINE)))
+
+
+def of_records(n, stride):
+    """Return zeros for records, in as few cache lines as they can lie in.
+
+    NumPy's arrays start at any four numbers. Where records are of whole half lines, every second one would lie in a
+    line more, which nothing asks for ahead.
+    """
+    return lines(n, stride) if stride % (LINE // 2) == 0 else zeros(n, stride)
 
 
 def lines(n, width):

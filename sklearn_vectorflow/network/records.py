@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_vectorflow.network.memory import lines, padded, zeros
+from sklearn_vectorflow.network.memory import lines, of_records, padded, zeros
 from sklearn_vectorflow.validation.errors import restoring
 from sklearn_vectorflow.validation.sparse import checked
 
@@ -130,7 +130,7 @@ class LinearParameters:
         if self.record is None:
             # zeros are only reserved: memory comes with the first touch of a feature
             n_records, n_intercepts = self._counts
-            self.record = zeros(n_records, layout.stride)
+            self.record = of_records(n_records, layout.stride)
             self.bias = np.zeros((n_intercepts, layout.stride), dtype=np.float32) if self.fit_intercept else None
         if layout.apart and self.values is None:
             n_records, n_intercepts = self._counts

@@ -1,5 +1,5 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
@@ -10,19 +10,32 @@ from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
 from sklearn_vectorflow.engine.net.plan cimport Node
 from sklearn_vectorflow.engine.net.walk cimport Walk
 
+cdef extern from "kernels/nets/row_places.h" nogil:
+    ctypedef struct vf_spread:
+        const float *record
+        int64_t stride, n_asked
+        int32_t straddles
+        const vf_hot *hot
+        int64_t first
+
 cdef extern from "kernels/nets/deep.h" nogil:
     ctypedef struct vf_intercepts:
         const vf_linear *layer
-        int by_row
+        int rule
         int64_t n
         float *numbers
-        float *state
+        float *square
+        float *first
+        float *touches
     ctypedef struct vf_inner:
         const vf_linear *layer
-        int by_row, activation
+        int rule, activation
         int64_t n_in, n_out, stride
         float *weights
-        float *state
+        float *square
+        float *first
+        float *touches
+        float *bias[2]
         float *left
         float *rate
         float *now
@@ -34,15 +47,12 @@ cdef extern from "kernels/nets/deep.h" nogil:
         vf_intercepts intercepts
     ctypedef struct vf_wide:
         const vf_linear *layer
-        int64_t behind
         vf_copies copies
         vf_intercepts intercepts
     ctypedef struct vf_deep:
         vf_single data
         int lazy
-        float **at
-        const vf_hot *hot
-        float *own
+        vf_spread spread
         vf_intercepts intercepts
         vf_wide wide
         int64_t n_layers
@@ -52,7 +62,7 @@ cdef extern from "kernels/nets/hidden_batch.h" nogil:
     ctypedef struct vf_hidden_batch:
         int64_t stride
         vf_gathered *features
-        float **record
+        int64_t *place
         int *slots
         float *units
         float *delta
@@ -70,7 +80,8 @@ cdef class Deep(Walk):
     cdef bint _find_chain(self)
     cdef bint _find_front(self, int end)
     cdef bint _serves(self)
-    cdef bint _serves_wide(self)
+    cdef bint _serves_wide(self, int rule)
+    cdef vf_spread _spread(self, int i, int64_t most_asked) noexcept nogil
     cdef _take_layers(self)
     cdef _take_inner(self, vf_inner *inner, Node *node)
     cdef _take_intercepts(self, vf_intercepts *intercepts, Node *node)

@@ -8,11 +8,11 @@ from libc.stdint cimport int64_t
 from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.optimizers cimport vf_clock
+from sklearn_vectorflow.engine.kernels.platform cimport VF_LANES
 from sklearn_vectorflow.engine.net.plan cimport *
 
 cdef extern from "kernels/nets/deep.h" nogil:
-    void vf_open_deep(const vf_deep *net)
-    void vf_close_deep(const vf_deep *net)
+    void vf_move_deep(bint back, const vf_deep *net)
     int64_t vf_lanes(int64_t n)
     double vf_train_deep(const vf_deep *net, vf_clock *clock, const int64_t *queue, int64_t from_row, int64_t to_row,
                          int64_t n_queued)
@@ -20,6 +20,8 @@ cdef extern from "kernels/nets/deep.h" nogil:
         VF_DECAYING
         VF_ADAGRAD
         VF_ADAGRAD_ROWWISE
+        VF_ADAM
+        VF_ADAM_ROWWISE
 
 cdef extern from "kernels/nets/hidden_batch.h" nogil:
     double vf_train_hidden_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock, const int64_t *queue,
@@ -29,10 +31,11 @@ cdef extern from "kernels/nets/hidden_batch.h" nogil:
 
 cdef enum:
     MOST_ROWS = 1024     # of a mini-batch whose sums are of single precision
+    LINE = 16            # numbers in a cache line
 
 
 cdef class Deep(Walk):
-    """A `Walk` that has a shorter way for hidden layers under AdaGrad, and for a linear layer beside them."""
+    """A `Walk` that has a shorter way for hidden layers under AdaGrad or Adam, and for a linear layer beside them."""
 
     def __cinit__(self, *args):
         if self._find_chain() and self._serves():
@@ -81,29 +84,33 @@ cdef class Deep(Walk):
         return True
 
     cdef bint _serves(self):
-        """Whether all layers are of AdaGrad as it comes."""
+        """Whether all layers are of AdaGrad as it comes, or of Adam; of it, mini-batches take the general walk."""
         cdef Node *front = &self.plan[self.chain[0]]
         cdef Node *node
         cdef int64_t k
-        if self.net.reads or self.batch_size > MOST_ROWS or front.rule != VF_ADAGRAD_ROWWISE or front.lazy > VF_DECAYING:
+        cdef bint is_adam = front.rule == VF_ADAM_ROWWISE
+        cdef int rule = VF_ADAM if is_adam else VF_ADAGRAD
+        if self.net.reads or self.batch_size > MOST_ROWS or front.lazy > VF_DECAYING:
+            return False
+        if front.rule != VF_ADAGRAD_ROWWISE and not is_adam:
             return False
         for k in range(self.deep.n_layers + 1):
             node = &self.plan[self.chain[k]]
             if node.lazy != front.lazy or node.orthogonal != 0.0:
                 return False
-            if node.rule != VF_ADAGRAD and (node.rule != VF_ADAGRAD_ROWWISE or k == self.deep.n_layers):
+            if node.rule != rule and (node.rule != front.rule or k == self.deep.n_layers):
                 return False
-        if self.wide >= 0 and not self._serves_wide():
+        if self.wide >= 0 and not self._serves_wide(rule):
             return False
-        return self.direct or (self.deep.n_layers == 1 and self.wide < 0
+        return self.direct or (self.deep.n_layers == 1 and self.wide < 0 and not is_adam
                                and self.gathered[self.chain[0]].touches != NULL)
 
-    cdef bint _serves_wide(self):
+    cdef bint _serves_wide(self, int rule):
         """Whether the layer beside is of one output, and its records lie in those of the hidden layer."""
         cdef Node *front = &self.plan[self.chain[0]]
         cdef Node *wide = &self.plan[self.wide]
         cdef int64_t behind = wide.weights.record - front.weights.record
-        return (wide.kind == LINEAR and wide.width == 1 and wide.rule == VF_ADAGRAD and wide.lazy == front.lazy
+        return (wide.kind == LINEAR and wide.width == 1 and wide.rule == rule and wide.lazy == front.lazy
                 and wide.orthogonal == 0.0 and wide.weights.stride == front.weights.stride
                 and -front.weights.stride < behind < front.weights.stride)
 
@@ -115,7 +122,7 @@ cdef class Deep(Walk):
         a weight of 2 would not quite equal a copy of a row.
         """
         cdef int64_t k
-        if self.deep.at == NULL or self.group_rows or targets.dense == NULL:
+        if self.deep.layers == NULL or self.group_rows or targets.dense == NULL:
             return False
         for k in range(1, self.deep.n_layers + 1):
             if self.shared and not self._has_copies(self.chain[k]):
@@ -130,7 +137,6 @@ cdef class Deep(Walk):
         """Takes what rows need."""
         cdef vf_deep *deep = &self.deep
         cdef int64_t k
-        deep.at = <float **>self._take(self.longest * sizeof(void *))
         deep.layers = <vf_inner *>self._take(deep.n_layers * sizeof(vf_inner))
         deep.lazy = self.plan[self.chain[0]].lazy
         for k in range(deep.n_layers):
@@ -144,28 +150,35 @@ cdef class Deep(Walk):
             self._take_intercepts(&deep.wide.intercepts, &self.plan[self.wide])
 
     cdef _take_inner(self, vf_inner *inner, Node *node):
-        cdef size_t n_bytes
-        inner.by_row = node.rule == VF_ADAGRAD_ROWWISE
-        inner.n_in, inner.n_out = node.weights.n_in, node.width
-        inner.stride = vf_lanes(inner.n_in)
-        n_bytes = inner.n_out * inner.stride * sizeof(float)
+        cdef int64_t stride = vf_lanes(node.weights.n_in)
+        cdef size_t n_bytes = node.width * stride * sizeof(float), n_each = stride * sizeof(float)
+        cdef size_t n_out = vf_lanes(node.width) * sizeof(float)
+        inner.rule = node.rule
+        inner.n_in, inner.n_out, inner.stride = node.weights.n_in, node.width, stride
         inner.weights = <float *>self._take(n_bytes)
-        inner.state = <float *>self._take(n_bytes)
+        inner.square = <float *>self._take(n_bytes)
+        inner.first = <float *>self._take(n_bytes)
         inner.left = <float *>self._take(n_bytes)
         inner.rate = <float *>self._take(n_bytes)
         inner.now = <float *>self._take(n_bytes)
-        inner.touched = <unsigned int *>self._take(inner.stride * sizeof(int))
-        inner.units = <float *>self._take(inner.stride * sizeof(float))
-        inner.delta = <float *>self._take(inner.stride * sizeof(float))
-        inner.out = <float *>self._take(inner.n_out * sizeof(float))
-        inner.gradient = <float *>self._take(inner.n_out * sizeof(float))
+        inner.touches = <float *>self._take(n_each)
+        inner.bias[0] = <float *>self._take(n_each)
+        inner.bias[1] = <float *>self._take(n_each)
+        inner.touched = <unsigned int *>self._take(stride * sizeof(int))
+        inner.units = <float *>self._take(n_each)
+        inner.delta = <float *>self._take(n_each)
+        inner.out = <float *>self._take(n_out)
+        inner.gradient = <float *>self._take(n_out)
         self._take_intercepts(&inner.intercepts, node)
 
     cdef _take_intercepts(self, vf_intercepts *intercepts, Node *node):
-        intercepts.by_row = node.rule == VF_ADAGRAD_ROWWISE
+        cdef size_t n_bytes = vf_lanes(node.width) * sizeof(float)
+        intercepts.rule = node.rule
         intercepts.n = node.width
-        intercepts.numbers = <float *>self._take(node.width * sizeof(float))
-        intercepts.state = <float *>self._take(node.width * sizeof(float))
+        intercepts.numbers = <float *>self._take(n_bytes)
+        intercepts.square = <float *>self._take(n_bytes)
+        intercepts.first = <float *>self._take(n_bytes)
+        intercepts.touches = <float *>self._take(sizeof(float))
 
     cdef _take_batch(self):
         """Takes what mini-batches need."""
@@ -175,7 +188,7 @@ cdef class Deep(Walk):
         cdef int64_t slots = self._n_slots(&self.plan[front])
         batch.stride = inner.stride
         batch.features = &self.gathered[front]
-        batch.record = <float **>self._take(slots * sizeof(void *))
+        batch.place = <int64_t *>self._take((slots + VF_LANES) * sizeof(int64_t))
         batch.slots = <int *>self._take(self.longest * sizeof(int))
         batch.units = <float *>self._take(self.batch_size * batch.stride * sizeof(float))
         batch.delta = <float *>self._take(self.batch_size * batch.stride * sizeof(float))
@@ -185,6 +198,19 @@ cdef class Deep(Walk):
         batch.total = <float *>self._take(batch.stride * max(inner.n_out, VF_SLOTS) * sizeof(float))
 
     # ---- passes ----------------------------------------------------------------------
+
+    cdef vf_spread _spread(self, int i, int64_t most_asked) noexcept nogil:
+        """Where records begin with those of node i."""
+        cdef vf_linear *layer = &self.plan[i].weights
+        cdef int64_t stride = layer.stride
+        # records begin at multiples of the largest power of two that divides their stride
+        cdef vf_spread out = vf_spread(record=layer.record, stride=stride, n_asked=min(stride, most_asked),
+                                       straddles=stride <= most_asked and stride % LINE > (stride & -stride),
+                                       hot=NULL, first=0)
+        if self._has_places(i):
+            out.hot = &self.replica.hot.hot
+            out.first = self.replica.places[i]
+        return out
 
     cdef void _open(self, vf_single data) noexcept nogil:
         """Makes ready for rows."""
@@ -196,10 +222,7 @@ cdef class Deep(Walk):
         deep.data.weights = &node.weights
         deep.data.copies = self.copies[front]
         deep.intercepts.layer = &node.bias if node.has_bias else NULL
-        deep.hot = NULL
-        if self._has_places(front):
-            deep.hot = &self.replica.hot.hot
-            deep.own = self.replica.weights[front].own
+        deep.spread = self._spread(front if self.wide < 0 else min(front, self.wide), node.weights.stride)
         for k in range(deep.n_layers):
             node = &self.plan[self.chain[k + 1]]
             deep.layers[k].layer = &node.weights
@@ -207,18 +230,18 @@ cdef class Deep(Walk):
         if self.wide >= 0:
             node = &self.plan[self.wide]
             deep.wide.layer = &node.weights
-            deep.wide.behind = node.weights.record - deep.data.weights.record
             deep.wide.copies = self.copies[self.wide]
+            deep.wide.copies.at, deep.wide.copies.x = deep.data.copies.at, deep.data.copies.x
             deep.wide.intercepts.layer = &node.bias if node.has_bias else NULL
         self._open_inner()
 
     cdef void _open_inner(self) noexcept nogil:
         """Takes inner layers out of their records."""
-        vf_open_deep(&self.deep)
+        vf_move_deep(False, &self.deep)
 
     cdef void _close(self) noexcept nogil:
         """Puts them back."""
-        vf_close_deep(&self.deep)
+        vf_move_deep(True, &self.deep)
 
     cdef double _train_by_kernel(self, int64_t n) noexcept nogil:
         """Trains on the next n queued rows, a mini-batch if there are such; returns their loss."""

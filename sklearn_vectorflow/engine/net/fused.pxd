@@ -5,17 +5,8 @@ from sklearn_vectorflow.engine.data cimport Targets
 from sklearn_vectorflow.engine.kernels.nets.walk cimport vf_single
 from sklearn_vectorflow.engine.kernels.optimizers.misses cimport vf_copies
 from sklearn_vectorflow.engine.kernels.optimizers.record cimport vf_linear
-from sklearn_vectorflow.engine.kernels.sharing.slots cimport vf_hot
-from sklearn_vectorflow.engine.net.deep cimport Deep
+from sklearn_vectorflow.engine.net.deep cimport Deep, vf_spread
 from sklearn_vectorflow.engine.net.plan cimport Node
-
-cdef extern from "kernels/nets/row_places.h" nogil:
-    ctypedef struct vf_spread:
-        const float *record
-        int64_t stride, n_asked
-        int32_t straddles
-        const vf_hot *hot
-        int64_t first
 
 cdef extern from "kernels/nets/machine.h" nogil:
     ctypedef struct vf_machine:
@@ -53,4 +44,3 @@ cdef class Fused(Deep):
     cdef Shape _find_shape(self)
     cdef bint _is_machine(self)
     cdef bint _is_plain_wide(self)
-    cdef vf_spread _spread(self, int i) noexcept nogil

@@ -26,7 +26,6 @@ cdef extern from "kernels/nets/plain_wide.h" nogil:
         VF_GROUP
 
 cdef enum:
-    LINE = 16            # numbers in a cache line
     FACTORS = 4          # ranks are multiples of it: whole vectors
     MOST_ASKED = 64      # numbers of a record that are asked for ahead, at most
 
@@ -75,7 +74,7 @@ cdef class Fused(Deep):
     @property
     def has_kernel(self):
         """Whether a kernel of its own trains the net, if targets and other workers permit."""
-        return self.shape != OTHER or self.deep.at != NULL
+        return self.shape != OTHER or self.deep.layers != NULL
 
     cdef bint _has_kernel(self, Targets targets):
         """Whether a shorter way serves.
@@ -86,19 +85,6 @@ cdef class Fused(Deep):
         if self.shape == OTHER:
             return Deep._has_kernel(self, targets)
         return not self.group_rows and targets.dense != NULL and (not self.shared or self._has_copies(0))
-
-    cdef vf_spread _spread(self, int i) noexcept nogil:
-        """Where records begin with those of node i."""
-        cdef vf_linear *layer = &self.plan[i].weights
-        cdef int64_t stride = layer.stride
-        # records begin at multiples of the largest power of two that divides their stride
-        cdef vf_spread out = vf_spread(record=layer.record, stride=stride, n_asked=min(stride, <int64_t>MOST_ASKED),
-                                       straddles=stride <= MOST_ASKED and stride % LINE > (stride & -stride),
-                                       hot=NULL, first=0)
-        if self._has_places(i):
-            out.hot = &self.replica.hot.hot
-            out.first = self.replica.places[i]
-        return out
 
     cdef void _open(self, vf_single data) noexcept nogil:
         cdef Node *node = &self.plan[self.linear_node]
@@ -112,12 +98,12 @@ cdef class Fused(Deep):
             self.machine.pairs = &self.plan[self.pairs_node].weights
             self.machine.bias = &node.bias if node.has_bias else NULL
             self.machine.of_pairs = self.copies[self.pairs_node]
-            self.machine.spread = self._spread(0)
+            self.machine.spread = self._spread(0, MOST_ASKED)
             self.machine.lazy = node.lazy
         else:
             self.wide.data = data
             self.wide.bias = &node.bias if node.has_bias else NULL
-            self.wide.spread = self._spread(0)
+            self.wide.spread = self._spread(0, MOST_ASKED)
             self.wide.worth = data.copies.w
             self.wide.lazy = node.lazy
 

@@ -11,7 +11,7 @@
 typedef struct {
     int64_t stride;        /* units of a row, filled up with zeros to whole lanes */
     vf_gathered *features; /* and their touches */
-    float **record;        /* (slots) */
+    int64_t *place;        /* (slots) of its record */
     int32_t *slots;        /* of the row at hand */
     float *units, *delta;  /* (rows, stride): outputs of the activation; gradients before it */
     float *gradient;       /* (rows, n_outputs) */
@@ -69,47 +69,66 @@ VF_SIMD static int64_t vf_note_row(vf_gathered *given, vf_row row, int64_t r, in
 }
 
 /* Finds the records of features [from, n_slots), and what these have missed. */
-VF_INLINE void vf_find_slots(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_clock *clock,
-                             const vf_hidden_batch *batch, int64_t from) {
+static void vf_find_slots(const vf_deep *net, const vf_clock *clock, const vf_hidden_batch *batch, int64_t from) {
     const vf_gathered *g = batch->features;
     vf_copies copies = net->data.copies;
-    copies.row += from, copies.left += from, copies.threshold += from;
-    vf_find_row(lazy, net, layer, clock, g->features + from, g->n_slots - from, batch->record + from, copies);
+    copies.row += from, copies.left += from, copies.clock += from, copies.steps += from;
+    copies.at = batch->place + from;
+    vf_find_front(net, clock, g->features + from, g->n_slots - from, &copies);
 }
 
-/* Sets the units of row r. */
-VF_INLINE void vf_forward_units(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_inner *in,
-                                const vf_clock *clock, const vf_hidden_batch *batch, int64_t r, int64_t row) {
+/* Sets what vf_sum_records needs of the touches from `first` on: where their records are, and factors. */
+VF_SIMD static void vf_take_touches(const vf_deep *net, const vf_hidden_batch *batch, int64_t first, int64_t n) {
+    const vf_copies copies = net->data.copies; /* no store can alias them */
+    const vf_listed *touches = batch->features->touches + first;
+    const int32_t *slots = batch->slots;
+    const int64_t *place = batch->place;
+    float *VF_RESTRICT v = copies.w;
+    for (int64_t k = 0; k < n; k++) {
+        copies.at[k] = place[slots[k]];
+        v[k] = touches[k].value * (net->lazy ? 1.0f + copies.left[slots[k]] : 1.0f);
+    }
+    copies.at[n] = n ? copies.at[0] : 0; /* sums are of pairs of records */
+    v[n] = 0.0f;
+}
+
+/* Sets the units of row r, at `place` in the queue. */
+static void vf_forward_units(const vf_deep *net, const vf_inner *in, const vf_clock *clock, const vf_hidden_batch *batch,
+                             int64_t r, const int64_t *queue, int64_t place, int64_t n_queued) {
     const vf_single *data = &net->data;
     const vf_gathered *g = batch->features;
     const int64_t before = g->n_slots, first = g->n_touches;
-    float *units = batch->units + r * batch->stride, *v = data->copies.w, **at = net->at;
-    const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
+    const vf_inner one = vf_inner_of(in, batch, r);
+    vf_coming coming = vf_look_for_entries(data, queue, place, n_queued);
+    const vf_row x = vf_load(data->rows, queue[place], data->indices, data->values, data->dropout);
     const int64_t length = vf_note_row(batch->features, x, r, batch->slots);
-    vf_find_slots(lazy, net, layer, clock, batch, before);
-    for (int64_t k = 0; k < length; k++) {
-        const int64_t slot = batch->slots[k];
-        at[k] = batch->record[slot];
-        v[k] = g->touches[first + k].value * (lazy ? 1.0f + data->copies.left[slot] : 1.0f);
-    }
-    memcpy(units, net->intercepts.numbers, (size_t)in->n_in * sizeof(float));
-    vf_sum_records(at, v, length, units, in->n_in);
-    VF_EACH_ACTIVATION(in->activation,
-                       for (int64_t i = 0; i < in->n_in; i++) units[i] = vf_activation(K, units[i]);)
+    vf_find_slots(net, clock, batch, before);
+    vf_take_touches(net, batch, first, length);
+    memcpy(one.units, net->intercepts.numbers, (size_t)in->n_in * sizeof(float));
+    vf_sum_records(net, data->copies.at, data->copies.w, length, in->n_in, &coming, one.units);
+    vf_ask_entries(data, &net->spread, &coming);
 }
 
 /* ---- inner layers ------------------------------------------------------------------------- */
 
+/* Sets the raw outputs of n rows. */
+VF_SIMD static void vf_forward_behind(const vf_deep *net, const vf_hidden_batch *batch, const vf_clock *clock, int64_t n) {
+    const vf_inner in = net->layers[0];
+    const int64_t k = in.n_out;
+    vf_catch_up(net->lazy, clock, &in);
+    for (int64_t r = 0; r < n; r++) {
+        const vf_inner one = vf_inner_of(&in, batch, r);
+        vf_activate_units(&one);
+        vf_forward_inner(&one, one.gradient); /* their room, until they have them */
+        for (int64_t c = 0; c < k; c++)
+            net->data.raw[r * k + c] = one.gradient[c];
+    }
+}
+
 /* The loss of n rows of the queue, from `at` on, and its gradient. */
-VF_INLINE double vf_evaluate_rows(const vf_deep *net, const vf_inner *in, const vf_hidden_batch *batch,
-                                  const int64_t *queue, int64_t at, int64_t n, const int64_t k) {
-    const vf_single *data = &net->data;
+static double vf_evaluate_rows(const vf_single *data, const int64_t *queue, int64_t at, int64_t n, int64_t k) {
     for (int64_t r = 0; r < n; r++) {
         const int64_t row = queue[at + r];
-        const vf_inner one = vf_inner_of(in, batch, r);
-        vf_forward_inner(&one, k, one.gradient); /* their room, until they have them */
-        for (int64_t c = 0; c < k; c++)
-            data->raw[r * k + c] = one.gradient[c];
         vf_add_offsets(&data->offsets, row, k, data->raw + r * k);
         for (int64_t c = 0; c < data->n_targets; c++)
             data->y[r * data->n_targets + c] = data->targets[row * data->n_targets + c];
@@ -127,48 +146,54 @@ VF_INLINE void vf_add_rows(const float *rows, int64_t stride, int64_t n, int64_t
 }
 
 /* Sums the gradient of the output layer over n rows. */
-VF_INLINE void vf_sum_output(const vf_inner *in, const vf_hidden_batch *batch, int64_t n, const int64_t k) {
+VF_INLINE void vf_sum_output(const vf_inner *in, const vf_hidden_batch *batch, int64_t n) {
+    const int64_t k = in->n_out;
     float *VF_RESTRICT total = batch->total;
     memset(total, 0, (size_t)(in->stride * k) * sizeof(float));
     for (int64_t r = 0; r < n; r++) {
         const float *VF_RESTRICT units = batch->units + r * batch->stride, *VF_RESTRICT gradient = batch->gradient + r * k;
         for (int64_t c = 0; c < k; c++)
-            for (int64_t i = 0; i < in->stride; i++)
-                total[c * in->stride + i] += units[i] * gradient[c];
+            VF_WHOLE_LANES(i, in->stride, { total[c * in->stride + i] += units[i] * gradient[c]; })
     }
 }
 
 /* Steps the output layer by that sum. Units whose gradients are zero are no touch; which ones `now` tells, of no use by
  * then. */
 VF_INLINE void vf_step_output_batch(const int lazy, const vf_clock *clock, const vf_inner *in,
-                                    const float *VF_RESTRICT total, const int64_t k) {
+                                    const float *VF_RESTRICT total) {
     const vf_optimizer o = in->layer->optimizer;
     const uint32_t step = (uint32_t)clock->step;
     float *VF_RESTRICT active = in->now;
     uint32_t *VF_RESTRICT touched = in->touched;
-    for (int64_t i = 0; i < in->stride; i++) {
-        int any = 0;
-        for (int64_t c = 0; c < k; c++)
-            any |= total[c * in->stride + i] != 0.0f;
-        active[i] = any ? 1.0f : 0.0f;
-    }
-    for (int64_t c = 0; c < k; c++)
-        for (int64_t i = 0; i < in->stride; i++)
-            vf_step_weight(lazy, &o, in->weights, in->state, in->left, c * in->stride + i, total[c * in->stride + i],
+    memset(active, 0, (size_t)in->stride * sizeof(float));
+    for (int64_t c = 0; c < in->n_out; c++)
+        VF_WHOLE_LANES(i, in->stride, { active[i] = total[c * in->stride + i] != 0.0f ? 1.0f : active[i]; })
+    for (int64_t c = 0; c < in->n_out; c++)
+        VF_WHOLE_LANES(i, in->stride, {
+            vf_step_weight(&o, in->weights, in->square, in->left, c * in->stride + i, total[c * in->stride + i],
                            active[i] != 0.0f);
-    for (int64_t i = 0; i < in->stride && lazy; i++)
-        touched[i] = active[i] != 0.0f ? step : touched[i];
+        })
+    if (lazy)
+        VF_WHOLE_LANES(i, in->stride, { touched[i] = active[i] != 0.0f ? step : touched[i]; })
 }
 
-/* The output layer's step and that of the intercepts. */
-VF_INLINE void vf_step_behind(const int lazy, const vf_deep *net, const vf_inner *in, const vf_clock *clock,
-                              const vf_hidden_batch *batch, int64_t n, const int64_t k) {
-    vf_sum_output(in, batch, n, k);
-    vf_step_output_batch(lazy, clock, in, batch->total, k);
-    vf_add_rows(batch->delta, batch->stride, n, in->n_in, in->delta);
-    vf_add_rows(batch->gradient, k, n, k, in->gradient);
-    vf_step_intercepts(&net->intercepts, in->delta, vf_dot(in->delta, in->delta, in->stride) / (float)in->n_in);
-    vf_step_intercepts(&in->intercepts, in->gradient, 0.0f);
+/* Passes the gradients of n rows back, and steps the output layer and the intercepts. */
+VF_SIMD static void vf_step_behind(const vf_deep *net, const vf_clock *clock, const vf_hidden_batch *batch, int64_t n) {
+    const vf_inner in = net->layers[0];
+    const int64_t k = in.n_out;
+    for (int64_t c = 0; c < n * k; c++)
+        batch->gradient[c] = (float)(net->data.gradient[c] / (double)n);
+    for (int64_t r = 0; r < n; r++) {
+        const vf_inner one = vf_inner_of(&in, batch, r);
+        vf_pass_back(&one);
+        batch->squares[r] = vf_mean_square(one.delta, in.n_in);
+    }
+    vf_sum_output(&in, batch, n);
+    vf_step_output_batch(net->lazy, clock, &in, batch->total);
+    vf_add_rows(batch->delta, batch->stride, n, in.n_in, in.delta);
+    vf_add_rows(batch->gradient, k, n, k, in.gradient);
+    vf_step_intercepts(&net->intercepts, in.delta, vf_dot(in.delta, in.delta, in.stride) / (float)in.n_in);
+    vf_step_intercepts(&in.intercepts, in.gradient, 0.0f);
 }
 
 /* ---- the hidden layer's step ---------------------------------------------------------------- */
@@ -235,16 +260,16 @@ typedef struct {
 } vf_stepped;
 
 /* Sets them to those of order[from:from + size]. n, the units, is a constant for most. */
-VF_INLINE void vf_take_slots(const int lazy, const int single, const int64_t n, const vf_deep *net,
+VF_INLINE void vf_take_slots(const int single, const int64_t n, const vf_deep *net,
                              const vf_hidden_batch *batch, int64_t from, int64_t size, vf_stepped *out) {
     const vf_gathered *g = batch->features;
     for (int64_t i = 0; i < size; i++) {
         const int64_t slot = batch->order[from + i], first = g->first[slot];
         float *sum = batch->total + i * n;
-        out->record[i] = batch->record[slot];
+        out->record[i] = net->data.weights->record + batch->place[slot] * net->data.weights->stride;
         vf_prefetch_record(out->record[i], n + 2);
         out->state[i] = net->data.copies.row[slot];
-        out->left[i] = lazy ? net->data.copies.left[slot] : 0.0f;
+        out->left[i] = net->lazy ? net->data.copies.left[slot] : 0.0f;
         if (single) {
             const vf_listed touch = g->touches[first];
             out->value[i] = touch.value;
@@ -266,101 +291,64 @@ VF_INLINE void vf_step_taken(const int lazy, const int64_t n, const vf_linear *l
         taken->state[i] = vf_adagrad_scale(taken->state[i], taken->square[i], epsilon);
     for (int64_t i = 0; i < size; i++) {
         float *w = taken->record[i];
-        vf_step_span(n, lazy, w, taken->numbers[i], taken->left[i], learning_rate * taken->state[i] * taken->value[i]);
+        const float rate = learning_rate * taken->state[i] * taken->value[i];
+        vf_step_span(VF_ADAGRAD_ROWWISE, n, 0.0f, w, NULL, taken->numbers[i], taken->left[i], rate, 0.0f);
         w[layer->row_slot] = taken->state[i];
         if (lazy)
             vf_touch(VF_ADAGRAD_ROWWISE, layer, clock, w);
     }
 }
 
-VF_INLINE void vf_step_order(const int lazy, const int single, const int64_t n, const vf_deep *net,
-                             const vf_linear *layer, const vf_clock *clock, const vf_hidden_batch *batch, int64_t from,
-                             int64_t to) {
+VF_INLINE void vf_step_order(const int single, const int64_t n, const vf_deep *net, const vf_linear *layer,
+                             const vf_clock *clock, const vf_hidden_batch *batch, int64_t from, int64_t to) {
     vf_stepped taken = {{0.0f}};
     for (; from < to; from += VF_SLOTS) {
         const int64_t size = to - from < VF_SLOTS ? to - from : VF_SLOTS;
-        vf_take_slots(lazy, single, n, net, batch, from, size, &taken);
-        vf_step_taken(lazy, n, layer, clock, size, &taken);
+        vf_take_slots(single, n, net, batch, from, size, &taken);
+        vf_step_taken(net->lazy, n, layer, clock, size, &taken);
     }
 }
 
-VF_INLINE void vf_step_slots(const int lazy, const int64_t n, const vf_deep *net, const vf_linear *layer,
-                             const vf_clock *clock, const vf_hidden_batch *batch) {
-    const int64_t n_single = vf_sort_slots(batch);
-    vf_step_order(lazy, 1, n, net, layer, clock, batch, 0, n_single);
-    vf_step_order(lazy, 0, n, net, layer, clock, batch, n_single, batch->features->n_slots);
-}
-
-VF_INLINE void vf_step_units(const int lazy, const vf_deep *net, const vf_linear *layer, const vf_clock *clock,
+VF_INLINE void vf_step_slots(const int64_t n, const vf_deep *net, const vf_linear *layer, const vf_clock *clock,
                              const vf_hidden_batch *batch) {
-    if (layer->n_out == 16)
-        vf_step_slots(lazy, 16, net, layer, clock, batch);
-    else if (layer->n_out == 32)
-        vf_step_slots(lazy, 32, net, layer, clock, batch);
-    else if (layer->n_out == 64)
-        vf_step_slots(lazy, 64, net, layer, clock, batch);
-    else
-        vf_step_slots(lazy, layer->n_out, net, layer, clock, batch);
+    const int64_t n_single = vf_sort_slots(batch);
+    vf_step_order(1, n, net, layer, clock, batch, 0, n_single);
+    vf_step_order(0, n, net, layer, clock, batch, n_single, batch->features->n_slots);
 }
 
 /* Steps the records of all features. Widths that are known beforehand are quicker. */
 VF_SIMD static void vf_step_features(const vf_deep *net, const vf_clock *clock, const vf_hidden_batch *batch) {
     const vf_linear layer = *net->data.weights;
-    if (net->lazy)
-        vf_step_units(VF_DECAYING, net, &layer, clock, batch);
+    if (layer.n_out == 16)
+        vf_step_slots(16, net, &layer, clock, batch);
+    else if (layer.n_out == 32)
+        vf_step_slots(32, net, &layer, clock, batch);
+    else if (layer.n_out == 64)
+        vf_step_slots(64, net, &layer, clock, batch);
     else
-        vf_step_units(VF_EAGER, net, &layer, clock, batch);
+        vf_step_slots(layer.n_out, net, &layer, clock, batch);
 }
 
 /* ---- mini-batches ----------------------------------------------------------------------------- */
 
-/* Steps by the next n rows of the queue, from `at` on; returns the sum of their weighted losses. */
-VF_INLINE double vf_step_hidden_batch(const int lazy, const int64_t k, const vf_deep *net, const vf_inner *in,
-                                      const vf_hidden_batch *batch, const vf_clock *clock, const int64_t *queue,
-                                      int64_t at, int64_t n, int64_t n_queued) {
-    const vf_portion first = {0, 2}, second = {1, 2};
-    const vf_linear layer = *net->data.weights;
+/* Trains on one mini-batch, rows queue[at:at + n], and moves the clock on; returns the sum of their weighted
+ * losses, perhaps not finite. */
+static double vf_train_hidden_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock,
+                                    const int64_t *queue, int64_t at, int64_t n, int64_t n_queued) {
+    const vf_clock now = *clock;
+    const vf_inner *in = net->layers;
+    clock->step++;
     vf_gathered_open(batch->features, vf_most_features(net, queue, at, n));
-    for (int64_t r = 0; r < n; r++) {
-        vf_ask_ahead_deep(net, queue, at + r, n_queued, first);
-        vf_forward_units(lazy, net, &layer, in, clock, batch, r, queue[at + r]);
-        vf_ask_ahead_deep(net, queue, at + r, n_queued, second);
-    }
-    vf_catch_up(0, lazy, clock, in, k);
-    const double loss = vf_evaluate_rows(net, in, batch, queue, at, n, k);
+    for (int64_t r = 0; r < n; r++)
+        vf_forward_units(net, in, &now, batch, r, queue, at + r, n_queued);
+    vf_forward_behind(net, batch, &now, n);
+    const double loss = vf_evaluate_rows(&net->data, queue, at, n, in->n_out);
     if (isfinite(loss)) {
-        for (int64_t c = 0; c < n * k; c++)
-            batch->gradient[c] = (float)(net->data.gradient[c] / (double)n);
-        for (int64_t r = 0; r < n; r++) {
-            const vf_inner one = vf_inner_of(in, batch, r);
-            vf_pass_back(&one, k);
-            batch->squares[r] = vf_mean_square(one.delta, in->n_in);
-        }
-        vf_step_behind(lazy, net, in, clock, batch, n, k);
-        vf_step_features(net, clock, batch);
+        vf_step_behind(net, &now, batch, n);
+        vf_step_features(net, &now, batch);
     }
     vf_gathered_clear(batch->features);
     return loss;
-}
-
-VF_INLINE double vf_train_hidden_batch_as(const int lazy, const vf_deep *given, const vf_hidden_batch *given_batch,
-                                          vf_clock *clock, const int64_t *queue, int64_t at, int64_t n,
-                                          int64_t n_queued) {
-    const vf_deep net = *given; /* no store can alias them */
-    const vf_inner in = net.layers[0];
-    const vf_hidden_batch batch = *given_batch;
-    const vf_clock now = *clock;
-    clock->step++;
-    return in.n_out == 1 ? vf_step_hidden_batch(lazy, 1, &net, &in, &batch, &now, queue, at, n, n_queued)
-                         : vf_step_hidden_batch(lazy, in.n_out, &net, &in, &batch, &now, queue, at, n, n_queued);
-}
-
-/* Trains on one mini-batch, rows queue[at:at + n], and moves the clock on; returns the sum of their weighted
- * losses, perhaps not finite. */
-VF_SIMD static double vf_train_hidden_batch(const vf_deep *net, const vf_hidden_batch *batch, vf_clock *clock,
-                                            const int64_t *queue, int64_t at, int64_t n, int64_t n_queued) {
-    return net->lazy ? vf_train_hidden_batch_as(VF_DECAYING, net, batch, clock, queue, at, n, n_queued)
-                     : vf_train_hidden_batch_as(VF_EAGER, net, batch, clock, queue, at, n, n_queued);
 }
 
 #endif
