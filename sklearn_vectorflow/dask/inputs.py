@@ -140,7 +140,7 @@ def note_failed(error, given):
     for of, parts in given.items():
         for number, part in enumerate(parts):
             futures = [one for one in map(future_of, values_of(part)) if isinstance(one, distributed.Future)]
-            found = {one.status for one in futures}
+            found = {one.status for one in futures if one.client.status == "running"}  # else all are lost
             if found & {"error", "cancelled", "lost"}:
                 what = "was computed" if "error" in found else "was cancelled, or lost"
                 error.add_note(f"This happened while part {number}{of} {what}.")
