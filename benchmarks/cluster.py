@@ -178,8 +178,8 @@ def tell(n_workers, epochs, memory, n_bytes, n_rows, n_parts):
     print(f"{n_workers} worker(s): seconds of the epochs {[round(one, 2) for one in epochs.seconds]}")
     print(
         f"  a round {seconds:.2f} s, {n_rows / seconds / 1e6:.2f} M rows/s; CPU: client and scheduler {cpu[0]:.2f} s, "
-        f"workers {cpu[1:].round(2).tolist()} s, so at least {cpu.sum() / os.cpu_count():.2f} s on these cores; without "
-        f"a task Dask takes {epochs.idle * seconds:.2f} s in as long"
+        f"workers {cpu[1:].round(2).tolist()} s, so at least {cpu.sum() / os.cpu_count():.2f} s on these cores; "
+        f"without a task Dask takes {epochs.idle * seconds:.2f} s in as long"
     )
     print(f"  last round: training {last.seconds:.2f} s in all, merge {last.merge_seconds:.2f} s")
     print(
