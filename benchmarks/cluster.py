@@ -7,8 +7,8 @@ processes of one thread each. From the third epoch on, an epoch is a round; as t
 goes on, each but the first includes the merge of the one before. Memory is what processes grow by at most, from when
 they have imported all and have fitted to a few rows. Each figure stands beside what it may be at most, and beside the
 time of a round stands the CPU time of all processes: client and scheduler share the cores with the workers, so no round
-takes less than the sum over the number of cores. Says besides what the same arithmetic gives for 10**9 rows on 32
-machines, and with ``--tasks`` where the time of the last epoch goes.
+takes less than the sum over the number of cores. Some of it Dask takes without any task, too. Says besides what the
+same arithmetic gives for 10**9 rows on 32 machines, and with ``--tasks`` where the time of the last epoch goes.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from sklearn_vectorflow.dask import DaskVectorFlowClassifier
 from sklearn_vectorflow.io import ParquetSource, parquet
 
 WIDTH, PER_ROW = 10_000_000, 34
+IDLE = 3  # seconds without a task, which tell what Dask's own clocks, monitors and profilers take
 NETWORK = 10e9 / 8  # bytes a second of a machine of the arithmetic
 MACHINES, CORES, ROWS = 32, 16, 10**9
 
@@ -80,10 +81,13 @@ class Peak:
 
 
 class Epochs:
-    """Seconds of each epoch, and of the CPU that processes took for it."""
+    """Seconds of each epoch, and of the CPU that processes took for it, and take without any task."""
 
     def __init__(self, processes):
         self.processes = processes
+        before = self._taken()
+        time.sleep(IDLE)
+        self.idle = (self._taken() - before).sum() / IDLE
         self.seconds, self.spans, self.fits, self._cpu = [], [], [], []
 
     def timed(self, epoch):
@@ -174,7 +178,8 @@ def tell(n_workers, epochs, memory, n_bytes, n_rows, n_parts):
     print(f"{n_workers} worker(s): seconds of the epochs {[round(one, 2) for one in epochs.seconds]}")
     print(
         f"  a round {seconds:.2f} s, {n_rows / seconds / 1e6:.2f} M rows/s; CPU: client and scheduler {cpu[0]:.2f} s, "
-        f"workers {cpu[1:].round(2).tolist()} s, so at least {cpu.sum() / os.cpu_count():.2f} s on these cores"
+        f"workers {cpu[1:].round(2).tolist()} s, so at least {cpu.sum() / os.cpu_count():.2f} s on these cores; "
+        f"without a task Dask takes {epochs.idle * seconds:.2f} s in as long"
     )
     print(f"  last round: training {last.seconds:.2f} s in all, merge {last.merge_seconds:.2f} s")
     print(

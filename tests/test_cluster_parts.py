@@ -171,7 +171,7 @@ def test_groups_are_drawn_whole(monkeypatch):
     monkeypatch.setattr(samples, "SAMPLE", 400)
     for size in (10, 1500):  # of the long ones none may be drawn
         groups = np.repeat(np.arange(N_ROWS // size), size)
-        sample = samples.sampled(surveyed(cut(2, y=groups, groups=groups), VectorFlowRanker()))
+        sample = samples.sampled(surveyed(cut(2, y=groups, groups=groups)))
         assert len(sample) and set(np.bincount(sample.y)) <= {0, size}
         assert np.array_equal(np.diff(sample.groups) != 0, np.diff(sample.y) != 0)
 
@@ -376,6 +376,42 @@ def test_errors_name_the_part():
         fitted(classifier(), [(parts[0][0], parts[0][1][:-1], None, None)])
 
 
+def test_errors_name_the_part_whose_targets_are_invalid():
+    time = np.abs(SIGNAL)
+    time[1600] = -1
+    events = np.array(list(zip(SIGNAL > 0, time)), dtype=[("event", bool), ("time", float)])
+    missing = SIGNAL.copy()
+    missing[1600] = np.nan
+    for model, y, message in [
+        (VectorFlowRegressor(), missing, "part 2: y: .*NaN"),
+        (classifier(), np.where(np.isnan(missing), missing, Y), "part 2: .*NaN"),
+        (classifier(), Y + 0.5, "part 0: .*continuous"),
+        (VectorFlowSurvivalEstimator(), events, "part 2: y: time must not be negative"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            fitted(model, cut(4, X, y))
+
+
+@pytest.mark.parametrize(
+    ("entry", "change", "message"),
+    [
+        (0, lambda x: x.toarray(), "part 1 has dense rows, but part 0 has sparse rows"),
+        (
+            1,
+            lambda y: np.eye(2, dtype=int)[y],
+            "part 1 has targets in 2 columns, but part 0 has targets in one dimension",
+        ),
+        (1, lambda y: y.astype(str), "part 1 has strings as targets, but part 0 has numbers as targets"),
+        (4, lambda _: np.ones(N_ROWS // 4), "part 1 has offsets, but part 0 has no offsets"),
+    ],
+)
+def test_errors_name_the_part_that_differs(entry, change, message):
+    parts = [list(part) + [None] * (5 - len(part)) for part in cut(4)]
+    parts[1][entry] = change(parts[1][entry])
+    with pytest.raises(ValueError, match=message):
+        fitted(classifier(), [tuple(part) for part in parts])
+
+
 def test_weights_count_over_all_parts():
     weight = np.where(np.arange(N_ROWS) < 1500, 10.0, 0.1)
     scaled = fitted(classifier(), cut(4, weight=7 * weight))
@@ -515,6 +551,25 @@ def test_validation_parts_give_the_same_loss():
     whole = fitted(classifier(), cut(4), lambda fit: fit.draft._validation(fit.sample_here, X, Y, None, None, None))
     parts = fitted(classifier(), cut(4), cut(3))
     assert parts.validation_scores_ == pytest.approx(whole.validation_scores_, rel=1e-6)
+
+
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weights"])
+def test_validation_parts_may_have_weights_of_their_own(weighted, params):
+    weight = np.where(np.arange(N_ROWS) % 3, 2.0, 0.0)
+    rare = (SIGNAL > np.quantile(SIGNAL, 0.8)).astype(int)
+    train = cut(4, X, rare, weight=weight if weighted else None)
+    whole = fitted(
+        classifier(**params), train, lambda fit: fit.draft._validation(fit.sample_here, X, rare, weight, None, None)
+    )
+    parts = fitted(classifier(**params), train, cut(3, X, rare, weight=weight))
+    assert parts.validation_scores_ == pytest.approx(whole.validation_scores_, rel=1e-6)
+
+
+@pytest.mark.parametrize("some", [{"edges": [0, 0, 0]}, {"weight": np.zeros(N_ROWS)}], ids=["rows", "weights"])
+def test_validation_parts_without_any_row_that_counts(some):
+    with pytest.raises(ValueError, match="X_val has no rows"):
+        fitted(classifier(), cut(4), cut(2, **some))
 
 
 @pytest.mark.parametrize(

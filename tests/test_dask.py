@@ -449,6 +449,47 @@ def test_a_failed_fit_leaves_the_model(client):
     np.testing.assert_array_equal(model.coef_, before)
 
 
+def test_workers_keep_nothing_of_a_failed_fit(client):
+    parts = [[X[span], Y[span]] for span in SPANS]
+    parts[1][0] = parts[1][0] * np.float32(np.nan)
+    with pytest.raises(ValueError, match="part 1: ") as raised:
+        classifier(client=client).fit([dask.delayed(tuple(part)) for part in parts])
+    rows = [dask.delayed((X[span][:, :9], Y[span])) for span in SPANS]
+    model = classifier(client=client).fit(X, Y)
+    with pytest.raises(ValueError, match="part 0: X has 9 features"):
+        model.score(rows[:1])
+    wait_for(lambda: not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+    assert raised.value.__traceback__  # which has the frames of the fit
+
+
+def test_a_part_that_was_cancelled_is_named(client):
+    futures = client.compute([dask.delayed((X[span], Y[span])) for span in SPANS])
+    futures[2].cancel()
+    with pytest.raises(Exception, match="ancelled") as raised:
+        in_time(lambda: classifier(client=client).fit(futures))
+    assert "while part 2 was cancelled" in raised.value.__notes__[0]
+    assert futures[0].status != "cancelled" and len(client.gather(futures[0])) == 2  # those of users stay
+
+
+def test_a_client_need_not_be_the_default_one(expected, monkeypatch):
+    """Nor need there be any."""
+    with cluster_of(1) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        monkeypatch.setattr(distributed.client, "_global_clients", {})
+        model = in_time(lambda: classifier(client=client).fit([dask.delayed((X[span], Y[span])) for span in SPANS]))
+        np.testing.assert_array_equal(model.to_local().decision_function(X), expected)
+
+
+def test_scores_and_predictions_name_the_part(client):
+    model = classifier(client=client).fit(X, Y)
+    rows = [dask.delayed((X[span] if k != 2 else X[span][:, :9], Y[span])) for k, span in enumerate(SPANS)]
+    with pytest.raises(ValueError, match="part 2: X has 9 features"):
+        model.score(rows)
+    with pytest.raises(ValueError, match="part 2: X has 9 features"):
+        model.predict(rows).compute()
+    with pytest.raises(ValueError, match="all parts are empty"):
+        model.score([dask.delayed((X[:0], Y[:0]))])
+
+
 # ---- what clusters do ----------------------------------------------------------------------------
 
 

@@ -223,7 +223,10 @@ class PartsFit:
         parts = enumerate(self.validation)
         losses = [run(tasks.loss_of_part, self.template, whole, k, *values_of(part)) for k, part in parts]
         found = self.executor.result(losses)
-        return sum(loss for loss, _ in found) / max(sum(weight for _, weight in found), 1e-300)
+        total = sum(weight for _, weight in found)
+        if not total > 0:
+            raise ValueError("X_val has no rows of a weight other than zero in any part.")
+        return sum(loss for loss, _ in found) / total
 
     # ---- epochs ----------------------------------------------------------------------
 

@@ -104,6 +104,7 @@ class _Survey:
         for rows in blocks_of(self.estimator, part, reset=True):
             counts.append(len(rows))
             n_nonzero += rows.matrix.rows.n_nonzero
+            self.estimator._check_targets(rows.y, len(rows))
             weighted.add(rows.weight is not None)
             weight = np.ones(len(rows)) if rows.weight is None else rows.weight
             n_terms += np.count_nonzero(weight) if rows.groups is None else rows.n_terms

@@ -154,7 +154,7 @@ def loss_of_part(template, share, number, *values):
     estimator, network, loss, weight = template.seeded(0), template.with_state(share.state), 0.0, 0.0
     with naming(f"part {number} of X_val"):
         for rows in blocks_of(estimator, part_of(values)):
-            data = template.data(estimator, rows)
+            data = template.data(estimator, rows, to_train=False)
             own = _n_terms(data)
             if own > 0:
                 with Crew(estimator._n_workers(data, network)) as crew:

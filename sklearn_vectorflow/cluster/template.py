@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_vectorflow.cluster.samples import OF_MERGES, sampled
 from sklearn_vectorflow.cluster.survey import all_classes
@@ -54,12 +55,12 @@ class Template:
         estimator.random_state = seed
         return estimator
 
-    def data(self, estimator, rows):
-        """Return rows as training takes them."""
+    def data(self, estimator, rows, to_train=True):
+        """Return rows as training takes them, or as validation does, where classes have no weights."""
         n_rows = len(rows)
         encoded = estimator._encode(rows.y, n_rows, reset=False)
         weight = check_sample_weight(rows.weight, n_rows, some=False)
-        if weight is not None or getattr(estimator, "class_weight", None) is not None:
+        if to_train and (weight is not None or getattr(estimator, "class_weight", None) is not None):
             weight = estimator._weigher(encoded, weight)(encoded, weight, some=False) * self.scale
         starts = estimator._starts(rows.groups, n_rows, estimator._groups_name)
         data = Data(rows.matrix, encoded, weight, starts, estimator._offset(rows.offset, n_rows))
@@ -118,15 +119,35 @@ def _check(surveys):
     weighted = {one.weighted for one in surveys if one.n_rows}
     if not weighted:
         raise ValueError("There are no rows: all parts are empty.")
-    widths = {number: one.sample.rows.matrix.shape[1] for number, one in enumerate(surveys) if one.n_rows}
-    first = next(iter(widths))
-    for number, width in widths.items():
-        if width != widths[first]:
-            raise ValueError(f"part {number} has {width} columns, but part {first} has {widths[first]}.")
+    kinds = {number: _kinds_of(one.sample.rows) for number, one in enumerate(surveys) if one.n_rows}
+    first = next(iter(kinds))
+    for number, own in kinds.items():
+        for mine, others in zip(own, kinds[first]):
+            if mine != others and None not in (mine, others):
+                raise ValueError(f"part {number} has {mine}, but part {first} has {others}.")
     if len(weighted) > 1:
         raise ValueError("Either all parts have sample_weight or none has.")
     if True in weighted and not any(one.n_terms for one in surveys):
         raise ValueError("sample_weight must contain at least one non-zero number: all weights are zero.")
+
+
+def _kinds_of(rows):
+    """Return what is the same for the rows of all parts; None is anything."""
+    return (
+        f"{rows.matrix.shape[1]} columns",
+        "sparse rows" if sparse.issparse(rows.matrix.values) else "dense rows",
+        *_kinds_of_targets(rows.y),
+        "no offsets" if rows.offset is None else "offsets",
+    )
+
+
+def _kinds_of_targets(y):
+    names = tuple(y) if isinstance(y, dict) else y.dtype.names
+    if names:
+        return f"targets of the fields {', '.join(names)}", None
+    shape = f"targets in {y.shape[1]} columns" if y.ndim > 1 else "targets in one dimension"
+    kinds = {**dict.fromkeys("US", "strings as targets"), **dict.fromkeys("biuf", "numbers as targets")}
+    return shape, kinds.get(y.dtype.kind)
 
 
 def _scale(estimator, classes, totals, surveys):

@@ -148,8 +148,16 @@ class DaskMixin:
             self._fit_parts(X, (y, sample_weight, groups, offsets[0]), held_out, task)
 
     def _fit_parts(self, X, beside, held_out, task):
-        cluster, draft = Cluster(self.client), self._as_local()
+        draft = self._as_local()
+        with Cluster(self.client) as cluster:
+            self._fit_on(cluster, draft, X, beside, held_out, task)
+        for name in vars(self).keys() - vars(draft).keys() - OF_DASK:  # of another fit
+            del vars(self)[name]
+        vars(self).update(vars(draft))
+        self._encoder = X.encoder
 
+    @staticmethod
+    def _fit_on(cluster, draft, X, beside, held_out, task):
         def validation(fit):
             if held_out[0] is None:
                 return None
@@ -166,18 +174,17 @@ class DaskMixin:
         except Exception as error:
             note_failed(error, given)
             raise
-        for name in vars(self).keys() - vars(draft).keys() - OF_DASK:  # of another fit
-            del vars(self)[name]
-        vars(self).update(vars(draft))
-        self._encoder = X.encoder
 
     def _raw_of_all(self, X, y, sample_weight, groups=None, offset=None):
         """Return raw outputs, targets, weights and groups of rows that are spread, here."""
-        cluster, model = Cluster(self.client), self.to_local()
-        parts = parts_of(cluster, Encoded(X, self._encoder_of(X), self._sizes), y, sample_weight, groups, offset)
-        holder = cluster.constant(model)
-        found = cluster.result([cluster.submit(raw_of_part, holder, *values_of(part)) for part in parts])
-        raw, targets, weights, groups = zip(*[block for blocks in found for block in blocks])
+        with Cluster(self.client) as cluster:
+            parts = parts_of(cluster, Encoded(X, self._encoder_of(X), self._sizes), y, sample_weight, groups, offset)
+            holder = cluster.constant(self.to_local())
+            found = [cluster.submit(raw_of_part, holder, k, *values_of(part)) for k, part in enumerate(parts)]
+            found = [block for blocks in cluster.result(found) for block in blocks]
+        if not found:
+            raise ValueError("There are no rows: all parts are empty.")
+        raw, targets, weights, groups = zip(*found)
         return RawOutputs(joined(raw), None, None), joined(targets), joined(weights), joined_groups(groups)
 
     def __sklearn_clone__(self):

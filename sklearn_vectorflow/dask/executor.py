@@ -36,6 +36,9 @@ class Cluster:
     Tasks are sent many at a time, as each graph costs the scheduler about as much as a task does. A result for which
     nothing here stands any more when its task is sent is the tasks' own: Dask lets go of it when the last has had it.
 
+    Use it in a ``with`` statement: if that ends with an error, workers let go of all that was computed for it. A client
+    keeps errors of tasks, these their tracebacks, and those all that stands for results.
+
     Parameters
     ----------
     client : distributed.Client or None
@@ -46,6 +49,18 @@ class Cluster:
         self.client = client_of(client)
         self._layers, self._planned = {}, weakref.WeakValueDictionary()  # not sent yet
         self._addresses = {}  # of workers, by their numbers
+        self._futures = weakref.WeakValueDictionary()  # that were made here: those of users are not
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None:
+            return
+        self._layers.clear()
+        for future in list(self._futures.values()):
+            with contextlib.suppress(RuntimeError):  # the client's loop has ended
+                future.release()
 
     @property
     def n_workers(self):
@@ -86,7 +101,11 @@ class Cluster:
         graph = HighLevelGraph(layers, {name: set() for name in layers})
         futures = self.client.get(graph, [one.key for one in wanted], sync=False, fifo_timeout=0)
         for one, future in zip(wanted, futures):
-            one.future = future
+            one.future = self._own(future)
+
+    def _own(self, future):
+        self._futures[id(future)] = future
+        return future
 
     def _near(self, numbers):
         """Return what tells Dask which worker should have tasks, but does not bind it: for each of some numbers."""
@@ -104,7 +123,9 @@ class Cluster:
         """Return the future of a value, which comes with the task and so can be given again."""
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             near = self._near([k])[k]
-            return self.client.submit(_unpickled, _pickled(value), key=_key_of(_unpickled), pure=False, **near)
+            return self._own(
+                self.client.submit(_unpickled, _pickled(value), key=_key_of(_unpickled), pure=False, **near)
+            )
 
     def result(self, values):
         """Return the values of what stands for them in any nesting of lists; an error of one is raised here."""
@@ -112,7 +133,8 @@ class Cluster:
         futures, told = _futures(values), False
         while not told:
             try:
-                distributed.wait(list(_flat(futures)), timeout=PATIENCE)
+                with self.client.as_current():  # else it is the default one that waits, if there is one
+                    distributed.wait(list(_flat(futures)), timeout=PATIENCE)
                 break
             except TimeoutError:
                 told = not self.client.scheduler_info()["workers"]
@@ -123,7 +145,7 @@ class Cluster:
     def started(self, delayed):
         """Return futures of delayed values; futures stay what they are."""
         waiting = [one for one in delayed if not isinstance(one, distributed.Future)]
-        begun = iter(self.client.compute(waiting))
+        begun = map(self._own, self.client.compute(waiting))
         return [one if isinstance(one, distributed.Future) else next(begun) for one in delayed]
 
 

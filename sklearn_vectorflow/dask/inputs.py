@@ -129,7 +129,7 @@ def _made(encoder, sizes, *values):
 
 
 def note_failed(error, given):
-    """Add to an error which part could not be computed, if one could not: its own error does not know.
+    """Add to an error which part could not be computed, or was cancelled: its own error does not know.
 
     Parameters
     ----------
@@ -140,8 +140,10 @@ def note_failed(error, given):
     for of, parts in given.items():
         for number, part in enumerate(parts):
             futures = [one for one in map(future_of, values_of(part)) if isinstance(one, distributed.Future)]
-            if any(one.status == "error" for one in futures):
-                error.add_note(f"This happened while part {number}{of} was computed.")
+            found = {one.status for one in futures if one.client.status == "running"}  # else all are lost
+            if found & {"error", "cancelled", "lost"}:
+                what = "was computed" if "error" in found else "was cancelled, or lost"
+                error.add_note(f"This happened while part {number}{of} {what}.")
                 return
 
 

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from sklearn_vectorflow.cluster.parts import blocks_of, part_of
 from sklearn_vectorflow.dask.inputs import blocks_beside, is_list
+from sklearn_vectorflow.validation.errors import naming
 
 
 def predicted(model, name, X, encoder, arguments, options):
@@ -33,9 +34,12 @@ def predicted(model, name, X, encoder, arguments, options):
     rows = X.chunks[0] if hasattr(X, "chunks") else (math.nan,) * len(parts)
     arrays = [
         da.from_delayed(
-            function(holder, name, part, encoder, arguments, options), (n_rows, *meta.shape[1:]), meta.dtype, meta=meta
+            function(holder, name, k, part, encoder, arguments, options),
+            (n_rows, *meta.shape[1:]),
+            meta.dtype,
+            meta=meta,
         )
-        for part, n_rows in zip(parts, rows)
+        for k, (part, n_rows) in enumerate(zip(parts, rows))
     ]
     return da.concatenate(arrays) if len(arrays) > 1 else arrays[0]
 
@@ -51,16 +55,18 @@ def _meta(model, name, arguments, options):
     return found[:0]
 
 
-def _predict(model, name, part, encoder, arguments, options):
+def _predict(model, name, number, part, encoder, arguments, options):
     X = part[0] if isinstance(part, tuple) else part
-    if encoder is not None:
-        X = encoder.transform(X)
-    if not len(X) if not hasattr(X, "shape") else not X.shape[0]:
-        return _meta(model, name, arguments, options)
-    return getattr(model, name)(X, *arguments, **options)
+    with naming(f"part {number}"):
+        if encoder is not None:
+            X = encoder.transform(X)
+        if not len(X) if not hasattr(X, "shape") else not X.shape[0]:
+            return _meta(model, name, arguments, options)
+        return getattr(model, name)(X, *arguments, **options)
 
 
-def raw_of_part(model, *values):
+def raw_of_part(model, number, *values):
     """Return raw outputs, targets, weights and groups of a part."""
-    parts = blocks_of(model, part_of(values))
-    return [(model._raw(rows.matrix, rows.offset), rows.y, rows.weight, rows.groups) for rows in parts]
+    with naming(f"part {number}"):
+        blocks = blocks_of(model, part_of(values))
+        return [(model._raw(rows.matrix, rows.offset), rows.y, rows.weight, rows.groups) for rows in blocks]

@@ -241,6 +241,10 @@ class BaseVectorFlow(
         starts = self._starts(groups, matrix.shape[0], self._groups_name)
         return Data(matrix, encoded, weight, starts, self._offset(offset, matrix.shape[0]))
 
+    def _check_targets(self, y, n_rows):
+        """Raise if targets of some rows are invalid whatever those of others are."""
+        self._draft()._encode(y, n_rows, reset=True)
+
     _groups_name = "groups"
 
     @property

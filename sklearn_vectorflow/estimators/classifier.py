@@ -28,6 +28,7 @@ from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.targets.class_weight import ClassWeigher, check_class_weight
 from sklearn_vectorflow.targets.collectors import ClassCollector
 from sklearn_vectorflow.targets.labels import (
+    check_classes,
     class_array,
     class_totals,
     encode_known_labels,
@@ -516,6 +517,12 @@ class VectorFlowClassifier(
             raise ValueError(
                 f"classes must be as on the first call to partial_fit, {brief(self.classes_)}, got {brief(classes)}."
             )
+
+    def _check_targets(self, y, n_rows):
+        if is_multilabel(y):
+            label_matrix(y)
+        else:
+            check_classes(class_array(y))
 
     def _encode(self, y, n_rows, *, reset):
         multilabel = is_multilabel(y)

@@ -574,6 +574,10 @@ class VectorFlowSurvivalEstimator(CurvesMixin, InferenceMixin, LinearModelMixin,
     def _n_passes(self, n_rows):
         return 1  # in full batches shapes and scores together would overshoot for many steps
 
+    def _check_targets(self, y, n_rows):
+        loss = self._distribution()
+        loss.check_times(parse(y, n_rows, all_censored=True, causes=loss.takes_causes))
+
     def _encode(self, y, n_rows, *, reset):
         loss = self._distribution() if reset else self.loss_
         times = parse(y, n_rows, all_censored=not reset, causes=loss.takes_causes)

@@ -96,6 +96,14 @@ def _check_all_there(y, n_labels=1):
         raise ValueError(f"y must have a {what} for each row, but that of row {row} is missing: drop such rows.")
 
 
+def check_classes(y):
+    """Raise if numbers can't be classes."""
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+        if np.any(y != np.round(y)):
+            check_classification_targets(y)
+
+
 def encode_labels(y, expected=None):
     """Return the classes of y, and the class of each row as a float64 number.
 
