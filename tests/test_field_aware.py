@@ -24,6 +24,7 @@ from sklearn_vectorflow.layers import (
     factorization_machine,
     field_aware_factorization_machine,
 )
+from sklearn_vectorflow.network import portable
 from sklearn_vectorflow.onnx import to_onnx
 from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
 from sklearn_vectorflow.penalties import L1, L2, ElasticNet, NonNegative
@@ -357,6 +358,16 @@ def test_representations():
     assert "FieldAwareFactorizationMachine(fields=<list>, rank=3)" in repr(model.network_)
     assert f"{N_FEATURES * 2 * 3} parameters" in repr(model.network_)
     assert model.network_.graph.weighted[1].n_weights == 6
+
+
+def test_weights_are_not_exchanged_between_other_fields():
+    first, second, third = (
+        _fitted(FieldAwareFactorizationMachine(f)(Input())) for f in ([0, 1] * 7, [1, 0] * 7, [0, 1] * 7)
+    )
+    state = portable.take(first.network_)
+    with pytest.raises(ValueError, match="belongs to another net"):
+        portable.put(second.network_, state)
+    portable.put(third.network_, state)
 
 
 def test_a_server_predicts_the_same():

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from test_graphs import N_GRAPHS, NO_STEP, STEP, _as_dict, _differences, _near_a_bend, _random_weights, _rows
 
 from sklearn_vectorflow import VectorFlowRegressor, threads
-from sklearn_vectorflow.layers import Activation, Add, Factors, Input, Linear, Multiply, Tanh, ordered
+from sklearn_vectorflow.layers import Activation, Add, Input, Linear, Multiply, Tanh, ordered
+from sklearn_vectorflow.layers.factorization import Factors
 from sklearn_vectorflow.losses import RegressionLoss, check_loss
 from sklearn_vectorflow.optimizers import AdaGrad
 

@@ -5,7 +5,7 @@ from sklearn_vectorflow.layers.base import Layer, Node, ordered
 from sklearn_vectorflow.layers.constant import Constant
 from sklearn_vectorflow.layers.crosses import Crosses
 from sklearn_vectorflow.layers.dropout import Dropout
-from sklearn_vectorflow.layers.factorization import FactorizationMachine, Factors
+from sklearn_vectorflow.layers.factorization import FactorizationMachine
 from sklearn_vectorflow.layers.field_aware import FieldAwareFactorizationMachine
 from sklearn_vectorflow.layers.input import Columns, Input
 from sklearn_vectorflow.layers.linear import Linear
@@ -27,7 +27,6 @@ __all__ = [
     "Crosses",
     "Dropout",
     "FactorizationMachine",
-    "Factors",
     "FieldAwareFactorizationMachine",
     "Input",
     "Layer",

@@ -46,7 +46,8 @@ class FieldAwareFactorizationMachine(Factors):
     Notes
     -----
     Optimizers and penalties treat all embeddings of an input as one record: a row that has the input touches them all.
-    An input's embedding for its own field is needed only if rows have several inputs of that field.
+    An input's embedding for its own field is needed only if rows have several inputs of that field. A row of a
+    mini-batch takes as many numbers of memory as the embeddings of ``n_fields`` inputs.
 
     References
     ----------

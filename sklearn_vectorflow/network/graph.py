@@ -13,7 +13,6 @@ from sklearn_vectorflow.layers import (
     Constant,
     Crosses,
     Dropout,
-    Factors,
     FieldAwareFactorizationMachine,
     Linear,
     Multiply,
@@ -21,6 +20,7 @@ from sklearn_vectorflow.layers import (
     ordered,
 )
 from sklearn_vectorflow.layers.diagram import as_text, drawing
+from sklearn_vectorflow.layers.factorization import Factors
 from sklearn_vectorflow.network.lowering import INPUT, FieldRecords, OutputRecords, Records, steps_of
 from sklearn_vectorflow.validation.errors import brief, restoring
 

@@ -75,7 +75,8 @@ class HashingEncoder(  # type: ignore[call-arg]
     kinds_ : dict of str to kind
         Kinds of the columns, with what `fit` has learned.
     groups_ : dict of str to slice
-        Columns of the matrix for each column of the frame, if `groups`.
+        Columns of the matrix for each column of the frame, if `groups`: what
+        :class:`~sklearn_vectorflow.layers.FieldAwareFactorizationMachine` takes as fields.
     n_features_in_ : int
         Number of columns seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
