@@ -99,19 +99,21 @@ VF_INLINE float vf_sum_embeddings(const int64_t n, const vf_linear *pairs, int64
     return total - ((square[0] + square[1]) + (square[2] + square[3]));
 }
 
-/* Twice the output of the pairs. */
-VF_INLINE float vf_sum_machine(const int64_t rank, const vf_linear *pairs, int64_t length, const int64_t *at,
-                               const float *y, float *sums) {
+/* Twice the output of the pairs of a row's n features. */
+VF_SIMD static float vf_sum_machine(const vf_machine *net, int64_t n) {
+    const vf_linear pairs = *net->pairs; /* no store can alias it */
+    const int64_t *at = net->data.copies.at, rank = pairs.n_out;
+    const float *y = net->of_pairs.w;
     int64_t from = 0;
     float total = 0.0f;
     for (; from + 16 <= rank; from += 16)
-        total += vf_sum_embeddings(16, pairs, length, at, y, from, sums);
+        total += vf_sum_embeddings(16, &pairs, n, at, y, from, net->sums);
     if (rank & 8) {
-        total += vf_sum_embeddings(8, pairs, length, at, y, from, sums);
+        total += vf_sum_embeddings(8, &pairs, n, at, y, from, net->sums);
         from += 8;
     }
     if (rank & 4)
-        total += vf_sum_embeddings(4, pairs, length, at, y, from, sums);
+        total += vf_sum_embeddings(4, &pairs, n, at, y, from, net->sums);
     return total;
 }
 
@@ -139,91 +141,124 @@ VF_INLINE void vf_square_embeddings(const int64_t rank, const vf_linear *pairs, 
     }
 }
 
-VF_INLINE void vf_pull_embeddings(const int lazy, const int64_t rank, const vf_machine *net, const vf_linear *pairs,
-                                  int64_t length, vf_copies copies, const float *VF_RESTRICT sums, vf_coming *coming) {
+VF_INLINE void vf_pull_embeddings(const int64_t rank, const vf_machine *net, const vf_linear *pairs, int64_t length,
+                                  vf_copies copies, const float *VF_RESTRICT sums, vf_coming *given) {
     const vf_floats_4 one = vf_fill_4(1.0f), none = vf_fill_4(0.0f);
+    const int lazy = net->lazy;
+    vf_coming coming = *given;
     for (int64_t k = 0; k < length; k++) {
         float *record = pairs->record + copies.at[k] * pairs->stride;
-        vf_ask_entry(&net->data, &net->spread, coming);
+        vf_ask_entry(&net->data, &net->spread, &coming);
         const vf_floats_4 rate = vf_fill_4(copies.rate[k]), left = vf_fill_4(lazy ? copies.left[k] : 0.0f);
         const float y = copies.w[k];
         for (int64_t c = 0; c < rank; c += 4) {
             const vf_floats_4 w = vf_four(record + c), pull = vf_pull(sums + c, record + c, y);
-            const vf_floats_4 missed = lazy ? vf_multiply_add_4(w, left, none) : none;
+            const vf_floats_4 missed = vf_multiply_add_4(w, left, none);
             const vf_floats_4 stepped = vf_multiply_add_4(vf_multiply_add_4(rate, pull, missed), one, w);
             memcpy(record + c, &stepped, sizeof stepped);
         }
     }
+    *given = coming;
+}
+
+VF_INLINE void vf_step_pairs(const int64_t rank, const vf_machine *net, int64_t n, float delta, vf_coming *coming) {
+    const vf_linear pairs = *net->pairs;
+    const float *x = net->data.copies.x;
+    vf_copies copies = net->of_pairs;
+    copies.at = net->data.copies.at;
+    vf_square_embeddings(rank, &pairs, n, copies.at, copies.w, net->sums, copies.x);
+    vf_step_embeddings(&pairs, n, copies, x, delta, copies.x);
+    vf_pull_embeddings(rank, net, &pairs, n, copies, net->sums, coming);
+    if (net->lazy)
+        vf_write_embeddings(VF_DECAYING, &pairs, n, copies);
+    else
+        vf_write_embeddings(VF_EAGER, &pairs, n, copies);
+}
+
+/* Steps the embeddings of a row's n features. The commonest ranks are constants. */
+VF_SIMD static void vf_step_factors(const vf_machine *net, int64_t n, float delta, vf_coming *coming) {
+    const int64_t rank = net->pairs->n_out;
+    if (rank == 4)
+        vf_step_pairs(4, net, n, delta, coming);
+    else if (rank == 8)
+        vf_step_pairs(8, net, n, delta, coming);
+    else if (rank == 16)
+        vf_step_pairs(16, net, n, delta, coming);
+    else
+        vf_step_pairs(rank, net, n, delta, coming);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-VF_INLINE double vf_step_machine(const int lazy, const int64_t rank, const vf_machine *net, const vf_linear *linear,
-                                 const vf_linear *pairs, const vf_linear *bias, const vf_clock *clock,
-                                 const int64_t *queue, int64_t place, int64_t n_queued) {
+VF_INLINE float vf_read_machine_as(const int lazy, const vf_machine *net, const vf_clock *clock, int64_t n) {
+    const vf_linear linear = *net->data.weights, pairs = *net->pairs; /* no store can alias them */
+    vf_copies copies = net->data.copies, of_pairs = net->of_pairs;
+    of_pairs.at = copies.at;
+    vf_copy_records(VF_ADAGRAD, lazy, &linear, clock, NULL, n, copies);
+    vf_read_embeddings(lazy, &pairs, clock, n, of_pairs, copies.x);
+    return vf_forward_copied(VF_ADAGRAD, lazy, &linear, n, copies);
+}
+
+/* Copies what a row's records hold one number of, and returns the linear layer's output. */
+VF_SIMD static float vf_read_machine(const vf_machine *net, const vf_clock *clock, const vf_row *x, int64_t readable) {
+    vf_place_entries(&net->spread, x->indices, x->length, net->data.copies.at);
+    vf_take_values(*x, readable, net->data.copies);
+    return net->lazy ? vf_read_machine_as(VF_DECAYING, net, clock, x->length)
+                     : vf_read_machine_as(VF_EAGER, net, clock, x->length);
+}
+
+VF_INLINE void vf_step_weights_as(const int lazy, const vf_machine *net, const vf_clock *clock, int64_t n, float delta) {
+    const vf_linear linear = *net->data.weights;
+    vf_step_copies(VF_ADAGRAD, lazy, &linear, clock, NULL, n, net->data.copies, delta);
+    vf_put_copies(VF_ADAGRAD, lazy, &linear, n, net->data.copies);
+}
+
+/* Steps the linear layer. */
+VF_SIMD static void vf_step_weights(const vf_machine *net, const vf_clock *clock, int64_t n, float delta) {
+    if (net->lazy)
+        vf_step_weights_as(VF_DECAYING, net, clock, n, delta);
+    else
+        vf_step_weights_as(VF_EAGER, net, clock, n, delta);
+}
+
+static double vf_step_machine(const vf_machine *net, const vf_clock *clock, const int64_t *queue, int64_t place,
+                              int64_t n_queued) {
     const vf_single *data = &net->data;
     const int64_t row = queue[place];
     vf_coming coming = vf_look_for_entries(data, queue, place, n_queued);
-    vf_copies copies = data->copies, of_pairs = net->of_pairs;
     vf_one one = {0.0f};
     const vf_row x = vf_load(data->rows, row, data->indices, data->values, data->dropout);
-    vf_place_entries(&net->spread, x.indices, x.length, copies.at);
-    of_pairs.at = copies.at;
-    vf_take_values(x, vf_readable(data->rows, row, x), copies);
-    vf_copy_records(VF_ADAGRAD, lazy, linear, clock, NULL, x.length, copies);
-    vf_read_embeddings(lazy, pairs, clock, x.length, of_pairs, copies.x);
-    const float twice = vf_sum_machine(rank, pairs, x.length, copies.at, of_pairs.w, net->sums);
-    if (bias)
-        one = vf_read_one(VF_ADAGRAD, bias);
-    data->raw[0] = (one.w + vf_forward_copied(VF_ADAGRAD, lazy, linear, x.length, copies)) + 0.5f * twice;
+    const float linear = vf_read_machine(net, clock, &x, vf_readable(data->rows, row, x));
+    const float twice = vf_sum_machine(net, x.length);
+    if (net->bias)
+        one = vf_read_one(VF_ADAGRAD, net->bias);
+    data->raw[0] = (one.w + linear) + 0.5f * twice;
     const double loss = vf_evaluate_row(data, row);
     if (!isfinite(loss))
         return loss;
     const float delta = (float)*data->gradient;
-    vf_square_embeddings(rank, pairs, x.length, copies.at, of_pairs.w, net->sums, of_pairs.x);
-    vf_step_embeddings(pairs, x.length, of_pairs, copies.x, delta, of_pairs.x);
-    vf_step_copies(VF_ADAGRAD, lazy, linear, clock, NULL, x.length, copies, delta);
-    vf_pull_embeddings(lazy, rank, net, pairs, x.length, of_pairs, net->sums, &coming);
+    vf_step_factors(net, x.length, delta, &coming);
     vf_ask_entries(data, &net->spread, &coming);
-    vf_put_copies(VF_ADAGRAD, lazy, linear, x.length, copies);
-    vf_write_embeddings(lazy, pairs, x.length, of_pairs);
-    if (bias)
-        vf_step_one(VF_ADAGRAD, VF_EAGER, bias, clock, NULL, one, delta);
+    vf_step_weights(net, clock, x.length, delta);
+    if (net->bias)
+        vf_step_one(VF_ADAGRAD, VF_EAGER, net->bias, clock, NULL, one, delta);
     return loss;
 }
 
 /* Trains on rows queue[from:to] and moves the clock on; returns the sum of their weighted losses, not finite as soon
  * as one is not. */
-VF_INLINE double vf_train_machine_as(const int lazy, const int64_t rank, const vf_machine *given, vf_clock *given_clock,
-                                     const int64_t *queue, int64_t from, int64_t to, int64_t n_queued) {
-    const vf_machine net = *given; /* no store can alias it */
-    const vf_linear linear = *net.data.weights, pairs = *net.pairs, bias = *(net.bias ? net.bias : net.pairs);
+static double vf_train_machine(const vf_machine *net, vf_clock *given_clock, const int64_t *queue, int64_t from, int64_t to,
+                               int64_t n_queued) {
     vf_clock now = *given_clock;
     double total = 0.0;
     for (int64_t at = from; at < to; at++) {
-        total += vf_step_machine(lazy, rank, &net, &linear, &pairs, net.bias ? &bias : NULL, &now, queue, at, n_queued);
+        total += vf_step_machine(net, &now, queue, at, n_queued);
         if (!isfinite(total))
             break;
         now.step++;
     }
     *given_clock = now;
     return total;
-}
-
-/* The commonest ranks are constants. */
-VF_INLINE double vf_train_machine_of(const int lazy, const vf_machine *net, vf_clock *clock, const int64_t *queue,
-                                     int64_t from, int64_t to, int64_t n_queued) {
-    const int64_t rank = net->pairs->n_out;
-    return rank == 4    ? vf_train_machine_as(lazy, 4, net, clock, queue, from, to, n_queued)
-           : rank == 8  ? vf_train_machine_as(lazy, 8, net, clock, queue, from, to, n_queued)
-           : rank == 16 ? vf_train_machine_as(lazy, 16, net, clock, queue, from, to, n_queued)
-                        : vf_train_machine_as(lazy, rank, net, clock, queue, from, to, n_queued);
-}
-
-VF_SIMD static double vf_train_machine(const vf_machine *net, vf_clock *clock, const int64_t *queue, int64_t from,
-                                       int64_t to, int64_t n_queued) {
-    return net->lazy ? vf_train_machine_of(VF_DECAYING, net, clock, queue, from, to, n_queued)
-                     : vf_train_machine_of(VF_EAGER, net, clock, queue, from, to, n_queued);
 }
 
 #endif
