@@ -77,7 +77,7 @@ def test_interrupts_while_a_map_waits_come_when_it_is_over(interrupts):
     def work(item):
         working.wait()
         if threading.get_ident() == main:
-            interrupts(0.02, 0.02)
+            interrupts(0.02, 0.15)  # the next one after the map is far enough from its end
         else:
             for _ in range(10):
                 time.sleep(0.02)
