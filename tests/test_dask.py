@@ -450,6 +450,10 @@ def test_a_failed_fit_leaves_the_model(client):
 
 
 def test_workers_keep_nothing_of_a_failed_fit(client):
+    def tasks():
+        return client.run_on_scheduler(lambda dask_scheduler: set(dask_scheduler.tasks))
+
+    others = tasks()  # of tests before, until their futures are collected
     parts = [[X[span], Y[span]] for span in SPANS]
     parts[1][0] = parts[1][0] * np.float32(np.nan)
     with pytest.raises(ValueError, match="part 1: ") as raised:
@@ -458,7 +462,7 @@ def test_workers_keep_nothing_of_a_failed_fit(client):
     model = classifier(client=client).fit(X, Y)
     with pytest.raises(ValueError, match="part 0: X has 9 features"):
         model.score(rows[:1])
-    wait_for(lambda: not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+    wait_for(lambda: tasks() <= others)
     assert raised.value.__traceback__  # which has the frames of the fit
 
 
