@@ -147,9 +147,9 @@ class FieldAwareFactorizationMachine(Factors):
         fields = np.full(n_in, -1)
         for number, (name, columns) in enumerate(self.fields.items()):
             of_field = f"{owner}: field {name!r} of fields"
+            chosen = columns_of(of_field, columns, n_in, feature_names)
             if isinstance(columns, slice) and (columns.stop or 0) > n_in:
                 raise ValueError(f"{of_field} has columns that its input, with {n_in}, does not have.")
-            chosen = columns_of(of_field, columns, n_in, feature_names)
             if np.any(fields[chosen] >= 0):
                 raise ValueError(f"{of_field} has columns of another field.")
             fields[chosen] = number

@@ -25,7 +25,10 @@ def columns_of(owner, columns, n_columns, feature_names=None):
     """
     if isinstance(columns, (slice, range)):
         if isinstance(columns, slice):
-            return np.arange(n_columns)[columns]
+            try:
+                return np.arange(n_columns)[columns]
+            except (TypeError, ValueError) as error:  # a step of zero, or bounds that are not integers
+                raise type(error)(f"{owner} must be a slice of column numbers, got {brief(columns)}.") from None
         columns = np.arange(columns.start, columns.stop, columns.step)
     chosen = np.atleast_1d(np.asarray(columns))
     if chosen.dtype.kind in "UO" and all(isinstance(one, str) for one in chosen.ravel()):
