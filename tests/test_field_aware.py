@@ -177,6 +177,32 @@ def test_pairs_of_hidden_units(rank, optimizer):
     reference.assert_close((*model.coefs_[1:], model.intercepts_[1][None, :]), expected, 1e-4)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("beside_rows", [False, True])
+def test_units_that_are_zero_have_gradients(beside_rows, rank, batch_size):
+    """Those of their fields that a row does not have: intercepts move, though most units begin as zeros."""
+    rng = np.random.default_rng(0)
+    n, n_rows, rate, fields = 12, 4, 1e-3, np.arange(12) // 2
+    X = np.repeat(rng.normal(size=(1, n_rows)).astype(np.float32), batch_size, axis=0)
+    W = np.zeros((n_rows, n), np.float32)
+    W[:, :2] = rng.normal(size=(n_rows, 2))
+    read = Linear(n, init=W)(Input())
+    if beside_rows:
+        read, fields = Concat()([Input(), read]), np.concatenate([[0] * n_rows, fields])
+    factors = rng.normal(size=(len(fields), 6 * rank)).astype(np.float32)
+    model = VectorFlowRegressor(
+        network=FieldAwareFactorizationMachine(fields, rank, init=factors)(read), batch_size=batch_size,
+        optimizer=SGD(rate, schedule="constant"), alpha=0.0, max_iter=1, tol=None, n_jobs=1, solver="sgd",
+    ).fit(X, np.full(batch_size, 3.0))  # fmt: skip
+    units = np.concatenate([X[0] if beside_rows else [], X[0] @ W])
+    of_pairs = factors.reshape(len(fields), 6, rank)[:, fields]  # (n_in, n_in, rank)
+    products = np.einsum("ijk,jik->ij", of_pairs, of_pairs)
+    np.fill_diagonal(products, 0.0)
+    gradient = (units @ products @ units / 2 - 3.0) * (products @ units)
+    np.testing.assert_allclose(model.intercepts_[0], -rate * gradient[-n:], rtol=1e-4)
+
+
 # ---- special cases ---------------------------------------------------------------------------
 
 
@@ -435,6 +461,9 @@ def test_columns_without_a_known_field_cannot_come_later(fields):
         ({"a": ["c1"]}, ValueError, r"field 'a' of fields: X has no feature named 'c1'"),
         ({"a": [0.5]}, TypeError, r"field 'a' of fields must be a slice"),
         ({"a": None}, TypeError, r"field 'a' of fields must be a slice"),
+        ({"a": slice(0, 7.0)}, TypeError, r"field 'a' of fields must be a slice of column numbers, got slice"),
+        ({"a": slice("c0", "c9")}, TypeError, r"field 'a' of fields must be a slice of column numbers, got slice"),
+        ({"a": slice(0, 14, 0)}, ValueError, r"field 'a' of fields must be a slice of column numbers, got slice"),
     ],
 )
 def test_messages_name_fields(fields, kind, message):

@@ -23,6 +23,17 @@ cdef enum:
     MOST_PLACES = 1 << 16  # of features, below which all their slots have numbers of two bytes, and need no hashing
 
 
+cdef bint _gives_units(const Node *nodes, int i) noexcept:
+    """Whether node i is dense, or joins a dense one to rows."""
+    cdef int k
+    if i == INPUT or nodes[i].kind != JOIN:
+        return i != INPUT and not is_sparse(nodes[i].kind)
+    for k in range(nodes[i].n_parents):
+        if _gives_units(nodes, nodes[i].parents[k]):
+            return True
+    return False
+
+
 cdef class Buffers:
     """Buffers of one thread, in the sizes that a net and its rows need.
 
@@ -229,6 +240,7 @@ cdef class Buffers:
         fields.n_fields = node.n_fields
         fields.n_outputs = node.width
         fields.rank = node.rank
+        fields.passes_back = _gives_units(self.net.nodes, node.parent)
         fields.indices = <int32_t *>self._take(most * sizeof(int32_t))
         fields.values = <float *>self._take(most * sizeof(float))
         fields.next = <int64_t *>self._take((node.n_fields + 1) * sizeof(int64_t))

@@ -82,7 +82,7 @@ VF_INLINE vf_row vf_part_of_field(const vf_fields *f, vf_row row, int64_t p) {
 }
 
 /* Whether most numbers of a record are needed: then all are worked on, one after the other. */
-VF_INLINE int vf_needs_most(const vf_fields *f) { return 2 * f->n_present > f->n_fields; }
+VF_INLINE int vf_needs_most(const vf_fields *f) { return f->passes_back || 2 * f->n_present > f->n_fields; }
 
 /* Runs a statement for spans [from, to) of a record's numbers: all, or those for the fields of the row alone. */
 #define VF_EACH_FIELD_SPAN(f, rank, n, all, statement)                                                \

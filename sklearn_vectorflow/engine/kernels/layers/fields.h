@@ -7,6 +7,7 @@
 typedef struct {
     const int32_t *field; /* by feature of the layer */
     int64_t n_fields, n_outputs, rank;
+    int32_t passes_back; /* to units below: also to those that are zero, whose fields the row may not have */
     int32_t *indices; /* a row in the order of its fields */
     float *values;
     int64_t *next;    /* (n_fields + 1): where a field's next entry goes */

@@ -5,6 +5,7 @@ cdef extern from "kernels/layers/fields.h" nogil:
     ctypedef struct vf_fields:
         const int32_t *field
         int64_t n_fields, n_outputs, rank
+        int32_t passes_back
         int32_t *indices
         float *values
         int64_t *next
