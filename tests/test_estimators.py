@@ -99,9 +99,12 @@ def test_float32_csr_is_not_copied_or_changed():
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "ftrl", "sgd"])
 @pytest.mark.parametrize("params", KINDS.values(), ids=KINDS)
-def test_stored_zeros_change_nothing(params, optimizer):
-    zeros = X.tobsr(blocksize=(2, 2)).tocsr()
+@pytest.mark.parametrize("zero", [0.0, 1e-40, -1e-60])
+def test_stored_zeros_change_nothing(zero, params, optimizer):
+    """Nor do values that single precision flushes to zero."""
+    zeros = X.tobsr(blocksize=(2, 2)).tocsr().astype(np.float64)
     assert zeros.nnz > 2 * X.nnz
+    zeros.data[zeros.data == 0.0] = zero
     got, expected = (
         classifier(max_iter=2, optimizer=optimizer, **params).fit(rows, LABELS).decision_function(X)
         for rows in (zeros, X)

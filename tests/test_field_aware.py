@@ -1,11 +1,13 @@
 """Field-aware factorization machines: against the dense reference, pair by pair, and what users give them."""
 
 import copy
+import os
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
+from machines import N_EPOCHS, N_FEATURES, N_ROWS, OPTIMIZERS, PENALTIES, rows_and_classes
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
@@ -26,14 +28,12 @@ from sklearn_vectorflow.layers import (
 )
 from sklearn_vectorflow.network import portable
 from sklearn_vectorflow.onnx import to_onnx
-from sklearn_vectorflow.optimizers import FTRL, SGD, AdaGrad, Adam
-from sklearn_vectorflow.penalties import L1, L2, ElasticNet, NonNegative
+from sklearn_vectorflow.optimizers import SGD
+from sklearn_vectorflow.penalties import L2
 from sklearn_vectorflow.preprocessing import HashingEncoder
 
 import reference
 
-N_ROWS, N_FEATURES, N_EPOCHS = 60, 14, 3
-EACH = np.linspace(0.0, 0.05, N_FEATURES)
 FIELDS = {
     "side by side": [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2],
     "mixed": [2, 0, 1, 2, 4, 0, 1, 2, 4, 0, 1, 2, 5, 3],  # the last feature never comes
@@ -41,36 +41,6 @@ FIELDS = {
     "each its own": list(range(N_FEATURES)),
     "mostly absent": [20, 3, 20, 11, 3, 3, 11, 20, 20, 7, 3, 3, 11, 7],
 }
-
-OPTIMIZERS = {
-    "adagrad": (AdaGrad(0.1, rowwise=False, epsilon=1e-2), lambda _: reference.AdaGrad(0.1, False, 1e-2)),
-    "adagrad_rowwise": (AdaGrad(0.1, rowwise=True, epsilon=1e-2), lambda _: reference.AdaGrad(0.1, True, 1e-2)),
-    "adam": (Adam(0.02, epsilon=2e-2, rowwise=False), lambda _: reference.Adam(0.02, epsilon=2e-2)),
-    "adam_rowwise": (
-        Adam(0.02, epsilon=2e-2, rowwise=True),
-        lambda _: reference.Adam(0.02, epsilon=2e-2, rowwise=True),
-    ),
-    "ftrl": (FTRL(0.2, beta=0.5), lambda _: reference.FTRL(0.2, 0.5)),
-    "sgd": (SGD(0.1, power_t=0.2), lambda _: reference.SGD(0.1, 1.0, 0.2)),
-}
-
-# the package's, and the reference's of weights and factors
-PENALTIES = {
-    "none": (L2(0.0), {}),
-    "l2": (L2(0.02), {"l2": 0.02}),
-    "l1": (L1(0.002), {"l1": 0.002}),
-    "elastic_each": (ElasticNet(EACH, 0.25), {"l1": 0.25 * EACH[:, None], "l2": 0.75 * EACH[:, None]}),
-    "nonnegative": (NonNegative(0.01), {"lower": 0.01}),
-}
-
-
-def _data(n_classes=2):
-    """Rows of up to nine non-zeros, some of a single one; the last feature never occurs."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
-    X[rng.random(X.shape) < np.linspace(0.4, 0.9, N_ROWS)[:, None]] = 0.0
-    X[:, -1] = 0.0
-    return X, np.arange(N_ROWS) % n_classes
 
 
 def _factors(fields, rank, n_outputs=1):
@@ -85,7 +55,7 @@ def _network(fields, rank, n_outputs=1):
 
 
 def _fit_both(fields, rank, optimizer, penalty, batch_size=1, n_classes=2, loss=reference.log_loss, average=False):
-    X, y = _data(n_classes)
+    X, y = rows_and_classes(n_classes)
     fields = FIELDS[fields]
     (own_optimizer, make_optimizer), (own_penalty, strengths) = OPTIMIZERS[optimizer], PENALTIES[penalty]
     model = VectorFlowClassifier(
@@ -155,7 +125,7 @@ def test_means(optimizer, penalty, monkeypatch):
 @pytest.mark.parametrize("rank", [1, 4])
 def test_pairs_of_hidden_units(rank, optimizer):
     """Where factors read what other layers give."""
-    X, y = _data()
+    X, y = rows_and_classes()
     fields = [1, 0, 2, 1, 1]
     hidden = ReLU()(Linear(5, init=0.5, frozen=True)(Input()))
     network = Add()([Linear()(hidden), FieldAwareFactorizationMachine(fields, rank, init=0.3)(hidden)])
@@ -207,13 +177,13 @@ def test_units_that_are_zero_have_gradients(beside_rows, rank, batch_size):
 
 
 def _fitted(network, X=None, y=None, **options):
-    X, y = _data() if X is None else (X, y)
+    X, y = rows_and_classes() if X is None else (X, y)
     options = {"max_iter": 3, "tol": None, "random_state": 0, "n_jobs": 1, **options}
     return VectorFlowClassifier(network=network, **options).fit(X, y)
 
 
 def test_one_field_is_a_factorization_machine():
-    X, y = _data()
+    X, y = rows_and_classes()
     init = np.random.default_rng(0).normal(scale=0.3, size=(N_FEATURES, 4)).astype(np.float32)
     plain = _fitted(FactorizationMachine(4, init=init)(Input()))
     fields = _fitted(FieldAwareFactorizationMachine([0] * N_FEATURES, 4, init=init)(Input()))
@@ -227,7 +197,7 @@ def _same(one, other, X):
 
 
 def test_all_ways_to_give_fields_are_one():
-    X, y = _data()
+    X, y = rows_and_classes()
     frame = pd.DataFrame(X, columns=[f"c{k}" for k in range(N_FEATURES)])
     named = {
         "a": [f"c{k}" for k in range(5)],
@@ -249,7 +219,7 @@ def test_all_ways_to_give_fields_are_one():
 
 
 def test_columns_of_an_input_may_have_names():
-    X, y = _data()
+    X, y = rows_and_classes()
     frame = pd.DataFrame(X, columns=[f"c{k}" for k in range(N_FEATURES)])
     some = Input(["c7", "c1", "c4"])
     named = _fitted(FieldAwareFactorizationMachine({"a": ["c1"], "b": ["c7", "c4"]})(some), frame, y)
@@ -332,7 +302,7 @@ def test_defaults_find_what_fields_tell_and_fit_no_noise(family, of_linear, of_m
 
 
 def test_weights_of_rows_count_as_copies():
-    X, y = _data()
+    X, y = rows_and_classes()
     times = np.random.default_rng(0).integers(0, 3, N_ROWS)
     network = field_aware_factorization_machine(FIELDS["mixed"])
     options = dict(
@@ -352,7 +322,7 @@ def test_repeated_columns_are_summed_before_pairs_are_taken():
 
 
 def test_dropout_of_inputs():
-    X, y = _data()
+    X, y = rows_and_classes()
     for batch_size in (1, 8):
         network = field_aware_factorization_machine(FIELDS["mixed"])
         dropped = _fitted(network, input_dropout=0.4, batch_size=batch_size)
@@ -367,7 +337,7 @@ def test_dropout_of_inputs():
     "fields", [FIELDS["mixed"], {"a": slice(0, 6), "b": np.arange(6, 14)}, None], ids=["list", "dict", "none"]
 )
 def test_models_travel(fields, tmp_path):
-    X, y = _data()
+    X, y = rows_and_classes()
     inputs = Concat()([Input(slice(0, 6)), Input(slice(6, 14))]) if fields is None else None
     model = _fitted(field_aware_factorization_machine(fields, inputs=inputs))
     model.save(tmp_path / "model.safetensors")
@@ -397,7 +367,7 @@ def test_weights_are_not_exchanged_between_other_fields():
 
 
 def test_a_server_predicts_the_same():
-    X, _ = _data()
+    X, _ = rows_and_classes()
     model = _fitted(field_aware_factorization_machine(FIELDS["mixed"]))
     np.testing.assert_allclose(
         model.predictor("predict_proba")(sparse.csr_matrix(X)), model.predict_proba(X), rtol=1e-6
@@ -411,7 +381,7 @@ def test_no_onnx():
 
 
 def test_columns_that_come_later():
-    X, y = _data()
+    X, y = rows_and_classes()
     fields = {"a": [0, 2, 4], "c": [1, 3], "b": slice(5, None)}
     model = VectorFlowClassifier(network=field_aware_factorization_machine(fields), grow=True, random_state=0)
     model.partial_fit(X[:, :9], y, classes=[0, 1])
@@ -427,11 +397,21 @@ def test_columns_that_come_later():
     "fields", [[0, 1] * 4 + [0], {"a": slice(0, 5), "b": slice(5, 9)}, {"a": slice(-4, None), "b": slice(0, -4)}]
 )
 def test_columns_without_a_known_field_cannot_come_later(fields):
-    X, y = _data()
+    X, y = rows_and_classes()
     model = VectorFlowClassifier(network=field_aware_factorization_machine(fields), grow=True, random_state=0)
     model.partial_fit(X[:, :9], y, classes=[0, 1])
     with pytest.raises(ValueError, match="fields"):
         model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("travel", [copy.deepcopy, pickle.dumps, lambda model: model.save(os.devnull)])
+def test_models_do_not_travel_with_other_fields_than_they_were_fitted_with(travel):
+    """Users may change their own array."""
+    fields = np.array([0, 1] * 7)
+    model = _fitted(field_aware_factorization_machine(fields))
+    fields[:2] = 1, 0
+    with pytest.raises(ValueError, match="changed since"):
+        travel(model)
 
 
 # ---- bad input -----------------------------------------------------------------------------------
@@ -454,16 +434,16 @@ def test_columns_without_a_known_field_cannot_come_later(fields):
         (None, ValueError, r"fields=None needs a Concat of inputs"),
         ({}, ValueError, r"fields has no field for column 0"),
         ({"a": slice(0, 13)}, ValueError, r"fields has no field for column 13"),
-        ({"a": slice(0, 15)}, ValueError, r"field 'a' of fields has columns that its input, with 14, does not have"),
-        ({"a": range(14), "b": [3]}, ValueError, r"field 'b' of fields has columns of another field"),
-        ({"a": [0, 14]}, ValueError, r"field 'a' of fields has columns that X, with 14, does not have"),
-        ({"a": [-1]}, ValueError, r"field 'a' of fields has columns that X"),
-        ({"a": ["c1"]}, ValueError, r"field 'a' of fields: X has no feature named 'c1'"),
-        ({"a": [0.5]}, TypeError, r"field 'a' of fields must be a slice"),
-        ({"a": None}, TypeError, r"field 'a' of fields must be a slice"),
-        ({"a": slice(0, 7.0)}, TypeError, r"field 'a' of fields must be a slice of column numbers, got slice"),
-        ({"a": slice("c0", "c9")}, TypeError, r"field 'a' of fields must be a slice of column numbers, got slice"),
-        ({"a": slice(0, 14, 0)}, ValueError, r"field 'a' of fields must be a slice of column numbers, got slice"),
+        ({"a": slice(0, 15)}, ValueError, r"field 'a' has columns that X, with 14, does not have"),
+        ({"a": range(14), "b": [3]}, ValueError, r"field 'b' has columns of another field"),
+        ({"a": [0, 14]}, ValueError, r"field 'a' has columns that X, with 14, does not have"),
+        ({"a": [-1]}, ValueError, r"field 'a' has columns that X"),
+        ({"a": ["c1"]}, ValueError, r"field 'a': X has no feature named 'c1'"),
+        ({"a": [0.5]}, TypeError, r"field 'a' must be a slice"),
+        ({"a": None}, TypeError, r"field 'a' must be a slice"),
+        ({"a": slice(0, 7.0)}, TypeError, r"field 'a' must be a slice of column numbers, got slice"),
+        ({"a": slice("c0", "c9")}, TypeError, r"field 'a' must be a slice of column numbers, got slice"),
+        ({"a": slice(0, 14, 0)}, ValueError, r"field 'a' must be a slice of column numbers, got slice"),
     ],
 )
 def test_messages_name_fields(fields, kind, message):
@@ -509,11 +489,12 @@ def test_the_engine_checks_fields_itself(n_fields, rank, fields):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("rank", 1), ("rank", 64), ("fields", [0, 1, 2] + [0] * 11), ("fields", [0] * 14)]
+    "name, value",
+    [("rank", 1), ("rank", 64), ("fields", [0, 1, 2] + [0] * 11), ("fields", [0] * 14), ("fields", [1, 0] * 7)],
 )
 @pytest.mark.parametrize("travels", [False, True])
 def test_a_layer_changed_after_the_fit_does_not_fit_its_weights(name, value, travels):
-    X, y = _data()
+    X, y = rows_and_classes()
     layer = FieldAwareFactorizationMachine([0, 1] * 7, 4)
     model = _fitted(layer(Input()))
     before = model.predict_proba(X)

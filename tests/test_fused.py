@@ -89,7 +89,7 @@ def test_which_nets_have_a_kernel_of_their_own(options, n_classes, expected, mon
 
 @pytest.mark.parametrize("l2", [0.0, 1e-6, 0.02, 30.0])  # nothing, and short, small and large powers, is caught up on
 @pytest.mark.parametrize("linear_first", [True, False])
-@pytest.mark.parametrize("rank", [4, 8, 16, 20])
+@pytest.mark.parametrize("rank", [4, 8, 12, 16, 20, 28])  # every remainder of groups
 def test_machines(rank, linear_first, l2):
     X, y = problem()
     options = {"network": machine(rank, linear_first), "optimizer": AdaGrad(0.2, epsilon=1e-3), "penalty": L2(l2)}

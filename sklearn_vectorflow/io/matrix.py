@@ -107,6 +107,8 @@ class Matrix:
         """Return a matrix in which no column occurs twice in a row, and no zero is stored."""
         values = self._for_scipy().copy()
         values.sum_duplicates()
+        if values.dtype.kind == "f":  # what single precision flushes to zero is no more than that
+            values.data[np.abs(values.data) < np.finfo(np.float32).tiny] = 0.0
         values.eliminate_zeros()
         return Matrix(values)
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn_vectorflow.engine.net.crosses import MOST_FACTORS
 from sklearn_vectorflow.engine.net.crosses import Crosses as Plan
 from sklearn_vectorflow.layers.base import Layer
-from sklearn_vectorflow.layers.groups import columns_of
+from sklearn_vectorflow.layers.groups import group_numbers
 from sklearn_vectorflow.validation.errors import brief
 from sklearn_vectorflow.validation.scalars import check_integer
 from sklearn_vectorflow.validation.types import Array
@@ -69,13 +69,8 @@ def _checked(owner, crosses, names):
 def _groups(owner, groups, n_columns, feature_names):
     """Return the number of each group, and the group of each column."""
     if isinstance(groups, dict):
-        group_of = np.full(n_columns, -1, dtype=np.int32)
-        for number, (name, columns) in enumerate(groups.items()):
-            chosen = columns_of(f"{owner}: group {name!r}", columns, n_columns, feature_names)
-            if np.any(group_of[chosen] >= 0):
-                raise ValueError(f"{owner}: group {name!r} has columns of another group.")
-            group_of[chosen] = number
-        return {name: number for number, name in enumerate(groups)}, group_of
+        numbers = group_numbers(owner, "group", groups, n_columns, feature_names)
+        return {name: number for number, name in enumerate(groups)}, numbers
     labels = np.asarray(groups)
     if labels.shape != (n_columns,):
         raise ValueError(

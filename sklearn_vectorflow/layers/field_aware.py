@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_vectorflow.layers.factorization import Factors
-from sklearn_vectorflow.layers.groups import columns_of
+from sklearn_vectorflow.layers.groups import group_numbers
 from sklearn_vectorflow.optimizers import Optimizer
 from sklearn_vectorflow.penalties import Penalty
 from sklearn_vectorflow.validation.errors import brief
@@ -46,8 +46,8 @@ class FieldAwareFactorizationMachine(Factors):
     Notes
     -----
     Optimizers and penalties treat all embeddings of an input as one record: a row that has the input touches them all.
-    An input's embedding for its own field is needed only if rows have several inputs of that field. A row of a
-    mini-batch takes as many numbers of memory as the embeddings of ``n_fields`` inputs.
+    An input's embedding for its own field is needed only if rows have several inputs of that field. Each row of a
+    mini-batch takes as much memory as the embeddings of ``n_fields`` inputs.
 
     References
     ----------
@@ -144,15 +144,7 @@ class FieldAwareFactorizationMachine(Factors):
         return fields
 
     def _named(self, owner, n_in, feature_names):
-        fields = np.full(n_in, -1)
-        for number, (name, columns) in enumerate(self.fields.items()):
-            of_field = f"{owner}: field {name!r} of fields"
-            chosen = columns_of(of_field, columns, n_in, feature_names)
-            if isinstance(columns, slice) and (columns.stop or 0) > n_in:
-                raise ValueError(f"{of_field} has columns that its input, with {n_in}, does not have.")
-            if np.any(fields[chosen] >= 0):
-                raise ValueError(f"{of_field} has columns of another field.")
-            fields[chosen] = number
+        fields = group_numbers(owner, "field", self.fields, n_in, feature_names)
         if np.any(fields < 0):
             raise ValueError(f"{owner}: fields has no field for column {np.argmin(fields)}.")
         return fields

@@ -1,4 +1,4 @@
-"""Groups of columns, as users name them."""
+"""Groups of columns, as users name them: those that layers cross, and fields."""
 
 import numpy as np
 
@@ -23,14 +23,13 @@ def columns_of(owner, columns, n_columns, feature_names=None):
     TypeError, ValueError
         If they are not columns of X.
     """
-    if isinstance(columns, (slice, range)):
-        if isinstance(columns, slice):
-            try:
-                return np.arange(n_columns)[columns]
-            except (TypeError, ValueError) as error:  # a step of zero, or bounds that are not integers
-                raise type(error)(f"{owner} must be a slice of column numbers, got {brief(columns)}.") from None
+    if isinstance(columns, slice):
+        return _sliced(owner, columns, n_columns)
+    if isinstance(columns, range):
         columns = np.arange(columns.start, columns.stop, columns.step)
     chosen = np.atleast_1d(np.asarray(columns))
+    if not chosen.size:
+        return np.empty(0, dtype=np.int64)
     if chosen.dtype.kind in "UO" and all(isinstance(one, str) for one in chosen.ravel()):
         known = {} if feature_names is None else {one: place for place, one in enumerate(feature_names)}
         unknown = [one for one in chosen if one not in known]
@@ -42,3 +41,42 @@ def columns_of(owner, columns, n_columns, feature_names=None):
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n_columns):
         raise ValueError(f"{owner} has columns that X, with {n_columns}, does not have.")
     return chosen
+
+
+def _sliced(owner, columns, n_columns):
+    try:
+        chosen = np.arange(n_columns)[columns]
+    except (TypeError, ValueError) as error:  # a step of zero, or bounds that are not integers
+        raise type(error)(f"{owner} must be a slice of column numbers, got {brief(columns)}.") from None
+    if columns.stop is not None and columns.stop > n_columns:
+        raise ValueError(f"{owner} has columns that X, with {n_columns}, does not have.")
+    return chosen
+
+
+def group_numbers(owner, what, groups, n_columns, feature_names=None):
+    """Return the number of the group of each column, -1 for none.
+
+    Parameters
+    ----------
+    owner : str
+        Beginning of messages.
+    what : str
+        What a group is called in messages.
+    groups : dict of {name: columns}
+        See `columns_of`.
+    n_columns, feature_names
+        As for `columns_of`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not columns of X, or are in several groups.
+    """
+    numbers = np.full(n_columns, -1, dtype=np.int32)
+    for number, (name, columns) in enumerate(groups.items()):
+        of_group = f"{owner}: {what} {name!r}"
+        chosen = columns_of(of_group, columns, n_columns, feature_names)
+        if np.any(numbers[chosen] >= 0):
+            raise ValueError(f"{of_group} has columns of another {what}.")
+        numbers[chosen] = number
+    return numbers

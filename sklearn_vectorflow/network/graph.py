@@ -140,8 +140,13 @@ class Graph:
         self.steps = steps_of(self.places, self.ends)
 
     def __getstate__(self):
-        given = ("heads", "n_features", "n_outputs", "feature_names", "n_active")
-        return {name: getattr(self, name) for name in given}
+        names = ("heads", "n_features", "n_outputs", "feature_names", "n_active")
+        given = {name: getattr(self, name) for name in names}
+        if Graph(**given).signature() != self.signature():  # weights would be those of other columns or fields
+            raise ValueError(
+                "network: a parameter of a layer has changed since the net was made. Reset it, or call fit."
+            )
+        return given
 
     def __setstate__(self, state):
         with restoring():  # parts of a pickle may be anything

@@ -177,7 +177,7 @@ class Records:
 
     def add_to(self, net, parent, *arguments):
         """Add the layer to the engine's net for training."""
-        self.place.layer.add_to(net, parent, *arguments)
+        self.add_fixed_to(net, parent, *arguments)
 
     def add_fixed_to(self, net, parent, *arguments):
         """Add the layer with all its outputs to the engine's net for prediction."""
@@ -187,10 +187,8 @@ class Records:
 class FieldRecords(Records):
     """Those of a layer that asks for the field of each column."""
 
-    def add_to(self, net, parent, *arguments):
+    def add_fixed_to(self, net, parent, *arguments):
         self.place.layer.add_to(net, parent, self.place.fields, *arguments)
-
-    add_fixed_to = add_to
 
 
 class OutputRecords(Records):

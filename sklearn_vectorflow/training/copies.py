@@ -110,9 +110,10 @@ def hot_records(network, net, matrix, n_workers, turn=None, most_nonzeros=None):
     else:
         features, shares, shift = hottest_by_slot(matrix, BITS)
         bits = BITS
-    sees_own = turn is None or not bits  # steps of features that are not hot in the same turn: otherwise all are unseen
     most = UNSEEN if turn is None else turn * n_workers
-    unseen = _unseen(net.rules, matrix, shares, most, 1.0 if sees_own else 1.0 - 1.0 / n_workers)
+    # A turn of a large layer does not see its own steps of features that are not hot.
+    share = 1.0 if turn is None or not bits else 1.0 - 1.0 / n_workers
+    unseen = _unseen(net.rules, matrix, shares, most, share)
     fewest = 4 if turn is None else min(4, turn)
     period = int(np.clip(unseen // n_workers, fewest, engine.PART_STEPS))
     hot = engine.Hot(net, features if bits else features[:N_HOT], bits, shift, FIRST, period, n_parts)
@@ -121,18 +122,18 @@ def hot_records(network, net, matrix, n_workers, turn=None, most_nonzeros=None):
     return HotRecords(copies, hot, n_aside)
 
 
-def _unseen(rules, matrix, shares, most, fewer=1.0):
+def _unseen(rules, matrix, shares, most, share=1.0):
     """Return how many steps of all workers there may be between two merges of the hottest features.
 
-    At most `UNSEEN_TOUCHES`, times `fewer`, of them touch the feature of a typical non-zero: gains of several workers
-    add up, and where all rows move the same weights they would overshoot. Other features are at most as frequent as the
+    At most `UNSEEN_TOUCHES`, or a share of these, touch the feature of a typical non-zero: gains of several workers add
+    up, and where all rows move the same weights they would overshoot. Other features are at most as frequent as the
     last one given.
     """
     per_row = matrix.rows.n_nonzero / matrix.shape[0]
     others = max(0.0, per_row - shares.sum()) * min(shares, default=0.0)
     typical = (np.sum(shares**2) + others) / max(per_row, 1e-9)
     touches = UNSEEN_TOUCHES if set(rules) <= set(FALLING) else UNSEEN_TOUCHES_OF_CONSTANT_STEPS
-    return int(min(most, fewer * touches / max(typical, 1e-9)))
+    return int(min(most, share * touches / max(typical, 1e-9)))
 
 
 def _n_parts(share):

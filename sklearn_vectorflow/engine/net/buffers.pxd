@@ -77,6 +77,7 @@ cdef class Buffers:
     cdef void *_take(self, size_t n_bytes) except NULL
     cdef _take_copies(self, vf_copies *copies, const vf_linear *layer, int rule, int lazy, int64_t most)
     cdef bint _reads_rows(self, Node *node)
+    cdef bint _reads_units(self, Node *node)
     cdef int64_t _most(self, int i)
     cdef _take_row(self, int i)
     cdef _take_weighted(self, int i)

@@ -23,17 +23,6 @@ cdef enum:
     MOST_PLACES = 1 << 16  # of features, below which all their slots have numbers of two bytes, and need no hashing
 
 
-cdef bint _gives_units(const Node *nodes, int i) noexcept:
-    """Whether node i is dense, or joins a dense one to rows."""
-    cdef int k
-    if i == INPUT or nodes[i].kind != JOIN:
-        return i != INPUT and not is_sparse(nodes[i].kind)
-    for k in range(nodes[i].n_parents):
-        if _gives_units(nodes, nodes[i].parents[k]):
-            return True
-    return False
-
-
 cdef class Buffers:
     """Buffers of one thread, in the sizes that a net and its rows need.
 
@@ -191,6 +180,20 @@ cdef class Buffers:
     cdef bint _reads_rows(self, Node *node):
         return node.parent == INPUT or is_sparse(self.net.nodes[node.parent].kind)
 
+    cdef bint _reads_units(self, Node *node):
+        """Whether it reads dense nodes, perhaps joined to rows."""
+        cdef int k
+        cdef Node *parent
+        if node.parent == INPUT:
+            return False
+        parent = &self.net.nodes[node.parent]
+        if parent.kind != JOIN:
+            return not is_sparse(parent.kind)
+        for k in range(parent.n_parents):
+            if parent.parents[k] != INPUT and not is_sparse(self.net.nodes[parent.parents[k]].kind):
+                return True
+        return False
+
     cdef int64_t _most(self, int i):
         """The most entries of a row that node i gives."""
         cdef Node *node
@@ -240,7 +243,7 @@ cdef class Buffers:
         fields.n_fields = node.n_fields
         fields.n_outputs = node.width
         fields.rank = node.rank
-        fields.passes_back = _gives_units(self.net.nodes, node.parent)
+        fields.passes_back = self._reads_units(node)
         fields.indices = <int32_t *>self._take(most * sizeof(int32_t))
         fields.values = <float *>self._take(most * sizeof(float))
         fields.next = <int64_t *>self._take((node.n_fields + 1) * sizeof(int64_t))

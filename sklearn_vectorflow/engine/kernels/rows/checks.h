@@ -12,13 +12,15 @@ typedef struct {
     int32_t outside;
 } vf_order;
 
+/* What single precision flushes to zero is zero. */
 #define VF_DEFINE_CHECK_VALUES(name, type)                             \
     VF_SIMD static int32_t name(const type *values, int64_t n) {       \
         const type largest = (type)3.4028234663852886e38;              \
+        const type least = (type)1.1754943508222875e-38;               \
         int32_t infinite = 0, zero = 0;                                \
         for (int64_t k = 0; k < n; k++) {                              \
             infinite |= !(values[k] <= largest && values[k] >= -largest); \
-            zero |= values[k] == 0;                                    \
+            zero |= values[k] < least && values[k] > -least;           \
         }                                                              \
         return (infinite ? VF_INFINITE : 0) | (zero ? VF_ZERO : 0);    \
     }
