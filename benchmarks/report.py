@@ -60,7 +60,7 @@ def times_ours(step, runs, target):
 
 def title_of(case):
     """Return what a case trains on what."""
-    return f"{case.workload}, {f'{case.hidden[0]} hidden units' if case.hidden else 'linear'}"
+    return f"{case.workload}, {case.kind or (f'{case.hidden[0]} hidden units' if case.hidden else 'linear')}"
 
 
 def print_case(case, runs):

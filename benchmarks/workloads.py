@@ -1,6 +1,6 @@
 """Synthetic workloads: sparse rows with a few hot features and a long tail, as words and ads have.
 
-Everything follows from fixed seeds. Labels are drawn from a logistic model of the rows.
+Everything follows from fixed seeds. Labels are drawn from a logistic model of the rows, classes from a softmax model.
 """
 
 from dataclasses import dataclass
@@ -87,6 +87,15 @@ def draw_labels(workload, X, rng):
     return (rng.random(X.shape[0]) < 1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32)
 
 
+def draw_classes(workload, X, n_classes, split):
+    """Draw one of many classes for each row of a split."""
+    rng = np.random.default_rng(SEED_OF_WEIGHTS)
+    score = X @ rng.standard_normal((workload.n_features, n_classes), dtype=np.float32)
+    score = workload.slope * (score - score.mean(axis=0)) / score.std(axis=0)
+    noise = np.random.default_rng(SEEDS[split]).gumbel(size=score.shape)
+    return (score + noise).argmax(axis=1).astype(np.float32)
+
+
 def draw(workload, split):
     """Draw rows and labels of a split, "train" or "test"."""
     rng = np.random.default_rng(SEEDS[split])
@@ -109,6 +118,12 @@ def load(folder, name, split, quick=False):
     """Return X and y of a split, from files in a folder that are written if they are not there."""
     workload = (QUICK if quick else WORKLOADS)[name]
     return _kept(folder, f"{name}{'-quick' * quick}-{split}", workload, lambda: draw(workload, split))
+
+
+def load_classes(folder, name, split, n_classes, quick=False):
+    """Return X, from files as `load` keeps them, and one of many classes for each row."""
+    X, _ = load(folder, name, split, quick)
+    return X, draw_classes((QUICK if quick else WORKLOADS)[name], X, n_classes, split)
 
 
 def load_times(folder, split, quick=False):

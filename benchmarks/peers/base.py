@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+N_FIELDS = 4  # which the columns of field-aware machines go round among
+
 
 @dataclass(frozen=True)
 class Case:
@@ -14,13 +16,18 @@ class Case:
         "text", "ctr" (log loss of two classes) or "surv1m" (negative log-likelihood of
         exponential times; y is a tuple (event, time)).
     hidden : tuple of int
-        Hidden units; () is a linear model.
+        Hidden units; () is a model without them.
     targets : tuple of float
+    kind : str, default=""
+        What the model is, where its hidden units do not tell.
+    n_classes : int, default=2
     """
 
     workload: str
     hidden: tuple
     targets: tuple
+    kind: str = ""
+    n_classes: int = 2
 
     @property
     def survival(self):
@@ -39,13 +46,19 @@ class Point:
     whole : float
         The same and what the package needs beforehand: other formats, files, empty models.
     predict : callable
-        Of X; returns probabilities of the second class, or log hazards.
+        Of X; returns probabilities, of the second class alone if there are two, or log hazards.
     """
 
     epochs: float
     training: float
     whole: float
     predict: Callable
+
+
+def probabilities(case, model, X):
+    """Return those that an estimator predicts, as a point has them."""
+    found = model.predict_proba(X)
+    return found[:, 1] if case.n_classes == 2 else found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""PyTorch: an EmbeddingBag of weighted features, AdaGrad on sparse gradients."""
+"""PyTorch: an EmbeddingBag of weighted features, AdaGrad or Adam on sparse gradients."""
 
 import time
 from itertools import count
@@ -55,6 +55,14 @@ def exponential_loss_of(torch, event, lifetime):
     return constant, lambda raw, rows: (raw.exp() * lifetime[rows] - event[rows] * raw).mean()
 
 
+def optimizers_of(optim, net, name="Adagrad", **params):
+    """Return the optimizers of a net: SparseAdam takes no dense parameters, which have Adam beside it."""
+    if name == "Adagrad":
+        return [optim.Adagrad(net.parameters(), **params)]
+    sparse, *dense = net.parameters()
+    return [optim.SparseAdam([sparse], **params), optim.Adam(dense, **params)]
+
+
 def path(case, params, train, threads, n_parts=1):
     """Yield a point after every part of an epoch."""
     begun = time.perf_counter()
@@ -66,7 +74,7 @@ def path(case, params, train, threads, n_parts=1):
     X, y = train
     constant, loss_of = exponential_loss_of(torch, *y) if case.survival else log_loss_of(torch, y)
     rows, net = as_rows(torch, X), Net(torch, X.shape[1], case.hidden, constant, spread)
-    optimizer = torch.optim.Adagrad(net.parameters(), **params)
+    optimizers = optimizers_of(torch.optim, net, **params)
     starts = np.arange(0, X.shape[0], batch)
     set_up, seconds = time.perf_counter() - begun, 0.0
     for number in count(1):
@@ -74,9 +82,11 @@ def path(case, params, train, threads, n_parts=1):
         for start in np.array_split(starts, n_parts)[(number - 1) % n_parts].tolist():
             end = min(start + batch, X.shape[0])
             loss = loss_of(net.outputs(rows, start, end), slice(start, end))
-            optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
         seconds += time.perf_counter() - begun
         yield Point(
             number / n_parts,
@@ -99,6 +109,7 @@ MODELS = [
             "text-32": {"lr": 0.01, "batch": 256},
             "text-200": {"lr": 0.01},
             "ctr-32": {"lr": 0.01},
+            "text-adam": {"name": "SparseAdam", "lr": 0.001, "batch": 256},
         },
     ),
     # AdaGrad's sums started from more than nothing, which is not its default, damp first steps

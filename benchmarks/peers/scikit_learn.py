@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 
-from .base import Model, Point
+from .base import Model, Point, probabilities
 
 
 def epoch_by_epoch(make):
@@ -17,15 +17,15 @@ def epoch_by_epoch(make):
         model, seconds = make(case, params), 0.0
         for epochs in count(1):
             begun = time.perf_counter()
-            model.partial_fit(*train, classes=[0, 1])
+            model.partial_fit(*train, classes=np.arange(case.n_classes))
             seconds += time.perf_counter() - begun
-            yield Point(epochs, seconds, seconds, lambda X: model.predict_proba(X)[:, 1])
+            yield Point(epochs, seconds, seconds, lambda X: probabilities(case, model, X))
 
     return path
 
 
 def sgd(case, params):
-    return SGDClassifier(loss="log_loss", average=True, random_state=0, **params)
+    return SGDClassifier(**{"loss": "log_loss", "average": True, "random_state": 0} | params)
 
 
 def mlp(case, params):
@@ -38,7 +38,7 @@ def saga_path(case, params, train, threads):
         begun = time.perf_counter()
         model.fit(*train)
         seconds = time.perf_counter() - begun
-        yield Point(epochs, seconds, seconds, lambda X: model.predict_proba(X)[:, 1])
+        yield Point(epochs, seconds, seconds, lambda X: probabilities(case, model, X))
 
 
 def poisson_path(case, params, train, threads):
@@ -61,9 +61,16 @@ MODELS = [
         {
             "text": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},
             "ctr": {"alpha": 1e-5, "learning_rate": "constant", "eta0": 0.015},
+            "text-averaged": {"alpha": 1e-7, "learning_rate": "constant", "eta0": 1.0},
         },
     ),
-    Model("scikit-learn saga", "sklearn", saga_path, {"text": {"C": 10.0}}),
+    Model(
+        "scikit-learn SGD, L1",
+        "sklearn",
+        epoch_by_epoch(sgd),
+        {"text-l1": {"average": False, "penalty": "l1", "alpha": 1e-7}},
+    ),
+    Model("scikit-learn saga", "sklearn", saga_path, {"text": {"C": 10.0}, "text-20": {"C": 10.0}}),
     Model(
         "scikit-learn MLP, Adam",
         "sklearn",
@@ -71,6 +78,7 @@ MODELS = [
         {
             "text-32": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
             "text-200": {"batch_size": 4096, "learning_rate_init": 0.003, "alpha": 0.0},
+            "text-adam": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
         },
     ),
     Model("scikit-learn Poisson", "sklearn", poisson_path, {"surv1m": {"alpha": 1e-5}}),

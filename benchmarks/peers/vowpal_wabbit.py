@@ -9,6 +9,8 @@ import numpy as np
 from . import files
 from .base import Model, Point
 
+BETWEEN = " |a "  # features are of a namespace, which --lrq pairs with itself
+
 
 def run(arguments):
     from vowpalwabbit import Workspace
@@ -18,11 +20,12 @@ def run(arguments):
 
 def path(case, params, train, threads):
     X, y = train
-    weights = f"-b {int(np.ceil(np.log2(X.shape[1] + 1)))} --loss_function {params['loss']}"
+    bits = int(np.ceil(np.log2((X.shape[1] + 1) * params.get("weights", 1))))
+    weights = f"-b {bits} --loss_function {params['loss']} {params.get('kind', '')}"
     with tempfile.TemporaryDirectory() as folder:
         rows, cache, model = (Path(folder, name) for name in ("rows", "cache", "model"))
         begun = time.perf_counter()
-        files.write(rows, X, labels_of(case, y), " | ")
+        files.write(rows, X, labels_of(case, y), BETWEEN)
         run(f"-d {rows} --cache_file {cache} -k {weights} --noop")
         set_up = time.perf_counter() - begun
         for epochs in (1, 2, 3, 4, 6, 8, 12, 20):
@@ -36,12 +39,16 @@ def labels_of(case, y):
     """Return labels as written; events over times weigh as their times: the Poisson model has the same likelihood."""
     if case.survival:
         return [f"{event / time:.6g} {time:.6g}" for event, time in zip(*map(np.ndarray.tolist, y))]
-    return np.where(y > 0, 1, -1).tolist()
+    return (np.where(y > 0, 1, -1) if case.n_classes == 2 else y.astype(int) + 1).tolist()
 
 
 def predict(folder, model, X, case):
     rows, out = Path(folder, "test"), Path(folder, "predictions")
-    files.write(rows, X, [1] * X.shape[0], " | ")
+    files.write(rows, X, [1] * X.shape[0], BETWEEN)
+    if case.n_classes > 2:
+        run(f"-d {rows} -t -i {model} --probabilities -p {out}")
+        cells = [line.split() for line in out.read_text().splitlines()]
+        return np.array([[float(cell.partition(":")[2]) for cell in line] for line in cells])
     run(f"-d {rows} -t -i {model} {'-r' if case.survival else '--link logistic -p'} {out}")
     return np.loadtxt(out)
 
@@ -56,6 +63,9 @@ MODELS = [
             "text": {"loss": "logistic", "options": "-l 0.85"},
             "ctr": {"loss": "logistic", "options": "-l 0.1"},
             "surv1m": {"loss": "poisson", "options": "-l 0.1"},
+            "text-machine": {"loss": "logistic", "kind": "--lrq aa8", "weights": 9, "options": "-l 0.1"},
+            "text-32": {"loss": "logistic", "kind": "--nn 32", "weights": 33, "options": "-l 0.3"},
+            "text-20": {"loss": "logistic", "kind": "--oaa 20", "weights": 20, "options": "-l 0.85"},
         },
     )
 ]
