@@ -109,7 +109,7 @@ MODELS = [
             "text-32": {"lr": 0.01, "batch": 256},
             "text-200": {"lr": 0.01},
             "ctr-32": {"lr": 0.01},
-            "text-adam": {"name": "SparseAdam", "lr": 0.001, "batch": 256},
+            "text-adam": {"name": "SparseAdam", "lr": 0.004, "batch": 1024},
         },
     ),
     # AdaGrad's sums started from more than nothing, which is not its default, damp first steps

@@ -68,7 +68,7 @@ MODELS = [
         "scikit-learn SGD, L1",
         "sklearn",
         epoch_by_epoch(sgd),
-        {"text-l1": {"average": False, "penalty": "l1", "alpha": 1e-7}},
+        {"text-l1": {"average": False, "penalty": "l1", "alpha": 1e-7, "learning_rate": "constant", "eta0": 0.3}},
     ),
     Model("scikit-learn saga", "sklearn", saga_path, {"text": {"C": 10.0}, "text-20": {"C": 10.0}}),
     Model(

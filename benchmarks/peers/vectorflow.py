@@ -38,7 +38,7 @@ TUNED = {
     "text-32": {"optimizer": AdaGrad(0.02), "alpha": 0.0},
     "text-200": {"optimizer": AdaGrad(0.01), "alpha": 0.0},
     "ctr-32": {"optimizer": AdaGrad(0.003), "alpha": 1e-6},
-    "text-adam": {"optimizer": Adam(0.004), "batch_size": 256, "alpha": 0.0},
+    "text-adam": {"optimizer": Adam(0.002), "batch_size": 256},
 }
 # what a case asks for, and no more
 ASKED = {

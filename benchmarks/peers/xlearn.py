@@ -77,7 +77,7 @@ MODELS = [
         {
             "text": {"lr": 1.5, "lambda": 0.0},
             "ctr": {"lr": 0.2, "lambda": 1e-6},
-            "text-machine": {"kind": "create_fm", "k": 8, "lr": 0.2, "lambda": 2e-5},
+            "text-machine": {"kind": "create_fm", "k": 8, "lr": 0.4, "lambda": 5e-5},
             "text-fields": {"kind": "create_ffm", "n_fields": N_FIELDS, "k": 4, "lr": 0.2, "lambda": 2e-5},
         },
     )
