@@ -78,7 +78,7 @@ MODELS = [
         {
             "text-32": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
             "text-200": {"batch_size": 4096, "learning_rate_init": 0.003, "alpha": 0.0},
-            "text-adam": {"batch_size": 4096, "learning_rate_init": 0.01, "alpha": 0.0},
+            "text-adam": {"batch_size": 2048, "learning_rate_init": 0.005, "alpha": 0.0},
         },
     ),
     Model("scikit-learn Poisson", "sklearn", poisson_path, {"surv1m": {"alpha": 1e-5}}),
